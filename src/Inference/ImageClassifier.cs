@@ -1,8 +1,6 @@
 using System.Diagnostics;
-using Whatsit.Inference.Backends;
 using Whatsit.Inference.Catalog;
 using Whatsit.Inference.Imaging;
-using Whatsit.Inference.Postprocessing;
 using Whatsit.Inference.Scheduling;
 
 namespace Whatsit.Inference;

@@ -1,5 +1,6 @@
 using Microsoft.OpenApi;
 using Swashbuckle.AspNetCore.SwaggerGen;
+using Whatsit.Server.Predictions;
 
 namespace Whatsit.Server;
 
@@ -26,29 +27,37 @@ internal static class OpenApi
         app.UseSwaggerUI(ui => ui.DocumentTitle = "Whatsit API");
     }
 
-    /// <summary>A picture travels as a file, not as a JSON schema: Swagger UI then offers a file button.</summary>
+    /// <summary>Adds the ways to send a picture; Swagger UI then offers a file button.</summary>
     private sealed class PictureBodies : IOperationFilter
     {
         public void Apply(OpenApiOperation operation, OperationFilterContext context)
         {
-            if (operation.RequestBody?.Content is not { } content)
+            if (!context.ApiDescription.ActionDescriptor.EndpointMetadata.OfType<PictureBodyAttribute>().Any())
             {
                 return;
             }
 
-            foreach (var (type, media) in content)
+            operation.RequestBody = new OpenApiRequestBody
             {
-                if (type.StartsWith("multipart/", StringComparison.Ordinal))
+                Required = true,
+                Content = new Dictionary<string, IOpenApiMediaType>
                 {
-                    media.Schema = new OpenApiSchema { Type = JsonSchemaType.Object, Properties = new Dictionary<string, IOpenApiSchema> { ["file"] = Binary() } };
-                }
-                else if (type is "image/*" or "application/octet-stream")
-                {
-                    media.Schema = Binary();
-                }
-            }
+                    ["multipart/form-data"] = Media(new OpenApiSchema { Type = JsonSchemaType.Object, Properties = new Dictionary<string, IOpenApiSchema> { ["file"] = Binary() } }),
+                    ["image/*"] = Media(Binary()),
+                    ["application/octet-stream"] = Media(Binary()),
+                    ["application/json"] = Media(context.SchemaGenerator.GenerateSchema(typeof(JsonImage), context.SchemaRepository)),
+                },
+            };
 
+            static OpenApiMediaType Media(IOpenApiSchema schema) => new() { Schema = schema };
             static OpenApiSchema Binary() => new() { Type = JsonSchemaType.String, Format = "binary" };
         }
     }
 }
+
+/// <summary>
+/// The endpoint takes a picture in any of our ways. Not ASP.NET Core's own <c>Accepts</c>: routing would then refuse a picture for its content type, which curl
+/// and many scripts get wrong; the content decides.
+/// </summary>
+[AttributeUsage(AttributeTargets.Method)]
+internal sealed class PictureBodyAttribute : Attribute;

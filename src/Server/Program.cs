@@ -1,5 +1,4 @@
 using System.Text.Json.Serialization;
-using Microsoft.Extensions.Options;
 using Serilog;
 using Whatsit.Inference;
 using Whatsit.Inference.Backends;

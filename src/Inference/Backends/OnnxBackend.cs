@@ -115,8 +115,8 @@ public sealed class OnnxBackend : IBackend
         public static Shapes Of(InferenceSession session, ModelManifest manifest)
         {
             var (width, height) = (manifest.Input.Width, manifest.Input.Height);
-            var type = manifest.Input.Type == InputType.UInt8 ? TensorElementType.UInt8 : TensorElementType.Float;
-            long[] input = manifest.Input.Layout == InputLayout.Nhwc ? [1, height, width, 3] : [1, 3, height, width];
+            var type = manifest.Input.ElementType == InputElementType.UInt8 ? TensorElementType.UInt8 : TensorElementType.Float;
+            long[] input = manifest.Input.Layout == TensorLayout.Nhwc ? [1, height, width, 3] : [1, 3, height, width];
             var metadata = Find(session.InputMetadata, manifest.Input.Name, "input");
             if (metadata.ElementDataType != type || !Matches(metadata.Dimensions, input))
             {

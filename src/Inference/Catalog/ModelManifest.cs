@@ -115,7 +115,7 @@ public sealed record SamplePicture(string File, string Title, int Index);
 [JsonSourceGenerationOptions(
     PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower,
     DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
-    Converters = [typeof(KebabCaseEnumConverter<Crop>), typeof(KebabCaseEnumConverter<ChannelOrder>), typeof(KebabCaseEnumConverter<Fidelity>), typeof(KebabCaseEnumConverter<OutputKind>), typeof(KebabCaseEnumConverter<InputType>), typeof(KebabCaseEnumConverter<InputLayout>)],
+    Converters = [typeof(KebabCaseEnumConverter<Crop>), typeof(KebabCaseEnumConverter<ChannelOrder>), typeof(KebabCaseEnumConverter<Fidelity>), typeof(KebabCaseEnumConverter<OutputKind>), typeof(KebabCaseEnumConverter<InputElementType>), typeof(KebabCaseEnumConverter<TensorLayout>)],
     ReadCommentHandling = JsonCommentHandling.Skip,
     AllowTrailingCommas = true,
     RespectNullableAnnotations = true,

@@ -26,7 +26,7 @@ internal static class TutorialApi
     {
         var api = app.MapGroup("/api").WithTags("Tutorial");
         api.MapGet("/classes", Classes).WithName("TutorialClasses").WithSummary("The default model's labels");
-        api.MapPost("/predict_image", PredictImageAsync).WithName("TutorialPredictImage").WithSummary("Classify an uploaded photo").Accepts<IFormFile>("multipart/form-data").Produces<TutorialResponse>().Produces<TutorialResponse>(400);
+        api.MapPost("/predict_image", PredictImageAsync).WithName("TutorialPredictImage").WithSummary("Classify an uploaded photo").WithMetadata(new PictureBodyAttribute()).Produces<TutorialResponse>().Produces<TutorialResponse>(400);
         api.MapGet("/predict_url", PredictUrlAsync).WithName("TutorialPredictUrl").WithSummary("Classify a photo by its URL, where the server allows it").Produces<TutorialResponse>().Produces<TutorialResponse>(400);
     }
 

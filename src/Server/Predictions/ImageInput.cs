@@ -196,7 +196,8 @@ public sealed class ImageInput(LimitsOptions limits, UploadBudget budget, ImageF
                 throw new InferenceException(InferenceError.InvalidRequest, "The data URL in \"image\" is not base64.");
             }
 
-            (text, start) = (text[(comma + 1)..], start + comma + 1);
+            text = text[(comma + 1)..];
+            start += comma + 1;
         }
 
         return Base64.DecodeFromUtf8InPlace(text, out var length) == OperationStatus.Done

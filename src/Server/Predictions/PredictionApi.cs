@@ -17,7 +17,7 @@ internal static class PredictionApi
             .WithDescription(
                 "Send the picture as a multipart form (any part name; several files give several results), as the raw body, or as JSON {\"image\":\"<base64 or data URL>\"}. "
                 + "JPEG, PNG, WebP, GIF (first frame), AVIF and TIFF. Server-Timing repeats the answer's timing.")
-            .Accepts<JsonImage>("application/json", "multipart/form-data", "image/*", "application/octet-stream")
+            .WithMetadata(new PictureBodyAttribute())
             .Produces<PredictionResponse>()
             .ProducesProblem(400).ProducesProblem(404).ProducesProblem(413).ProducesProblem(415).ProducesProblem(422).ProducesProblem(429).ProducesProblem(503).ProducesProblem(504);
     }
