@@ -1,3 +1,5 @@
+using System.Text.Json.Serialization;
+
 namespace Whatsit.Inference.Preprocessing;
 
 /// <summary>The type of one element of a model's image input.</summary>
@@ -26,11 +28,13 @@ public enum TensorLayout
 /// <param name="Layout">The order of the dimensions.</param>
 /// <param name="Width">Pixels per row.</param>
 /// <param name="Height">Rows.</param>
-public sealed record InputSpec(string Name, InputElementType ElementType, TensorLayout Layout, int Width, int Height)
+public sealed record InputSpec(string Name, [property: JsonPropertyName("type")] InputElementType ElementType, TensorLayout Layout, int Width, int Height)
 {
     /// <summary>Bytes that one picture takes in the input tensor.</summary>
+    [JsonIgnore]
     public int ByteLength => checked(Width * Height * 3 * (ElementType == InputElementType.Float32 ? sizeof(float) : sizeof(byte)));
 
     /// <summary>The tensor's shape for one picture.</summary>
+    [JsonIgnore]
     public IReadOnlyList<long> Shape => Layout == TensorLayout.Nhwc ? [1, Height, Width, 3] : [1, 3, Height, Width];
 }
