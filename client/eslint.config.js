@@ -22,7 +22,7 @@ const zones = [
 ];
 
 export default tseslint.config(
-  { ignores: ['dist', 'dev-dist', 'node_modules', 'playwright-report', 'test-results', 'mobile'] },
+  { ignores: ['**/dist', 'dev-dist', 'node_modules', 'playwright-report', 'test-results', 'mobile'] },
   js.configs.recommended,
   ...tseslint.configs.recommendedTypeChecked,
   {
