@@ -272,12 +272,16 @@ export function App() {
         {view === 'photo' && photo && results.length > 0 && <Waterfall results={results} />}
         {view === 'photo' && photo && (
           <div className="more">
+            <div>
+              <Suspense>
+                <MeasureLabel key={photo.id} engines={engines} image={photo.blob} options={options} modelBytes={modelBytes} />
+              </Suspense>
+              {sampleStrip}
+            </div>
             <Suspense>
-              <MeasureLabel key={photo.id} engines={engines} image={photo.blob} options={options} modelBytes={modelBytes} />
               <HistoryLabel entries={entries} model={name} onForget={forget} />
             </Suspense>
             {facts}
-            {sampleStrip}
           </div>
         )}
       </main>

@@ -47,6 +47,9 @@ registerRoute(
   'POST',
 );
 
+// The first version takes the open page over at once, so that the model which it fetches is kept.
+self.addEventListener('activate', (event) => event.waitUntil(self.clients.claim()));
+
 // A new version waits until the visitor asks for it.
 self.addEventListener('message', ({ data }: ExtendableMessageEvent) => {
   if ((data as { type?: string } | null)?.type === 'SKIP_WAITING') void self.skipWaiting();

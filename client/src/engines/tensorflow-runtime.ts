@@ -61,7 +61,7 @@ async function startBackend(threads: number, fetchBytes: FetchBytes) {
   const local = URL.createObjectURL(new Blob([await fetchBytes(url)], { type: 'application/wasm' }));
   if (threads > 1) setThreadsCount(threads);
   else tf.env().set('WASM_HAS_MULTITHREAD_SUPPORT', false);
-  setWasmPaths({ 'tfjs-backend-wasm.wasm': local, 'tfjs-backend-wasm-simd.wasm': local, 'tfjs-backend-wasm-threaded-simd.wasm': local });
+  setWasmPaths({ 'tfjs-backend-wasm.wasm': local, 'tfjs-backend-wasm-simd.wasm': local, 'tfjs-backend-wasm-threaded-simd.wasm': local }, true);
   if (!(await tf.setBackend('wasm'))) throw new Error('The WebAssembly kernels of TensorFlow.js did not start.');
   URL.revokeObjectURL(local);
   tf.enableProdMode();
