@@ -13,7 +13,7 @@ const image = async (url: string) => (await fetch(url)).blob();
 
 /** One engine, freshly made: the first answer with everything that it fetches, then runs one after another. */
 async function measure(choice: { runtime: RuntimeChoice; threads: number }, model: string, photo: string, runs: number) {
-  const engine = new BrowserEngine(async (name) => ({ manifest: (await getModel(name)).manifest, classes: await getClasses(name) }), undefined, choice);
+  const engine = new BrowserEngine(async (name) => ({ manifest: (await getModel(name)).manifest, classes: await getClasses(name) }), { ...choice, calibrated: true });
   const blob = await image(photo);
   const signal = new AbortController().signal;
   const options = { model, topK: 5, explain: false };

@@ -84,10 +84,6 @@ test('The stages stand one behind the other and add up to the round trip', async
 
 test('A large photo is made smaller before the upload, unless that is switched off', async ({ page }) => {
   const large = jpeg('large.jpg', await drawPicture(page, { width: 3000, height: 2400, noise: true }));
-  const sent: number[] = [];
-  page.on('request', (request) => {
-    if (request.url().includes('/predict')) sent.push(Number(request.headers()['content-length'] ?? request.postDataBuffer()?.length ?? 0));
-  });
   await give(page, large);
   await expectAnswer(page);
   await expect(page.locator('.photo-facts')).toContainText(/Made smaller before the upload: [\d.]+ MB to \d+ KB/);

@@ -2,7 +2,7 @@ import type { Page } from '@playwright/test';
 
 /** A picture that nobody took: coloured blobs, drawn in the browser, so that no photo has to lie in the repository. */
 export async function drawPicture(page: Page, { width = 640, height = 480, type = 'image/jpeg', hue = 48, noise = false } = {}): Promise<Buffer> {
-  const bytes = await page.evaluate(async ([w, h, mime, h0, grainy]) => {
+  const address = await page.evaluate(async ([w, h, mime, h0, grainy]) => {
     const canvas = new OffscreenCanvas(w, h);
     const context = canvas.getContext('2d');
     if (!context) throw new Error('no canvas');
@@ -24,7 +24,11 @@ export async function drawPicture(page: Page, { width = 640, height = 480, type 
       context.putImageData(pixels, 0, 0);
     }
     const blob = await canvas.convertToBlob({ type: mime, quality: 0.9 });
-    return [...new Uint8Array(await blob.arrayBuffer())];
+    return new Promise<string>((resolve) => {
+      const reader = new FileReader();
+      reader.onload = () => resolve(reader.result as string);
+      reader.readAsDataURL(blob);
+    });
   }, [width, height, type, hue, noise] as const);
-  return Buffer.from(bytes);
+  return Buffer.from(address.slice(address.indexOf(',') + 1), 'base64');
 }

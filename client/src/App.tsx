@@ -174,7 +174,10 @@ export function App() {
         <a className="wordmark" href="./" onClick={(event) => { event.preventDefault(); location.hash = ''; reset(); }}>Whatsit</a>
         <ModelSwitcher models={models} chosen={model?.manifest.name} onChoose={choose} />
         <nav>
-          <a className="nav-link" href={view === 'developers' ? '#' : '#developers'}>{view === 'developers' ? t.nav.classify : t.nav.developers}</a>
+          <a className="nav-link" href={view === 'developers' ? '#' : '#developers'}>
+            <Icon name={view === 'developers' ? 'photo' : 'code'} />
+            <span>{view === 'developers' ? t.nav.classify : t.nav.developers}</span>
+          </a>
           <SettingsMenu settings={settings} onChange={change} />
         </nav>
       </header>
@@ -255,7 +258,11 @@ export function App() {
                   topK={options.topK}
                   groupOf={(index) => model?.classes[index]?.group}
                   shownMap={shown?.engine === id ? shownPrediction?.index : undefined}
-                  onShowMap={(prediction) => setShown(prediction && { photo: photo.id, engine: id, index: prediction.index })}
+                  onShowMap={(prediction) => {
+                    setShown(prediction && { photo: photo.id, engine: id, index: prediction.index });
+                    // On a phone the photo may have been scrolled away.
+                    if (prediction) document.getElementById('photo')?.scrollIntoView({ block: 'nearest' });
+                  }}
                   onCancel={() => cancel(id)}
                   onRetry={() => void runOne(engineOf(id), photo.blob, options)}
                 />

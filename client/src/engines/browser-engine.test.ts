@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { BrowserEngine, threadsFor, variantFor } from './browser-engine';
 import type { FromWorker, ToWorker } from './browser-engine';
+import { better } from './calibration';
 import type { EngineError } from './engine';
 import { sumOf } from './timing';
 import type { Manifest } from './server-api';
@@ -42,8 +43,8 @@ const answer = (ms: number): FromWorker & { type: 'done' } => ({
 });
 const options = { model: 'grocery', topK: 5, explain: false };
 
-function engine(of: (name: string) => Manifest = () => manifest) {
-  return new BrowserEngine((name) => Promise.resolve({ manifest: of(name), classes: [] }), () => new FakeWorker() as unknown as Worker, { threads: 2, runtime: 'auto' });
+function engine(of: (name: string) => Manifest = () => manifest, calibrated = true) {
+  return new BrowserEngine((name) => Promise.resolve({ manifest: of(name), classes: [] }), { threads: 2, runtime: 'auto', calibrated }, () => new FakeWorker() as unknown as Worker);
 }
 /** Lets promises that are settled already have their say. */
 const settle = () => vi.advanceTimersByTimeAsync(0);
@@ -196,6 +197,43 @@ describe('A worker', () => {
     only().onerror?.({ message: 'out of memory' });
     expect(((await broken.catch((error: unknown) => error)) as EngineError).detail).toBe('out of memory');
     expect(only().terminated).toBe(true);
+  });
+});
+
+describe('The calibration', () => {
+  /** Answers whatever is asked, in the time that the number of threads takes. */
+  function automatic(times: Record<number, number>) {
+    vi.spyOn(FakeWorker.prototype, 'postMessage').mockImplementation(function (this: FakeWorker, message: ToWorker) {
+      this.asked.push(message);
+      if (message.type === 'classify') void Promise.resolve().then(() => this.say({ ...answer(times[message.threads]!), id: message.id }));
+    });
+  }
+  afterEach(() => {
+    vi.restoreAllMocks();
+    vi.unstubAllGlobals();
+  });
+
+  test.each([
+    [{ 1: 20, 2: 11 }, 2],
+    [{ 1: 20, 2: 19 }, 1],
+    [{ 1: 20, 2: 60 }, 1],
+  ])('of %o milliseconds keeps %i thread(s), and remembers', async (times, kept) => {
+    const storage = new Map<string, string>();
+    vi.stubGlobal('localStorage', { getItem: (key: string) => storage.get(key) ?? null, setItem: (key: string, value: string) => storage.set(key, value) });
+    automatic(times);
+    const device = engine(() => manifest, false);
+    await device.classify(new AbortController().signal, new Blob(), options);
+    await vi.advanceTimersByTimeAsync(2000);
+    await device.classify(new AbortController().signal, new Blob(), options);
+    const last = FakeWorker.all.filter(({ terminated }) => !terminated).at(-1)?.asked.at(-1);
+    expect(last).toMatchObject({ threads: kept });
+    expect(JSON.parse([...storage.values()][0] ?? '')).toEqual({ most: 2, threads: kept });
+  });
+
+  test('does not take threads that answer something else', () => {
+    const trial = (threads: number, ms: number, confidence: number) => ({ threads, computeMs: [ms], predictions: [{ label: 'Lemon', index: 8, confidence }] });
+    expect(better(trial(1, 20, 0.97), trial(2, 10, 0.97))).toBe(2);
+    expect(better(trial(1, 20, 0.97), trial(2, 10, 0.9))).toBe(1);
   });
 });
 

@@ -1,3 +1,5 @@
+import { better, rememberThreads, rememberedThreads } from './calibration';
+import type { Trial } from './calibration';
 import type { Classification, ClassifyOptions, Engine, EngineErrorCode, Progress } from './engine';
 import { EngineError } from './engine';
 import type { ClassInfo, Manifest, Variant } from './server-api';
@@ -25,6 +27,10 @@ export interface BrowserModel {
 
 /** How long a worker may be silent while it works before it counts as wedged. Large photos on old phones take seconds. */
 const patienceMs = 30_000;
+/** How long nobody must have asked for anything before the calibration begins. */
+const restMs = 1_500;
+/** Enough for a median. */
+const calibrationRuns = 5;
 /** How long a cancelled run may take to end by itself before its worker is ended. */
 const cancelPatienceMs = 1_500;
 
@@ -37,17 +43,53 @@ export class BrowserEngine implements Engine {
   private ids = 0;
   /** One run after another: two at once would only slow each other down, and spoil both measurements. */
   private queue: Promise<unknown> = Promise.resolve();
+  private calibration: AbortController | undefined;
 
   constructor(
     private readonly modelOf: (name: string) => Promise<BrowserModel>,
+    private readonly settings: { threads: number; runtime: RuntimeChoice; calibrated: boolean } = settingsHere(),
     private readonly createWorker = () => new Worker(new URL('./browser-worker.ts', import.meta.url), { type: 'module', name: 'browser-engine' }),
-    private readonly settings: { threads: number; runtime: RuntimeChoice } = { threads: threadsFor(navigator.hardwareConcurrency, crossOriginIsolated), runtime: 'auto' },
   ) {}
 
   async classify(signal: AbortSignal, image: Blob, options: ClassifyOptions): Promise<Classification> {
+    // Whoever waits comes first; the calibration is done another time.
+    this.calibration?.abort();
     const turn = this.queue.then(() => this.run(signal, image, options));
-    this.queue = turn.catch(() => undefined);
+    this.queue = turn.then(() => this.calibrate(image, options), () => undefined);
     return turn;
+  }
+
+  /**
+   * Once per device, behind the first answer: do several threads pay here? A second engine runs the same photo on one thread; the faster is kept.
+   */
+  private async calibrate(image: Blob, options: ClassifyOptions) {
+    if (this.settings.calibrated) return;
+    const { signal } = (this.calibration = new AbortController());
+    if (!(await undisturbed(signal))) return;
+    const most = this.settings.threads;
+    const other = new BrowserEngine(this.modelOf, { ...this.settings, threads: 1, calibrated: true }, this.createWorker);
+    const quiet = { model: options.model, topK: options.topK, explain: false };
+    const attempt = async (threads: number, run: () => Promise<Classification>): Promise<Trial> => {
+      const trial: Trial = { threads, computeMs: [], predictions: [] };
+      for (let turn = 0; turn < calibrationRuns; turn++) {
+        const { timing, predictions } = await run();
+        trial.computeMs.push(timing.find(({ stage }) => stage === 'compute')?.ms ?? 0);
+        trial.predictions = predictions;
+      }
+      return trial;
+    };
+    try {
+      const several = await attempt(most, () => this.run(signal, image, quiet));
+      const single = await attempt(1, () => other.run(signal, image, quiet));
+      this.settings.calibrated = true;
+      this.settings.threads = better(single, several);
+      rememberThreads(most, this.settings.threads);
+      if (this.settings.threads !== most) this.dispose();
+    } catch {
+      // Somebody came, or it did not work: what runs already stays, and the next photo is another chance.
+    } finally {
+      other.dispose();
+    }
   }
 
   private async run(signal: AbortSignal, image: Blob, { model, topK, explain, onProgress }: ClassifyOptions): Promise<Classification> {
@@ -58,7 +100,8 @@ export class BrowserEngine implements Engine {
 
     const start = performance.now();
     let lastWait = start;
-    const answer = await this.ask(signal, { type: 'classify', id: ++this.ids, image, topK, explain, manifest, classes, variant, ...this.settings }, (progress) => {
+    const { threads, runtime } = this.settings;
+    const answer = await this.ask(signal, { type: 'classify', id: ++this.ids, image, topK, explain, manifest, classes, variant, threads, runtime }, (progress) => {
       // What is fetched and started once is no part of a run; the run begins when that is done.
       lastWait = performance.now();
       onProgress?.(progress);
@@ -127,6 +170,23 @@ export function variantFor({ files }: Manifest): Variant {
   const variant = (['fp16', 'fp32'] as const).find((candidate) => files[candidate]);
   if (!variant) throw new EngineError('model-unsupported');
   return variant;
+}
+
+/** Whether nobody came for a while. */
+function undisturbed(signal: AbortSignal): Promise<boolean> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(() => resolve(true), restMs);
+    signal.addEventListener('abort', () => {
+      clearTimeout(timer);
+      resolve(false);
+    });
+  });
+}
+
+function settingsHere() {
+  const most = threadsFor(navigator.hardwareConcurrency, crossOriginIsolated);
+  const known = most === 1 ? 1 : rememberedThreads(most);
+  return { threads: known ?? most, runtime: 'auto' as const, calibrated: known !== undefined };
 }
 
 /** Half of the logical cores, at most four: more gain nothing on a network of this size. One without cross-origin isolation. */

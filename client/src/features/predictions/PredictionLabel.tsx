@@ -108,20 +108,22 @@ function Waiting({ progress, rows, onCancel }: { progress?: Progress | undefined
         <Name>{onCancel ? t.result.running : t.result.waiting}</Name>
         <span className="answer-share">{'\u00a0'}</span>
       </p>
-      <ol className="shares pending" aria-hidden="true">
-        {Array.from({ length: rows }, (_, row) => (
-          <li key={row}>
-            <div className="share"><span className="share-rule" /></div>
-          </li>
-        ))}
-      </ol>
-      {late && (
-        <div className="waiting">
-          <progress {...(progress && progress.step !== 'start' && { value: progress.loaded, max: progress.total })} aria-label={words ?? t.result.running} />
-          <span>{words ?? t.result.running}</span>
-          <button type="button" className="button small" onClick={onCancel}>{t.result.cancel}</button>
-        </div>
-      )}
+      <div className="pending-rows">
+        <ol className="shares pending" aria-hidden="true">
+          {Array.from({ length: rows }, (_, row) => (
+            <li key={row}>
+              <div className="share"><span className="share-rule" /></div>
+            </li>
+          ))}
+        </ol>
+        {late && (
+          <div className="waiting">
+            <progress {...(progress && progress.step !== 'start' && { value: progress.loaded, max: progress.total })} aria-label={words ?? t.result.running} />
+            <span>{words ?? t.result.running}</span>
+            <button type="button" className="button small" onClick={onCancel}>{t.result.cancel}</button>
+          </div>
+        )}
+      </div>
     </>
   );
 }
