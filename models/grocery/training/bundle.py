@@ -7,6 +7,7 @@ import argparse
 import hashlib
 import json
 import os
+import re
 import subprocess
 import tempfile
 
@@ -138,5 +139,8 @@ if __name__ == '__main__':
         'samples': samples,
     }
     with open(os.path.join(bundle, 'model.json'), 'w', encoding='utf-8') as file:
-        file.write(json.dumps(manifest, indent=2, ensure_ascii=False) + '\n')
+        text = json.dumps(manifest, indent=2, ensure_ascii=False)
+        # Mean and deviation read better on one line.
+        text = re.sub(r'\[\s+([-\d.,\s]+?)\s+\]', lambda match: '[' + ', '.join(re.split(r',\s+', match[1])) + ']', text)
+        file.write(text + '\n')
     print(json.dumps(manifest['metrics']['fp32']))

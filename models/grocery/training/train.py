@@ -103,7 +103,10 @@ def train(options):
     val_pixels = np.stack([preprocess(photo, options.serving_size) for photo in val_photos])
 
     model = MobileNetV2(classes, options.dropout)
-    model.load_tflite(options.initial)
+    if options.initial.endswith('.tflite'):
+        model.load_tflite(options.initial)
+    else:
+        model.load_state_dict(torch.load(options.initial)['weights'])
     model = model.to(memory_format=torch.channels_last)
     average = copy.deepcopy(model)
 
@@ -157,7 +160,7 @@ def train(options):
 if __name__ == '__main__':
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--data', required=True, help='folder of the GroceryStoreDataset with train.txt, val.txt, classes.csv')
-    parser.add_argument('--initial', required=True, help='MobileNetV2 as a TensorFlow Lite file to start from')
+    parser.add_argument('--initial', required=True, help='what to start from: MobileNetV2 as a TensorFlow Lite file, or a checkpoint of an earlier phase')
     parser.add_argument('--out', required=True, help='checkpoint to write')
     for name, default in dict(epochs=14, size=192, serving_size=224, batch=32, seed=1, threads=2, warm_up=100).items():
         parser.add_argument('--' + name.replace('_', '-'), type=int, default=default)

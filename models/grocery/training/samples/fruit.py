@@ -34,11 +34,10 @@ def lemon(t, p):
     return radius, height
 
 
-def orange(t, p):
-    radius = math.sin(t) * (1 + 0.006 * math.cos(9 * p) * math.exp(-(t / 0.5) ** 2))
-    height = 0.95 * math.cos(t)
-    height -= 0.07 * math.exp(-(radius / 0.16) ** 2) if t < math.pi / 2 else -0.03 * math.exp(-(radius / 0.1) ** 2)
-    return radius, height
+def aubergine(t, p):
+    # Slender at the stem, heavy at the blossom.
+    radius = 0.62 * math.sin(t) ** 0.85 * (0.80 - 0.32 * math.cos(t))
+    return radius, 1.62 * math.copysign(abs(math.cos(t)) ** 0.92, math.cos(t))
 
 
 def bell_pepper(t, p):
@@ -52,8 +51,8 @@ def bell_pepper(t, p):
     return radius, height
 
 
-def body(name, shape, scale, lumps, seed, rings=72, turns=96):
-    """A closed mesh around the vertical axis, made uneven by smooth noise so that no two are alike."""
+def body(name, shape, scale, lumps, bend, seed, rings=72, turns=96):
+    """A closed mesh around the vertical axis, bent and made uneven by smooth noise so that no two are alike."""
     offset = Vector((seed * 7.3, seed * 3.1, seed * 5.7))
     vertices = []
     for i in range(rings + 1):
@@ -62,6 +61,7 @@ def body(name, shape, scale, lumps, seed, rings=72, turns=96):
             p = 2 * math.pi * j / turns
             radius, height = shape(max(t, 1e-4) if i < rings else math.pi - 1e-4, p)
             point = Vector((radius * math.cos(p), radius * math.sin(p), height))
+            point.x += bend * height * height
             point *= 1 + lumps * noise.noise(point * 1.1 + offset) + lumps * 0.3 * noise.noise(point * 3 + offset)
             vertices.append(point * scale)
     faces = [(i * turns + j, i * turns + (j + 1) % turns, (i + 1) * turns + (j + 1) % turns, (i + 1) * turns + j)
@@ -119,15 +119,15 @@ class Nodes:
             setattr(node, name, value)
         return self.set(node, **inputs)
 
-    def position(self, scale=1.0, stretch=(1, 1, 1)):
+    def position(self, stretch=(1, 1, 1)):
         """Object coordinates, moved by a random amount for each object so that textures do not repeat."""
         coordinates = self.node('TexCoord').outputs['Object']
         shift = self.node('Math', {'operation': 'MULTIPLY'}, _0=self.node('ObjectInfo').outputs['Random'], _1=50.0)
         moved = self.node('VectorMath', {'operation': 'ADD'}, _0=coordinates, _1=shift.outputs[0])
-        return self.node('Mapping', _0=moved.outputs[0], Scale=tuple(scale * s for s in stretch)).outputs[0]
+        return self.node('Mapping', _0=moved.outputs[0], Scale=stretch).outputs[0]
 
     def noise(self, scale, detail=4.0, stretch=(1, 1, 1)):
-        return self.node('TexNoise', Vector=self.position(1, stretch), Scale=scale, Detail=detail).outputs['Fac']
+        return self.node('TexNoise', Vector=self.position(stretch), Scale=scale, Detail=detail).outputs['Fac']
 
     def ramp(self, value, *stops):
         """Maps a value to colours (or to grey levels) at (position, colour) stops."""
@@ -177,19 +177,32 @@ def apple_skin():
                     Clearcoat_Roughness=0.12, Normal=n.bump(n.noise(22, 2), 0.05))
 
 
-def citrus_skin(name, dark, mid, light, pores, strength):
-    n = Nodes(name)
+def lemon_skin():
+    n = Nodes('lemon skin')
+    dark, mid, light = (0.56, 0.42, 0.006), (0.76, 0.56, 0.014), (0.86, 0.68, 0.060)
     colour = n.ramp(n.noise(1.7, 3), (0.30, dark), (0.50, mid), (0.74, light))
+    # Some are less ripe than others, and each is greener in places.
+    green = n.node('Math', {'operation': 'MULTIPLY'}, _0=n.ramp(n.node('ObjectInfo').outputs['Random'], (0.45, 0.0), (1.0, 0.55)),
+                   _1=n.ramp(n.noise(0.9, 2), (0.35, 0.0), (0.65, 1.0))).outputs[0]
+    colour = n.mix(green, colour, (0.40, 0.46, 0.020))
     # The peel's oil glands: pits of two sizes.
-    small = n.node('TexVoronoi', Vector=n.position(), Scale=pores).outputs['Distance']
-    large = n.node('TexVoronoi', Vector=n.position(), Scale=pores * 0.45).outputs['Distance']
-    pits = n.mix(0.35, n.ramp(small, (0.0, 0.0), (0.5, 1.0)), n.ramp(large, (0.0, 0.0), (0.5, 1.0)))
-    waves = n.mix(0.5, pits, n.noise(7, 2))
+    small = n.node('TexVoronoi', Vector=n.position(), Scale=50.0).outputs['Distance']
+    large = n.node('TexVoronoi', Vector=n.position(), Scale=22.0).outputs['Distance']
+    pits = n.mix(0.40, n.ramp(small, (0.0, 0.0), (0.5, 1.0)), n.ramp(large, (0.0, 0.0), (0.5, 1.0)))
     colour = n.mix(n.ramp(small, (0.05, 0.35), (0.28, 0.0)), colour, dark, 'MULTIPLY')
-    scuffs = n.ramp(n.noise(5, 8), (0.66, 0.0), (0.76, 0.35))
-    colour = n.mix(scuffs, colour, tuple(c * 0.62 for c in mid))
-    return n.finish(colour, Roughness=0.36, Specular=0.5, Clearcoat=0.12, Clearcoat_Roughness=0.25,
-                    Normal=n.bump(waves, strength, 0.03))
+    scuffs = n.ramp(n.noise(5, 8), (0.64, 0.0), (0.76, 0.45))
+    colour = n.mix(scuffs, colour, (0.42, 0.30, 0.06))
+    return n.finish(colour, Roughness=0.38, Specular=0.5, Clearcoat=0.10, Clearcoat_Roughness=0.25,
+                    Normal=n.bump(n.mix(0.5, pits, n.noise(7, 2)), 0.30, 0.03))
+
+
+def aubergine_skin():
+    n = Nodes('aubergine skin')
+    colour = n.ramp(n.noise(1.2, 3, (1, 1, 0.5)), (0.30, (0.008, 0.003, 0.008)), (0.55, (0.016, 0.005, 0.015)), (0.80, (0.042, 0.010, 0.036)))
+    scuffs = n.ramp(n.noise(4, 9, (1, 1, 0.4)), (0.68, 0.0), (0.78, 0.30))
+    colour = n.mix(scuffs, colour, (0.12, 0.06, 0.05))
+    return n.finish(colour, Roughness=n.ramp(n.noise(2.5), (0.3, 0.12), (0.7, 0.24)), Specular=0.55, Clearcoat=0.35,
+                    Clearcoat_Roughness=0.06, Normal=n.bump(n.mix(0.5, n.noise(3, 2), n.noise(14, 2)), 0.08))
 
 
 def pepper_skin():
@@ -209,7 +222,7 @@ def stem_skin(name, dark, light):
 def wood():
     n = Nodes('wood')
     # Rings seen along a plank: a wave bent by noise, stretched along the plank's length.
-    grain = n.node('TexWave', {'wave_type': 'BANDS', 'bands_direction': 'Y'}, Vector=n.position(1, (0.06, 1, 1)), Scale=1.6,
+    grain = n.node('TexWave', {'wave_type': 'BANDS', 'bands_direction': 'Y'}, Vector=n.position((0.06, 1, 1)), Scale=1.6,
                    Distortion=9.0, Detail=3.0, Detail_Scale=1.4).outputs['Fac']
     fibre = n.noise(38, 6, (0.03, 1, 1))
     colour = n.ramp(grain, (0.0, (0.36, 0.20, 0.085)), (0.5, (0.52, 0.33, 0.16)), (1.0, (0.62, 0.43, 0.23)))
@@ -232,6 +245,30 @@ def citrus_button():
     return tube('button', [(0, 0, 0.0), (0, 0, 0.012), (0, 0, 0.024)], [0.034, 0.030, 0.016], 9)
 
 
+def aubergine_stem():
+    return tube('stem', [(0, 0, 0.69), (0, 0, 0.775), (0.012, 0, 0.875), (0.05, 0, 0.99), (0.11, 0, 1.075)], [0.137, 0.088, 0.063, 0.060, 0.072])
+
+
+def aubergine_calyx():
+    """A leathery cap with five points, lying on the fruit."""
+    rings, turns, scale = 12, 80, FRUITS['aubergine']['scale'] * 1.037
+    vertices = []
+    for i in range(rings + 1):
+        for j in range(turns):
+            p = 2 * math.pi * j / turns
+            point = 0.34 + 0.42 * (1 - abs(math.sin(2.5 * p))) ** 1.3
+            t = 1e-3 + point * i / rings
+            radius, height = aubergine(t, p)
+            lift = 1.05 + 0.05 * (i / rings) ** 3
+            vertices.append((radius * lift * math.cos(p) * scale, radius * lift * math.sin(p) * scale, (height + 0.03) * scale))
+    faces = [(i * turns + j, (i + 1) * turns + j, (i + 1) * turns + (j + 1) % turns, i * turns + (j + 1) % turns)
+             for i in range(rings) for j in range(turns)]
+    mesh = bpy.data.meshes.new('calyx')
+    mesh.from_pydata(vertices, [], faces)
+    mesh.polygons.foreach_set('use_smooth', [True] * len(faces))
+    return mesh
+
+
 def pepper_stem():
     return tube('stem', [(0, 0, 0.20), (0, 0, 0.245), (0, 0, 0.27), (0.01, 0, 0.33), (0.03, 0, 0.44), (0.075, 0, 0.56), (0.09, 0, 0.59)],
                 [0.17, 0.15, 0.085, 0.058, 0.056, 0.070, 0.066])
@@ -242,13 +279,11 @@ FRUITS = {
         shape=apple, scale=0.39, lumps=0.05, skin=apple_skin, stem=apple_stem, calyx=apple_calyx, count=42, tilt=1.1, seed=3,
         stem_skin=lambda: stem_skin('stem', (0.055, 0.035, 0.014), (0.17, 0.12, 0.045))),
     'lemon': dict(
-        shape=lemon, scale=0.335, lumps=0.05, stem=citrus_button, stem_at=0.385, count=64, tilt=3.1, seed=5,
-        skin=lambda: citrus_skin('lemon skin', (0.74, 0.44, 0.004), (0.88, 0.60, 0.010), (0.93, 0.71, 0.045), 46.0, 0.22),
+        shape=lemon, scale=0.29, lumps=0.085, skin=lemon_skin, stem=citrus_button, stem_at=0.335, count=98, tilt=3.1, seed=5,
         stem_skin=lambda: stem_skin('stem', (0.10, 0.11, 0.02), (0.26, 0.25, 0.08))),
-    'orange': dict(
-        shape=orange, scale=0.345, lumps=0.035, stem=citrus_button, stem_at=0.298, count=66, tilt=1.2, seed=8,
-        skin=lambda: citrus_skin('orange skin', (0.78, 0.13, 0.001), (0.90, 0.20, 0.002), (0.95, 0.27, 0.006), 48.0, 0.25),
-        stem_skin=lambda: stem_skin('stem', (0.09, 0.10, 0.02), (0.22, 0.21, 0.07))),
+    'aubergine': dict(
+        shape=aubergine, scale=0.50, lumps=0.05, bend=0.10, skin=aubergine_skin, stem=aubergine_stem, calyx=aubergine_calyx,
+        count=26, tilt=2.6, seed=2, stem_skin=lambda: stem_skin('stem', (0.07, 0.15, 0.018), (0.20, 0.33, 0.05))),
     'red-bell-pepper': dict(
         shape=bell_pepper, scale=0.43, lumps=0.07, skin=pepper_skin, stem=pepper_stem, count=30, tilt=1.6, seed=4,
         stem_skin=lambda: stem_skin('stem', (0.05, 0.13, 0.012), (0.16, 0.30, 0.04))),
@@ -328,7 +363,7 @@ def build(fruit):
         wall.hide_render = True
 
     skin, stem_material, stems = fruit['skin'](), fruit['stem_skin'](), [fruit[part]() for part in ('stem', 'calyx') if part in fruit]
-    kinds = [[body(FRUIT, fruit['shape'], fruit['scale'], fruit['lumps'], fruit['seed'] + k, *detail)
+    kinds = [[body(FRUIT, fruit['shape'], fruit['scale'], fruit['lumps'], fruit.get('bend', 0) * (k / 5), fruit['seed'] + k, *detail)
               for detail in ((72, 96), (12, 16))] for k in range(6)]
     step = fruit['scale'] * 2.25
     across = int(2 * half / step)
@@ -368,10 +403,10 @@ def build(fruit):
     scene.world = world
 
     camera = bpy.data.objects.new('camera', bpy.data.cameras.new('camera'))
-    camera.location = fruit.get('camera', (0.45, -3.25, 5.0))
-    target = Vector(fruit.get('target', (0.05, -0.22, 0.75)))
+    camera.location = (0.45, -3.25, 5.0)
+    target = Vector((0.05, -0.22, 0.75))
     camera.rotation_euler = (target - camera.location).to_track_quat('-Z', 'Y').to_euler()
-    camera.data.lens = fruit.get('lens', 56)
+    camera.data.lens = 56
     camera.data.dof.use_dof = True
     camera.data.dof.focus_distance = (target - camera.location).length - 0.35
     camera.data.dof.aperture_fstop = 0.9  # of a lens scaled like the scene

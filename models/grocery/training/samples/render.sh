@@ -6,7 +6,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 mkdir -p ../../samples
 
-for fruit in granny-smith-apple lemon orange red-bell-pepper; do
+for fruit in granny-smith-apple lemon red-bell-pepper aubergine; do
     blender --background --factory-startup --python fruit.py -- "$fruit" "$work/$fruit.png"
     python3 - "$work/$fruit.png" "../../samples/$fruit.jpg" <<'PYTHON'
 import sys
