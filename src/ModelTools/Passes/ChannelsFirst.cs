@@ -88,12 +88,11 @@ public static class ChannelsFirst
         /// <summary>Makes sure that a value exists in its original order.</summary>
         private void Last(string value)
         {
-            if (_written.Contains(value))
+            if (_written.Contains(value) || !_twins.TryGetValue(value, out string? twin))
             {
                 return;
             }
 
-            string twin = _twins[value];
             int[] shape = ShapeOf(value);
             Node back = IsSameOrder(shape) ? _builder.AddNode("Reshape", value + "_nhwc", [twin, Sides(value, shape)], outputs: 1) : _builder.AddNode("Transpose", value + "_nhwc", [twin], outputs: 1, ("perm", ToLast));
             back.Outputs[0] = value;
@@ -245,9 +244,9 @@ public static class ChannelsFirst
                     return false;
             }
 
-            foreach (string input in node.Inputs.Where(input => input.Length > 0 && _shapes.ContainsKey(input) && !_twins.ContainsValue(input)))
+            foreach (string input in node.Inputs.Where(_shapes.ContainsKey))
             {
-                Last(input);
+                Last(input); // what is still an original value: scalars, limits, computed pads
             }
 
             Add(node);
