@@ -1,0 +1,46 @@
+using System.Buffers;
+
+namespace Whatsit.Inference.Imaging;
+
+/// <summary>
+/// A decoded picture: upright, sRGB, 8 bits, three channels, rows without padding. The pixels are rented; dispose to give them back.
+/// </summary>
+public sealed class RgbImage : IDisposable
+{
+    private byte[]? _pixels;
+
+    /// <summary>Rents room for a picture; the caller fills <see cref="Pixels"/>.</summary>
+    public RgbImage(int width, int height)
+    {
+        Width = width;
+        Height = height;
+        _pixels = ArrayPool<byte>.Shared.Rent(checked(width * height * 3));
+    }
+
+    /// <summary>Pixels per row; smaller than <see cref="OriginalWidth"/> after a scaled decode.</summary>
+    public int Width { get; }
+
+    /// <summary>Rows; smaller than <see cref="OriginalHeight"/> after a scaled decode.</summary>
+    public int Height { get; }
+
+    /// <summary>The upright picture's full width in the file.</summary>
+    public required int OriginalWidth { get; init; }
+
+    /// <summary>The upright picture's full height in the file.</summary>
+    public required int OriginalHeight { get; init; }
+
+    /// <summary>The file's format: <c>jpeg</c>, <c>png</c>, <c>webp</c>, <c>gif</c>, <c>avif</c>, <c>tiff</c>.</summary>
+    public required string Format { get; init; }
+
+    /// <summary>Width × height × 3 bytes, R G B.</summary>
+    public Span<byte> Pixels => (_pixels ?? throw new ObjectDisposedException(nameof(RgbImage))).AsSpan(0, Width * Height * 3);
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        if (Interlocked.Exchange(ref _pixels, null) is { } pixels)
+        {
+            ArrayPool<byte>.Shared.Return(pixels);
+        }
+    }
+}
