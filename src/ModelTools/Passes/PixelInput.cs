@@ -11,12 +11,12 @@ namespace Whatsit.ModelTools.Passes;
 /// <param name="Width">Pixels per row.</param>
 /// <param name="Height">Rows.</param>
 /// <param name="Channels">3, or 1 for greyscale.</param>
-public sealed record PictureInput(string Name, ElementType Type, InputLayout Layout, int Width, int Height, int Channels)
+public sealed record PictureInput(string Name, ElementType Type, TensorLayout Layout, int Width, int Height, int Channels)
 {
     /// <summary>The graph's only input, if it is a picture: rank 4, one or three channels, first or last.</summary>
     public static PictureInput? Of(Graph graph) => graph.Inputs is not [{ Shape: [_, var a, var b, var c] } input] ? null
-        : c is 1 or 3 && a is not (1 or 3) ? new PictureInput(input.Name, input.Type, InputLayout.Nhwc, b, a, c)
-        : a is 1 or 3 ? new PictureInput(input.Name, input.Type, InputLayout.Nchw, c, b, a)
+        : c is 1 or 3 && a is not (1 or 3) ? new PictureInput(input.Name, input.Type, TensorLayout.Nhwc, b, a, c)
+        : a is 1 or 3 ? new PictureInput(input.Name, input.Type, TensorLayout.Nchw, c, b, a)
         : null;
 }
 
@@ -66,7 +66,7 @@ public static class PixelInput
         }
 
         graph.Nodes.InsertRange(0, front.Nodes);
-        if (input.Layout == InputLayout.Nhwc)
+        if (input.Layout == TensorLayout.Nhwc)
         {
             // Who transposes the old input to channels first has it already; anyone else gets it transposed back.
             Node back = new("Transpose", "image_back", [value], [input.Name]);
@@ -121,7 +121,7 @@ public static class PixelInput
     /// <summary>A quantized network takes bytes already; signed ones are the pixel less 128, which their zero point can say.</summary>
     private static void Quantized(Graph graph, PictureInput input, int position, int[] pixels)
     {
-        if (input.Channels != 3 || input.Layout != InputLayout.Nhwc)
+        if (input.Channels != 3 || input.Layout != TensorLayout.Nhwc)
         {
             throw new ModelFormatException($"The quantized input '{input.Name}' has {input.Channels} channels, {input.Layout}; three channels last are supported.");
         }
