@@ -123,7 +123,7 @@ public sealed unsafe class InferenceSession : IDisposable
 
     /// <summary>Runs the model and returns the outputs in memory of ONNX Runtime's.</summary>
     public IDisposableReadOnlyCollection<OrtValue> Run(
-        RunOptions? runOptions,
+        RunOptions runOptions,
         IReadOnlyCollection<string> inputNames,
         IReadOnlyCollection<OrtValue> inputValues,
         IReadOnlyCollection<string> outputNames)

@@ -1,1 +1,88 @@
-WebApplication.CreateBuilder(args).Build().Run();
+using System.Text.Json.Serialization;
+using Serilog;
+using Whatsit.Inference;
+using Whatsit.Inference.Backends;
+using Whatsit.Inference.Catalog;
+using Whatsit.Inference.Imaging;
+using Whatsit.Inference.Scheduling;
+using Whatsit.Server;
+using Whatsit.Server.Compatibility;
+using Whatsit.Server.Health;
+using Whatsit.Server.Models;
+using Whatsit.Server.Predictions;
+using Whatsit.Server.Telemetry;
+
+var builder = WebApplication.CreateSlimBuilder(new WebApplicationOptions
+{
+    Args = args,
+    // Settings and page lie beside the program, wherever it was started from.
+    ContentRootPath = AppContext.BaseDirectory,
+    WebRootPath = "wwwroot",
+});
+
+// Platforms name the port (Heroku: https://devcenter.heroku.com/articles/dynos#web-dynos); people may name whole addresses as ASP.NET Core does.
+if (builder.Configuration["urls"] is null)
+{
+    builder.WebHost.UseUrls($"http://*:{builder.Configuration["PORT"] ?? "8080"}");
+}
+
+builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel =>
+{
+    kestrel.AddServerHeader = false;
+    // The routes know their own limits and answer with a sentence; Kestrel would cut the connection.
+    kestrel.Limits.MaxRequestBodySize = null;
+});
+builder.Logging.ClearProviders().AddSerilog(new LoggerConfiguration().ReadFrom.Configuration(builder.Configuration).CreateLogger(), dispose: true);
+
+// Options: a wrong value stops the process here, by name.
+builder.Services.AddSettings<CatalogOptions>("Catalog");
+builder.Services.AddSettings<DecodingOptions>("Decoding");
+builder.Services.AddSettings<FetchOptions>("FetchByUrl");
+builder.Services.AddSettings<LimitsOptions>("Limits");
+builder.Services.AddSettings<OnnxBackendOptions>("OnnxRuntime");
+builder.Services.AddSettings<SchedulingOptions>("Scheduling");
+
+// The core, bottom to top.
+#if OFFICIAL_PACKAGES
+builder.Services.AddSingleton<IImageDecoder, ImageSharpDecoder>();
+#else
+builder.Services.AddSingleton<IImageDecoder, VipsImageDecoder>();
+#endif
+builder.Services.AddSingleton<InferenceMetrics>();
+builder.Services.AddSingleton<DecodePermits>();
+builder.Services.AddSingleton<ImageClassifier>();
+builder.Services.AddSingleton<ModelCatalog>();
+builder.Services.AddHostedService<CatalogLoader>();
+
+// The web.
+builder.Services.AddSingleton<UploadBudget>();
+builder.Services.AddSingleton<ImageFetcher>();
+builder.Services.AddSingleton<ImageInput>();
+builder.Services.AddSingleton<PrometheusMetrics>();
+builder.Services.AddExceptionHandler<InferenceExceptionHandler>();
+builder.Services.AddProblemDetails();
+builder.Services.AddOpenApiDocument();
+builder.Services.ConfigureHttpJsonOptions(json =>
+{
+    json.SerializerOptions.DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull;
+    json.SerializerOptions.Converters.Add(new KebabCaseEnumConverter<ModelState>());
+});
+
+var app = builder.Build();
+app.Services.GetRequiredService<PrometheusMetrics>();
+app.UseExceptionHandler();
+app.UseStatusCodePages();
+app.UseRouting();
+app.UseClientApp();
+
+app.MapPredictions();
+app.MapModels();
+app.MapTutorial();
+app.MapHealth();
+app.MapGet("/metrics", (PrometheusMetrics metrics) => Results.Text(metrics.Write(), "text/plain; version=0.0.4; charset=utf-8")).ExcludeFromDescription();
+app.MapGet("/config.json", ClientConfiguration.Get).ExcludeFromDescription();
+app.MapOpenApiDocument();
+await app.RunAsync();
+
+/// <summary>Visible to the tests, which start the server in their own process.</summary>
+public partial class Program;

@@ -9,8 +9,15 @@ public sealed class DecodingOptions
     /// Width × height above which a picture is refused before a single pixel is decoded. A small file can ask for gigabytes; phones take
     /// up to 200 megapixels, but 3 bytes of each must fit in memory, times the decodes that run at once. The default is 50 megapixels.
     /// </summary>
-    [Range(1, 1_000_000_000)]
+    [Range(1, 700_000_000)]
     public long MaxPixels { get; set; } = 50_000_000;
+
+    /// <summary>
+    /// The same for progressive JPEG and interlaced PNG, whose rows are not finished before all of the file was read: libjpeg keeps up to 8 bytes
+    /// of each pixel until then. The default is 25 megapixels.
+    /// </summary>
+    [Range(1, 700_000_000)]
+    public long MaxProgressivePixels { get; set; } = 25_000_000;
 
     /// <summary>How many decodes may run at once; 0 means one per processor that the process may use. The default is 0.</summary>
     [Range(0, 1024)]

@@ -6,7 +6,10 @@ namespace Whatsit.ModelTools.Graphs;
 public static class Shapes
 {
     /// <summary>Infers all shapes. A free first side becomes <paramref name="batch"/>; other free sides of the inputs must have been fixed before.</summary>
-    public static IReadOnlyDictionary<string, (ElementType Type, int[] Shape)> Infer(Graph graph, int batch = 1)
+    public static IReadOnlyDictionary<string, (ElementType Type, int[] Shape)> Infer(Graph graph, int batch = 1) => Infer(graph, batch, observe: null);
+
+    /// <summary>The same, and shows every computed value; only what depends on shapes alone is right in them.</summary>
+    internal static IReadOnlyDictionary<string, (ElementType Type, int[] Shape)> Infer(Graph graph, int batch, Action<string, Tensor>? observe)
     {
         var shapes = graph.Constants.ToDictionary(constant => constant.Key, constant => (constant.Value.Type, constant.Value.Shape), StringComparer.Ordinal);
         var inputs = new Dictionary<string, Tensor>();
@@ -26,6 +29,7 @@ public static class Shapes
                 for (int output = 0; output < node.Outputs.Count && output < results.Length; output++)
                 {
                     shapes[node.Outputs[output]] = (results[output].Type, results[output].Shape);
+                    observe?.Invoke(node.Outputs[output], results[output]);
                 }
             },
         }.Run(inputs);

@@ -332,11 +332,17 @@ public sealed class InferenceSessionTests
         Assert.Throws<ObjectDisposedException>(() => options.Terminate = true);
         Assert.Throws<ObjectDisposedException>(() => session.Run(options, ["x"], [x], ["y"]));
         x.Dispose();
-        Assert.Throws<ObjectDisposedException>(() => session.Run(null, ["x"], [x], ["y"]));
+        Assert.Throws<ObjectDisposedException>(() => session.Run(null, ["x"], [x], ["y"], [x]));
         Assert.Throws<ObjectDisposedException>(() => x.GetTensorMutableRawData());
         Assert.Throws<ObjectDisposedException>(() => x.GetTensorTypeAndShape());
         session.Dispose();
-        Assert.Throws<ObjectDisposedException>(() => session.Run(null, ["x"], [x], ["y"]));
+        Assert.Throws<ObjectDisposedException>(() => session.Run(null, ["x"], [x], ["y"], [x]));
+    }
+
+    [Fact]
+    public void A_path_with_a_zero_in_it_is_refused_instead_of_cut()
+    {
+        Assert.Throws<ArgumentException>(() => new InferenceSession(Fixtures.Affine + "\0.png"));
     }
 
     [Fact]

@@ -1,0 +1,38 @@
+# Client build → server publish → a small runtime. Replace the base images by your own with --build-arg.
+ARG NODE_IMAGE=node:20-bookworm-slim
+ARG SDK_IMAGE=mcr.microsoft.com/dotnet/sdk:10.0
+ARG RUNTIME_IMAGE=mcr.microsoft.com/dotnet/aspnet:10.0
+
+FROM ${NODE_IMAGE} AS client
+WORKDIR /source/client
+COPY client/package.json client/package-lock.json ./
+RUN npm ci --ignore-scripts
+COPY client/ ./
+RUN npm run build
+
+# The native engines, for the platform that the image is for.
+FROM ${NODE_IMAGE} AS native
+WORKDIR /source/native
+COPY native/package.json native/package-lock.json ./
+RUN npm ci --ignore-scripts
+
+FROM ${SDK_IMAGE} AS server
+WORKDIR /source
+COPY global.json Directory.Build.props Directory.Packages.props .editorconfig ./
+COPY native/ native/
+COPY --from=native /source/native/node_modules native/node_modules
+COPY src/ src/
+COPY --from=client /source/client/dist client/dist
+# The client and the native engines are there already: this image has no Node.js.
+RUN dotnet publish src/Server -c Release -o /app -p:InstallNativeEngines=false -p:BuildClient=false
+COPY models/ /app/models/
+RUN rm -rf /app/models/*/training
+
+FROM ${RUNTIME_IMAGE}
+WORKDIR /app
+COPY --from=server /app ./
+# The image's own unprivileged user (https://learn.microsoft.com/dotnet/core/docker/container-images): the process needs no more.
+USER 1654
+ENV PORT=8080 DOTNET_EnableDiagnostics=0 DOTNET_TieredPGO=1
+EXPOSE 8080
+ENTRYPOINT ["./Whatsit.Server"]

@@ -1,0 +1,121 @@
+#!/usr/bin/env bash
+# One command does it, here and in CI:
+#   ./build.sh build    install what is missing, build everything
+#   ./build.sh run      build, then serve on http://localhost:8080 (PORT overrides)
+#   ./build.sh test     every .NET, client and browser test; the last line reads "N passed, N failed"
+#   ./build.sh e2e      only the browser tests, against the published server
+#   ./build.sh bench    the benchmarks, and their table in tests/Benchmarks/README.md
+#   ./build.sh format   check (or with --fix, mend) the formatting of all sources
+set -euo pipefail
+cd "$(dirname "$0")"
+
+export DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_NOLOGO=1 DOTNET_CLI_UI_LANGUAGE=en
+CONFIGURATION=${CONFIGURATION:-Release}
+configuration_folder=${CONFIGURATION,,}
+passed=0 failed=0 skipped=0
+
+need() {
+  command -v "$1" >/dev/null || { echo "Whatsit needs $2; it was not found on the PATH." >&2; exit 1; }
+}
+
+install_client() {
+  need node "Node.js 20 or later"
+  if [ ! -e client/node_modules/.package-lock.json ] || [ client/package-lock.json -nt client/node_modules/.package-lock.json ]; then
+    (cd client && npm ci --ignore-scripts --no-fund --no-audit --loglevel=error && touch node_modules/.package-lock.json)
+  fi
+}
+
+install_browser() {
+  command -v chromium >/dev/null && return
+  if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+    apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core >/dev/null
+  fi
+  command -v chromium >/dev/null || { echo "The browser tests need Chromium: install the package 'chromium'." >&2; return 1; }
+}
+
+build() {
+  need dotnet "the .NET SDK 10"
+  install_client
+  dotnet build Server.sln -c "$CONFIGURATION" --nologo -v quiet
+}
+
+# Adds one runner's counts to the totals; a runner that died without a count is a failure.
+count() {
+  local name=$1 code=$2 p=${3:-} f=${4:-} s=${5:-0}
+  if [ -z "$p" ]; then p=0 f=1; fi
+  if [ "$code" -ne 0 ] && [ "$f" -eq 0 ]; then f=1; fi
+  passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
+  echo "== $name: $p passed, $f failed, $s skipped"
+}
+
+test_dotnet() {
+  local project name log code counts
+  log=$(mktemp)
+  for project in tests/*.Tests; do
+    name=$(basename "$project") code=0
+    "artifacts/bin/$name/$configuration_folder/$name" -noColor 2>&1 | tee "$log" || code=$?
+    # xunit.v3: "Total: 9, Errors: 0, Failed: 0, Skipped: 0, Not Run: 0, Time: 0.1s"
+    counts=$(sed -nE 's/.*Total: ([0-9]+), Errors: ([0-9]+), Failed: ([0-9]+), Skipped: ([0-9]+), Not Run: ([0-9]+).*/\1 \2 \3 \4 \5/p' "$log" | tail -1)
+    if [ -n "$counts" ]; then
+      read -r total errors failures skips not_run <<<"$counts"
+      count "$name" "$code" $((total - failures - skips - not_run)) $((failures + errors)) "$skips"
+    else
+      count "$name" 1
+    fi
+  done
+  rm -f "$log"
+}
+
+# Vitest and Playwright both write JSON; node reads it.
+count_json() {
+  local name=$1 code=$2 file=$3 counts
+  counts=$(node -e '
+    const report = JSON.parse(require("fs").readFileSync(process.argv[1], "utf8"));
+    const s = report.stats;
+    console.log(s ? [s.expected + s.flaky, s.unexpected, s.skipped].join(" ")
+                  : [report.numPassedTests, report.numFailedTests + (report.numFailedTestSuites > 0 && report.numFailedTests === 0 ? 1 : 0), report.numPendingTests + report.numTodoTests].join(" "));
+  ' "$file" 2>/dev/null) || counts=""
+  # shellcheck disable=SC2086
+  count "$name" "$code" $counts
+}
+
+test_client() {
+  local code=0 report=$PWD/artifacts/client-tests.json
+  install_client
+  rm -f "$report"
+  (cd client && npm run --silent lint && npm run --silent typecheck && npx vitest run --reporter=default --reporter=json --outputFile.json="$report") || code=$?
+  count_json "client" "$code" "$report"
+}
+
+publish() {
+  dotnet publish src/Server -c Release --nologo -v quiet -o artifacts/server
+}
+
+test_browser() {
+  local code=0 report=$PWD/artifacts/browser-tests.json
+  install_client
+  if ! install_browser; then count "browser" 1; return; fi
+  rm -f "$report"
+  publish
+  (cd client && PLAYWRIGHT_JSON_OUTPUT_NAME="$report" npx playwright test --reporter=list,json) || code=$?
+  count_json "browser" "$code" "$report"
+}
+
+summary() {
+  echo
+  if [ "$skipped" -gt 0 ]; then echo "$passed passed, $failed failed, $skipped skipped"; else echo "$passed passed, $failed failed"; fi
+  [ "$failed" -eq 0 ]
+}
+
+case "${1:-}" in
+  build) build ;;
+  run) build; exec dotnet run --no-build -c "$CONFIGURATION" --project src/Server "${@:2}" ;;
+  test) build; test_dotnet; test_client; test_browser; summary ;;
+  e2e) build; test_browser; summary ;;
+  bench) build; exec dotnet run --no-build -c "$CONFIGURATION" --project tests/Benchmarks -- "${@:2}" ;;
+  format)
+    if [ "${2:-}" = --fix ]; then dotnet format Server.sln; else dotnet format Server.sln --verify-no-changes; fi
+    install_client; (cd client && npm run --silent lint)
+    ;;
+  *) sed -n '2,8s/^# \{0,1\}//p' "$0"; exit 2 ;;
+esac

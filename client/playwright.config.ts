@@ -1,0 +1,29 @@
+import { defineConfig } from '@playwright/test';
+import { browserOptions } from './e2e/browser.js';
+
+const port = 5140;
+/** A server that runs already, or else one that is started here. */
+const running = process.env.WHATSIT_URL;
+
+export default defineConfig({
+  testDir: 'e2e',
+  // Timings are measured on the page: one browser at a time.
+  workers: 1,
+  retries: 0,
+  timeout: 60_000,
+  expect: { timeout: 15_000 },
+  reporter: process.env.CI ? [['line'], ['json', { outputFile: 'test-results/results.json' }]] : 'list',
+  use: { baseURL: running ?? `http://127.0.0.1:${port}`, launchOptions: browserOptions, trace: 'retain-on-failure', actionTimeout: 15_000 },
+  projects: [
+    { name: 'phone', use: { viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, isMobile: true, hasTouch: true } },
+    { name: 'desktop', use: { viewport: { width: 1440, height: 900 } } },
+  ],
+  ...(!running && {
+    webServer: {
+      command: process.env.WHATSIT_SERVER ?? 'dotnet run --project ../src/Server',
+      env: { PORT: String(port) },
+      url: `http://127.0.0.1:${port}/health/ready`,
+      timeout: 240_000,
+    },
+  }),
+});

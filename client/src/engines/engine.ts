@@ -1,0 +1,107 @@
+/** The two engines share one interface, one result and one set of timing names; the page does not know which it holds. */
+export interface Engine {
+  readonly id: EngineId;
+  classify(signal: AbortSignal, image: Blob, options: ClassifyOptions): Promise<Classification>;
+}
+
+export type EngineId = 'server' | 'browser';
+
+export interface ClassifyOptions {
+  /** The model's name; its manifest says the rest. */
+  model: string;
+  topK: number;
+  /** Adds to each prediction its class activation map. */
+  explain: boolean;
+  /** Makes a large photo smaller on this device before it is uploaded (server engine only). */
+  shrink?: boolean;
+  onProgress?: (progress: Progress) => void;
+}
+
+/** What takes long enough to be shown: bytes that go up, a runtime and a model that come down, and getting them ready. */
+export interface Progress {
+  step: 'upload' | 'runtime' | 'model' | 'start';
+  loaded: number;
+  total: number;
+}
+
+export interface Prediction {
+  label: string;
+  index: number;
+  /** A probability, 0..1. */
+  confidence: number;
+  group?: string;
+  /** Class activation map (Zhou et al. 2016), rows of numbers 0..1: how much each part of the picture spoke for this label. */
+  map?: number[][];
+}
+
+export interface Classification {
+  engine: EngineId;
+  model: string;
+  version: string;
+  variant: string;
+  /** What computed it, for people: "WebAssembly, 2 threads". The server does not say. */
+  accelerator?: string;
+  predictions: Prediction[];
+  /** The model is not sure enough to answer (the manifest's `abstain`). */
+  abstained: boolean;
+  image: ImageFacts;
+  timing: StageTime[];
+  /** What the visitor waited for: the sum of `timing`. */
+  totalMs: number;
+  /** What the shrinking before the upload saved, where it was done. */
+  shrunk?: { from: number; to: number };
+}
+
+export interface ImageFacts {
+  width: number;
+  height: number;
+  format: string;
+  bytes: number;
+}
+
+/** One vocabulary everywhere: the server's metrics, `Server-Timing`, the waterfall and the load test say the same words. */
+export type Stage = 'shrink' | 'upload' | 'network' | 'decode' | 'preprocess' | 'queue' | 'compute' | 'other' | 'download';
+export type Place = 'device' | 'network' | 'server';
+
+export interface StageTime {
+  stage: Stage;
+  place: Place;
+  ms: number;
+}
+
+/** What can go wrong, in the page's words. Texts turn each into one plain sentence. */
+export type EngineErrorCode =
+  | 'offline' // no answer from the server: no network, or it is not running
+  | 'busy' // the server's queue is full; retrying helps
+  | 'timeout' // the server gave up waiting
+  | 'too-large' // more bytes or pixels than the server takes
+  | 'not-an-image' // neither engine can read the file
+  | 'heic' // an iPhone's own format, which few browsers and no server of ours read
+  | 'model-missing' // no such model
+  | 'model-unsupported' // this model has no form that runs in a browser
+  | 'download-failed' // runtime or model could not be fetched
+  | 'engine-failed' // the engine broke and was ended; the next run starts a new one
+  | 'bad-request' // the server refused the request; its sentence says why
+  | 'server-failed'; // the server broke
+
+export class EngineError extends Error {
+  override readonly name = 'EngineError';
+  constructor(
+    readonly code: EngineErrorCode,
+    /** The server's or the runtime's own sentence, where there is one. */
+    readonly detail?: string,
+    readonly retryAfterSeconds?: number,
+  ) {
+    super(detail ?? code);
+  }
+}
+
+/** One engine at work on one photo, as the page shows it. */
+export type EngineRun =
+  | { state: 'idle' }
+  | { state: 'running'; progress?: Progress }
+  | { state: 'done'; result: Classification }
+  | { state: 'failed'; error: EngineError }
+  | { state: 'cancelled' };
+
+export const isAbort = (error: unknown): boolean => error instanceof DOMException && error.name === 'AbortError';

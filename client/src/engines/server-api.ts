@@ -1,0 +1,141 @@
+import { EngineError } from './engine';
+import type { EngineErrorCode } from './engine';
+
+/** Empty where the server serves this page; a wrapped app (see mobile/) names its server when it is built. */
+const base: string = import.meta.env.VITE_SERVER_URL ?? '';
+
+export const serverUrl = (path: string): string => base + path;
+
+export interface ServerConfig {
+  maxUploadBytes: number;
+  predictByUrl: boolean;
+  defaultModel: string;
+  version: string;
+}
+
+export interface ModelSummary {
+  name: string;
+  title: string;
+  version: string;
+  state: 'ready' | 'loading' | 'failed';
+  default: boolean;
+  variants: string[];
+}
+
+export type Variant = 'fp32' | 'fp16' | 'int8';
+
+export interface ModelFile {
+  file: string;
+  bytes: number;
+  sha256: string;
+}
+
+/** `model.json`, as far as the page reads it. */
+export interface Manifest {
+  name: string;
+  version: string;
+  title: string;
+  description?: string;
+  license?: string;
+  source?: string;
+  labels: string;
+  files: Partial<Record<Variant, ModelFile>>;
+  input: { name: string; type: 'uint8' | 'float32'; layout: 'nhwc' | 'nchw'; width: number; height: number };
+  preprocessing: Preprocessing;
+  output: {
+    name: string;
+    kind: 'probabilities' | 'logits';
+    features?: string | null;
+    classifier_weights?: ModelFile | null;
+  };
+  abstain?: { threshold: number } | null;
+  metrics?: Partial<Record<Variant, { photos?: number; top1?: number; top5?: number; coarse_top1?: number; data?: string }>> | null;
+  samples?: { file: string; title: string; index: number }[] | null;
+}
+
+export interface Preprocessing {
+  crop: 'none' | 'center-square' | 'resize-then-center';
+  resize_shortest?: number | null;
+  resample: Resample;
+  rescale_factor: number;
+  image_mean: number[];
+  image_std: number[];
+  channel_order: 'rgb' | 'bgr';
+}
+
+export type Resample = 'pil-nearest' | 'pil-bilinear' | 'pil-bicubic' | 'pil-lanczos' | 'tf-bilinear' | 'tfjs-bilinear';
+
+export interface ModelInfo {
+  manifest: Manifest;
+  state: ModelSummary['state'];
+  default: boolean;
+  /** The variant that the server runs. */
+  variant: string;
+}
+
+export interface ClassInfo {
+  index: number;
+  label: string;
+  group?: string;
+}
+
+export const getConfig = (signal?: AbortSignal) => get<ServerConfig>('/config.json', signal);
+export const getModels = (signal?: AbortSignal) => get<ModelSummary[]>('/models', signal);
+export const getModel = (name: string, signal?: AbortSignal) => get<ModelInfo>(`/models/${encodeURIComponent(name)}`, signal);
+export const getClasses = (name: string, signal?: AbortSignal) => get<ClassInfo[]>(`/models/${encodeURIComponent(name)}/classes`, signal);
+
+/** A file of the bundle. With its hash in the address it never changes, so browser and service worker may keep it for good. */
+export function modelFileUrl(model: string, file: string, sha256?: string): string {
+  const path = `/models/${encodeURIComponent(model)}/files/${file.split('/').map(encodeURIComponent).join('/')}`;
+  return serverUrl(sha256 ? `${path}?v=${sha256}` : path);
+}
+
+async function get<T>(path: string, signal?: AbortSignal): Promise<T> {
+  let response: Response;
+  try {
+    response = await fetch(serverUrl(path), { signal: signal ?? null, headers: { accept: 'application/json' } });
+  } catch (error) {
+    if (signal?.aborted) throw error;
+    throw new EngineError('offline');
+  }
+  if (!response.ok) throw errorFrom(response.status, await response.text(), response.headers.get('retry-after'));
+  return (await response.json()) as T;
+}
+
+/** Turns a status and a problem document (RFC 9457) into the page's short list of what can go wrong. */
+export function errorFrom(status: number, body: string, retryAfter: string | null): EngineError {
+  return new EngineError(codeFor(status, body), detailOf(body), retryAfter ? Number(retryAfter) || undefined : undefined);
+}
+
+function codeFor(status: number, body: string): EngineErrorCode {
+  switch (status) {
+    case 404:
+      return 'model-missing';
+    case 413:
+      return 'too-large';
+    case 415:
+    case 422:
+      return /hei[cf]/i.test(body) ? 'heic' : 'not-an-image';
+    case 429:
+    case 503:
+      return 'busy';
+    case 408:
+    case 504:
+      return 'timeout';
+    // What stands between the page and the server answers for it: it is the server that cannot be reached.
+    case 0:
+    case 502:
+      return 'offline';
+    default:
+      return status < 500 ? 'bad-request' : 'server-failed';
+  }
+}
+
+function detailOf(body: string): string | undefined {
+  try {
+    const problem = JSON.parse(body) as { detail?: string; title?: string; error?: string };
+    return problem.detail ?? problem.title ?? problem.error;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,57 @@
+import type { Classification, ClassifyOptions, Engine, Prediction } from './engine';
+import { EngineError } from './engine';
+import { errorFrom, serverUrl } from './server-api';
+import { divideRoundTrip, parseServerTiming, sumOf } from './timing';
+
+interface PredictResponse {
+  model: string;
+  version: string;
+  variant: string;
+  predictions: Prediction[];
+  abstained: boolean;
+  image: { width: number; height: number; format: string; bytes: number };
+}
+
+/** The model on the server, by HTTP: the photo goes up as it is, the labels come back with the stages that the server measured. */
+export class ServerEngine implements Engine {
+  readonly id = 'server';
+
+  async classify(signal: AbortSignal, image: Blob, options: ClassifyOptions): Promise<Classification> {
+    const { response, marks } = await send(signal, image, options);
+    const answer = JSON.parse(response.body) as PredictResponse;
+    const timing = divideRoundTrip(marks, parseServerTiming(response.serverTiming));
+    return { engine: this.id, ...answer, timing, totalMs: sumOf(timing) };
+  }
+}
+
+/** XMLHttpRequest and not fetch: only it says when the upload ended, and how far it is. */
+function send(signal: AbortSignal, image: Blob, { model, topK, explain, onProgress }: ClassifyOptions) {
+  const query = new URLSearchParams({ model, topK: String(topK), ...(explain && { explain: 'true' }) });
+  return new Promise<{ response: { body: string; serverTiming: string | null }; marks: Parameters<typeof divideRoundTrip>[0] }>((resolve, reject) => {
+    if (signal.aborted) return reject(signal.reason as Error);
+    const request = new XMLHttpRequest();
+    const abort = () => request.abort();
+    const marks = { start: 0, uploaded: 0, headers: 0, end: 0 };
+    signal.addEventListener('abort', abort, { once: true });
+
+    request.open('POST', serverUrl(`/predict?${query}`));
+    request.setRequestHeader('content-type', image.type || 'application/octet-stream');
+    request.setRequestHeader('accept', 'application/json');
+    request.upload.onprogress = ({ loaded, total }) => onProgress?.({ step: 'upload', loaded, total });
+    request.upload.onload = () => (marks.uploaded = performance.now());
+    request.onreadystatechange = () => {
+      if (request.readyState === XMLHttpRequest.HEADERS_RECEIVED) marks.headers = performance.now();
+    };
+    request.onload = () => {
+      marks.end = performance.now();
+      if (request.status === 200) resolve({ response: { body: request.responseText, serverTiming: request.getResponseHeader('server-timing') }, marks });
+      else reject(errorFrom(request.status, request.responseText, request.getResponseHeader('retry-after')));
+    };
+    request.onerror = () => reject(new EngineError('offline'));
+    request.onabort = () => reject(new DOMException('The request was cancelled.', 'AbortError'));
+    request.onloadend = () => signal.removeEventListener('abort', abort);
+
+    marks.start = performance.now();
+    request.send(image);
+  });
+}

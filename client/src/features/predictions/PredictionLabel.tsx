@@ -1,0 +1,145 @@
+import type { CSSProperties } from 'react';
+import { Icon } from '../../components/Icon';
+import { Label } from '../../components/Label';
+import { useLate } from '../../components/useLate';
+import type { Classification, EngineError, EngineId, EngineRun, Prediction, Progress } from '../../engines/engine';
+import { useSpeech } from '../../texts';
+
+/** One engine's answer, printed as a label: the best name large, then each name with a rule as long as it is likely. */
+export function PredictionLabel({ engine, run, topK, shownMap, onShowMap, onCancel, onRetry }: {
+  engine: EngineId;
+  run: EngineRun;
+  topK: number;
+  /** The class whose map lies over the photo now. */
+  shownMap: number | undefined;
+  onShowMap: (prediction: Prediction | undefined) => void;
+  onCancel: () => void;
+  onRetry: () => void;
+}) {
+  const { t, duration } = useSpeech();
+  return (
+    <Label
+      title={t.engine[engine]}
+      tone={engine}
+      className="prediction"
+      aside={run.state === 'done' && <span className="total">{duration(run.result.totalMs)}</span>}
+      note={run.state === 'done' ? <Provenance result={run.result} /> : '\u00a0'}
+    >
+      {run.state === 'done' && <Answer result={run.result} shownMap={shownMap} onShowMap={onShowMap} />}
+      {run.state === 'running' && <Waiting progress={run.progress} rows={topK} onCancel={onCancel} />}
+      {run.state === 'failed' && <Failure error={run.error} onRetry={onRetry} />}
+      {run.state === 'cancelled' && (
+        <div className="trouble">
+          <p className="answer"><Name>{t.result.cancelled}</Name></p>
+          <p>{t.result.cancelledWhy}</p>
+          <RetryButton onRetry={onRetry} />
+        </div>
+      )}
+      {run.state === 'idle' && <Waiting rows={topK} />}
+    </Label>
+  );
+}
+
+function Provenance({ result }: { result: Classification }) {
+  return <>{[`${result.model} ${result.version}`, result.variant, result.accelerator].filter(Boolean).join(' · ')}</>;
+}
+
+function Answer({ result, shownMap, onShowMap }: { result: Classification; shownMap: number | undefined; onShowMap: (prediction: Prediction | undefined) => void }) {
+  const { t, percent } = useSpeech();
+  const best = result.predictions[0];
+  return (
+    <>
+      <p className="answer">
+        <Name>{result.abstained ? t.result.notSure : (best?.label ?? '')}</Name>
+        <span className="answer-share">{!result.abstained && best ? percent(best.confidence) : '\u00a0'}</span>
+      </p>
+      {result.abstained && <p className="answer-why">{t.result.notSureWhy}</p>}
+      <ol className="shares">
+        {result.predictions.map((prediction) => (
+          <li key={prediction.index} style={{ '--share': prediction.confidence } as CSSProperties}>
+            <Share prediction={prediction} shown={shownMap === prediction.index} onShowMap={onShowMap} />
+          </li>
+        ))}
+      </ol>
+    </>
+  );
+}
+
+function Name({ children }: { children: string }) {
+  return <span className={`answer-name ${children.length > 17 ? 'long' : ''}`}>{children}</span>;
+}
+
+function Share({ prediction, shown, onShowMap }: { prediction: Prediction; shown: boolean; onShowMap: (prediction: Prediction | undefined) => void }) {
+  const { t, percent } = useSpeech();
+  const line = (
+    <>
+      <span className="share-name">
+        {prediction.label}
+        {prediction.group && prediction.group !== prediction.label && <small>{prediction.group}</small>}
+      </span>
+      <span className="share-value">{percent(prediction.confidence)}</span>
+      <span className="share-rule" aria-hidden="true" />
+    </>
+  );
+  return prediction.map ? (
+    <button type="button" className="share" aria-pressed={shown} title={t.result.whereFor(prediction.label)} onClick={() => onShowMap(shown ? undefined : prediction)}>
+      {line}
+      <Icon name="eye" />
+    </button>
+  ) : (
+    <div className="share">{line}</div>
+  );
+}
+
+function Waiting({ progress, rows, onCancel }: { progress?: Progress | undefined; rows: number; onCancel?: () => void }) {
+  const { t, size } = useSpeech();
+  const late = useLate(onCancel !== undefined);
+  const words = progress && (progress.step === 'start' ? t.progress.start : t.progress[progress.step](size(progress.loaded), size(progress.total)));
+  return (
+    <>
+      <p className="answer pending">
+        <Name>{onCancel ? t.result.running : t.result.waiting}</Name>
+        <span className="answer-share">{'\u00a0'}</span>
+      </p>
+      <ol className="shares pending" aria-hidden="true">
+        {Array.from({ length: rows }, (_, row) => (
+          <li key={row}>
+            <div className="share"><span className="share-rule" /></div>
+          </li>
+        ))}
+      </ol>
+      {late && (
+        <div className="waiting">
+          <progress {...(progress && progress.step !== 'start' && { value: progress.loaded, max: progress.total })} aria-label={words ?? t.result.running} />
+          <span>{words ?? t.result.running}</span>
+          <button type="button" className="button small" onClick={onCancel}>{t.result.cancel}</button>
+        </div>
+      )}
+    </>
+  );
+}
+
+function Failure({ error, onRetry }: { error: EngineError; onRetry: () => void }) {
+  const { t } = useSpeech();
+  const words = t.error[error.code];
+  // The server's sentence names the value and the limit; ours says it in the reader's language.
+  return (
+    <div className="trouble" role="alert">
+      <p className="answer"><Name>{words.title}</Name></p>
+      <p>{words.text}</p>
+      {error.detail && error.code !== 'offline' && <p className="trouble-detail" lang="en">{error.detail}</p>}
+      {error.retryAfterSeconds !== undefined && <p>{t.result.retryIn(error.retryAfterSeconds)}</p>}
+      {error.code !== 'heic' && error.code !== 'model-unsupported' && <RetryButton onRetry={onRetry} />}
+    </div>
+  );
+}
+
+function RetryButton({ onRetry }: { onRetry: () => void }) {
+  const { t } = useSpeech();
+  return (
+    <button type="button" className="button" onClick={onRetry}>
+      <Icon name="again" />
+      {t.result.retry}
+    </button>
+  );
+}

@@ -1,0 +1,38 @@
+import { describe, expect, test } from 'vitest';
+import { languages, speechFor } from '.';
+import { en } from './en';
+
+/** Every key with what kind of thing it holds: "error.busy.title: string", "pick.facts: function of 4". */
+function shape(texts: object, path = ''): string[] {
+  return Object.entries(texts)
+    .flatMap(([key, value]: [string, unknown]) => {
+      if (typeof value === 'function') return [`${path}${key}: function of ${value.length}`];
+      return typeof value === 'object' && value !== null ? shape(value, `${path}${key}.`) : [`${path}${key}: ${typeof value}`];
+    })
+    .sort();
+}
+
+function sentences(texts: object): string[] {
+  return Object.values(texts).flatMap((value: unknown) => (typeof value === 'string' ? [value] : typeof value === 'object' && value !== null ? sentences(value) : []));
+}
+
+describe.each(Object.entries(languages))('The texts in %s', (_, texts) => {
+  test('have the same keys as the English ones', () => expect(shape(texts)).toEqual(shape(en)));
+  test('leave nothing empty', () => expect(sentences(texts).filter((text) => text.trim() === '')).toEqual([]));
+});
+
+test('The German texts are not the English ones', () => {
+  const english = new Set(sentences(en).filter((text) => text.includes(' ')));
+  expect(sentences(languages.de).filter((text) => english.has(text))).toEqual([]);
+});
+
+test('Numbers follow the reader’s notation', () => {
+  const [english, german] = [speechFor('en'), speechFor('de')];
+  expect(english.percent(0.9724)).toBe('97.2%');
+  expect(german.percent(0.9724)).toBe('97,2\u00a0%');
+  expect(english.duration(0.84)).toBe('0.8 ms');
+  expect(english.duration(38.4)).toBe('38 ms');
+  expect(german.duration(2140)).toBe('2,1 s');
+  expect(english.size(23_456)).toBe('23 KB');
+  expect(german.size(4_600_000)).toBe('4,6 MB');
+});

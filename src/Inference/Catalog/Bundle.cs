@@ -1,0 +1,61 @@
+using System.Security.Cryptography;
+using System.Text.Json;
+
+namespace Whatsit.Inference.Catalog;
+
+/// <summary>The folder of one model.</summary>
+public static class Bundle
+{
+    /// <summary>The manifest's file name.</summary>
+    public const string ManifestFile = "model.json";
+
+    /// <summary>Reads and checks a bundle's manifest.</summary>
+    /// <exception cref="InferenceException"><see cref="InferenceError.ModelNotReady"/>, naming what is wrong.</exception>
+    public static ModelManifest ReadManifest(string folder)
+    {
+        var name = Path.GetFileName(Path.TrimEndingDirectorySeparator(folder));
+        try
+        {
+            using var stream = File.OpenRead(Path.Combine(folder, ManifestFile));
+            var manifest = JsonSerializer.Deserialize(stream, ManifestJson.Default.ModelManifest)
+                ?? throw new InferenceException(InferenceError.ModelNotReady, $"{name}/{ManifestFile} is empty.");
+            return manifest.Name == name
+                ? manifest
+                : throw new InferenceException(InferenceError.ModelNotReady, $"{name}/{ManifestFile} calls the model '{manifest.Name}'; it must be the folder's name.");
+        }
+        catch (JsonException exception)
+        {
+            throw new InferenceException(InferenceError.ModelNotReady, $"{name}/{ManifestFile} is no manifest: {exception.Message}", exception);
+        }
+        catch (IOException exception)
+        {
+            throw new InferenceException(InferenceError.ModelNotReady, $"{name}/{ManifestFile} cannot be read.", exception);
+        }
+    }
+
+    /// <summary>A file of the bundle. A manifest is data from elsewhere: it must not reach outside its folder.</summary>
+    public static string PathOf(string folder, string file)
+    {
+        var root = Path.GetFullPath(folder) + Path.DirectorySeparatorChar;
+        var path = Path.GetFullPath(Path.Combine(root, file));
+        return path.StartsWith(root, StringComparison.Ordinal)
+            ? path
+            : throw new InferenceException(InferenceError.ModelNotReady, $"The manifest names the file '{file}', which is outside its folder.");
+    }
+
+    /// <summary>Checks that a file is there and is the one that the manifest means.</summary>
+    public static void Verify(ModelManifest manifest, string folder, BundleFile file)
+    {
+        var path = PathOf(folder, file.File);
+        if (!File.Exists(path))
+        {
+            throw new InferenceException(InferenceError.ModelNotReady, $"The model '{manifest.Name}' lacks its file '{file.File}'.");
+        }
+
+        using var stream = File.OpenRead(path);
+        if (stream.Length != file.Bytes || !Convert.ToHexString(SHA256.HashData(stream)).Equals(file.Sha256, StringComparison.OrdinalIgnoreCase))
+        {
+            throw new InferenceException(InferenceError.ModelNotReady, $"The file '{file.File}' of the model '{manifest.Name}' is not the one in its manifest (size or SHA-256 differs).");
+        }
+    }
+}

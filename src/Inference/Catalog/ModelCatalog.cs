@@ -1,0 +1,266 @@
+using System.Collections.Concurrent;
+using Microsoft.Extensions.Logging;
+using Whatsit.Inference.Backends;
+using Whatsit.Inference.Scheduling;
+
+namespace Whatsit.Inference.Catalog;
+
+/// <summary>How a model of the catalog stands.</summary>
+public enum ModelState
+{
+    /// <summary>It is being read and proved.</summary>
+    Loading,
+
+    /// <summary>It gave its recorded answer and serves.</summary>
+    Ready,
+
+    /// <summary>It does not load or did not give its recorded answer.</summary>
+    Failed,
+}
+
+/// <summary>What the catalog knows of one model.</summary>
+/// <param name="Name">The folder's name.</param>
+/// <param name="State">How it stands.</param>
+/// <param name="Manifest">Its description, as soon as it could be read.</param>
+/// <param name="Variant">The variant of the weights that serves.</param>
+/// <param name="Problem">Why the newest files do not serve; an older version may still do.</param>
+public sealed record ModelStatus(string Name, ModelState State, ModelManifest? Manifest, string? Variant, string? Problem);
+
+/// <summary>
+/// The models folder, loaded. It is looked at again and again: a new bundle is loaded beside the old version, proves itself, and takes its place;
+/// a broken one never replaces a good one.
+/// </summary>
+public sealed partial class ModelCatalog : IAsyncDisposable
+{
+    private readonly ConcurrentDictionary<string, Entry> _entries = new(StringComparer.Ordinal);
+    private readonly CatalogOptions _options;
+    private readonly OnnxBackendOptions _backend;
+    private readonly SchedulingOptions _scheduling;
+    private readonly ImageClassifier _classifier;
+    private readonly ILogger<ModelCatalog> _logger;
+    private readonly CancellationTokenSource _stopping = new();
+    private Task _watching = Task.CompletedTask;
+    private volatile bool _scanned;
+
+    /// <summary>Knows its folder; <see cref="StartAsync"/> loads it.</summary>
+    public ModelCatalog(CatalogOptions options, OnnxBackendOptions backend, SchedulingOptions scheduling, ImageClassifier classifier, InferenceMetrics metrics, ILogger<ModelCatalog> logger)
+    {
+        _options = options;
+        _backend = backend;
+        _scheduling = scheduling;
+        _classifier = classifier;
+        _logger = logger;
+        Folder = FindFolder(options.Models);
+        metrics.ObserveQueues(() => _entries.Values.Where(entry => entry.Model is not null).Select(entry => (entry.Name, entry.Model!.Scheduler.QueueLength)));
+    }
+
+    /// <summary>The models folder.</summary>
+    public string Folder { get; }
+
+    /// <summary>The model that answers where a request names none.</summary>
+    public string DefaultModel => _options.DefaultModel;
+
+    /// <summary>Every model that was there at the first look has given its recorded answer.</summary>
+    public bool IsReady => _scanned && _entries.Values.All(entry => entry.Status.State == ModelState.Ready || !entry.FirstLook);
+
+    /// <summary>All models, by name.</summary>
+    public IReadOnlyList<ModelStatus> Models => [.. _entries.Values.Select(entry => entry.Status).OrderBy(status => status.Name, StringComparer.Ordinal)];
+
+    /// <summary>What is known of one model.</summary>
+    /// <exception cref="InferenceException"><see cref="InferenceError.ModelNotFound"/>.</exception>
+    public ModelStatus Status(string? name) => Find(name).Status;
+
+    /// <summary>Leases a model that is ready.</summary>
+    /// <param name="name">Its name; <see langword="null"/> for the default one.</param>
+    /// <param name="version">Its version; <see langword="null"/> for the one that serves.</param>
+    /// <exception cref="InferenceException"><see cref="InferenceError.ModelNotFound"/> or <see cref="InferenceError.ModelNotReady"/>.</exception>
+    public ModelLease Lease(string? name, string? version = null)
+    {
+        var entry = Find(name);
+        while (entry.Model is { } model)
+        {
+            if (version is not null && version != model.Manifest.Version)
+            {
+                throw new InferenceException(InferenceError.ModelNotFound, $"The model '{entry.Name}' has no version '{version}'; it serves version '{model.Manifest.Version}'.");
+            }
+
+            if (model.TryLease())
+            {
+                return new(model);
+            }
+        }
+
+        throw entry.Status.State == ModelState.Loading
+            ? new InferenceException(InferenceError.ModelNotReady, $"The model '{entry.Name}' is still loading. Try again in a moment.")
+            : new InferenceException(InferenceError.ModelNotReady, entry.Status.Problem ?? $"The model '{entry.Name}' is not ready.");
+    }
+
+    /// <summary>Loads all models, side by side, then watches the folder until this is disposed. Returns after the first look.</summary>
+    public async Task StartAsync(CancellationToken cancellationToken)
+    {
+        await LookAsync(firstLook: true, cancellationToken).ConfigureAwait(false);
+        _scanned = true;
+        if (!_entries.ContainsKey(DefaultModel))
+        {
+            Log.NoDefaultModel(_logger, DefaultModel, _entries.IsEmpty ? "none" : string.Join(", ", _entries.Keys));
+        }
+
+        if (_options.WatchSeconds > 0)
+        {
+            _watching = WatchAsync(_stopping.Token);
+        }
+    }
+
+    /// <inheritdoc/>
+    public async ValueTask DisposeAsync()
+    {
+        await _stopping.CancelAsync().ConfigureAwait(false);
+        await _watching.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        foreach (var entry in _entries.Values)
+        {
+            entry.Replace(null);
+        }
+
+        _stopping.Dispose();
+    }
+
+    // Polling, not FileSystemWatcher: change events do not cross the layered and network file systems that containers mount.
+    private async Task WatchAsync(CancellationToken cancellationToken)
+    {
+        using var timer = new PeriodicTimer(TimeSpan.FromSeconds(_options.WatchSeconds));
+        while (await timer.WaitForNextTickAsync(cancellationToken).ConfigureAwait(false))
+        {
+            try
+            {
+                await LookAsync(firstLook: false, cancellationToken).ConfigureAwait(false);
+            }
+            catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+            {
+                Log.FolderUnreadable(_logger, exception);
+            }
+        }
+    }
+
+    private async Task LookAsync(bool firstLook, CancellationToken cancellationToken)
+    {
+        var folders = Directory.Exists(Folder)
+            ? Directory.GetDirectories(Folder).Where(folder => File.Exists(Path.Combine(folder, Bundle.ManifestFile))).ToDictionary(folder => Path.GetFileName(folder)!)
+            : [];
+        foreach (var gone in _entries.Keys.Where(name => !folders.ContainsKey(name)))
+        {
+            if (_entries.TryRemove(gone, out var entry))
+            {
+                entry.Replace(null);
+                Log.Removed(_logger, gone);
+            }
+        }
+
+        var loads = new List<Task>();
+        foreach (var (name, folder) in folders)
+        {
+            var stamp = Stamp(folder);
+            var entry = _entries.GetOrAdd(name, _ => new Entry(name, firstLook));
+            if (entry.Stamp != stamp)
+            {
+                entry.Stamp = stamp;
+                loads.Add(Task.Run(() => LoadAsync(entry, folder, cancellationToken), cancellationToken));
+            }
+        }
+
+        await Task.WhenAll(loads).ConfigureAwait(false);
+    }
+
+    private async Task LoadAsync(Entry entry, string folder, CancellationToken cancellationToken)
+    {
+        Model? model = null;
+        ModelManifest? manifest = null;
+        try
+        {
+            manifest = Bundle.ReadManifest(folder);
+            var variant = Variants.Choose(manifest, _options.Variant);
+            model = Model.Load(manifest, folder, variant, _backend, _scheduling);
+            await SelfTest.RunAsync(model, _classifier, cancellationToken).ConfigureAwait(false);
+            entry.Status = new(entry.Name, ModelState.Ready, manifest, variant, null);
+            entry.Replace(model);
+            Log.Loaded(_logger, entry.Name, manifest.Version, variant, model.Classes.Count);
+        }
+        catch (Exception exception) when (exception is not OperationCanceledException)
+        {
+            model?.Release();
+            var problem = exception is InferenceException ? exception.Message : $"The model '{entry.Name}' does not load.";
+            entry.Status = entry.Model is null
+                ? new(entry.Name, ModelState.Failed, manifest, null, problem)
+                : entry.Status with { Problem = problem };
+            Log.DoesNotLoad(_logger, entry.Name, problem, exception is InferenceException ? null : exception);
+        }
+    }
+
+    private Entry Find(string? name) => _entries.TryGetValue(name ?? DefaultModel, out var entry)
+        ? entry
+        : throw new InferenceException(
+            !_scanned ? InferenceError.ModelNotReady : InferenceError.ModelNotFound,
+            !_scanned ? "The models are still loading. Try again in a moment." : $"There is no model '{name ?? DefaultModel}'. There is {(_entries.IsEmpty ? "none" : string.Join(", ", _entries.Keys.Order()))}.");
+
+    // Names, sizes and times of all files: cheap enough for every look, and a bundle that is still being copied changes until it is whole.
+    private static string Stamp(string folder) => string.Join('|', new DirectoryInfo(folder).EnumerateFiles("*", SearchOption.TopDirectoryOnly)
+        .OrderBy(file => file.Name, StringComparer.Ordinal)
+        .Select(file => $"{file.Name}:{file.Length}:{file.LastWriteTimeUtc.Ticks}"));
+
+    private static string FindFolder(string models)
+    {
+        if (Path.IsPathRooted(models))
+        {
+            return models;
+        }
+
+        foreach (var start in (string[])[Environment.CurrentDirectory, AppContext.BaseDirectory])
+        {
+            for (var folder = new DirectoryInfo(start); folder is not null; folder = folder.Parent)
+            {
+                var candidate = Path.Combine(folder.FullName, models);
+                if (Directory.Exists(candidate))
+                {
+                    return candidate;
+                }
+            }
+        }
+
+        return Path.GetFullPath(models);
+    }
+
+    private sealed class Entry(string name, bool firstLook)
+    {
+        private Model? _model;
+
+        public string Name { get; } = name;
+
+        public bool FirstLook { get; } = firstLook;
+
+        public string? Stamp { get; set; }
+
+        public ModelStatus Status { get; set; } = new(name, ModelState.Loading, null, null, null);
+
+        public Model? Model => Volatile.Read(ref _model);
+
+        /// <summary>Requests that have leased the old model finish on it.</summary>
+        public void Replace(Model? model) => Interlocked.Exchange(ref _model, model)?.Release();
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(Level = LogLevel.Information, Message = "Model {Model} version {Version} ({Variant}) is ready: {Classes} classes, gave its recorded answer")]
+        public static partial void Loaded(ILogger logger, string model, string version, string variant, int classes);
+
+        [LoggerMessage(Level = LogLevel.Error, Message = "Model {Model} does not serve: {Problem}")]
+        public static partial void DoesNotLoad(ILogger logger, string model, string problem, Exception? exception);
+
+        [LoggerMessage(Level = LogLevel.Information, Message = "Model {Model} was removed")]
+        public static partial void Removed(ILogger logger, string model);
+
+        [LoggerMessage(Level = LogLevel.Warning, Message = "The default model {Model} is not in the models folder; there is {Models}")]
+        public static partial void NoDefaultModel(ILogger logger, string model, string models);
+
+        [LoggerMessage(Level = LogLevel.Warning, Message = "The models folder cannot be read")]
+        public static partial void FolderUnreadable(ILogger logger, Exception exception);
+    }
+}

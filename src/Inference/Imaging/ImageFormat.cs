@@ -1,0 +1,106 @@
+using System.Buffers.Binary;
+
+namespace Whatsit.Inference.Imaging;
+
+/// <summary>Tells from a file's first bytes what it is; names and content types are only claims.</summary>
+public static class ImageFormat
+{
+    private const string SendInstead = "send JPEG, PNG, WebP, GIF, AVIF or TIFF";
+
+    /// <summary>The format's name as <see cref="RgbImage.Format"/> gives it.</summary>
+    /// <exception cref="InferenceException">
+    /// <see cref="InferenceError.InvalidImage"/> for an empty file, <see cref="InferenceError.UnsupportedImage"/> for anything else that is not one
+    /// of the six formats, with its name where it is a known one.
+    /// </exception>
+    public static string Detect(ReadOnlySpan<byte> file)
+    {
+        if (file.IsEmpty)
+        {
+            throw new InferenceException(InferenceError.InvalidImage, "The picture is empty: 0 bytes.");
+        }
+        return file switch
+        {
+            [0xFF, 0xD8, 0xFF, ..] => "jpeg",
+            [0x89, (byte)'P', (byte)'N', (byte)'G', 0x0D, 0x0A, 0x1A, 0x0A, ..] => "png",
+            [(byte)'R', (byte)'I', (byte)'F', (byte)'F', _, _, _, _, (byte)'W', (byte)'E', (byte)'B', (byte)'P', ..] => "webp",
+            [(byte)'G', (byte)'I', (byte)'F', (byte)'8', (byte)'7' or (byte)'9', (byte)'a', ..] => "gif",
+            // Classic TIFF and BigTIFF, in both byte orders.
+            [(byte)'I', (byte)'I', 42 or 43, 0, ..] or [(byte)'M', (byte)'M', 0, 42 or 43, ..] => "tiff",
+            [_, _, _, _, (byte)'f', (byte)'t', (byte)'y', (byte)'p', ..] => DetectIsoMedia(file),
+            _ => throw Unsupported(NameOf(file)),
+        };
+    }
+
+    /// <summary>
+    /// AVIF and HEIC are the same container (ISO/IEC 14496-12, <c>ftyp</c>); the brands tell the codec. <c>mif1</c> alone says only "a picture",
+    /// and stands first in files of either kind.
+    /// </summary>
+    private static string DetectIsoMedia(ReadOnlySpan<byte> file)
+    {
+        int end = (int)Math.Min(BinaryPrimitives.ReadUInt32BigEndian(file), (uint)file.Length);
+        bool heif = false;
+        for (int at = 8; at + 4 <= end; at += 4)
+        {
+            // Between the major brand and the compatible ones stands a version number, which looks like none of these.
+            ReadOnlySpan<byte> brand = file.Slice(at, 4);
+            if (brand.SequenceEqual("avif"u8) || brand.SequenceEqual("avis"u8))
+            {
+                return "avif";
+            }
+            heif |= brand.StartsWith("hei"u8) || brand.StartsWith("hev"u8) || brand.SequenceEqual("mif1"u8) || brand.SequenceEqual("msf1"u8);
+        }
+        throw heif
+            ? new InferenceException(
+                InferenceError.UnsupportedImage,
+                "HEIC pictures are not supported: on the iPhone choose Settings > Camera > Formats > Most Compatible, or send JPEG or PNG.")
+            : Unsupported("a video (or another file in the MP4 container)");
+    }
+
+    private static InferenceException Unsupported(string? name) => new(
+        InferenceError.UnsupportedImage,
+        name is null ? $"The file is not a picture of a known format: {SendInstead}." : $"The file is {name}, which is not supported: {SendInstead}.");
+
+    private static string? NameOf(ReadOnlySpan<byte> file)
+    {
+        (string Name, byte[] Signature)[] known =
+        [
+            ("a BMP picture", "BM"u8.ToArray()),
+            ("an icon", [0, 0, 1, 0]),
+            ("a PDF document", "%PDF"u8.ToArray()),
+            ("a Photoshop document", "8BPS"u8.ToArray()),
+            ("a JPEG XL picture", [0xFF, 0x0A]),
+            ("a JPEG XL picture", [0, 0, 0, 12, (byte)'J', (byte)'X', (byte)'L', (byte)' ']),
+            ("a JPEG 2000 picture", [0, 0, 0, 12, (byte)'j', (byte)'P', (byte)' ', (byte)' ']),
+            ("a JPEG 2000 picture", [0xFF, 0x4F, 0xFF, 0x51]),
+            ("an OpenEXR picture", [0x76, 0x2F, 0x31, 0x01]),
+            ("a Radiance picture", "#?RADIANCE"u8.ToArray()),
+            ("a ZIP archive", [(byte)'P', (byte)'K', 3, 4]),
+            ("a gzip archive", [0x1F, 0x8B]),
+            ("a video", [0x1A, 0x45, 0xDF, 0xA3]),
+        ];
+        foreach ((string name, byte[] signature) in known)
+        {
+            if (file.StartsWith(signature))
+            {
+                return name;
+            }
+        }
+
+        ReadOnlySpan<byte> head = file[..Math.Min(file.Length, 1024)];
+        if (head is [(byte)'P', >= (byte)'1' and <= (byte)'7', (byte)'\n' or (byte)' ', ..])
+        {
+            return "a Netpbm picture";
+        }
+        if (head.IndexOf("<svg"u8) >= 0)
+        {
+            return "an SVG drawing";
+        }
+        if (head.IndexOf("<html"u8) >= 0 || head.IndexOf("<!doctype html"u8) >= 0 || head.IndexOf("<!DOCTYPE html"u8) >= 0)
+        {
+            return "a web page";
+        }
+        return head.IndexOfAnyExceptInRange((byte)' ', (byte)'~') is int other && (other < 0 || head[other] is (byte)'\n' or (byte)'\r' or (byte)'\t')
+            ? "text"
+            : null;
+    }
+}

@@ -1,0 +1,95 @@
+using System.Buffers;
+
+namespace Whatsit.Inference.Preprocessing;
+
+/// <summary>
+/// Bilinear interpolation between the four nearest pixels, without antialiasing, in floating point: <c>tf.image.resize</c> (and OpenCV's
+/// <c>INTER_LINEAR</c>) with half-pixel centres, TensorFlow.js' <c>resizeBilinear</c> without.
+/// </summary>
+internal sealed class BilinearResizer(bool halfPixelCenters) : Resizer
+{
+    private readonly TableCache<Positions> _tables = new(axis => Positions.Create(axis, halfPixelCenters));
+
+    public override void Resize(ReadOnlySpan<byte> pixels, int width, Geometry geometry, TensorWriter writer, Span<byte> tensor)
+    {
+        Positions columns = _tables.Get(geometry.X), lines = _tables.Get(geometry.Y);
+        int samples = geometry.X.Length * 3;
+        float[] scratch = ArrayPool<float>.Shared.Rent(samples * 3);
+        Span<float> top = scratch.AsSpan(0, samples), bottom = scratch.AsSpan(samples, samples), row = scratch.AsSpan(samples * 2, samples);
+        int topLine = -1, bottomLine = -1;
+        for (int y = 0; y < geometry.Y.Length; y++)
+        {
+            // Neighbouring output rows often lie between the same two source rows.
+            if (lines.Lower[y] == bottomLine)
+            {
+                Span<float> swap = top;
+                top = bottom;
+                bottom = swap;
+                (topLine, bottomLine) = (bottomLine, topLine);
+            }
+            if (lines.Lower[y] != topLine)
+            {
+                topLine = lines.Lower[y];
+                Across(SourceRow(pixels, topLine), columns, top);
+            }
+            if (lines.Upper[y] != bottomLine)
+            {
+                bottomLine = lines.Upper[y];
+                Across(SourceRow(pixels, bottomLine), columns, bottom);
+            }
+            Down(top, bottom, lines.Fraction[y], row);
+            writer.Write(row, y, tensor);
+        }
+        ArrayPool<float>.Shared.Return(scratch);
+
+        ReadOnlySpan<byte> SourceRow(ReadOnlySpan<byte> all, int line) =>
+            all.Slice((((geometry.Y.SourceStart + line) * width) + geometry.X.SourceStart) * 3, geometry.X.SourceLength * 3);
+    }
+
+    // tensorflow/core/kernels/image/resize_bilinear_op.cc, compute_lerp: across first, then down, a + (b - a) * fraction.
+    private static void Across(ReadOnlySpan<byte> source, Positions columns, Span<float> row)
+    {
+        for (int x = 0; x < columns.Lower.Length; x++)
+        {
+            int lower = columns.Lower[x] * 3, upper = columns.Upper[x] * 3;
+            float fraction = columns.Fraction[x];
+            for (int c = 0; c < 3; c++)
+            {
+                row[(x * 3) + c] = source[lower + c] + ((source[upper + c] - source[lower + c]) * fraction);
+            }
+        }
+    }
+
+    private static void Down(ReadOnlySpan<float> top, ReadOnlySpan<float> bottom, float fraction, Span<float> row)
+    {
+        for (int x = 0; x < row.Length; x++)
+        {
+            row[x] = top[x] + ((bottom[x] - top[x]) * fraction);
+        }
+    }
+
+    /// <summary>For each output position of one side: the two source positions around it, and how far it lies towards the second.</summary>
+    private sealed record Positions(int[] Lower, int[] Upper, float[] Fraction)
+    {
+        public static Positions Create(AxisGeometry axis, bool halfPixelCenters)
+        {
+            int[] lower = new int[axis.Length], upper = new int[axis.Length];
+            float[] fraction = new float[axis.Length];
+            for (int i = 0; i < axis.Length; i++)
+            {
+                double at = Position(axis.Start + i, axis, halfPixelCenters);
+                double floor = Math.Floor(at);
+                lower[i] = (int)Math.Max(floor, 0);
+                upper[i] = (int)Math.Min(Math.Ceiling(at), axis.SourceLength - 1);
+                fraction[i] = (float)(at - floor);
+            }
+            return new Positions(lower, upper, fraction);
+        }
+
+        // TensorFlow computes positions in single precision (image_resizer_state.h, HalfPixelScaler), and at a large scale its rounding shows in the
+        // result; TensorFlow.js computes them in double precision (ResizeBilinear.ts of the CPU backend).
+        private static double Position(int i, AxisGeometry axis, bool halfPixelCenters) => halfPixelCenters
+            ? ((i + 0.5f) * ((float)axis.SourceLength / axis.ResizedLength)) - 0.5f
+            : i * ((double)axis.SourceLength / axis.ResizedLength);
+    }
+}

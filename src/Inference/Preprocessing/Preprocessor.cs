@@ -1,0 +1,67 @@
+using Whatsit.Inference.Imaging;
+
+namespace Whatsit.Inference.Preprocessing;
+
+/// <summary>
+/// Crop · resize · rescale · normalise · channel order · layout in one walk over the rows, straight into the model's input tensor.
+/// One per model, for any number of requests at once.
+/// </summary>
+public sealed class Preprocessor
+{
+    private readonly PreprocessingSpec _spec;
+    private readonly InputSpec _input;
+    private readonly Resizer _resizer;
+    private readonly TensorWriter _writer;
+
+    /// <param name="spec">How the model was trained to see pictures.</param>
+    /// <param name="input">What its input looks like.</param>
+    /// <exception cref="ArgumentException">The specification is incomplete or contradicts itself; the message names the entry.</exception>
+    public Preprocessor(PreprocessingSpec spec, InputSpec input)
+    {
+        if (input.Width < 1 || input.Height < 1)
+        {
+            throw new ArgumentException($"The input '{input.Name}' is {input.Width} × {input.Height} pixels large; both must be at least 1.", nameof(input));
+        }
+        if (spec.Crop == Crop.ResizeThenCenter && !(spec.ResizeShortest >= Math.Max(input.Width, input.Height)))
+        {
+            throw new ArgumentException(
+                $"resize_shortest is {spec.ResizeShortest?.ToString() ?? "missing"}; the crop 'resize-then-center' needs at least the input's {Math.Max(input.Width, input.Height)}.",
+                nameof(spec));
+        }
+        if (spec.ImageMean.Count != 3 || spec.ImageStd.Count != 3 || spec.ImageStd.Contains(0))
+        {
+            throw new ArgumentException("image_mean and image_std must have three numbers each, and image_std none that is 0.", nameof(spec));
+        }
+        _spec = spec;
+        _input = input;
+        _resizer = Resizers.Get(spec.Resample);
+        _writer = new TensorWriter(spec, input);
+    }
+
+    /// <summary>
+    /// The size that a decoder may shrink to (see <see cref="IImageDecoder.Decode"/>), or <see langword="null"/> with <see cref="Fidelity.Exact"/>.
+    /// </summary>
+    public (int Width, int Height)? ShrinkTo => _spec.Fidelity == Fidelity.Exact ? null : _spec.Crop switch
+    {
+        Crop.None => (_input.Width * ShrinkMargin, _input.Height * ShrinkMargin),
+        Crop.CenterSquare => Square(Math.Max(_input.Width, _input.Height) * ShrinkMargin),
+        _ => Square(_spec.ResizeShortest!.Value * ShrinkMargin),
+    };
+
+    // The resizer still sees at least twice as many pixels as it makes, so that its own filter decides what the model sees.
+    private const int ShrinkMargin = 2;
+
+    /// <summary>Fills the tensor of one picture.</summary>
+    /// <param name="image">Any picture; the pixels are only read.</param>
+    /// <param name="tensor">The bytes of the input tensor, <see cref="InputSpec.ByteLength"/> of them, whatever the element type.</param>
+    public void Process(RgbImage image, Span<byte> tensor)
+    {
+        if (tensor.Length != _input.ByteLength)
+        {
+            throw new ArgumentException($"The tensor has {tensor.Length} bytes; the input '{_input.Name}' takes {_input.ByteLength}.", nameof(tensor));
+        }
+        _resizer.Resize(image.Pixels, image.Width, Geometry.Of(image.Width, image.Height, _spec, _input), _writer, tensor);
+    }
+
+    private static (int Width, int Height) Square(int side) => (side, side);
+}

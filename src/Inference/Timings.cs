@@ -1,0 +1,23 @@
+namespace Whatsit.Inference;
+
+/// <summary>
+/// Where one request's time went. The same four stages, under the same names, appear in the answer, in <c>Server-Timing</c>, in the metrics,
+/// in the page's chart and in the benchmarks.
+/// </summary>
+public readonly record struct Timings
+{
+    /// <summary>File to pixels, without the wait for a free processor (that is part of <see cref="Queue"/>).</summary>
+    public TimeSpan Decode { get; init; }
+
+    /// <summary>Pixels to input tensor: crop, resize, normalise.</summary>
+    public TimeSpan Preprocess { get; init; }
+
+    /// <summary>Waiting: for a free processor to decode on, then for a free instance.</summary>
+    public TimeSpan Queue { get; init; }
+
+    /// <summary>The backend's run.</summary>
+    public TimeSpan Compute { get; init; }
+
+    /// <summary>From the whole file in memory to the predictions; the stages and what lies between them.</summary>
+    public TimeSpan Total { get; init; }
+}

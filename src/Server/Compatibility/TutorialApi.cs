@@ -1,0 +1,89 @@
+using System.Text.Json.Serialization;
+using Microsoft.AspNetCore.Mvc;
+using Whatsit.Inference;
+using Whatsit.Inference.Catalog;
+using Whatsit.Server.Predictions;
+
+namespace Whatsit.Server.Compatibility;
+
+/// <summary>The tutorial's answer. Its members and their order are the original's.</summary>
+public sealed record TutorialResponse(
+    [property: JsonPropertyName("file_size")] long FileSize,
+    [property: JsonPropertyName("predictions")] IReadOnlyList<TutorialPrediction> Predictions,
+    [property: JsonPropertyName("duration_inference")] long DurationInference,
+    [property: JsonPropertyName("error")] string? Error);
+
+/// <summary>One label of the tutorial's answer.</summary>
+public sealed record TutorialPrediction([property: JsonPropertyName("label")] string Label, [property: JsonPropertyName("confidence")] float Confidence);
+
+/// <summary>
+/// The tutorial's own routes (<c>/api/classes</c>, <c>/api/predict_image</c>, <c>/api/predict_url</c>), so that its front end and its mobile apps work unchanged.
+/// The default model answers. Failures are 400 with one sentence in <c>error</c>.
+/// </summary>
+internal static class TutorialApi
+{
+    public static void MapTutorial(this IEndpointRouteBuilder app)
+    {
+        var api = app.MapGroup("/api").WithTags("Tutorial");
+        api.MapGet("/classes", Classes).WithName("TutorialClasses").WithSummary("The default model's labels");
+        api.MapPost("/predict_image", PredictImageAsync).WithName("TutorialPredictImage").WithSummary("Classify an uploaded photo").WithMetadata(new PictureBodyAttribute()).Produces<TutorialResponse>().Produces<TutorialResponse>(400);
+        api.MapGet("/predict_url", PredictUrlAsync).WithName("TutorialPredictUrl").WithSummary("Classify a photo by its URL, where the server allows it").Produces<TutorialResponse>().Produces<TutorialResponse>(400);
+    }
+
+    private static IEnumerable<string> Classes([FromServices] ModelCatalog catalog)
+    {
+        using var lease = catalog.Lease(null);
+        return lease.Model.Classes.Select(label => label.Label);
+    }
+
+    private static Task PredictImageAsync(HttpContext context, [FromQuery(Name = "top_k")] string? topK, [FromServices] ImageInput input, [FromServices] ModelCatalog catalog, [FromServices] ImageClassifier classifier) =>
+        AnswerAsync(context, topK, catalog, classifier, async classify =>
+        {
+            if (!ImageInput.IsMultipart(context.Request))
+            {
+                using var file = await input.ReadAsync(context.Request, context.RequestAborted);
+                return await classify(file);
+            }
+
+            // The original took one file; the first one is the answer.
+            await foreach (var file in input.ReadPartsAsync(context.Request, context.RequestAborted))
+            {
+                return await classify(file);
+            }
+
+            throw new InvalidOperationException("ReadPartsAsync refuses a form without a file.");
+        });
+
+    private static Task PredictUrlAsync(HttpContext context, [FromQuery] string? url, [FromQuery(Name = "top_k")] string? topK, [FromServices] ImageFetcher fetcher, [FromServices] ModelCatalog catalog, [FromServices] ImageClassifier classifier) =>
+        AnswerAsync(context, topK, catalog, classifier, async classify =>
+        {
+            using var file = await fetcher.FetchAsync(url ?? throw new InferenceException(InferenceError.InvalidRequest, "url is missing."), context.RequestAborted);
+            return await classify(file);
+        });
+
+    private static async Task AnswerAsync(HttpContext context, string? topK, ModelCatalog catalog, ImageClassifier classifier, Func<Func<PooledFile, Task<Classification>>, Task<Classification>> predict)
+    {
+        try
+        {
+            using var lease = catalog.Lease(null);
+            var options = new ClassifyOptions(PredictionApi.ParseTopK(topK, lease.Model.Classes.Count));
+            var answer = await predict(file => classifier.ClassifyAsync(lease.Model, file.Memory, options, context.RequestAborted));
+            context.Response.AddServerTiming(TimingResponse.From(answer.Timings));
+            // decode + preprocess + model + top-k, without the wait
+            var duration = (long)Math.Round((answer.Timings.Total - answer.Timings.Queue).TotalMilliseconds);
+            var predictions = answer.Predictions.Select(prediction => new TutorialPrediction(prediction.Label, prediction.Confidence));
+            await context.Response.WriteAsJsonAsync(new(answer.Image.Bytes, [.. predictions], duration, null), TutorialJson.Default.TutorialResponse);
+        }
+        catch (Exception exception) when (exception is InferenceException or BadHttpRequestException && !context.Response.HasStarted)
+        {
+            var (status, _, detail) = InferenceExceptionHandler.Describe(exception);
+            // The original knew only 400; what is worth a retry keeps its own code, so that a client can tell.
+            context.Response.StatusCode = status is 429 or >= 500 ? status : StatusCodes.Status400BadRequest;
+            InferenceExceptionHandler.AddRetryAfter(context.Response, status);
+            await context.Response.WriteAsJsonAsync(new(0, [], 0, detail), TutorialJson.Default.TutorialResponse);
+        }
+    }
+}
+
+[JsonSerializable(typeof(TutorialResponse))]
+internal sealed partial class TutorialJson : JsonSerializerContext;

@@ -1,0 +1,63 @@
+using Microsoft.OpenApi;
+using Swashbuckle.AspNetCore.SwaggerGen;
+using Whatsit.Server.Predictions;
+
+namespace Whatsit.Server;
+
+/// <summary>The OpenAPI document at <c>/swagger/v1/swagger.json</c> and Swagger UI at <c>/swagger</c>.</summary>
+internal static class OpenApi
+{
+    public static void AddOpenApiDocument(this IServiceCollection services)
+    {
+        services.AddEndpointsApiExplorer();
+        services.AddSwaggerGen(swagger =>
+        {
+            swagger.SwaggerDoc("v1", new OpenApiInfo { Title = "Whatsit", Version = "v1", Description = "A photo in, labels out." });
+            swagger.OperationFilter<PictureBodies>();
+            foreach (var documentation in Directory.EnumerateFiles(AppContext.BaseDirectory, "Whatsit.*.xml"))
+            {
+                swagger.IncludeXmlComments(documentation);
+            }
+        });
+    }
+
+    public static void MapOpenApiDocument(this WebApplication app)
+    {
+        app.UseSwagger();
+        app.UseSwaggerUI(ui => ui.DocumentTitle = "Whatsit API");
+    }
+
+    /// <summary>Adds the ways to send a picture; Swagger UI then offers a file button.</summary>
+    private sealed class PictureBodies : IOperationFilter
+    {
+        public void Apply(OpenApiOperation operation, OperationFilterContext context)
+        {
+            if (!context.ApiDescription.ActionDescriptor.EndpointMetadata.OfType<PictureBodyAttribute>().Any())
+            {
+                return;
+            }
+
+            operation.RequestBody = new OpenApiRequestBody
+            {
+                Required = true,
+                Content = new Dictionary<string, IOpenApiMediaType>
+                {
+                    ["multipart/form-data"] = Media(new OpenApiSchema { Type = JsonSchemaType.Object, Properties = new Dictionary<string, IOpenApiSchema> { ["file"] = Binary() } }),
+                    ["image/*"] = Media(Binary()),
+                    ["application/octet-stream"] = Media(Binary()),
+                    ["application/json"] = Media(context.SchemaGenerator.GenerateSchema(typeof(JsonImage), context.SchemaRepository)),
+                },
+            };
+
+            static OpenApiMediaType Media(IOpenApiSchema schema) => new() { Schema = schema };
+            static OpenApiSchema Binary() => new() { Type = JsonSchemaType.String, Format = "binary" };
+        }
+    }
+}
+
+/// <summary>
+/// The endpoint takes a picture in any of our ways. Not ASP.NET Core's own <c>Accepts</c>: routing would then refuse a picture for its content type, which curl
+/// and many scripts get wrong; the content decides.
+/// </summary>
+[AttributeUsage(AttributeTargets.Method)]
+internal sealed class PictureBodyAttribute : Attribute;

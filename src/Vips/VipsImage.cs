@@ -1,0 +1,135 @@
+using System.Buffers;
+using Microsoft.Win32.SafeHandles;
+using static Whatsit.Vips.Native;
+
+namespace Whatsit.Vips;
+
+/// <summary>Takes a strip of pixels; <paramref name="rows"/> is only valid during the call.</summary>
+/// <param name="top">The strip's first row.</param>
+/// <param name="rows">Its samples, rows without padding.</param>
+public delegate void StripAction(int top, ReadOnlySpan<byte> rows);
+
+/// <summary>An image whose pixels are computed, from top to bottom, when they are read.</summary>
+public sealed unsafe class VipsImage : SafeHandleZeroOrMinusOneIsInvalid
+{
+    /// <summary>
+    /// Rows per step. Loaders work in strips of 8 or 16 rows; asking for more at once makes them keep more, asking for less costs calls.
+    /// </summary>
+    public const int RowsPerStrip = 16;
+
+    private readonly VipsImage? _input;
+    private MemoryHandle _pinned;
+
+    internal VipsImage(nint image, MemoryHandle pinned, VipsImage? input)
+        : base(ownsHandle: true)
+    {
+        SetHandle(image);
+        _pinned = pinned;
+
+        // The native image holds the one that it is computed from, but not the bytes that we pinned for it.
+        bool added = false;
+        input?.DangerousAddRef(ref added);
+        _input = input;
+    }
+
+    /// <summary>Pixels per row.</summary>
+    public int Width => vips_image_get_width(this);
+
+    /// <summary>Rows.</summary>
+    public int Height => vips_image_get_height(this);
+
+    /// <summary>Samples per pixel.</summary>
+    public int Bands => vips_image_get_bands(this);
+
+    /// <summary>The type of one sample.</summary>
+    public VipsBandFormat Format => vips_image_get_format(this);
+
+    /// <summary>What the samples mean.</summary>
+    public VipsInterpretation Interpretation => vips_image_get_interpretation(this);
+
+    /// <summary>Whether the last band is transparency.</summary>
+    public bool HasAlpha => vips_image_hasalpha(this) != 0;
+
+    /// <summary>A number among the metadata, or <see langword="null"/>.</summary>
+    public int? GetInt(string name)
+    {
+        int value;
+        return vips_image_get_typeof(this, name) != 0 && vips_image_get_int(this, name, &value) == 0 ? value : null;
+    }
+
+    /// <summary>Bytes among the metadata, valid as long as the image; empty where there are none.</summary>
+    public ReadOnlySpan<byte> GetBlob(string name)
+    {
+        void* data;
+        nuint length;
+        return vips_image_get_typeof(this, name) != 0 && vips_image_get_blob(this, name, &data, &length) == 0
+            ? new ReadOnlySpan<byte>(data, checked((int)length))
+            : [];
+    }
+
+    /// <summary>Computes all pixels straight into <paramref name="destination"/>: rows without padding, samples as the image has them.</summary>
+    /// <exception cref="VipsException">The file turned out to be damaged.</exception>
+    public void CopyTo(Span<byte> destination) => Read(destination, Height, null);
+
+    /// <summary>Computes the pixels strip by strip, so that no more than one strip of them is in memory.</summary>
+    /// <param name="strip">Room for <see cref="RowsPerStrip"/> rows, overwritten by each strip.</param>
+    /// <param name="action">Called with each strip.</param>
+    /// <exception cref="VipsException">The file turned out to be damaged.</exception>
+    public void ReadStrips(Span<byte> strip, StripAction action) => Read(strip, Math.Min(RowsPerStrip, Height), action);
+
+    // vips_image_write and its like start a thread pool and let one of its threads fill a buffer; for a small picture that costs as much as
+    // decoding it. Asking for the regions ourselves stays on this thread and lets the last step write where the pixels shall be.
+    private void Read(Span<byte> destination, int rows, StripAction? action)
+    {
+        int rowBytes = checked(Width * Bands * (Format == VipsBandFormat.UChar ? 1 : 2));
+        ArgumentOutOfRangeException.ThrowIfLessThan(destination.Length, checked(rows * rowBytes));
+        fixed (byte* pixels = destination)
+        {
+            nint source = 0, target = 0, window = 0;
+            try
+            {
+                var rect = new VipsRect(0, 0, Width, rows);
+                if ((source = vips_region_new(this)) == 0
+                    || (target = vips_image_new_from_memory(pixels, (nuint)rows * (nuint)rowBytes, Width, rows, Bands, Format)) == 0
+                    || (window = vips_region_new(target)) == 0
+                    || vips_region_image(window, &rect) != 0)
+                {
+                    throw new VipsException("No region");
+                }
+                int height = Height;
+                for (int top = 0; top < height; top += RowsPerStrip)
+                {
+                    var wanted = new VipsRect(0, top, Width, Math.Min(RowsPerStrip, height - top));
+                    if (vips_region_prepare_to(source, window, &wanted, 0, action is null ? top : 0) != 0)
+                    {
+                        throw new VipsException("Reading pixels");
+                    }
+                    action?.Invoke(top, destination[..(wanted.Height * rowBytes)]);
+                }
+            }
+            finally
+            {
+                Release(window);
+                Release(target);
+                Release(source);
+            }
+        }
+    }
+
+    /// <inheritdoc/>
+    protected override bool ReleaseHandle()
+    {
+        g_object_unref(handle);
+        _pinned.Dispose();
+        _input?.DangerousRelease();
+        return true;
+    }
+
+    private static void Release(nint @object)
+    {
+        if (@object != 0)
+        {
+            g_object_unref(@object);
+        }
+    }
+}

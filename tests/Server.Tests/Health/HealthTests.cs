@@ -1,0 +1,57 @@
+using System.Net;
+using System.Text.Json.Nodes;
+
+namespace Whatsit.Server.Tests.Health;
+
+public sealed class HealthTests(WhatsitServer server)
+{
+    [Theory]
+    [InlineData("/health/live")]
+    [InlineData("/health/ready")]
+    public async Task A_server_with_a_proven_model_is_live_and_ready(string path) =>
+        Assert.Equal(HttpStatusCode.OK, (await server.Http.GetAsync(path, TestContext.Current.CancellationToken)).StatusCode);
+
+    [Fact]
+    public async Task A_server_whose_model_cannot_prove_itself_is_live_but_not_ready()
+    {
+        await using var unable = WhatsitServer.With(new() { ["Decoding:MaxPixels"] = "65535" });
+        unable.StartServer();
+        using var http = unable.CreateClient();
+        await WhatsitServer.WaitUntilAsync(async () => (string?)JsonNode.Parse(await http.GetStringAsync("/models"))!.AsArray().FirstOrDefault()?["state"] == "failed");
+        Assert.Equal(HttpStatusCode.OK, (await http.GetAsync("/health/live", TestContext.Current.CancellationToken)).StatusCode);
+        Assert.Equal(HttpStatusCode.ServiceUnavailable, (await http.GetAsync("/health/ready", TestContext.Current.CancellationToken)).StatusCode);
+    }
+
+    [Fact]
+    public async Task Metrics_count_requests_and_time_the_stages_in_the_Prometheus_format()
+    {
+        using var content = HttpAssert.Raw(WhatsitServer.Picture, "image/png");
+        await HttpAssert.OkAsync(await server.Http.PostAsync("/predict", content, TestContext.Current.CancellationToken));
+        var text = await server.Http.GetStringAsync("/metrics", TestContext.Current.CancellationToken);
+
+        Assert.Matches("""(?m)^# TYPE whatsit_requests_total counter$""", text);
+        Assert.Matches("""(?m)^whatsit_requests_total\{model="grocery",outcome="ok"\} [1-9]\d*$""", text);
+        foreach (var stage in (string[])["decode", "preprocess", "queue", "compute"])
+        {
+            Assert.Matches($$"""(?m)^whatsit_stage_duration_seconds_bucket\{model="grocery",stage="{{stage}}",le="\+Inf"\} [1-9]\d*$""", text);
+        }
+
+        Assert.Matches("""(?m)^whatsit_queue_length\{model="grocery"\} 0$""", text);
+        // Every line is a comment or a sample.
+        Assert.All(text.Split('\n', StringSplitOptions.RemoveEmptyEntries), line => Assert.Matches("""^(# (HELP|TYPE) [a-z_]+ .+|[a-z_]+(\{([a-z_]+="[^"]*",?)+\})? [-+\d.eE]+(NaN)?)$""", line));
+    }
+
+    [Fact]
+    public async Task Swagger_describes_every_way_to_send_a_picture()
+    {
+        var document = await server.GetJsonAsync("/swagger/v1/swagger.json");
+        var bodies = document["paths"]!["/predict"]!["post"]!["requestBody"]!["content"]!.AsObject().Select(body => body.Key);
+        Assert.Equal(["application/json", "application/octet-stream", "image/*", "multipart/form-data"], bodies.Order());
+        Assert.NotNull(document["paths"]!["/models/{name}"]);
+        Assert.Equal(HttpStatusCode.OK, (await server.Http.GetAsync("/swagger/index.html", TestContext.Current.CancellationToken)).StatusCode);
+    }
+
+    [Fact]
+    public async Task An_unknown_route_is_a_problem_without_details() =>
+        Assert.Equal(HttpStatusCode.NotFound, (await server.Http.GetAsync("/nowhere", TestContext.Current.CancellationToken)).StatusCode);
+}

@@ -1,0 +1,98 @@
+using System.Net;
+using System.Text.Json.Nodes;
+
+namespace Whatsit.Server.Tests.Models;
+
+/// <summary>The models folder changes while the server runs.</summary>
+public sealed class CatalogWatchTests : IAsyncLifetime
+{
+    private readonly string _models = Directory.CreateTempSubdirectory("whatsit-models-").FullName;
+    private WhatsitServer _server = null!;
+
+    public async ValueTask InitializeAsync()
+    {
+        Copy("grocery");
+        _server = WhatsitServer.With(new() { ["Catalog:Models"] = _models, ["Catalog:WatchSeconds"] = "0.05" });
+        await _server.InitializeAsync();
+        await StateBecomesAsync("grocery", "ready");
+    }
+
+    [Fact]
+    public async Task A_new_bundle_serves_without_a_restart_and_goes_when_it_is_removed()
+    {
+        Copy("second");
+        await StateBecomesAsync("second", "ready");
+        Assert.Equal("second", (string)(await HttpAssert.OkAsync(await PredictAsync("second")))["model"]!);
+
+        Directory.Delete(Path.Combine(_models, "second"), recursive: true);
+        await WhatsitServer.WaitUntilAsync(async () => (await PredictAsync("second")).StatusCode == HttpStatusCode.NotFound);
+        await HttpAssert.OkAsync(await PredictAsync("grocery"));
+    }
+
+    [Fact]
+    public async Task A_broken_bundle_is_shown_as_failed_and_the_server_stays_ready()
+    {
+        Copy("broken", manifest => manifest["sample"]!["predictions"]![0]!["confidence"] = 0.01);
+        await StateBecomesAsync("broken", "failed");
+        await HttpAssert.ProblemAsync(HttpStatusCode.ServiceUnavailable, "recorded answer", await PredictAsync("broken"));
+        Assert.Equal(HttpStatusCode.OK, (await _server.Http.GetAsync("/health/ready", TestContext.Current.CancellationToken)).StatusCode);
+    }
+
+    [Fact]
+    public async Task A_broken_update_never_replaces_a_good_version_and_a_good_one_does()
+    {
+        Edit("grocery", manifest => (manifest["version"], manifest["files"]!["fp32"]!["sha256"]) = ("2", new string('0', 64)));
+        await WhatsitServer.WaitUntilAsync(async () => (await SummaryAsync("grocery"))["problem"] is not null);
+        var summary = await SummaryAsync("grocery");
+        Assert.Equal("ready", (string)summary["state"]!);
+        Assert.Contains("SHA-256", (string)summary["problem"]!, StringComparison.Ordinal);
+        Assert.Equal("1", (string)(await HttpAssert.OkAsync(await PredictAsync("grocery")))["version"]!);
+
+        var good = (string)JsonNode.Parse(File.ReadAllText(Path.Combine(WhatsitServer.Root, "models/grocery/model.json")))!["files"]!["fp32"]!["sha256"]!;
+        Edit("grocery", manifest => (manifest["version"], manifest["files"]!["fp32"]!["sha256"]) = ("3", good));
+        await WhatsitServer.WaitUntilAsync(async () => (string?)(await SummaryAsync("grocery"))["version"] == "3");
+        Assert.Equal("3", (string)(await HttpAssert.OkAsync(await PredictAsync("grocery")))["version"]!);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _server.DisposeAsync();
+        Directory.Delete(_models, recursive: true);
+    }
+
+    private async Task<HttpResponseMessage> PredictAsync(string model)
+    {
+        using var content = HttpAssert.Raw(WhatsitServer.Picture, "image/png");
+        return await _server.Http.PostAsync($"/predict?model={model}", content, TestContext.Current.CancellationToken);
+    }
+
+    private async Task<JsonNode> SummaryAsync(string model) =>
+        (await _server.GetJsonAsync("/models")).AsArray().FirstOrDefault(summary => (string)summary!["name"]! == model) ?? new JsonObject();
+
+    private Task StateBecomesAsync(string model, string state) =>
+        WhatsitServer.WaitUntilAsync(async () => (string?)(await SummaryAsync(model))["state"] == state);
+
+    private void Copy(string name, Action<JsonNode>? edit = null)
+    {
+        var (source, target) = (Path.Combine(WhatsitServer.Root, "models/grocery"), Path.Combine(_models, name));
+        Directory.CreateDirectory(target);
+        foreach (var file in Directory.GetFiles(source).Where(file => Path.GetFileName(file) != "model.json"))
+        {
+            File.Copy(file, Path.Combine(target, Path.GetFileName(file)));
+        }
+
+        // The manifest comes last, as an installer should do it: a folder without one is no bundle yet.
+        var manifest = JsonNode.Parse(File.ReadAllText(Path.Combine(source, "model.json")))!;
+        manifest["name"] = name;
+        edit?.Invoke(manifest);
+        File.WriteAllText(Path.Combine(target, "model.json"), manifest.ToJsonString());
+    }
+
+    private void Edit(string name, Action<JsonNode> edit)
+    {
+        var path = Path.Combine(_models, name, "model.json");
+        var manifest = JsonNode.Parse(File.ReadAllText(path))!;
+        edit(manifest);
+        File.WriteAllText(path, manifest.ToJsonString());
+    }
+}
