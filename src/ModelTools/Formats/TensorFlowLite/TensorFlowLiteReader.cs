@@ -82,6 +82,12 @@ public sealed class TensorFlowLiteReader(bool dequantize = false) : IModelReader
         LiteTensor picture = model.Tensors[input];
         int channels = picture.Shape[^1];
         PreprocessingSpec? spec = null;
+        if (!picture.IsQuantized && metadata.Mean is null && TeachableMachine.Wrote(picture.Name, model.Tensors.Select(tensor => tensor.Name)))
+        {
+            notes.Add(TeachableMachine.Note);
+            return TeachableMachine.Preprocessing;
+        }
+
         if (metadata.Mean is { } mean && metadata.Std is { } std && (mean.Count == 1 || mean.Count == channels) && (std.Count == 1 || std.Count == channels))
         {
             spec = new PreprocessingSpec { ImageMean = PerChannel(mean, channels), ImageStd = PerChannel(std, channels) };
