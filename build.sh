@@ -97,7 +97,7 @@ test_browser() {
   if ! install_browser; then count "browser" 1; return; fi
   rm -f "$report"
   publish
-  (cd client && PLAYWRIGHT_JSON_OUTPUT_NAME="$report" npx playwright test --reporter=list,json) || code=$?
+  (cd client && WHATSIT_SERVER="../artifacts/server/Whatsit.Server" PLAYWRIGHT_JSON_OUTPUT_NAME="$report" npx playwright test --reporter=list,json) || code=$?
   count_json "browser" "$code" "$report"
 }
 

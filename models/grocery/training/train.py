@@ -128,7 +128,7 @@ def train(options):
 
     one_hot = torch.eye(classes) * (1 - options.smoothing) + options.smoothing / classes
     began = time.time()
-    for epoch in range(options.epochs):
+    for epoch in range(min(options.epochs, options.stop_after or options.epochs)):
         model.train()
         order, total = rng.permutation(len(photos)), 0.0
         for step in range(steps_per_epoch):
@@ -162,7 +162,7 @@ if __name__ == '__main__':
     parser.add_argument('--data', required=True, help='folder of the GroceryStoreDataset with train.txt, val.txt, classes.csv')
     parser.add_argument('--initial', required=True, help='what to start from: MobileNetV2 as a TensorFlow Lite file, or a checkpoint of an earlier phase')
     parser.add_argument('--out', required=True, help='checkpoint to write')
-    for name, default in dict(epochs=14, size=192, serving_size=224, batch=32, seed=1, threads=2, warm_up=100).items():
+    for name, default in dict(epochs=14, size=192, serving_size=224, batch=32, seed=1, threads=2, warm_up=100, stop_after=0).items():
         parser.add_argument('--' + name.replace('_', '-'), type=int, default=default)
     for name, default in dict(backbone_rate=3e-4, head_rate=3e-3, weight_decay=1e-2, smoothing=0.1, dropout=0.2,
                               average=0.995, smallest_crop=0.3, jitter=0.3, white_balance=0.0, mixup=0.0, cutmix=0.0).items():
