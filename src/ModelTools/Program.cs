@@ -2,6 +2,7 @@ using System.CommandLine;
 using Spectre.Console;
 using Whatsit.Inference;
 using Whatsit.ModelTools.Commands;
+using Whatsit.ModelTools.Commands.Import;
 using Whatsit.ModelTools.Formats;
 
 // A pipe or a file gets plain text.
@@ -9,6 +10,9 @@ AnsiConsole.Profile.Capabilities.Ansi &= !Console.IsOutputRedirected;
 var root = new RootCommand("Whatsit: a photo in, labels out.")
 {
     ClassifyCommand.Create(),
+    ImportCommand.Create(),
+    InspectCommand.Create(),
+    InferCommand.Create(),
 };
 try
 {
