@@ -41,8 +41,8 @@ def indexed(layouts):
     holes = layouts.create_dataset("holes", (1, 140100), "|u1", chunks=(1, 1), maxshape=(1, None), fillvalue=7)
     holes[0, 2900:2905] = 9
     holes[0, 140000:140005] = 9
-    holes = layouts.create_dataset("holes in a fixed shape", (2100,), "|u1", chunks=(1,), fillvalue=7)
-    holes[2050:2055] = 9
+    holes = layouts.create_dataset("holes in a fixed shape", (1100,), "|u1", chunks=(1,), fillvalue=7)
+    holes[1050:1055] = 9
     layouts.create_dataset("empty", (0, 3), "<f4", chunks=(1, 3), maxshape=(None, 3))
 
 
@@ -55,7 +55,10 @@ def hdf5(name, libver):
         attributes.attrs["fixed list"] = np.asarray([b"one", b"two", b"three"])
         attributes.attrs.create("variable list", ["eins", "", "drei"], dtype=h5py.string_dtype())
         attributes.attrs["empty list"] = np.zeros((0,), "S1")
-        attributes.attrs["space padded"] = np.bytes_("x")
+        padded = h5py.h5t.C_S1.copy()
+        padded.set_size(12)
+        padded.set_strpad(h5py.h5t.STR_SPACEPAD)
+        h5py.h5a.create(attributes.id, b"space padded", padded, h5py.h5s.create(h5py.h5s.SCALAR)).write(np.array(b"with spaces "), mtype=padded)
         attributes.attrs["integer"] = np.int16(-3)
         attributes.attrs["integers"] = np.asarray([1, 2, 3], ">i8")
         attributes.attrs["long"] = np.bytes_("0123456789" * 600)  # more than a heap of attributes manages

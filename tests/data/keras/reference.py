@@ -418,7 +418,7 @@ class Network:
         if layer.network is not None:
             return layer.network.config(h5)
         config = dict(layer.config)
-        if self.keras == 3 and "dtype" in config and layer.class_name != "InputLayer":
+        if self.keras == 3 and "dtype" in config and layer.class_name != "InputLayer" and layer.module is None:
             config["dtype"] = {"module": "keras", "class_name": "DTypePolicy", "config": {"name": "float32"}, "registered_name": None}
         described = {"class_name": layer.class_name, "config": config}
         if not h5:

@@ -184,7 +184,8 @@ internal sealed class ChunkIndex
 
                 long bitmaps = superBlock + 6 + _storage.OffsetSize + offsetBytes;
                 long bitmapBytes = Ceiling(pages, 8);
-                if (paged && !Bit(bitmaps + (block * bitmapBytes), inBlock / page))
+                // The library takes a whole number of bytes for each block and then counts bits through all of them without gaps.
+                if (paged && !Bit(bitmaps, (block * pages) + (inBlock / page)))
                 {
                     continue;
                 }

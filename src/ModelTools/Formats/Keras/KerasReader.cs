@@ -2,6 +2,7 @@ using System.IO.Compression;
 using System.Text.Json;
 using Whatsit.Inference.Preprocessing;
 using Whatsit.ModelTools.Formats.Hdf5;
+using Whatsit.ModelTools.Formats.TensorFlow;
 
 namespace Whatsit.ModelTools.Formats.Keras;
 
@@ -147,23 +148,10 @@ public sealed class KerasReader : IModelReader
         && features.Layers.Exists(layer => layer.Network is { Name: "model1" or "model" })
         && head.Layers.Exists(layer => layer.Name.StartsWith("dense_Dense", StringComparison.Ordinal));
 
-    // labels.txt beside the model, "0 cardboard" or "cardboard" line by line.
-    private static ImportedModel WithLabels(ImportedModel model, string path)
-    {
-        string file = Path.Combine(Path.GetDirectoryName(Path.GetFullPath(path))!, "labels.txt");
-        if (model.Labels is not null || !File.Exists(file))
-        {
-            return model;
-        }
-
-        string[] lines = [.. File.ReadAllLines(file).Select(line => line.Trim()).Reverse().SkipWhile(line => line.Length == 0).Reverse()];
-        bool numbered = lines.Select((line, index) => line.StartsWith($"{index} ", StringComparison.Ordinal)).All(matches => matches);
-        string[] labels = numbered ? [.. lines.Select((line, index) => line[$"{index} ".Length..].Trim())] : lines;
-        int classes = model.Graph.Outputs[0].Shape[^1];
-        return labels.Length == classes
-            ? model with { Labels = labels, Notes = [.. model.Notes, $"{labels.Length} labels from labels.txt beside the model."] }
-            : model with { Notes = [.. model.Notes, $"labels.txt beside the model has {labels.Length} lines for {classes} classes and was left out."] };
-    }
+    private static ImportedModel WithLabels(ImportedModel model, string path) =>
+        LabelFile.Beside(path, model.Graph.Outputs[0].Shape[^1]) is { } labels
+            ? model with { Labels = labels, Notes = [.. model.Notes, $"{labels.Count} labels from labels.txt beside the model."] }
+            : model;
 
     private static bool IsZip(Stream stream)
     {

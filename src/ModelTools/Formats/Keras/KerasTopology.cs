@@ -357,6 +357,10 @@ internal sealed class KerasTopology
                 ReadReferences(item, references);
             }
         }
+        else
+        {
+            throw new ModelFormatException($"'{element}' does not name a layer's output.");
+        }
     }
 
     private static KerasReference Reference(JsonElement element) =>
