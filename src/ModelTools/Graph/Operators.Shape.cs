@@ -179,6 +179,11 @@ internal static partial class Operators
 
         for (int i = 0; i < axes.Length; i++)
         {
+            if (pads[i] == 0 && pads[i + axes.Length] == 0)
+            {
+                continue; // a side of one cannot be mirrored, but need not be either
+            }
+
             int side = result.Shape[axes[i]];
             int begin = checked((int)pads[i]);
             int padded = checked((int)(side + pads[i] + pads[i + axes.Length]));
