@@ -3,6 +3,7 @@ import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { brotliCompressSync, constants, gzipSync } from 'node:zlib';
 import type { Plugin } from 'vite';
+import { defaultClientConditions } from 'vite';
 import { defineConfig } from 'vitest/config';
 
 /** Where `npm run dev` finds the server that answers. */
@@ -10,32 +11,60 @@ const server = process.env.WHATSIT_URL ?? 'http://127.0.0.1:8080';
 /** Threads in WebAssembly need cross-origin isolation; the server sends the same two headers. */
 const isolation = { 'Cross-Origin-Opener-Policy': 'same-origin', 'Cross-Origin-Embedder-Policy': 'require-corp' };
 
-export default defineConfig({
-  plugins: [react(), precompressed()],
-  build: { target: 'es2022', assetsInlineLimit: 0, sourcemap: false },
-  worker: { format: 'es' },
+// `vite build --mode bench` builds the page that measures the engines (scripts/measure-engines.mjs); it is never shipped.
+export default defineConfig(({ mode }) => ({
+  plugins: [react(), selfContainedThreads(), precompressed()],
+  worker: { format: 'es', plugins: () => [selfContainedThreads()] },
+  ...(mode === 'bench' && { root: 'bench' }),
+  build: { target: 'es2022', assetsInlineLimit: 0, outDir: 'dist' },
+  define: { runtimeBytes: JSON.stringify(runtimeBytes()) },
+  resolve: { conditions: ['onnxruntime-web-use-extern-wasm', ...defaultClientConditions] },
   server: {
     port: Number(process.env.PORT ?? 5173),
     headers: isolation,
     proxy: Object.fromEntries(['/predict', '/models', '/api', '/config.json', '/health', '/swagger'].map((path) => [path, server])),
   },
   test: { environment: 'node', include: ['src/**/*.test.ts'] },
-});
+}));
+
+/** The unpacked size of each runtime, so that a compressed download can say how far it is. */
+function runtimeBytes(): Record<string, number> {
+  const folders = ['node_modules/@tensorflow/tfjs-backend-wasm/dist', 'node_modules/onnxruntime-web/dist'];
+  return Object.fromEntries(folders.flatMap((folder) => readdirSync(folder).filter((file) => file.endsWith('.wasm')).map((file) => [file, statSync(join(folder, file)).size])));
+}
+
+/**
+ * TensorFlow.js starts its threads from the text of a function. Minified, that function refers to a variable outside of it that only exists
+ * to find a file's address, which nothing needs here; so the reference is taken out before.
+ */
+function selfContainedThreads(): Plugin {
+  return {
+    name: 'self-contained-threads',
+    transform(code, id) {
+      if (!id.includes('tfjs-backend-wasm-threaded-simd.js')) return undefined;
+      const patched = code.replace(/typeof _scriptDir !== "undefined" && _scriptDir/g, 'false').replace(/\|\| ?_scriptDir(?=[,}])/g, '');
+      if (patched === code) this.error('The threaded build of TensorFlow.js has changed; look at selfContainedThreads again.');
+      return { code: patched, map: null };
+    },
+  };
+}
 
 /**
  * Writes `.br` and `.gz` beside every asset over 1 KB, once, at the highest level, so that the server sends bytes and
  * compresses nothing. Pictures and fonts are compressed already.
  */
 function precompressed(): Plugin {
+  let folder = 'dist';
   return {
     name: 'precompressed',
     apply: 'build',
     enforce: 'post',
+    configResolved: ({ root, build }) => void (folder = join(root, build.outDir)),
     closeBundle: {
       order: 'post',
       sequential: true,
       handler() {
-        for (const entry of readdirSync('dist', { recursive: true, withFileTypes: true })) {
+        for (const entry of readdirSync(folder, { recursive: true, withFileTypes: true })) {
           const file = join(entry.parentPath, entry.name);
           if (!entry.isFile() || !/\.(js|mjs|css|html|svg|json|wasm|webmanifest|txt)$/.test(file) || statSync(file).size < 1024) continue;
           const bytes = readFileSync(file);

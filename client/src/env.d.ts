@@ -2,3 +2,6 @@ interface ImportMetaEnv {
   /** The server that a wrapped app talks to; empty where the server serves the page. */
   readonly VITE_SERVER_URL?: string;
 }
+
+/** Unpacked sizes by file name, see vite.config.ts. */
+declare const runtimeBytes: Record<string, number>;

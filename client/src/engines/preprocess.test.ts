@@ -31,7 +31,7 @@ describe('A resized picture is the reference’s own', () => {
     const file = bytesOf(output.file);
     const expected = output.type === 'u8' ? file : new Float32Array(file.buffer);
     expect(actual.length).toBe(expected.length);
-    const largest = actual.reduce<number>((most, value, i) => Math.max(most, Math.abs(value - expected[i]!)), 0);
+    const largest = Math.max(...Array.from(actual, (value, i) => Math.abs(value - expected[i]!)));
     expect(largest).toBeLessThanOrEqual(output.type === 'u8' ? 0 : 1e-3);
   });
 

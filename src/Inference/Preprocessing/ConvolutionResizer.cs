@@ -1,4 +1,7 @@
 using System.Buffers;
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
 
 namespace Whatsit.Inference.Preprocessing;
 
@@ -6,12 +9,15 @@ namespace Whatsit.Inference.Preprocessing;
 /// Pillow's antialiased resampling, bit for bit (src/libImaging/Resample.c): each output pixel is the weighted sum of the pixels that a filter,
 /// widened by the scale, covers; across first, rounded to 8 bits, then down; weights are fixed-point numbers.
 /// </summary>
+/// <remarks>All arithmetic is on 32-bit integers, so that every width of vector gives the same bytes as none.</remarks>
 /// <param name="support">Half of the filter's width, in pixels, where nothing is scaled down.</param>
 /// <param name="filter">The weight by distance.</param>
-internal sealed class ConvolutionResizer(double support, Func<double, double> filter) : Resizer
+/// <param name="vectorBits">The widest vectors to use: 512, 256, 128, or 0 for none.</param>
+internal sealed class ConvolutionResizer(double support, Func<double, double> filter, int vectorBits) : Resizer
 {
     // 8 bits of the result and 2 for what negative weights overshoot are left.
     private const int PrecisionBits = 32 - 8 - 2;
+    private const int Half = 1 << (PrecisionBits - 1);
 
     private readonly TableCache<Weights> _tables = new(axis => Weights.Create(axis, support, filter));
 
@@ -36,22 +42,27 @@ internal sealed class ConvolutionResizer(double support, Func<double, double> fi
             for (int end = down.First[y] + down.Count[y]; next < end; next++)
             {
                 int start = (((geometry.Y.SourceStart + next) * width) + geometry.X.SourceStart) * 3;
-                Across(pixels.Slice(start, geometry.X.SourceLength * 3), across, ring.Slice(next % ringRows * rowBytes, rowBytes));
+                Across(pixels[start..], across, ring.Slice(next % ringRows * rowBytes, rowBytes));
             }
             Span<byte> row = writer.RowFor(y, tensor, scratch.AsSpan(0, rowBytes));
-            Down(ring, ringRows, down, y, row);
+            Down(ring, down.First[y] % ringRows * rowBytes, down.Of(y), row);
             writer.Write(row, y, tensor);
         }
         ArrayPool<byte>.Shared.Return(scratch);
     }
 
-    private static void Across(ReadOnlySpan<byte> source, Weights weights, Span<byte> row)
+    /// <param name="source">The source row and, for vectors that read past its end, what follows it.</param>
+    /// <param name="weights">Per output pixel.</param>
+    /// <param name="row">The row resized across.</param>
+    private void Across(ReadOnlySpan<byte> source, Weights weights, Span<byte> row)
     {
-        for (int x = 0; x < weights.First.Length; x++)
+        // A vector of four samples holds a pixel and the next one's red, which must still be memory of the picture, and of the row.
+        int x = vectorBits >= 128 ? AcrossVector128(source, weights, row) : 0;
+        for (; x < weights.First.Length; x++)
         {
             ReadOnlySpan<int> taps = weights.Of(x);
-            ReadOnlySpan<byte> from = source[(weights.First[x] * 3)..];
-            int r = 1 << (PrecisionBits - 1), g = r, b = r;
+            ReadOnlySpan<byte> from = source.Slice(weights.First[x] * 3, taps.Length * 3);
+            int r = Half, g = Half, b = Half;
             for (int i = 0; i < taps.Length; i++)
             {
                 r += from[i * 3] * taps[i];
@@ -64,19 +75,135 @@ internal sealed class ConvolutionResizer(double support, Func<double, double> fi
         }
     }
 
-    private static void Down(ReadOnlySpan<byte> ring, int ringRows, Weights weights, int y, Span<byte> row)
+    private static int AcrossVector128(ReadOnlySpan<byte> source, Weights weights, Span<byte> row)
     {
-        ReadOnlySpan<int> taps = weights.Of(y);
-        for (int x = 0; x < row.Length; x++)
+        int safe = weights.First.Length - 1;
+        while (safe > 0 && ((weights.First[safe - 1] + weights.Count[safe - 1]) * 3) + 1 > source.Length)
         {
-            int sum = 1 << (PrecisionBits - 1);
-            for (int i = 0; i < taps.Length; i++)
+            safe--;
+        }
+        for (int x = 0; x < safe; x++)
+        {
+            ReadOnlySpan<int> taps = weights.Of(x);
+            ref byte from = ref Unsafe.Add(ref MemoryMarshal.GetReference(source), weights.First[x] * 3);
+            Vector128<int> sum = Vector128.Create(Half);
+            foreach (int tap in taps)
             {
-                sum += ring[((weights.First[y] + i) % ringRows * row.Length) + x] * taps[i];
+                Vector128<byte> pixel = Vector128.CreateScalarUnsafe(Unsafe.ReadUnaligned<uint>(ref from)).AsByte();
+                sum += Vector128.WidenLower(Vector128.WidenLower(pixel)).AsInt32() * tap;
+                from = ref Unsafe.Add(ref from, 3);
             }
-            row[x] = Clip(sum);
+            Vector128<uint> values = Vector128.Max(sum >> PrecisionBits, Vector128<int>.Zero).AsUInt32();
+            Vector128<ushort> narrow = Vector128.NarrowWithSaturation(values, values);
+            Unsafe.WriteUnaligned(
+                ref Unsafe.Add(ref MemoryMarshal.GetReference(row), x * 3), Vector128.NarrowWithSaturation(narrow, narrow).AsUInt32().ToScalar());
+        }
+        return Math.Max(safe, 0);
+    }
+
+    /// <param name="ring">Rows resized across.</param>
+    /// <param name="start">Where in the ring the first row of this output row begins.</param>
+    /// <param name="taps">One weight for each row.</param>
+    /// <param name="row">The output row.</param>
+    private void Down(ReadOnlySpan<byte> ring, int start, ReadOnlySpan<int> taps, Span<byte> row)
+    {
+        if (vectorBits >= 512 && row.Length >= 32)
+        {
+            DownVector512(ring, start, taps, row);
+        }
+        else if (vectorBits >= 256 && row.Length >= 16)
+        {
+            DownVector256(ring, start, taps, row);
+        }
+        else if (vectorBits >= 128 && row.Length >= 16)
+        {
+            DownVector128(ring, start, taps, row);
+        }
+        else
+        {
+            for (int x = 0; x < row.Length; x++)
+            {
+                int sum = Half;
+                int from = start;
+                foreach (int tap in taps)
+                {
+                    sum += ring[from + x] * tap;
+                    from = Next(from, row.Length, ring.Length);
+                }
+                row[x] = Clip(sum);
+            }
         }
     }
+
+    // The last vector of a row is moved back to end with the row: a few samples are computed twice, and no row needs a remainder loop.
+    private static void DownVector128(ReadOnlySpan<byte> ring, int start, ReadOnlySpan<int> taps, Span<byte> row)
+    {
+        ref byte rows = ref MemoryMarshal.GetReference(ring);
+        for (int at = 0; at < row.Length; at += 16)
+        {
+            int x = Math.Min(at, row.Length - 16);
+            Vector128<int> a = Vector128.Create(Half), b = a, c = a, d = a;
+            int from = start;
+            foreach (int tap in taps)
+            {
+                (Vector128<ushort> low, Vector128<ushort> high) = Vector128.Widen(Vector128.LoadUnsafe(ref rows, (nuint)(from + x)));
+                a += Vector128.WidenLower(low).AsInt32() * tap;
+                b += Vector128.WidenUpper(low).AsInt32() * tap;
+                c += Vector128.WidenLower(high).AsInt32() * tap;
+                d += Vector128.WidenUpper(high).AsInt32() * tap;
+                from = Next(from, row.Length, ring.Length);
+            }
+            Vector128.NarrowWithSaturation(Narrow(a, b), Narrow(c, d)).StoreUnsafe(ref MemoryMarshal.GetReference(row), (nuint)x);
+        }
+
+        static Vector128<ushort> Narrow(Vector128<int> low, Vector128<int> high) => Vector128.NarrowWithSaturation(
+            Vector128.Max(low >> PrecisionBits, Vector128<int>.Zero).AsUInt32(), Vector128.Max(high >> PrecisionBits, Vector128<int>.Zero).AsUInt32());
+    }
+
+    private static void DownVector256(ReadOnlySpan<byte> ring, int start, ReadOnlySpan<int> taps, Span<byte> row)
+    {
+        ref byte rows = ref MemoryMarshal.GetReference(ring);
+        for (int at = 0; at < row.Length; at += 16)
+        {
+            int x = Math.Min(at, row.Length - 16);
+            Vector256<int> a = Vector256.Create(Half), b = a;
+            int from = start;
+            foreach (int tap in taps)
+            {
+                Vector256<ushort> wide = Vector256.WidenLower(Vector128.LoadUnsafe(ref rows, (nuint)(from + x)).ToVector256Unsafe());
+                a += Vector256.WidenLower(wide).AsInt32() * tap;
+                b += Vector256.WidenUpper(wide).AsInt32() * tap;
+                from = Next(from, row.Length, ring.Length);
+            }
+            Vector256<ushort> narrow = Vector256.NarrowWithSaturation(
+                Vector256.Max(a >> PrecisionBits, Vector256<int>.Zero).AsUInt32(), Vector256.Max(b >> PrecisionBits, Vector256<int>.Zero).AsUInt32());
+            Vector128.NarrowWithSaturation(narrow.GetLower(), narrow.GetUpper()).StoreUnsafe(ref MemoryMarshal.GetReference(row), (nuint)x);
+        }
+    }
+
+    private static void DownVector512(ReadOnlySpan<byte> ring, int start, ReadOnlySpan<int> taps, Span<byte> row)
+    {
+        ref byte rows = ref MemoryMarshal.GetReference(ring);
+        for (int at = 0; at < row.Length; at += 32)
+        {
+            int x = Math.Min(at, row.Length - 32);
+            Vector512<int> a = Vector512.Create(Half), b = a;
+            int from = start;
+            foreach (int tap in taps)
+            {
+                Vector512<ushort> wide = Vector512.WidenLower(Vector256.LoadUnsafe(ref rows, (nuint)(from + x)).ToVector512Unsafe());
+                a += Vector512.WidenLower(wide).AsInt32() * tap;
+                b += Vector512.WidenUpper(wide).AsInt32() * tap;
+                from = Next(from, row.Length, ring.Length);
+            }
+            Vector512<ushort> narrow = Vector512.NarrowWithSaturation(
+                Vector512.Max(a >> PrecisionBits, Vector512<int>.Zero).AsUInt32(), Vector512.Max(b >> PrecisionBits, Vector512<int>.Zero).AsUInt32());
+            Vector256.NarrowWithSaturation(narrow.GetLower(), narrow.GetUpper()).StoreUnsafe(ref MemoryMarshal.GetReference(row), (nuint)x);
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static int Next(int from, int rowBytes, int ringBytes) => from + rowBytes == ringBytes ? 0 : from + rowBytes;
 
     private static byte Clip(int sum) => (byte)Math.Clamp(sum >> PrecisionBits, 0, 255);
 

@@ -128,14 +128,15 @@ public static class ClassifierOutputs
         if (pool?.Op != "GlobalAveragePool")
         {
             // No pooling: the last dense layer's input is the best embedding there is.
-            return (shapes[dense.Inputs[0]] is { Type: ElementType.Float32, Shape.Length: 2 } ? dense.Inputs[0] : null, null, null);
+            string input = dense.Inputs[0];
+            return (wiring.Producer(input) is not null && shapes[input] is { Type: ElementType.Float32, Shape.Length: 2 } ? input : null, null, null);
         }
 
         string pooled = pool.Outputs[0];
         int channels = shapes[pooled].Shape[1];
         string embedding = weights is not null && shapes[dense.Inputs[0]].Shape is [_, var length] && length == channels ? dense.Inputs[0] : pooled;
         bool direct = weights is not null && weights.Shape[1] == channels && weights.Shape[0] == graph.Outputs[0].Shape[^1];
-        return (embedding, shapes[pool.Inputs[0]].Type == ElementType.Float32 ? pool.Inputs[0] : null, direct ? weights : null);
+        return (embedding, wiring.Producer(pool.Inputs[0]) is not null && shapes[pool.Inputs[0]].Type == ElementType.Float32 ? pool.Inputs[0] : null, direct ? weights : null);
     }
 
     /// <summary>The classifier's weights as [classes, channels].</summary>

@@ -10,14 +10,20 @@ namespace Whatsit.ModelTools.Passes;
 /// <param name="Layout">In which order the elements lie.</param>
 /// <param name="Width">Pixels per row.</param>
 /// <param name="Height">Rows.</param>
-/// <param name="Channels">3, or 1 for greyscale.</param>
+/// <param name="Channels">3, or 1 for greyscale, or 0 for greyscale without an axis for it: [N, H, W].</param>
 public sealed record PictureInput(string Name, ElementType Type, TensorLayout Layout, int Width, int Height, int Channels)
 {
-    /// <summary>The graph's only input, if it is a picture: rank 4, one or three channels, first or last.</summary>
-    public static PictureInput? Of(Graph graph) => graph.Inputs is not [{ Shape: [_, var a, var b, var c] } input] ? null
-        : c is 1 or 3 && a is not (1 or 3) ? new PictureInput(input.Name, input.Type, TensorLayout.Nhwc, b, a, c)
-        : a is 1 or 3 ? new PictureInput(input.Name, input.Type, TensorLayout.Nchw, c, b, a)
-        : null;
+    // Smaller than this, [N, a, b] is a table rather than a picture.
+    private const int SmallestSide = 8;
+
+    /// <summary>The graph's only input, if it is a picture: one or three channels, first or last, or none.</summary>
+    public static PictureInput? Of(Graph graph) => graph.Inputs is not [var input] ? null : input.Shape switch
+    {
+        [_, not (1 or 3) and var height, var width, (1 or 3) and var channels] => new PictureInput(input.Name, input.Type, TensorLayout.Nhwc, width, height, channels),
+        [_, (1 or 3) and var channels, var height, var width] => new PictureInput(input.Name, input.Type, TensorLayout.Nchw, width, height, channels),
+        [_, >= SmallestSide and var height, >= SmallestSide and var width] => new PictureInput(input.Name, input.Type, TensorLayout.Nhwc, width, height, 0),
+        _ => null,
+    };
 }
 
 /// <summary>
@@ -66,7 +72,7 @@ public static class PixelInput
         }
 
         graph.Nodes.InsertRange(0, front.Nodes);
-        if (input.Layout == TensorLayout.Nhwc)
+        if (input is { Layout: TensorLayout.Nhwc, Channels: > 0 })
         {
             // Who transposes the old input to channels first has it already; anyone else gets it transposed back.
             Node back = new("Transpose", "image_back", [value], [input.Name]);
@@ -89,7 +95,7 @@ public static class PixelInput
     /// <summary>(pixel · rescale − mean) ÷ std as a subtraction and a multiplication: the second folds into a convolution that pads, the first not.</summary>
     private static string Normalise(GraphBuilder builder, string value, PictureInput input, PreprocessingSpec preprocessing)
     {
-        if (input.Channels == 1)
+        if (input.Channels <= 1)
         {
             value = builder.AddNode("Conv", "image_luma", [value, builder.AddConstant("luma", Luma, 1, 3, 1, 1)]);
         }
@@ -99,8 +105,9 @@ public static class PixelInput
         }
 
         double rescale = preprocessing.RescaleFactor;
-        float[] offset = [.. Enumerable.Range(0, input.Channels).Select(channel => (float)(preprocessing.ImageMean[channel] / rescale))];
-        float[] factor = [.. Enumerable.Range(0, input.Channels).Select(channel => (float)(rescale / preprocessing.ImageStd[channel]))];
+        int channels = Math.Max(1, input.Channels);
+        float[] offset = [.. Enumerable.Range(0, channels).Select(channel => (float)(preprocessing.ImageMean[channel] / rescale))];
+        float[] factor = [.. Enumerable.Range(0, channels).Select(channel => (float)(rescale / preprocessing.ImageStd[channel]))];
         if (Array.Exists(offset, number => number != 0))
         {
             value = builder.AddNode("Sub", "image_centred", [value, PerChannel("image_mean", offset)]);
@@ -111,7 +118,7 @@ public static class PixelInput
             value = builder.AddNode("Mul", "image_scaled", [value, PerChannel("image_scale", factor)]);
         }
 
-        return value;
+        return input.Channels > 0 ? value : builder.AddNode("Reshape", "image_plane", [value, builder.AddInt64Constant("image_sides", -1, input.Height, input.Width)]);
 
         string PerChannel(string name, float[] numbers) => Array.TrueForAll(numbers, number => number == numbers[0])
             ? builder.AddConstant(name, [numbers[0]])

@@ -23,17 +23,17 @@ public sealed class OnnxRunner : IDisposable
     /// <summary>The inputs, as the file describes them.</summary>
     public IReadOnlyList<GraphValue> Inputs => [.. _session.InputMetadata.Select(input => new GraphValue(input.Key, (ElementType)input.Value.ElementDataType, input.Value.Dimensions))];
 
-    /// <summary>Computes every output from every input.</summary>
-    public IReadOnlyDictionary<string, Tensor> Run(IReadOnlyDictionary<string, Tensor> inputs)
+    /// <summary>Computes the named outputs, or all, from every input.</summary>
+    public IReadOnlyDictionary<string, Tensor> Run(IReadOnlyDictionary<string, Tensor> inputs, params string[] outputs)
     {
         string[] names = [.. inputs.Keys];
         OrtValue[] values = [.. inputs.Values.Select(ToValue)];
         try
         {
-            string[] outputs = [.. _session.OutputMetadata.Keys];
+            outputs = outputs.Length > 0 ? outputs : [.. _session.OutputNames];
             using var options = new RunOptions();
             using IDisposableReadOnlyCollection<OrtValue> results = _session.Run(options, names, values, outputs);
-            return outputs.Zip(results).ToDictionary(output => output.First, output => FromValue(output.Second));
+            return outputs.Zip(results).ToDictionary(output => output.First, output => FromValue(output.Second), StringComparer.Ordinal);
         }
         catch (OnnxRuntimeException exception)
         {

@@ -1,0 +1,34 @@
+import { BrowserEngine } from '../src/engines/browser-engine';
+import type { RuntimeChoice } from '../src/engines/browser-engine';
+import { getClasses, getModel } from '../src/engines/server-api';
+
+/** What scripts/measure-engines.mjs calls in the page. */
+declare global {
+  interface Window {
+    measure: typeof measure;
+  }
+}
+
+const image = async (url: string) => (await fetch(url)).blob();
+
+/** One engine, freshly made: the first answer with everything that it fetches, then runs one after another. */
+async function measure(choice: { runtime: RuntimeChoice; threads: number }, model: string, photo: string, runs: number) {
+  const engine = new BrowserEngine(async (name) => ({ manifest: (await getModel(name)).manifest, classes: await getClasses(name) }), undefined, choice);
+  const blob = await image(photo);
+  const signal = new AbortController().signal;
+  const options = { model, topK: 5, explain: false };
+  const start = performance.now();
+  const first = await engine.classify(signal, blob, options);
+  const firstMs = performance.now() - start;
+  const compute: number[] = [];
+  const total: number[] = [];
+  for (let run = 0; run < runs; run++) {
+    const { timing, totalMs } = await engine.classify(signal, blob, options);
+    compute.push(timing.find(({ stage }) => stage === 'compute')?.ms ?? NaN);
+    total.push(totalMs);
+  }
+  engine.dispose();
+  return { name: first.accelerator, variant: first.variant, firstMs, compute, total, predictions: first.predictions };
+}
+
+window.measure = measure;

@@ -1,0 +1,128 @@
+/// <reference lib="webworker" />
+import { decode } from './decode';
+import { download } from './download';
+import type { Progress, StageTime } from './engine';
+import { EngineError } from './engine';
+import { classActivationMap, select } from './postprocess';
+import { preprocess } from './preprocess';
+import type { Runtime } from './runtime';
+import { UnsupportedOperatorError } from './runtime';
+import type { ClassInfo, Manifest, ModelFile, Variant } from './server-api';
+import { modelFileUrl } from './server-api';
+import type { BrowserAnswer, FromWorker, RuntimeChoice, ToWorker } from './browser-engine';
+
+/**
+ * Holds one model and runs it, for as long as it lives; another model gets another worker, and the memory of this one goes with it. A dedicated
+ * worker: neither a long run nor a large photo can make the page stutter.
+ */
+let held: LoadedModel | undefined;
+const running = new Map<number, AbortController>();
+
+interface LoadedModel {
+  manifest: Manifest;
+  variant: Variant;
+  classes: ClassInfo[];
+  runtime: Runtime;
+  /** Fetched with the first question for it. */
+  classifierWeights?: Float32Array;
+}
+
+self.onmessage = ({ data }: MessageEvent<ToWorker>) => {
+  if (data.type === 'cancel') return running.get(data.id)?.abort();
+  const controller = new AbortController();
+  running.set(data.id, controller);
+  const say = (message: FromWorker) => self.postMessage(message);
+  void classify(controller.signal, data, (progress) => say({ type: 'progress', id: data.id, progress }))
+    .then((answer) => say({ type: 'done', id: data.id, answer }))
+    .catch((error: unknown) => say({ type: 'failed', id: data.id, ...describe(error, controller.signal) }))
+    .finally(() => running.delete(data.id));
+};
+
+type ClassifyMessage = Extract<ToWorker, { type: 'classify' }>;
+
+/** The way of a picture, with the server's own stage names. */
+async function classify(signal: AbortSignal, request: ClassifyMessage, onProgress: (progress: Progress) => void): Promise<BrowserAnswer> {
+  const model = await load(signal, request, onProgress);
+  const { manifest, variant, classes, runtime } = model;
+  signal.throwIfAborted();
+
+  const timing: StageTime[] = [];
+  const timed = async <T>(stage: StageTime['stage'], work: () => T | Promise<T>): Promise<T> => {
+    const start = performance.now();
+    const result = await work();
+    timing.push({ stage, place: 'device', ms: performance.now() - start });
+    return result;
+  };
+
+  const photo = await timed('decode', () => decode(request.image));
+  signal.throwIfAborted();
+  const tensor = await timed('preprocess', () => preprocess(photo, manifest));
+  const { scores, features } = await timed('compute', () => runtime.run(tensor));
+  const weights = request.explain && features ? await weightsOf(signal, model) : undefined;
+  const mapOf = weights && features ? (index: number) => classActivationMap(features, weights, index) : undefined;
+  const { width, height, format, bytes } = photo;
+  return {
+    ...select(scores, classes, manifest, request.topK, mapOf),
+    model: manifest.name,
+    version: manifest.version,
+    variant,
+    accelerator: runtime.name,
+    image: { width, height, format, bytes },
+    timing,
+  };
+}
+
+async function load(signal: AbortSignal, { manifest, variant, classes, threads, runtime }: ClassifyMessage, onProgress: (progress: Progress) => void): Promise<LoadedModel> {
+  if (held) return held;
+  const file = manifest.files[variant];
+  if (!file) throw new EngineError('model-unsupported');
+  const bytes = await fetchModelFile(signal, manifest, file, (loaded, total) => onProgress({ step: 'model', loaded, total }));
+  const started = await start(runtime, bytes, manifest, threads, (url) => download(signal, url, (loaded, total) => onProgress({ step: 'runtime', loaded, total }), runtimeBytes[basename(url)]), () =>
+    onProgress({ step: 'start', loaded: 0, total: 0 }),
+  );
+  signal.throwIfAborted();
+  return (held = { manifest, variant, classes, runtime: started });
+}
+
+/** TensorFlow.js first: fewer bytes and faster. What it does not know, ONNX Runtime runs. Both are fetched only when they are needed. */
+async function start(choice: RuntimeChoice, bytes: Uint8Array, manifest: Manifest, threads: number, fetchBytes: (url: string) => Promise<Uint8Array<ArrayBuffer>>, onStart: () => void): Promise<Runtime> {
+  if (choice !== 'onnxruntime') {
+    try {
+      const { createTensorFlowRuntime } = await import('./tensorflow-runtime');
+      return await createTensorFlowRuntime(bytes, manifest, threads, async (url) => {
+        const wasm = await fetchBytes(url);
+        onStart();
+        return wasm;
+      });
+    } catch (error) {
+      if (!(error instanceof UnsupportedOperatorError) || choice === 'tensorflow') throw error;
+    }
+  }
+  const { createOnnxRuntime } = await import('./onnxruntime-runtime');
+  return createOnnxRuntime(bytes, manifest, threads, async (url) => {
+    const wasm = await fetchBytes(url);
+    onStart();
+    return wasm;
+  });
+}
+
+async function weightsOf(signal: AbortSignal, model: LoadedModel): Promise<Float32Array | undefined> {
+  const file = model.manifest.output.classifier_weights;
+  if (!file) return undefined;
+  return (model.classifierWeights ??= new Float32Array((await fetchModelFile(signal, model.manifest, file, () => {})).buffer));
+}
+
+async function fetchModelFile(signal: AbortSignal, manifest: Manifest, file: ModelFile, onProgress: (loaded: number, total: number) => void): Promise<Uint8Array<ArrayBuffer>> {
+  const bytes = await download(signal, modelFileUrl(manifest.name, file.file, file.sha256), onProgress, file.bytes);
+  if (bytes.length !== file.bytes) throw new EngineError('download-failed', `${file.file} has ${bytes.length} bytes; the manifest says ${file.bytes}.`);
+  return bytes;
+}
+
+const basename = (url: string): string => url.slice(url.lastIndexOf('/') + 1).replace(/-[\w-]{8}(?=\.wasm$)/, '');
+
+function describe(error: unknown, signal: AbortSignal): Pick<Extract<FromWorker, { type: 'failed' }>, 'code' | 'detail'> {
+  if (signal.aborted) return { code: 'cancelled' };
+  if (error instanceof EngineError) return { code: error.code, ...(error.detail && { detail: error.detail }) };
+  if (error instanceof UnsupportedOperatorError) return { code: 'model-unsupported', detail: error.message };
+  return { code: 'engine-failed', detail: error instanceof Error ? error.message : String(error) };
+}

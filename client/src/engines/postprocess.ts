@@ -1,0 +1,54 @@
+import type { Prediction } from './engine';
+import type { FeatureMap } from './runtime';
+import type { ClassInfo, Manifest } from './server-api';
+
+/** From the model's output to labels, as `src/Inference/Postprocessing` on the server does it. */
+export function select(
+  scores: Float32Array,
+  classes: readonly ClassInfo[],
+  { output, abstain }: Pick<Manifest, 'output' | 'abstain'>,
+  topK: number,
+  mapOf?: (index: number) => number[][],
+): { predictions: Prediction[]; abstained: boolean } {
+  const probabilities = output.kind === 'logits' ? softmax(scores) : scores;
+  const predictions = topIndexes(probabilities, topK).map((index) => ({
+    label: classes[index]?.label ?? String(index),
+    index,
+    confidence: probabilities[index]!,
+    ...(classes[index]?.group && { group: classes[index].group }),
+    ...(mapOf && { map: mapOf(index) }),
+  }));
+  return { predictions, abstained: abstain != null && (predictions[0]?.confidence ?? 0) < abstain.threshold };
+}
+
+/** The largest logit is subtracted first, so that no exponential overflows. */
+export function softmax(logits: Float32Array): Float32Array {
+  const largest = logits.reduce((a, b) => Math.max(a, b), -Infinity);
+  const exponentials = logits.map((logit) => Math.exp(logit - largest));
+  const sum = exponentials.reduce((a, b) => a + b, 0);
+  return exponentials.map((value) => value / sum);
+}
+
+/** Largest first; of equal scores the lower index comes first, as in `numpy.argsort(-scores, kind="stable")`. */
+export function topIndexes(scores: Float32Array, count: number): number[] {
+  return Array.from(scores.keys())
+    .sort((a, b) => scores[b]! - scores[a]! || a - b)
+    .slice(0, count);
+}
+
+/**
+ * Where the evidence for a class lies: the classifier's weights ([classes, channels]) applied to every cell of the last feature map instead
+ * of to its mean. Negative evidence is cut off, the largest cell is 1. Zhou et al. 2016, equation 2.
+ */
+export function classActivationMap(features: FeatureMap, weights: Float32Array, index: number): number[][] {
+  const { data, channels, height, width, channelStep, cellStep } = features;
+  const cells = new Float32Array(height * width);
+  for (let channel = 0; channel < channels; channel++) {
+    const weight = weights[index * channels + channel]!;
+    for (let cell = 0; cell < cells.length; cell++) cells[cell] = cells[cell]! + data[channel * channelStep + cell * cellStep]! * weight;
+  }
+  const largest = cells.reduce((a, b) => Math.max(a, b), 0);
+  return Array.from({ length: height }, (_, y) =>
+    Array.from({ length: width }, (__, x) => (largest === 0 ? 0 : Math.round((Math.max(0, cells[y * width + x]!) / largest) * 1e4) / 1e4)),
+  );
+}

@@ -1,0 +1,28 @@
+/** What executes a model in this browser: TensorFlow.js or ONNX Runtime. Both take the same file and the same tensor. */
+export interface Runtime {
+  /** For people: "TensorFlow.js, 2 threads". */
+  readonly name: string;
+  run(input: Uint8Array | Float32Array): Promise<RuntimeAnswer>;
+}
+
+export interface RuntimeAnswer {
+  /** The main output, one number per class. */
+  scores: Float32Array;
+  /** The last feature map, where the manifest names one. */
+  features?: FeatureMap;
+}
+
+export interface FeatureMap {
+  /** Its cell (channel, y, x) stands at `channel * channelStep + (y * width + x) * cellStep`: the runtimes lay it out differently. */
+  data: Float32Array;
+  channels: number;
+  height: number;
+  width: number;
+  channelStep: number;
+  cellStep: number;
+}
+
+/** The model has an operator that this runtime does not know. */
+export class UnsupportedOperatorError extends Error {
+  override readonly name = 'UnsupportedOperatorError';
+}
