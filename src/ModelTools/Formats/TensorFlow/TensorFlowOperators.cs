@@ -122,7 +122,7 @@ internal sealed class TensorFlowOperators(GraphBuilder builder)
         static float Scale(int from, long to)
         {
             float scale = (float)to / from;
-            return (long)MathF.Floor(from * scale) < to ? MathF.BitIncrement(scale) : scale;
+            return (double)from * scale < to ? MathF.BitIncrement(scale) : scale;
         }
     }
 

@@ -136,12 +136,7 @@ internal sealed class LiteConverter
         }
         else
         {
-            // A picture comes as unsigned bytes. Adding 128 to the value and to the zero point alike changes nothing else.
-            LiteTensor bytes = tensor.Type == LiteType.Int8 && IsPicture(tensor)
-                ? tensor with { Type = LiteType.UInt8, Quantization = tensor.Quantization! with { ZeroPoints = [tensor.Quantization.ZeroPoints[0] + 128] } }
-                : tensor;
-            _tensors[index] = bytes;
-            _quantized[index] = Builder.AddInput(bytes.Name, ElementTypeOf(bytes), bytes.Shape);
+            _quantized[index] = Builder.AddInput(tensor.Name, ElementTypeOf(tensor), tensor.Shape);
         }
     }
 

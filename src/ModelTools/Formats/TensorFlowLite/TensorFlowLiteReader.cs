@@ -69,7 +69,7 @@ public sealed class TensorFlowLiteReader(bool dequantize = false) : IModelReader
     }
 
     /// <summary>
-    /// How pixels become the model's input: the metadata says it, or the scale of a quantized input, whose bytes are pixels. Which part of the picture and
+    /// How pixels become the model's input: the scale of a quantized input, whose bytes are pixels, says it, or the metadata. Which part of the picture and
     /// which resizer, no file tells.
     /// </summary>
     private static PreprocessingSpec? Preprocessing(LiteModel model, LiteMetadata metadata, List<string> notes)
@@ -88,17 +88,18 @@ public sealed class TensorFlowLiteReader(bool dequantize = false) : IModelReader
             return TeachableMachine.Preprocessing;
         }
 
-        if (metadata.Mean is { } mean && metadata.Std is { } std && (mean.Count == 1 || mean.Count == channels) && (std.Count == 1 || std.Count == channels))
+        if (picture is { IsQuantized: true, Type: LiteType.UInt8 or LiteType.Int8, Quantization: { } quantization })
         {
-            spec = new PreprocessingSpec { ImageMean = PerChannel(mean, channels), ImageStd = PerChannel(std, channels) };
-            notes.Add($"The file's metadata says: (pixel − {string.Join(", ", mean)}) ÷ {string.Join(", ", std)}.");
-        }
-        else if (picture is { IsQuantized: true, Type: LiteType.UInt8 or LiteType.Int8, Quantization: { } quantization })
-        {
+            // The bytes themselves are the quantized tensor; metadata, which describes the float original, can only repeat what the scale says.
             float scale = quantization.Scales[0];
             long zeroPoint = quantization.ZeroPoints[0] + (picture.Type == LiteType.Int8 ? 128 : 0);
             spec = new PreprocessingSpec { RescaleFactor = scale, ImageMean = PerChannel([scale * zeroPoint], channels) };
-            notes.Add($"The input's quantization says: pixel × {scale} − {scale * zeroPoint}.");
+            notes.Add($"The input's quantization says: (pixel − {zeroPoint}) × {scale}.");
+        }
+        else if (metadata.Mean is { } mean && metadata.Std is { } std && (mean.Count == 1 || mean.Count == channels) && (std.Count == 1 || std.Count == channels))
+        {
+            spec = new PreprocessingSpec { ImageMean = PerChannel(mean, channels), ImageStd = PerChannel(std, channels) };
+            notes.Add($"The file's metadata says: (pixel − {string.Join(", ", mean)}) ÷ {string.Join(", ", std)}.");
         }
 
         if (spec is not null)
