@@ -1,8 +1,8 @@
 import type { Page } from '@playwright/test';
 
 /** A picture that nobody took: coloured blobs, drawn in the browser, so that no photo has to lie in the repository. */
-export async function drawPicture(page: Page, { width = 640, height = 480, type = 'image/jpeg', hue = 48 } = {}): Promise<Buffer> {
-  const bytes = await page.evaluate(async ([w, h, mime, h0]) => {
+export async function drawPicture(page: Page, { width = 640, height = 480, type = 'image/jpeg', hue = 48, noise = false } = {}): Promise<Buffer> {
+  const bytes = await page.evaluate(async ([w, h, mime, h0, grainy]) => {
     const canvas = new OffscreenCanvas(w, h);
     const context = canvas.getContext('2d');
     if (!context) throw new Error('no canvas');
@@ -14,8 +14,17 @@ export async function drawPicture(page: Page, { width = 640, height = 480, type 
       context.ellipse((w * ((i * 37) % 100)) / 100, (h * ((i * 61) % 100)) / 100, w / 7, h / 8, i, 0, 2 * Math.PI);
       context.fill();
     }
+    if (grainy) {
+      // As a sensor's own noise: it makes the file as large as a phone's photos are.
+      const pixels = context.getImageData(0, 0, w, h);
+      for (let at = 0, seed = 1; at < pixels.data.length; at++) {
+        seed = (seed * 1103515245 + 12345) % 2147483648;
+        if (at % 4 !== 3) pixels.data[at] = pixels.data[at]! + (seed % 48) - 24;
+      }
+      context.putImageData(pixels, 0, 0);
+    }
     const blob = await canvas.convertToBlob({ type: mime, quality: 0.9 });
     return [...new Uint8Array(await blob.arrayBuffer())];
-  }, [width, height, type, hue] as const);
+  }, [width, height, type, hue, noise] as const);
   return Buffer.from(bytes);
 }

@@ -1,4 +1,5 @@
 import { Icon } from './components/Icon';
+import { routes } from './features/comparison/routing';
 import type { Settings } from './settings';
 import { languages, useSpeech } from './texts';
 import type { Language } from './texts';
@@ -13,29 +14,44 @@ export function SettingsMenu({ settings, onChange }: { settings: Settings; onCha
         <Icon name="settings" />
       </button>
       <div id="settings" popover="auto" className="settings">
-        <fieldset>
-          <legend>{t.settings.theme}</legend>
-          <div className="choices">
-            {themes.map((theme) => (
-              <label key={theme}>
-                <input type="radio" name="theme" checked={settings.theme === theme} onChange={() => onChange({ theme })} />
-                <span>{t.settings[theme]}</span>
-              </label>
-            ))}
-          </div>
-        </fieldset>
-        <fieldset>
-          <legend>{t.settings.language}</legend>
-          <div className="choices">
-            {(Object.keys(languages) as Language[]).map((language) => (
-              <label key={language}>
-                <input type="radio" name="language" checked={settings.language === language} onChange={() => onChange({ language })} />
-                <span lang={language}>{languages[language].languageName}</span>
-              </label>
-            ))}
-          </div>
-        </fieldset>
+        <Choice legend={t.settings.route} name="route" options={routes} chosen={settings.route} words={(route) => t.settings.routes[route]} onChoose={(route) => onChange({ route })} />
+        <label className="switch">
+          <input type="checkbox" checked={settings.shrink} onChange={({ currentTarget }) => onChange({ shrink: currentTarget.checked })} />
+          <span>{t.settings.shrink}</span>
+        </label>
+        <Choice legend={t.settings.theme} name="theme" options={themes} chosen={settings.theme} words={(theme) => t.settings[theme]} onChoose={(theme) => onChange({ theme })} />
+        <Choice
+          legend={t.settings.language}
+          name="language"
+          options={Object.keys(languages) as Language[]}
+          chosen={settings.language}
+          words={(language) => languages[language].languageName}
+          onChoose={(language) => onChange({ language })}
+        />
       </div>
     </>
+  );
+}
+
+function Choice<T extends string>({ legend, name, options, chosen, words, onChoose }: {
+  legend: string;
+  name: string;
+  options: readonly T[];
+  chosen: T;
+  words: (option: T) => string;
+  onChoose: (option: T) => void;
+}) {
+  return (
+    <fieldset>
+      <legend>{legend}</legend>
+      <div className="choices">
+        {options.map((option) => (
+          <label key={option}>
+            <input type="radio" name={name} checked={option === chosen} onChange={() => onChoose(option)} />
+            <span>{words(option)}</span>
+          </label>
+        ))}
+      </div>
+    </fieldset>
   );
 }

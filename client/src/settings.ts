@@ -1,10 +1,17 @@
 import { useCallback, useEffect, useState } from 'react';
+import { routes } from './features/comparison/routing';
+import type { Route } from './features/comparison/routing';
 import { isLanguage, preferredLanguage } from './texts';
 import type { Language } from './texts';
 
 export interface Settings {
   theme: 'system' | 'light' | 'dark';
   language: Language;
+  route: Route;
+  /** Make large photos smaller before the upload. */
+  shrink: boolean;
+  /** The model that was chosen last; empty for the server's own. */
+  model: string;
 }
 
 const key = 'whatsit.settings';
@@ -35,5 +42,13 @@ function read(): Settings {
   return {
     theme: saved.theme === 'light' || saved.theme === 'dark' ? saved.theme : 'system',
     language: isLanguage(saved.language) ? saved.language : preferredLanguage(),
+    route: routes.find((route) => route === saved.route) ?? (savesData() ? 'server' : 'both'),
+    shrink: saved.shrink !== false,
+    model: typeof saved.model === 'string' ? saved.model : '',
   };
+}
+
+/** Who saves data does not want five megabytes unasked. https://developer.mozilla.org/docs/Web/API/NetworkInformation/saveData */
+function savesData(): boolean {
+  return (navigator as { connection?: { saveData?: boolean } }).connection?.saveData === true;
 }

@@ -80,6 +80,9 @@ async function load(signal: AbortSignal, { manifest, variant, classes, threads, 
   const started = await start(runtime, bytes, manifest, threads, (url) => download(signal, url, (loaded, total) => onProgress({ step: 'runtime', loaded, total }), runtimeBytes[basename(url)]), () =>
     onProgress({ step: 'start', loaded: 0, total: 0 }),
   );
+  // The first run lays the weights out for the kernels; that belongs to getting ready.
+  const { width, height, type } = manifest.input;
+  await started.run(type === 'uint8' ? new Uint8Array(width * height * 3) : new Float32Array(width * height * 3));
   signal.throwIfAborted();
   return (held = { manifest, variant, classes, runtime: started });
 }

@@ -12,8 +12,8 @@ export interface ClassifyOptions {
   topK: number;
   /** Adds to each prediction its class activation map. */
   explain: boolean;
-  /** Makes a large photo smaller on this device before it is uploaded (server engine only). */
-  shrink?: boolean;
+  /** The model's input size: a photo much larger than that is made smaller on this device before it is uploaded (server engine only). */
+  shrinkFor?: { width: number; height: number };
   onProgress?: (progress: Progress) => void;
 }
 
@@ -29,7 +29,6 @@ export interface Prediction {
   index: number;
   /** A probability, 0..1. */
   confidence: number;
-  group?: string;
   /** Class activation map (Zhou et al. 2016), rows of numbers 0..1: how much each part of the picture spoke for this label. */
   map?: number[][];
 }
@@ -105,3 +104,7 @@ export type EngineRun =
   | { state: 'cancelled' };
 
 export const isAbort = (error: unknown): boolean => error instanceof DOMException && error.name === 'AbortError';
+
+/** Whatever was thrown, in the page's words. */
+export const asEngineError = (error: unknown): EngineError =>
+  error instanceof EngineError ? error : new EngineError('engine-failed', error instanceof Error ? error.message : String(error));

@@ -4,12 +4,30 @@ export interface Photo {
   blob: Blob;
   name: string;
   url: string;
+  /** The picture lies at an address that only the server may read; `blob` is the request that names it. */
+  remote?: boolean;
 }
 
 let photos = 0;
 
 export function toPhoto(blob: Blob, name: string): Photo {
   return { id: ++photos, blob, name, url: URL.createObjectURL(blob) };
+}
+
+/**
+ * A picture by its address: fetched by this browser where the other side allows it, else left to the server, where ours does. The body is then
+ * the JSON that the server takes instead of a picture.
+ */
+export async function photoFromAddress(address: string): Promise<Photo> {
+  const name = new URL(address).pathname.split('/').at(-1) || address;
+  try {
+    const response = await fetch(address, { credentials: 'omit' });
+    const blob = await response.blob();
+    if (response.ok && blob.type.startsWith('image/')) return toPhoto(blob, name);
+  } catch {
+    // Most pictures on the web may not be read by other pages' scripts.
+  }
+  return { id: ++photos, blob: new Blob([JSON.stringify({ url: address })], { type: 'application/json' }), name, url: address, remote: true };
 }
 
 /** HEIC files arrive without a type in some browsers; the name is all there is. */

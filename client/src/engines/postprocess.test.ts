@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { classActivationMap, select, softmax, topIndexes } from './postprocess';
 import type { Manifest } from './server-api';
 
-const classes = ['Lemon', 'Lime', 'Kiwi'].map((label, index) => ({ label, index, group: label === 'Kiwi' ? 'Kiwi' : 'Citrus' }));
+const classes = ['Lemon', 'Lime', 'Kiwi'].map((label, index) => ({ label, index }));
 const manifest = (kind: 'probabilities' | 'logits', threshold?: number): Pick<Manifest, 'output' | 'abstain'> => ({ output: { name: 'scores', kind }, abstain: threshold === undefined ? null : { threshold } });
 
 describe('The best labels', () => {
@@ -10,9 +10,9 @@ describe('The best labels', () => {
     expect(topIndexes(Float32Array.of(0.2, 0.5, 0.2, 0.7, 0.5), 4)).toEqual([3, 1, 4, 0]);
   });
 
-  test('carry label, group and confidence', () => {
+  test('carry label, index and confidence', () => {
     const { predictions } = select(Float32Array.of(0.25, 0.75, 0), classes, manifest('probabilities'), 2);
-    expect(predictions).toEqual([{ label: 'Lime', index: 1, confidence: 0.75, group: 'Citrus' }, { label: 'Lemon', index: 0, confidence: 0.25, group: 'Citrus' }]);
+    expect(predictions).toEqual([{ label: 'Lime', index: 1, confidence: 0.75 }, { label: 'Lemon', index: 0, confidence: 0.25 }]);
   });
 
   test('of a model that gives logits are probabilities all the same', () => {

@@ -15,7 +15,6 @@ export function select(
     label: classes[index]?.label ?? String(index),
     index,
     confidence: probabilities[index]!,
-    ...(classes[index]?.group && { group: classes[index].group }),
     ...(mapOf && { map: mapOf(index) }),
   }));
   return { predictions, abstained: abstain != null && (predictions[0]?.confidence ?? 0) < abstain.threshold };

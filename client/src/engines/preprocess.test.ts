@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { geometryOf, preprocess, resize } from './preprocess';
+import { geometryOf, seenRegion } from './geometry';
+import { preprocess, resize } from './preprocess';
 import type { Manifest, Preprocessing, Resample } from './server-api';
 
 /** Made by Pillow, TensorFlow's arithmetic and TensorFlow.js; the C# tests read the same files. */
@@ -31,7 +32,7 @@ describe('A resized picture is the reference’s own', () => {
     const file = bytesOf(output.file);
     const expected = output.type === 'u8' ? file : new Float32Array(file.buffer);
     expect(actual.length).toBe(expected.length);
-    const largest = Math.max(...Array.from(actual, (value, i) => Math.abs(value - expected[i]!)));
+    const largest = Array.from(actual, (value, i) => Math.abs(value - expected[i]!)).reduce((a, b) => Math.max(a, b), 0);
     expect(largest).toBeLessThanOrEqual(output.type === 'u8' ? 0 : 1e-3);
   });
 
@@ -64,4 +65,12 @@ describe('The tensor', () => {
   test('in BGR takes mean and deviation in the model’s order', () => {
     expect(rounded(preprocess(pixels, { preprocessing: { ...preprocessing, channel_order: 'bgr' }, input: input('float32', 'nchw') }))).toEqual([-0.2, 1, -0.1, 1.1, 0, 0.3]);
   });
+});
+
+test('The part of the photo that the model sees follows from the crop', () => {
+  const input = { width: 224, height: 224 };
+  expect(seenRegion(400, 300, { crop: 'none' }, input)).toEqual({ left: 0, top: 0, width: 1, height: 1 });
+  expect(seenRegion(400, 300, { crop: 'center-square' }, input)).toEqual({ left: 0.125, top: 0, width: 0.75, height: 1 });
+  const { left, top, width, height } = seenRegion(400, 400, { crop: 'resize-then-center', resize_shortest: 256 }, input);
+  expect([left, top, width, height]).toEqual([0.0625, 0.0625, 0.875, 0.875]);
 });

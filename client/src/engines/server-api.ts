@@ -15,8 +15,8 @@ export interface ServerConfig {
 
 export interface ModelSummary {
   name: string;
-  title: string;
-  version: string;
+  title?: string;
+  version?: string;
   state: 'ready' | 'loading' | 'failed';
   default: boolean;
   variants: string[];
@@ -34,7 +34,7 @@ export interface ModelFile {
 export interface Manifest {
   name: string;
   version: string;
-  title: string;
+  title?: string;
   description?: string;
   license?: string;
   source?: string;
@@ -69,8 +69,8 @@ export interface ModelInfo {
   manifest: Manifest;
   state: ModelSummary['state'];
   default: boolean;
-  /** The variant that the server runs. */
-  variant: string;
+  /** The variant that the server runs; none while it is not ready. */
+  variant?: string;
 }
 
 export interface ClassInfo {

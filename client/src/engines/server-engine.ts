@@ -1,6 +1,7 @@
 import type { Classification, ClassifyOptions, Engine, Prediction } from './engine';
 import { EngineError } from './engine';
 import { errorFrom, serverUrl } from './server-api';
+import { shrink } from './shrink';
 import { divideRoundTrip, parseServerTiming, sumOf } from './timing';
 
 interface PredictResponse {
@@ -12,15 +13,22 @@ interface PredictResponse {
   image: { width: number; height: number; format: string; bytes: number };
 }
 
-/** The model on the server, by HTTP: the photo goes up as it is, the labels come back with the stages that the server measured. */
+/** The model on the server, by HTTP: the photo goes up, the labels come back with the stages that the server measured. */
 export class ServerEngine implements Engine {
   readonly id = 'server';
+  /** The server's limit for one file; larger ones are not even sent. */
+  maxUploadBytes = Infinity;
 
   async classify(signal: AbortSignal, image: Blob, options: ClassifyOptions): Promise<Classification> {
-    const { response, marks } = await send(signal, image, options);
+    const shrunk = options.shrinkFor ? await shrink(signal, image, options.shrinkFor) : undefined;
+    const sent = shrunk?.image ?? image;
+    if (sent.size > this.maxUploadBytes) throw new EngineError('too-large', `The file has ${sent.size.toLocaleString('en')} bytes; the limit is ${this.maxUploadBytes.toLocaleString('en')}.`);
+
+    const { response, marks } = await send(signal, sent, options);
     const answer = JSON.parse(response.body) as PredictResponse;
     const timing = divideRoundTrip(marks, parseServerTiming(response.serverTiming));
-    return { engine: this.id, ...answer, timing, totalMs: sumOf(timing) };
+    if (shrunk) timing.unshift({ stage: 'shrink', place: 'device', ms: shrunk.ms });
+    return { engine: this.id, ...answer, timing, totalMs: sumOf(timing), ...(shrunk && { shrunk: { from: image.size, to: sent.size } }) };
   }
 }
 

@@ -61,7 +61,7 @@ async function startBackend(threads: number, fetchBytes: FetchBytes) {
   const local = URL.createObjectURL(new Blob([await fetchBytes(url)], { type: 'application/wasm' }));
   if (threads > 1) setThreadsCount(threads);
   else tf.env().set('WASM_HAS_MULTITHREAD_SUPPORT', false);
-  setWasmPaths({ 'tfjs-backend-wasm.wasm': local, 'tfjs-backend-wasm-simd.wasm': local, 'tfjs-backend-wasm-threaded-simd.wasm': local });
+  setWasmPaths({ 'tfjs-backend-wasm.wasm': local, 'tfjs-backend-wasm-simd.wasm': local, 'tfjs-backend-wasm-threaded-simd.wasm': local }, true);
   if (!(await tf.setBackend('wasm'))) throw new Error('The WebAssembly kernels of TensorFlow.js did not start.');
   URL.revokeObjectURL(local);
   tf.enableProdMode();
@@ -232,7 +232,7 @@ const operators: Record<string, Operator> = {
     // The kernels hold a transposed copy of their own; giving them the plain one spares the choice.
     const b = weight(1, ({ values }) => (int(node, 'transB', 0) === 1 ? tf.transpose(tf.tensor2d(values, shape)) : tf.tensor2d(values, shape)));
     const bias = constant(2) ? weight(2, ({ values }) => tf.tensor1d(values)) : undefined;
-    return { picture: false, run: ([a]) => tf.fused.matMul({ a: a as tf.Tensor2D, b: b as tf.Tensor2D, ...(bias && { bias }) }) };
+    return { picture: false, run: ([a]) => tf.fused.matMul({ a: a as tf.Tensor2D, b: b, ...(bias && { bias }) }) };
   },
 
   MatMul({ constant, weight }) {

@@ -4,6 +4,7 @@ export const de: Texts = {
   languageName: 'Deutsch',
   tagline: 'Foto rein, Namen raus.',
   pitch: 'Gib ein Foto hinein. Der Server und dein eigenes Gerät benennen, was sie sehen, und zeigen, wo jede Millisekunde blieb.',
+  points: (value) => `${value} Prozentpunkte`,
   skip: 'Direkt zum Foto',
 
   nav: { classify: 'Erkennen', developers: 'Für Entwickler', apiDocs: 'API-Referenz', settings: 'Einstellungen', model: 'Modell', source: 'Über dieses Modell' },
@@ -65,6 +66,16 @@ export const de: Texts = {
     topOf: (count) => `Die ersten ${count}`,
   },
 
+  agreement: {
+    same: 'Beide sagen dasselbe',
+    different: 'Sie sind sich uneins',
+    largest: (points) => `Der größte Unterschied beträgt ${points}.`,
+    useFaster: 'Den schnelleren nehmen',
+    routed: (engine) => `Der schnellere antwortet: ${engine}`,
+    showBoth: 'Beide zeigen',
+    tookOver: 'Ohne den Server antwortet dieses Gerät.',
+  },
+
   progress: {
     upload: (loaded, total) => `Lädt hoch, ${loaded} von ${total}`,
     runtime: (loaded, total) => `Holt den Rechenkern, ${loaded} von ${total}`,
@@ -88,6 +99,59 @@ export const de: Texts = {
     },
     place: { device: 'auf diesem Gerät', network: 'unterwegs', server: 'auf dem Server' },
     measuredHere: 'In diesem Browser gemessen; die Abschnitte des Servers stammen aus seinem Server-Timing-Kopf.',
+  },
+
+  history: {
+    heading: 'Bisher',
+    note: 'Ganze Läufe dieses Modells in diesem Browser; die letzten dreißig als Balken.',
+    runs: (count) => (count === 1 ? '1 Lauf' : `${count} Läufe`),
+    median: 'Median',
+    p95: '95. Perzentil',
+    forget: 'Vergessen',
+  },
+
+  measure: {
+    heading: 'Messen',
+    note: (runs) => `Lässt jeden der beiden ${runs}-mal mit diesem Foto laufen, einen nach dem anderen.`,
+    start: 'Auf diesem Gerät messen',
+    again: 'Noch einmal messen',
+    running: (engine, run, runs) => `${engine}: Lauf ${run} von ${runs}`,
+    engine: 'Wer',
+    total: 'Gesamt',
+    inference: 'Rechnen',
+    modelSize: 'Modellgröße',
+    p95: (time) => `95 % unter ${time}`,
+    copy: 'Kopieren',
+    copied: 'Kopiert',
+  },
+
+  grid: {
+    heading: (count) => `${count} Fotos`,
+    progress: (done, count) => `${done} von ${count} fertig`,
+    done: 'Alle fertig',
+    leave: 'Schließen',
+    open: (file, answer) => `${file}: ${answer}. Öffnen`,
+    back: 'Zurück zu allen Fotos',
+  },
+
+  developers: {
+    heading: 'Dieselbe Antwort aus deinem Programm.',
+    pitch: 'Alles auf dieser Seite ist eine HTTP-Anfrage. Hier steht die letzte, in vier Sprachen.',
+    request: 'Anfrage',
+    requestNote: 'Braucht nichts als die Sprache selbst.',
+    language: 'Sprache',
+    answer: 'Antwort',
+    answerNote: 'Was der Server zum letzten Foto sagte.',
+    back: 'Zurück zum Foto',
+  },
+
+  offline: {
+    offline: 'Kein Netz',
+    offlineWhy: 'Dieses Gerät antwortet mit dem Modell, das es hat.',
+    update: 'Eine neue Version ist da.',
+    updateNow: 'Aktualisieren',
+    later: 'Später',
+    ready: 'Geht jetzt auch ohne Netz.',
   },
 
   error: {
@@ -117,9 +181,9 @@ export const de: Texts = {
     license: 'Lizenz',
     source: 'Gemacht aus',
     photos: (count) => `auf ${count} Prüffotos`,
-    loading: 'Der Server lädt dieses Modell noch.',
-    failed: 'Dieses Modell hat seinen Selbsttest nicht bestanden.',
-    none: 'Die Modelle des Servers waren nicht abzufragen.',
+    onDevice: 'Auf diesem Gerät',
+    once: 'einmal geladen',
+    state: { ready: 'bereit', loading: 'lädt', failed: 'gescheitert' },
   },
 
   settings: {
@@ -128,5 +192,8 @@ export const de: Texts = {
     light: 'Hell',
     dark: 'Dunkel',
     language: 'Sprache',
+    route: 'Es antwortet',
+    routes: { both: 'Beide', faster: 'Der schnellere', server: 'Server', browser: 'Dieses Gerät' },
+    shrink: 'Große Fotos vor dem Hochladen verkleinern',
   },
 };

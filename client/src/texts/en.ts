@@ -3,6 +3,7 @@ export const en = {
   languageName: 'English',
   tagline: 'A photo in, labels out.',
   pitch: 'Give it a photo. The server and your own device name what they see, and show where every millisecond went.',
+  points: (value: string) => `${value} percentage points`,
   skip: 'Skip to the photo',
 
   nav: { classify: 'Classify', developers: 'For developers', apiDocs: 'API reference', settings: 'Settings', model: 'Model', source: 'About this model' },
@@ -64,6 +65,16 @@ export const en = {
     topOf: (count: number) => `Top ${count}`,
   },
 
+  agreement: {
+    same: 'Both say the same',
+    different: 'They disagree',
+    largest: (points: string) => `The largest difference is ${points}.`,
+    useFaster: 'Use the faster one',
+    routed: (engine: string) => `The faster one answers: ${engine}`,
+    showBoth: 'Show both',
+    tookOver: 'Without the server, this device answers.',
+  },
+
   progress: {
     upload: (loaded: string, total: string) => `Uploading, ${loaded} of ${total}`,
     runtime: (loaded: string, total: string) => `Fetching the engine, ${loaded} of ${total}`,
@@ -87,6 +98,59 @@ export const en = {
     },
     place: { device: 'on this device', network: 'on the way', server: 'on the server' },
     measuredHere: 'Measured in this browser; the server’s own stages come from its Server-Timing header.',
+  },
+
+  history: {
+    heading: 'So far',
+    note: 'Whole runs of this model in this browser; the last thirty as bars.',
+    runs: (count: number) => (count === 1 ? '1 run' : `${count} runs`),
+    median: 'Median',
+    p95: '95th percentile',
+    forget: 'Forget',
+  },
+
+  measure: {
+    heading: 'Measure',
+    note: (runs: number) => `Runs each engine ${runs} times on this photo, one after the other.`,
+    start: 'Measure on this device',
+    again: 'Measure again',
+    running: (engine: string, run: number, runs: number) => `${engine}: run ${run} of ${runs}`,
+    engine: 'Engine',
+    total: 'Total',
+    inference: 'Inference',
+    modelSize: 'Model size',
+    p95: (time: string) => `95 % within ${time}`,
+    copy: 'Copy',
+    copied: 'Copied',
+  },
+
+  grid: {
+    heading: (count: number) => `${count} photos`,
+    progress: (done: number, count: number) => `${done} of ${count} done`,
+    done: 'All done',
+    leave: 'Close',
+    open: (file: string, answer: string) => `${file}: ${answer}. Open`,
+    back: 'Back to all photos',
+  },
+
+  developers: {
+    heading: 'The same answer, from your code.',
+    pitch: 'Everything on this page is one HTTP request. Here is the one just made, in four languages.',
+    request: 'Request',
+    requestNote: 'Needs nothing but the language itself.',
+    language: 'Language',
+    answer: 'Answer',
+    answerNote: 'What the server said to the last photo.',
+    back: 'Back to the photo',
+  },
+
+  offline: {
+    offline: 'No network',
+    offlineWhy: 'This device answers with the model that it has.',
+    update: 'A new version is ready.',
+    updateNow: 'Update',
+    later: 'Later',
+    ready: 'Works without a network now.',
   },
 
   error: {
@@ -116,9 +180,9 @@ export const en = {
     license: 'Licence',
     source: 'Made from',
     photos: (count: number) => `on ${count} validation photos`,
-    loading: 'The server is still loading this model.',
-    failed: 'This model failed its self-test.',
-    none: 'The server’s models could not be listed.',
+    onDevice: 'On this device',
+    once: 'fetched once',
+    state: { ready: 'ready', loading: 'loading', failed: 'failed' },
   },
 
   settings: {
@@ -127,6 +191,9 @@ export const en = {
     light: 'Light',
     dark: 'Dark',
     language: 'Language',
+    route: 'Answered by',
+    routes: { both: 'Both', faster: 'The faster', server: 'Server', browser: 'This device' },
+    shrink: 'Make large photos smaller before the upload',
   },
 };
 

@@ -19,6 +19,8 @@ export interface Speech {
   t: Texts;
   /** 0.972 as "97.2 %", in the reader's notation. */
   percent: (share: number) => string;
+  /** A difference between two probabilities, 0.0004 as "0.04 points". */
+  points: (difference: number) => string;
   /** 38.4 as "38 ms", 0.82 as "0.8 ms", 2140 as "2.1 s". */
   duration: (ms: number) => string;
   /** 23456 as "23 KB". */
@@ -40,6 +42,7 @@ export function speechFor(language: Language): Speech {
     language,
     t: languages[language],
     percent: (share) => format(share, { style: 'percent', ...digits(1) }),
+    points: (difference) => languages[language].points(`${difference < 0.0001 ? '< ' : ''}${format(Math.max(difference, 0.0001) * 100, digits(2))}`),
     duration: (ms) =>
       ms >= 1000 ? `${format(ms / 1000, digits(1))} s` : `${format(ms, digits(ms < 9.95 ? 1 : 0))} ms`,
     size: (bytes) =>

@@ -1,43 +1,26 @@
 import { useCallback, useEffect, useRef, useState } from 'react';
-import type { ClassifyOptions, Engine, EngineId, EngineRun } from '../../engines/engine';
-import { EngineError, isAbort } from '../../engines/engine';
+import type { Classification, ClassifyOptions, Engine, EngineId, EngineRun } from '../../engines/engine';
+import { asEngineError, isAbort } from '../../engines/engine';
 
 export type Runs = Partial<Record<EngineId, EngineRun>>;
 
+/** How long the second engine waits for the first: together they would spoil each other's time, but nobody shall wait for a server that hangs. */
+const turnMs = 2_000;
+
 /** Gives one photo to the engines and holds what each makes of it. A new photo ends what still runs. */
-export function useComparison(engines: readonly Engine[]) {
+export function useComparison(onResult: (result: Classification) => void) {
   const [runs, setRuns] = useState<Runs>({});
   const controllers = useRef(new Map<EngineId, AbortController>());
+  const turns = useRef<AbortController>(undefined);
+  const skipped = useRef(new Set<EngineId>());
 
-  const set = (id: EngineId, run: EngineRun) => setRuns((before) => ({ ...before, [id]: run }));
-
-  const cancel = useCallback((id: EngineId) => controllers.current.get(id)?.abort(), []);
-
-  const runOne = useCallback(async (engine: Engine, image: Blob, options: ClassifyOptions) => {
-    controllers.current.get(engine.id)?.abort();
-    const controller = new AbortController();
-    controllers.current.set(engine.id, controller);
-    const current = () => controllers.current.get(engine.id) === controller;
-    set(engine.id, { state: 'running' });
-    try {
-      const result = await engine.classify(controller.signal, image, {
-        ...options,
-        onProgress: (progress) => {
-          if (current()) set(engine.id, { state: 'running', progress });
-        },
-      });
-      if (current()) set(engine.id, { state: 'done', result });
-      return result;
-    } catch (error) {
-      // A run that a newer one replaced has nothing to say any more.
-      if (current()) set(engine.id, isAbort(error) ? { state: 'cancelled' } : { state: 'failed', error: asEngineError(error) });
-      return undefined;
-    }
+  const cancel = useCallback((id: EngineId) => {
+    const controller = controllers.current.get(id);
+    if (controller) return controller.abort();
+    // It still waits for its turn.
+    skipped.current.add(id);
+    setRuns((before) => ({ ...before, [id]: { state: 'cancelled' } }));
   }, []);
-
-  const run = useCallback(async (image: Blob, options: ClassifyOptions) => {
-    for (const engine of engines) await runOne(engine, image, options);
-  }, [engines, runOne]);
 
   const clear = useCallback(() => {
     const running = [...controllers.current.values()];
@@ -46,10 +29,54 @@ export function useComparison(engines: readonly Engine[]) {
     setRuns({});
   }, []);
 
-  useEffect(() => clear, [clear]);
+  /** Resolves to whether the engine answered. */
+  const runOne = useCallback(async (engine: Engine, image: Blob, options: ClassifyOptions): Promise<boolean> => {
+    controllers.current.get(engine.id)?.abort();
+    const controller = new AbortController();
+    controllers.current.set(engine.id, controller);
+    // A run that a newer one replaced has nothing to say any more.
+    const set = (run: EngineRun) => {
+      if (controllers.current.get(engine.id) === controller) setRuns((before) => ({ ...before, [engine.id]: run }));
+    };
+    set({ state: 'running' });
+    try {
+      const result = await engine.classify(controller.signal, image, { ...options, onProgress: (progress) => set({ state: 'running', progress }) });
+      set({ state: 'done', result });
+      onResult(result);
+      return true;
+    } catch (error) {
+      set(isAbort(error) ? { state: 'cancelled' } : { state: 'failed', error: asEngineError(error) });
+      return isAbort(error);
+    }
+  }, [onResult]);
 
-  return { runs, run, runOne, cancel, clear };
+  /** One engine after the other; what stands in `takesOver` answers where none of them could. */
+  const run = useCallback(async (engines: readonly Engine[], takesOver: Engine | undefined, image: Blob, options: ClassifyOptions) => {
+    clear();
+    const turn = new AbortController();
+    const current = () => !turn.signal.aborted;
+    turns.current?.abort();
+    turns.current = turn;
+    engines.forEach(({ id }) => setRuns((before) => ({ ...before, [id]: { state: 'running' } })));
+    const answers: Promise<boolean>[] = [];
+    skipped.current.clear();
+    for (const engine of engines) {
+      if (!current()) return;
+      if (skipped.current.has(engine.id)) continue;
+      const answer = runOne(engine, image, options);
+      answers.push(answer);
+      await Promise.race([answer, new Promise((resolve) => setTimeout(resolve, turnMs))]);
+    }
+    const answered = await Promise.all(answers);
+    if (current() && takesOver && !answered.includes(true)) await runOne(takesOver, image, options);
+  }, [clear, runOne]);
+
+  const end = useCallback(() => {
+    turns.current?.abort();
+    clear();
+  }, [clear]);
+
+  useEffect(() => end, [end]);
+
+  return { runs, run, runOne, cancel, clear: end };
 }
-
-const asEngineError = (error: unknown): EngineError =>
-  error instanceof EngineError ? error : new EngineError('engine-failed', error instanceof Error ? error.message : String(error));

@@ -5,7 +5,7 @@ import { useSpeech } from '../../texts';
 type Trouble = 'denied' | 'missing' | 'failed';
 
 /** A live picture from the camera, the one at the back first, and a shutter. */
-export function CameraDialog({ onPhoto, onClose }: { onPhoto: (photo: Blob) => void; onClose: () => void }) {
+export default function CameraDialog({ onPhoto, onClose }: { onPhoto: (photo: Blob) => void; onClose: () => void }) {
   const { t } = useSpeech();
   const dialog = useRef<HTMLDialogElement>(null);
   const video = useRef<HTMLVideoElement>(null);

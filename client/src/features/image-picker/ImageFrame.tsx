@@ -18,7 +18,7 @@ export function ImageFrame({ photo, hovering, overlay, onChoose, onCamera, onCle
     <div className={`frame ${photo ? 'full' : 'empty'} ${hovering ? 'hovering' : ''}`}>
       <span className="corners" aria-hidden="true" />
       {photo ? (
-        <Picture key={photo.id} photo={photo} overlay={overlay} onClear={onClear} />
+        <Picture key={photo.id} photo={photo} overlay={overlay} hovering={hovering} onClear={onClear} />
       ) : (
         <div className="frame-ways">
           <p className="frame-call" aria-live="polite">{hovering ? t.pick.dropNow : t.pick.drop}</p>
@@ -37,7 +37,7 @@ export function ImageFrame({ photo, hovering, overlay, onChoose, onCamera, onCle
   );
 }
 
-function Picture({ photo, overlay, onClear }: { photo: Photo; overlay: ReactNode; onClear: () => void }) {
+function Picture({ photo, overlay, hovering, onClear }: { photo: Photo; overlay: ReactNode; hovering: boolean; onClear: () => void }) {
   const { t } = useSpeech();
   const [ratio, setRatio] = useState(1);
   const [unreadable, setUnreadable] = useState(false);
@@ -62,6 +62,7 @@ function Picture({ photo, overlay, onClear }: { photo: Photo; overlay: ReactNode
           onError={() => setUnreadable(true)}
         />
         {overlay}
+        {hovering && <p className="frame-drop">{t.pick.dropNow}</p>}
         {clear}
       </div>
     </div>

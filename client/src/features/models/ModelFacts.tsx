@@ -6,8 +6,9 @@ import { useSpeech } from '../../texts';
 export function ModelFacts({ info, classCount }: { info: ModelInfo; classCount: number | undefined }) {
   const { t, percent, size, number } = useSpeech();
   const { manifest, variant } = info;
-  const file = manifest.files[variant as Variant];
-  const metrics = manifest.metrics?.[variant as Variant] ?? manifest.metrics?.fp32;
+  const file = manifest.files[(variant ?? 'fp32') as Variant];
+  const local = manifest.files.fp16 ?? manifest.files.fp32;
+  const metrics = manifest.metrics?.[(variant ?? 'fp32') as Variant] ?? manifest.metrics?.fp32;
   return (
     <Label title={t.model.facts} className="facts" note={[manifest.title, manifest.description].filter(Boolean).join('. ')}>
       <dl>
@@ -17,6 +18,7 @@ export function ModelFacts({ info, classCount }: { info: ModelInfo; classCount: 
         {metrics?.top5 !== undefined && <Fact name={t.model.accuracyTop5} value={percent(metrics.top5)} />}
         <Fact name={t.model.classes} value={classCount === undefined ? '\u2007\u2007' : number(classCount)} />
         {file && <Fact name={t.model.size} note={variant} value={size(file.bytes)} />}
+        {local && <Fact name={t.model.onDevice} note={t.model.once} value={size(local.bytes)} />}
         <Fact name={t.model.sees} value={t.model.seesPixels(manifest.input.width, manifest.input.height)} />
         <Fact name={t.model.resizer} value={manifest.preprocessing.resample} />
         {manifest.license && <Fact name={t.model.license} value={manifest.license} />}

@@ -1,54 +1,60 @@
-import { useEffect, useState } from 'react';
-import { EngineError } from '../../engines/engine';
+import { useCallback, useEffect, useRef, useState } from 'react';
 import type { EngineErrorCode } from '../../engines/engine';
+import { asEngineError } from '../../engines/engine';
 import { getClasses, getModel, getModels, modelFileUrl } from '../../engines/server-api';
-import type { ModelInfo, ModelSummary } from '../../engines/server-api';
+import type { ClassInfo, ModelInfo, ModelSummary } from '../../engines/server-api';
 
-export interface SelectedModel extends ModelInfo {
-  classCount: number | undefined;
+export interface LoadedModel extends ModelInfo {
+  classes: ClassInfo[];
 }
 
-/** The server's models and the one that is chosen. */
-export function useModels() {
+/** The server's models and the one that is chosen, `preferred` where the server has it. */
+export function useModels(preferred: string, onChoose: (name: string) => void) {
   const [models, setModels] = useState<ModelSummary[]>([]);
-  const [chosen, setChosen] = useState<string>();
-  const [model, setModel] = useState<SelectedModel>();
+  const [model, setModel] = useState<LoadedModel>();
   const [trouble, setTrouble] = useState<EngineErrorCode>();
+  const [attempt, setAttempt] = useState(0);
+  const loaded = useRef(new Map<string, Promise<LoadedModel>>());
 
-  useEffect(() => {
-    const controller = new AbortController();
-    const load = async () => {
-      try {
-        const list = await getModels(controller.signal);
-        setModels(list);
-        setChosen((before) => before ?? (list.find((entry) => entry.default) ?? list[0])?.name);
-      } catch (error) {
-        if (!controller.signal.aborted) setTrouble(codeOf(error));
-      }
-    };
-    void load();
-    return () => controller.abort();
+  const load = useCallback((name: string): Promise<LoadedModel> => {
+    const known = loaded.current.get(name);
+    if (known) return known;
+    const loading = Promise.all([getModel(name), getClasses(name)]).then(([info, classes]) => ({ ...info, classes }));
+    loaded.current.set(name, loading);
+    // What failed once may work later.
+    loading.catch(() => loaded.current.delete(name));
+    return loading;
   }, []);
 
   useEffect(() => {
-    if (chosen === undefined) return;
-    const controller = new AbortController();
-    const load = async () => {
+    let left = false;
+    const start = async () => {
       try {
-        const [info, classes] = await Promise.all([getModel(chosen, controller.signal), getClasses(chosen, controller.signal).catch(() => undefined)]);
-        if (controller.signal.aborted) return;
-        setModel({ ...info, classCount: classes?.length });
+        const list = await getModels();
+        const wanted = list.find(({ name }) => name === preferred) ?? list.find((entry) => entry.default) ?? list[0];
+        if (left) return;
+        setModels(list);
+        if (!wanted) return setTrouble('model-missing');
+        const info = await load(wanted.name);
+        if (left) return;
+        setModel(info);
         setTrouble(undefined);
       } catch (error) {
-        if (!controller.signal.aborted) setTrouble(codeOf(error));
+        if (!left) setTrouble(asEngineError(error).code);
       }
     };
-    void load();
-    return () => controller.abort();
-  }, [chosen]);
+    void start();
+    return () => {
+      left = true;
+    };
+  }, [preferred, attempt, load]);
+
+  /** The server said something that does not fit what is known of its models: ask again. */
+  const refresh = useCallback(() => {
+    loaded.current.clear();
+    setAttempt((before) => before + 1);
+  }, []);
 
   const samples = (model?.manifest.samples ?? []).map(({ file, title }) => ({ title, url: modelFileUrl(model?.manifest.name ?? '', file) }));
-  return { models, model, samples, trouble, choose: setChosen };
+  return { models, model, samples, trouble, load, refresh, choose: onChoose };
 }
-
-const codeOf = (error: unknown): EngineErrorCode => (error instanceof EngineError ? error.code : 'server-failed');

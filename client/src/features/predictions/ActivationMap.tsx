@@ -1,19 +1,33 @@
-import { useEffect, useRef } from 'react';
+import { useEffect, useRef, useState } from 'react';
 import type { Prediction } from '../../engines/engine';
+import { seenRegion } from '../../engines/geometry';
+import type { Manifest } from '../../engines/server-api';
 
 /** Lays a class activation map over the photo: where the model looked stays bright, the rest goes dark. */
-export function ActivationMap({ prediction }: { prediction: Prediction | undefined }) {
+export function ActivationMap({ prediction, manifest }: { prediction: Prediction | undefined; manifest: Manifest }) {
   const canvas = useRef<HTMLCanvasElement>(null);
+  const [region, setRegion] = useState({ left: 0, top: 0, width: 1, height: 1 });
   const map = prediction?.map;
   useEffect(() => {
     const context = canvas.current?.getContext('2d');
     if (!context || !map?.[0]) return;
     const [height, width] = [map.length, map[0].length];
     const pixels = context.createImageData(width, height);
-    map.flat().forEach((value, at) => pixels.data.set([8, 14, 10, Math.round((1 - value) * 200)], at * 4));
+    map.flat().forEach((value, at) => pixels.data.set([8, 14, 10, Math.round((1 - value) * 205)], at * 4));
     context.canvas.width = width;
     context.canvas.height = height;
     context.putImageData(pixels, 0, 0);
-  }, [map]);
-  return <canvas ref={canvas} className={`activation-map ${map ? 'shown' : ''}`} aria-hidden="true" />;
+    // The model may see only a part of the photo: the map lies over that part.
+    const photo = context.canvas.parentElement?.querySelector('img');
+    if (photo?.naturalWidth) setRegion(seenRegion(photo.naturalWidth, photo.naturalHeight, manifest.preprocessing, manifest.input));
+  }, [map, manifest]);
+  const share = (value: number) => `${value * 100}%`;
+  return (
+    <canvas
+      ref={canvas}
+      className={`activation-map ${map ? 'shown' : ''}`}
+      style={{ left: share(region.left), top: share(region.top), width: share(region.width), height: share(region.height) }}
+      aria-hidden="true"
+    />
+  );
 }

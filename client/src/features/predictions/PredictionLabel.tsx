@@ -6,10 +6,12 @@ import type { Classification, EngineError, EngineId, EngineRun, Prediction, Prog
 import { useSpeech } from '../../texts';
 
 /** One engine's answer, printed as a label: the best name large, then each name with a rule as long as it is likely. */
-export function PredictionLabel({ engine, run, topK, shownMap, onShowMap, onCancel, onRetry }: {
+export function PredictionLabel({ engine, run, topK, groupOf, shownMap, onShowMap, onCancel, onRetry }: {
   engine: EngineId;
   run: EngineRun;
   topK: number;
+  /** The coarse group of a class, where the labels have one. */
+  groupOf: (index: number) => string | undefined;
   /** The class whose map lies over the photo now. */
   shownMap: number | undefined;
   onShowMap: (prediction: Prediction | undefined) => void;
@@ -25,7 +27,7 @@ export function PredictionLabel({ engine, run, topK, shownMap, onShowMap, onCanc
       aside={run.state === 'done' && <span className="total">{duration(run.result.totalMs)}</span>}
       note={run.state === 'done' ? <Provenance result={run.result} /> : '\u00a0'}
     >
-      {run.state === 'done' && <Answer result={run.result} shownMap={shownMap} onShowMap={onShowMap} />}
+      {run.state === 'done' && <Answer result={run.result} groupOf={groupOf} shownMap={shownMap} onShowMap={onShowMap} />}
       {run.state === 'running' && <Waiting progress={run.progress} rows={topK} onCancel={onCancel} />}
       {run.state === 'failed' && <Failure error={run.error} onRetry={onRetry} />}
       {run.state === 'cancelled' && (
@@ -44,7 +46,12 @@ function Provenance({ result }: { result: Classification }) {
   return <>{[`${result.model} ${result.version}`, result.variant, result.accelerator].filter(Boolean).join(' · ')}</>;
 }
 
-function Answer({ result, shownMap, onShowMap }: { result: Classification; shownMap: number | undefined; onShowMap: (prediction: Prediction | undefined) => void }) {
+function Answer({ result, groupOf, shownMap, onShowMap }: {
+  result: Classification;
+  groupOf: (index: number) => string | undefined;
+  shownMap: number | undefined;
+  onShowMap: (prediction: Prediction | undefined) => void;
+}) {
   const { t, percent } = useSpeech();
   const best = result.predictions[0];
   return (
@@ -57,7 +64,7 @@ function Answer({ result, shownMap, onShowMap }: { result: Classification; shown
       <ol className="shares">
         {result.predictions.map((prediction) => (
           <li key={prediction.index} style={{ '--share': prediction.confidence } as CSSProperties}>
-            <Share prediction={prediction} shown={shownMap === prediction.index} onShowMap={onShowMap} />
+            <Share prediction={prediction} group={groupOf(prediction.index)} shown={shownMap === prediction.index} onShowMap={onShowMap} />
           </li>
         ))}
       </ol>
@@ -69,13 +76,13 @@ function Name({ children }: { children: string }) {
   return <span className={`answer-name ${children.length > 17 ? 'long' : ''}`}>{children}</span>;
 }
 
-function Share({ prediction, shown, onShowMap }: { prediction: Prediction; shown: boolean; onShowMap: (prediction: Prediction | undefined) => void }) {
+function Share({ prediction, group, shown, onShowMap }: { prediction: Prediction; group: string | undefined; shown: boolean; onShowMap: (prediction: Prediction | undefined) => void }) {
   const { t, percent } = useSpeech();
   const line = (
     <>
       <span className="share-name">
         {prediction.label}
-        {prediction.group && prediction.group !== prediction.label && <small>{prediction.group}</small>}
+        {group && group !== prediction.label && <small>{group}</small>}
       </span>
       <span className="share-value">{percent(prediction.confidence)}</span>
       <span className="share-rule" aria-hidden="true" />

@@ -1,0 +1,145 @@
+import { expect, test } from '@playwright/test';
+import type { Page } from '@playwright/test';
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { expectAnswer, firstSample, give, jpeg, panel, withSettings } from './page';
+import { drawPicture } from './pictures';
+
+for (const colorScheme of ['light', 'dark'] as const) {
+  test(`axe finds nothing in any state, ${colorScheme}`, async ({ page }) => {
+    await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
+    await withSettings(page, { route: 'both', language: 'en' });
+    await page.goto('/');
+    await expect(page.locator('.facts')).toBeVisible();
+    expect(await violations(page), 'empty').toEqual([]);
+
+    await firstSample(page);
+    await expectAnswer(page, 'browser');
+    expect(await violations(page), 'two answers').toEqual([]);
+    await panel(page, 'server').locator('button.share').first().click();
+    expect(await violations(page), 'a map').toEqual([]);
+
+    await page.getByRole('button', { name: 'Settings' }).click();
+    expect(await violations(page), 'settings').toEqual([]);
+    await page.keyboard.press('Escape');
+
+    await give(page, jpeg('broken.jpg', Buffer.from('words')));
+    await expect(panel(page, 'browser').getByRole('alert')).toBeVisible();
+    expect(await violations(page), 'an error').toEqual([]);
+
+    await give(page, jpeg('a.jpg', await drawPicture(page)), jpeg('b.jpg', await drawPicture(page, { hue: 200 })));
+    await expect(page.locator('.grid-head [role=status]')).toHaveText('All done');
+    expect(await violations(page), 'several photos').toEqual([]);
+
+    await page.getByRole('link', { name: 'For developers' }).click();
+    await expect(page.locator('.code').first()).toBeVisible();
+    expect(await violations(page), 'for developers').toEqual([]);
+  });
+}
+
+test('Everything can be done with the keyboard alone', async ({ page }) => {
+  await withSettings(page, { route: 'server', language: 'en' });
+  await page.goto('/');
+  await expect(page.locator('.facts')).toBeVisible();
+  const focused = () => page.evaluate(() => document.activeElement?.getAttribute('aria-label') ?? document.activeElement?.textContent ?? '');
+  const tabTo = async (name: RegExp) => {
+    for (let presses = 0; presses < 40; presses++) {
+      if (name.test(await focused())) return;
+      await page.keyboard.press('Tab');
+    }
+    throw new Error(`The Tab key never reached ${String(name)}.`);
+  };
+
+  await page.keyboard.press('Tab');
+  expect(await focused()).toBe('Skip to the photo');
+  await tabTo(/^Choose a photo$/);
+  const chooser = page.waitForEvent('filechooser');
+  await page.keyboard.press('Enter');
+  await (await chooser).setFiles(jpeg('fruit.jpg', await drawPicture(page)));
+  await expectAnswer(page);
+
+  // The first label's map, on and off.
+  const share = panel(page, 'server').locator('button.share').first();
+  await share.focus();
+  await page.keyboard.press('Space');
+  await expect(share).toHaveAttribute('aria-pressed', 'true');
+  await page.keyboard.press('Space');
+  await expect(share).toHaveAttribute('aria-pressed', 'false');
+
+  const settings = page.getByRole('button', { name: 'Settings' });
+  await settings.focus();
+  await page.keyboard.press('Enter');
+  await expect(page.locator('#settings')).toBeVisible();
+  await page.keyboard.press('Escape');
+  await expect(page.locator('#settings')).toBeHidden();
+
+  await page.getByRole('button', { name: 'Camera' }).focus();
+  await page.keyboard.press('Enter');
+  await expect(page.getByRole('dialog')).toBeVisible();
+  await page.keyboard.press('Escape');
+  await expect(page.getByRole('dialog')).toHaveCount(0);
+
+  await page.getByRole('button', { name: 'Remove' }).focus();
+  await page.keyboard.press('Enter');
+  await expect(page.getByRole('heading', { level: 1 })).toBeVisible();
+});
+
+test('An answer is announced to those who do not see it', async ({ page }) => {
+  await withSettings(page, { route: 'server', language: 'en' });
+  await page.goto('/');
+  await firstSample(page);
+  await expect(page.locator('.unseen[role=status]')).toContainText(/^Server: .+, \d+\.\d%, in /);
+});
+
+test('Nothing is wider than the page, and nothing moves by itself', async ({ page }) => {
+  await withSettings(page, { route: 'both', language: 'de' });
+  await page.addInitScript(() => {
+    (window as unknown as { shifts: number }).shifts = 0;
+    new PerformanceObserver((list) => {
+      for (const entry of list.getEntries() as (PerformanceEntry & { value: number; hadRecentInput: boolean })[]) {
+        if (!entry.hadRecentInput) (window as unknown as { shifts: number }).shifts += entry.value;
+      }
+    }).observe({ type: 'layout-shift', buffered: true });
+  });
+  await page.goto('/');
+  await expect(page.locator('.facts')).toBeVisible();
+  await page.getByRole('button', { name: /^Beispielbild erkennen/ }).first().click();
+  await expectAnswer(page, 'browser');
+  expect(await page.evaluate(() => document.documentElement.scrollWidth - innerWidth)).toBeLessThanOrEqual(0);
+  // https://web.dev/articles/cls: up to 0.1 counts as good.
+  expect(await page.evaluate(() => (window as unknown as { shifts: number }).shifts)).toBeLessThan(0.1);
+});
+
+test('The page speaks German to those who ask for it, and remembers', async ({ page }) => {
+  await page.goto('/');
+  await page.getByRole('button', { name: 'Settings' }).click();
+  await page.getByRole('radio', { name: 'Deutsch' }).check();
+  await expect(page.getByRole('heading', { level: 1 })).toHaveText('Foto rein, Namen raus.');
+  await page.reload();
+  await expect(page.locator('html')).toHaveAttribute('lang', 'de');
+});
+
+test('The request just made is shown in four languages', async ({ page }) => {
+  await withSettings(page, { route: 'server', language: 'en' });
+  await page.goto('/');
+  await give(page, jpeg('my fruit.jpg', await drawPicture(page)));
+  await expectAnswer(page);
+  await page.getByRole('link', { name: 'For developers' }).click();
+  for (const language of ['curl', 'Python', 'JavaScript', 'C#']) {
+    await page.getByRole('button', { name: language, exact: true }).click();
+    await expect(page.locator('.code').first()).toContainText('my fruit.jpg');
+    await expect(page.locator('.code').first()).toContainText(`${new URL(page.url()).origin}/predict?model=`);
+  }
+  await expect(page.locator('.code').nth(1)).toContainText('"predictions"');
+  await page.getByRole('link', { name: 'Classify' }).click();
+  await expectAnswer(page);
+});
+
+async function violations(page: Page) {
+  await page.evaluate(readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8'));
+  return page.evaluate(async () => {
+    const { axe } = window as unknown as { axe: { run: (options: object) => Promise<{ violations: { id: string; nodes: { html: string }[] }[] }> } };
+    const { violations: found } = await axe.run({ resultTypes: ['violations'] });
+    return found.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html.slice(0, 200)).join(' | ')}`);
+  });
+}

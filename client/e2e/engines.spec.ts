@@ -1,0 +1,162 @@
+import { expect, test } from '@playwright/test';
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expectAnswer, firstSample, give, jpeg, labelsOf, panel, withSettings } from './page';
+import { drawPicture } from './pictures';
+
+test.beforeEach(async ({ page }) => {
+  await withSettings(page, { route: 'both', language: 'en' });
+  await page.goto('/');
+  await expect(page.locator('.facts')).toBeVisible();
+});
+
+test.describe('Both engines say the same', () => {
+  /** Largest difference of a confidence: the figure of full-precision weights; reduced ones publish their own. */
+  const bound = 0.02;
+
+  async function expectAgreement(page: Parameters<typeof labelsOf>[0], file: ReturnType<typeof jpeg>) {
+    await give(page, file);
+    await expect(page.getByRole('img', { name: file.name })).toBeVisible();
+    const [server, browser] = [await labelsOf(page, 'server'), await labelsOf(page, 'browser')];
+    // Between two classes that the server itself finds equally likely either may come first.
+    const tie = server[0]!.share - server[1]!.share < bound;
+    if (!tie) expect(browser[0]!.name, file.name).toBe(server[0]!.name);
+    for (const { name, share } of server) {
+      const other = browser.find((entry) => entry.name === name);
+      if (other) expect(Math.abs(other.share - share), `${file.name}: ${name}`).toBeLessThan(bound);
+    }
+    if (!tie) await expect(page.locator('.agreement')).toContainText('Both say the same');
+  }
+
+  test('of ten pictures of all shapes and sizes', async ({ page }) => {
+    for (let at = 0; at < 10; at++) {
+      const type = ['image/jpeg', 'image/png', 'image/webp'][at % 3]!;
+      const buffer = await drawPicture(page, { width: 200 + at * 71, height: 620 - at * 43, hue: at * 36, type });
+      await expectAgreement(page, { name: `picture-${at}.${type.slice(6)}`, mimeType: type, buffer });
+    }
+  });
+
+  test('of ten photos', async ({ page }) => {
+    const folder = new URL('../../../shared/data/grocery/', import.meta.url).pathname;
+    test.skip(!existsSync(folder), `skipped: the photos are not at ${folder}`);
+    const lines = readFileSync(join(folder, 'val.txt'), 'utf8').trim().split('\n');
+    for (let at = 0; at < 10; at++) {
+      const path = lines[Math.floor((at * lines.length) / 10)]!.split(',')[0]!.trim();
+      await expectAgreement(page, jpeg(path.split('/').at(-1)!, readFileSync(join(folder, path))));
+    }
+  });
+});
+
+test('The runtime and the model are fetched with the first photo and not before, and once', async ({ page }) => {
+  const fetched: string[] = [];
+  page.on('response', (response) => void fetched.push(response.url()));
+  await page.reload();
+  await expect(page.locator('.facts')).toBeVisible();
+  await page.waitForTimeout(1000);
+  expect(fetched.filter((url) => /\.wasm|runtime|\.onnx/.test(url))).toEqual([]);
+  await firstSample(page);
+  await expectAnswer(page, 'browser');
+  const heavy = () => fetched.filter((url) => /\.wasm|\.onnx/.test(url)).length;
+  const first = heavy();
+  await firstSample(page);
+  await expectAnswer(page, 'browser');
+  expect(heavy()).toBe(first);
+});
+
+test('While they are fetched the page says how many bytes, and it can be cancelled', async ({ page }) => {
+  await page.route('**/*.onnx*', async (route) => {
+    await new Promise((resolve) => setTimeout(resolve, 3000));
+    await route.continue().catch(() => undefined);
+  });
+  await firstSample(page);
+  await expectAnswer(page, 'server');
+  await panel(page, 'browser').getByRole('button', { name: 'Cancel' }).click();
+  await expect(panel(page, 'browser').getByText('Cancelled')).toBeVisible();
+  await page.unroute('**/*.onnx*');
+  await panel(page, 'browser').getByRole('button', { name: 'Try again' }).click();
+  await expectAnswer(page, 'browser');
+});
+
+test('A worker that hangs is ended with the run, and the next run has a new one', async ({ page }) => {
+  await firstSample(page);
+  await expectAnswer(page, 'browser');
+  // A photo so large that decoding it keeps the worker from hearing anything for a while.
+  await give(page, jpeg('huge.jpg', await drawPicture(page, { width: 7000, height: 6000 })));
+  const cancel = panel(page, 'browser').getByRole('button', { name: 'Cancel' });
+  await cancel.click({ timeout: 20_000 });
+  await expect(panel(page, 'browser').getByText('Cancelled')).toBeVisible();
+  await firstSample(page);
+  await expectAnswer(page, 'browser');
+});
+
+test('A model that cannot be fetched is said so, and the server’s answer stands', async ({ page }) => {
+  await page.route('**/*.onnx*', (route) => route.fulfill({ status: 404, body: '' }));
+  await firstSample(page);
+  await expectAnswer(page, 'server');
+  await expect(panel(page, 'browser').getByRole('alert')).toContainText('does not have this model');
+});
+
+test('Without the server, this device answers', async ({ page }) => {
+  await page.route('**/predict*', (route) => route.abort());
+  await give(page, jpeg('fruit.jpg', await drawPicture(page)));
+  await expect(panel(page, 'server').getByRole('alert')).toContainText('The server cannot be reached');
+  await expectAnswer(page, 'browser');
+  await page.unroute('**/predict*');
+  await panel(page, 'server').getByRole('button', { name: 'Try again' }).click();
+  await expectAnswer(page, 'server');
+});
+
+test('Where it looked is shown per label and per engine, and both saw alike', async ({ page }) => {
+  await firstSample(page);
+  await expectAnswer(page, 'browser');
+  const maps: number[][] = [];
+  for (const engine of ['server', 'browser'] as const) {
+    const share = panel(page, engine).locator('button.share').first();
+    await share.click();
+    await expect(share).toHaveAttribute('aria-pressed', 'true');
+    await expect(page.locator('.activation-map')).toHaveClass(/shown/);
+    maps.push(await page.locator('.activation-map').evaluate((canvas: HTMLCanvasElement) => [...canvas.getContext('2d')!.getImageData(0, 0, canvas.width, canvas.height).data]));
+  }
+  expect(maps[0]!.length).toBeGreaterThan(0);
+  expect(Math.max(...maps[0]!.map((value, at) => Math.abs(value - maps[1]![at]!)))).toBeLessThanOrEqual(8);
+  await panel(page, 'browser').locator('button.share').first().click();
+  await expect(page.locator('.activation-map')).not.toHaveClass(/shown/);
+});
+
+test('Thirty runs of each are measured, and the table can be taken away', async ({ page, context }) => {
+  test.setTimeout(240_000);
+  await firstSample(page);
+  await expectAnswer(page, 'browser');
+  await page.getByRole('button', { name: 'Measure on this device' }).click();
+  const table = page.locator('.measure table');
+  await expect(table.locator('tbody tr')).toHaveCount(2, { timeout: 200_000 });
+  await expect(table).toContainText('Server');
+  await expect(table).toContainText('This device');
+  await expect(table.locator('tbody tr').first()).toContainText('MB');
+
+  const download = page.waitForEvent('download');
+  await page.locator('.measure').getByRole('button', { name: 'CSV' }).click();
+  const csv = readFileSync(await (await download).path(), 'utf8').trim().split('\r\n');
+  expect(csv).toHaveLength(3);
+  expect(csv[1]).toMatch(/^"?Server/);
+
+  await context.grantPermissions(['clipboard-read', 'clipboard-write']);
+  await page.locator('.measure').getByRole('button', { name: 'Copy' }).click();
+  await expect(page.locator('.measure').getByRole('button', { name: 'Copied' })).toBeVisible();
+  expect(await page.evaluate(() => navigator.clipboard.readText())).toContain('| Server');
+});
+
+test('The faster one answers alone, once both are known', async ({ page }) => {
+  for (let run = 0; run < 3; run++) {
+    await firstSample(page);
+    await expectAnswer(page, 'server');
+    await expectAnswer(page, 'browser');
+  }
+  await expect(page.locator('.history')).toContainText('3 runs');
+  await page.getByRole('button', { name: 'Use the faster one' }).click();
+  await firstSample(page);
+  await expect(page.locator('.prediction')).toHaveCount(1);
+  await expect(page.locator('.prediction .total')).toBeVisible();
+  await page.getByRole('button', { name: 'Show both' }).click();
+  await expect(page.locator('.prediction')).toHaveCount(2);
+});

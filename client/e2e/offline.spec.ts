@@ -1,0 +1,65 @@
+import { expect, test } from '@playwright/test';
+import { expectAnswer, firstSample, labelsOf, panel, withSettings } from './page';
+
+test('In airplane mode the page opens again and this device answers as before', async ({ page, context }) => {
+  await withSettings(page, { route: 'both', language: 'en' });
+  await page.goto('/');
+  // The worker takes the page over with its next visit; what is fetched from then on is kept.
+  await page.evaluate(() => navigator.serviceWorker.ready);
+  await page.reload();
+  await expect.poll(() => page.evaluate(() => Boolean(navigator.serviceWorker.controller))).toBe(true);
+  await firstSample(page);
+  await expectAnswer(page, 'server');
+  const before = await labelsOf(page, 'browser');
+
+  await context.setOffline(true);
+  await page.reload();
+  await expect(page.getByText('No network')).toBeVisible();
+  await firstSample(page);
+  await expect(panel(page, 'server')).toHaveCount(0);
+  expect(await labelsOf(page, 'browser')).toEqual(before);
+
+  await context.setOffline(false);
+  await expect(page.getByText('No network')).toBeHidden();
+  await expectAnswer(page, 'server');
+});
+
+test('The app can be installed: manifest, icons, and a start address that the worker answers', async ({ page }) => {
+  await page.goto('/');
+  const manifest = await page.evaluate(async () => {
+    const link = document.querySelector<HTMLLinkElement>('link[rel=manifest]');
+    return (await (await fetch(link!.href)).json()) as { name: string; start_url: string; display: string; icons: { src: string; sizes: string; purpose?: string }[]; share_target: { action: string } };
+  });
+  expect(manifest).toMatchObject({ name: 'Whatsit', start_url: '/', display: 'standalone', share_target: { action: '/share' } });
+  for (const { src, sizes } of manifest.icons.filter(({ sizes: size }) => size !== 'any')) {
+    const side = await page.evaluate(async (url) => (await createImageBitmap(await (await fetch(url)).blob())).width, src);
+    expect(`${side}x${side}`).toBe(sizes);
+  }
+  expect(manifest.icons.some(({ purpose }) => purpose === 'maskable')).toBe(true);
+});
+
+test('A photo that is shared to the app is classified', async ({ page }) => {
+  await withSettings(page, { route: 'server', language: 'en' });
+  await page.goto('/');
+  await page.evaluate(() => navigator.serviceWorker.ready);
+  await page.reload();
+  await expect.poll(() => page.evaluate(() => Boolean(navigator.serviceWorker.controller))).toBe(true);
+  // What the system does when someone shares: a form is posted to the app.
+  await page.evaluate(() => {
+    const canvas = document.createElement('canvas');
+    canvas.width = canvas.height = 64;
+    canvas.getContext('2d')!.fillRect(8, 8, 40, 40);
+    canvas.toBlob((blob) => {
+      const transfer = new DataTransfer();
+      transfer.items.add(new File([blob!], 'shared photo.png', { type: 'image/png' }));
+      const form = Object.assign(document.createElement('form'), { action: '/share', method: 'post', enctype: 'multipart/form-data' });
+      const input = Object.assign(document.createElement('input'), { type: 'file', name: 'photos', files: transfer.files });
+      form.append(input);
+      document.body.append(form);
+      form.submit();
+    });
+  });
+  await expect(page.getByRole('img', { name: /shared photo\.png/ })).toBeVisible();
+  await expectAnswer(page);
+  expect(page.url()).not.toContain('shared');
+});

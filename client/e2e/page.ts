@@ -1,0 +1,33 @@
+import { expect } from '@playwright/test';
+import type { Page } from '@playwright/test';
+
+export const panel = (page: Page, engine: 'server' | 'browser') => page.locator(`.prediction[data-tone="${engine}"]`);
+
+/** A way to choose files that works wherever the page is. */
+export const give = (page: Page, ...files: { name: string; mimeType: string; buffer: Buffer }[]) => page.locator('input[type=file]').setInputFiles(files);
+
+export const jpeg = (name: string, buffer: Buffer) => ({ name, mimeType: 'image/jpeg', buffer });
+
+export async function expectAnswer(page: Page, engine: 'server' | 'browser' = 'server') {
+  await expect(panel(page, engine).locator('.total')).toHaveText(/\d ?m?s$/, { timeout: 40_000 });
+  await expect(panel(page, engine).locator('.shares li')).toHaveCount(5);
+}
+
+/** What an engine says, as it stands on its label. */
+export async function labelsOf(page: Page, engine: 'server' | 'browser') {
+  await expectAnswer(page, engine);
+  return panel(page, engine)
+    .locator('.shares li')
+    .evaluateAll((rows) => rows.map((row) => ({ name: row.querySelector('.share-name')?.firstChild?.textContent ?? '', share: Number(getComputedStyle(row).getPropertyValue('--share')) })));
+}
+
+/** The page as a returning visitor has it: with these settings. */
+export async function withSettings(page: Page, settings: object) {
+  await page.addInitScript((saved) => {
+    if (!localStorage.getItem('whatsit.settings')) localStorage.setItem('whatsit.settings', saved);
+  }, JSON.stringify(settings));
+}
+
+export async function firstSample(page: Page) {
+  await page.getByRole('button', { name: /^Classify the sample picture/ }).first().click();
+}

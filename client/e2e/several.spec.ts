@@ -1,0 +1,36 @@
+import { expect, test } from '@playwright/test';
+import { readFileSync } from 'node:fs';
+import { expectAnswer, give, jpeg, withSettings } from './page';
+import { drawPicture } from './pictures';
+
+test('Several photos get their labels as they come, and leave as CSV and JSON', async ({ page }) => {
+  await withSettings(page, { route: 'server', language: 'en' });
+  await page.goto('/');
+  await expect(page.locator('.facts')).toBeVisible();
+  const pictures = [];
+  for (let at = 0; at < 5; at++) pictures.push(jpeg(`fruit-${at}.jpg`, await drawPicture(page, { hue: at * 60 })));
+  await give(page, ...pictures, jpeg('broken.jpg', Buffer.from('words')));
+
+  await expect(page.getByRole('heading', { name: '6 photos' })).toBeVisible();
+  await expect(page.locator('.grid-head [role=status]')).toHaveText('All done');
+  await expect(page.locator('.tile-share', { hasText: '%' })).toHaveCount(5);
+  await expect(page.locator('.tile-name.failed')).toHaveText('Not readable');
+  expect(await page.evaluate(() => document.documentElement.scrollWidth - innerWidth)).toBeLessThanOrEqual(0);
+
+  const take = async (name: string) => {
+    const download = page.waitForEvent('download');
+    await page.getByRole('button', { name, exact: true }).click();
+    return readFileSync(await (await download).path(), 'utf8');
+  };
+  const csv = (await take('CSV')).trim().split('\r\n');
+  expect(csv).toHaveLength(7);
+  expect(csv[6]).toMatch(/^broken\.jpg,.*Not readable$/);
+  const json = JSON.parse(await take('JSON')) as { file: string; predictions?: { label: string }[] }[];
+  expect(json.map(({ file }) => file)).toEqual([...pictures.map(({ name }) => name), 'broken.jpg']);
+  expect(json[0]?.predictions).toHaveLength(5);
+
+  await page.getByRole('button', { name: /^fruit-2\.jpg/ }).click();
+  await expectAnswer(page);
+  await page.getByRole('button', { name: 'Back to all photos' }).click();
+  await expect(page.getByRole('heading', { name: '6 photos' })).toBeVisible();
+});

@@ -1,0 +1,96 @@
+// npm run measure:page -- [--rounds 5]
+// The page against a running server (WHATSIT_URL) with an empty cache: what the first view weighs over the wire, when it can be used on a mid-range
+// phone (4x slower processor, DevTools' "fast 4G"), and Lighthouse's scores at phone size. Fails where a limit is broken.
+import { chromium } from '@playwright/test';
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { browserOptions } from '../e2e/browser.js';
+
+const { values: options } = parseArgs({ options: { lighthouse: { type: 'boolean', default: false }, rounds: { type: 'string', default: '5' } } });
+const url = process.env.WHATSIT_URL ?? 'http://127.0.0.1:8080';
+const limits = { bytes: 120_000, interactiveMs: 1000, score: 0.95 };
+// The newest Lighthouse that runs on Node 20; fetched when it is asked for, as nothing else needs it.
+const lighthouse = 'lighthouse@12.8.2';
+let broken = 0;
+
+const report = (name, value, fine) => {
+  if (!fine) broken++;
+  console.log(`${fine ? '  ' : '! '}${name.padEnd(44)} ${value}`);
+};
+
+const browser = await chromium.launch(browserOptions);
+await weigh();
+await wait();
+await browser.close();
+if (options.lighthouse) score();
+process.exit(broken === 0 ? 0 : 1);
+
+/** Page, styles, scripts and fonts of the first view, as they travel. Facts and pictures are the model's, not the page's. */
+async function weigh() {
+  const context = await browser.newContext({ viewport: { width: 390, height: 844 } });
+  const page = await context.newPage();
+  const cdp = await context.newCDPSession(page);
+  await cdp.send('Network.enable');
+  const kinds = new Map();
+  const requests = new Map();
+  cdp.on('Network.responseReceived', ({ requestId, type, response }) => requests.set(requestId, { type, url: response.url }));
+  cdp.on('Network.loadingFinished', ({ requestId, encodedDataLength }) => {
+    const { type } = requests.get(requestId) ?? {};
+    if (type) kinds.set(type, (kinds.get(type) ?? 0) + encodedDataLength);
+  });
+  // What comes after the page is at rest (the service worker, which keeps it for next time) is no part of the first view.
+  await page.goto(url, { waitUntil: 'load' });
+  await page.locator('h1').waitFor();
+  await page.evaluate(() => document.fonts.ready);
+  const first = ['Document', 'Stylesheet', 'Script', 'Font'].map((type) => [type, kinds.get(type) ?? 0]);
+  console.log(`First view of ${url}, over the wire, headers included`);
+  for (const [type, bytes] of first) report(type, `${(bytes / 1000).toFixed(1)} KB`, true);
+  const total = first.reduce((sum, [, bytes]) => sum + bytes, 0);
+  report('Together', `${(total / 1000).toFixed(1)} KB (limit ${limits.bytes / 1000})`, total <= limits.bytes);
+  await context.close();
+}
+
+/** From the start of the navigation to the first moment at which the page is there and its script rests. */
+async function wait() {
+  const times = [];
+  for (let round = 0; round < Number(options.rounds); round++) {
+    const context = await browser.newContext({ viewport: { width: 390, height: 844 } });
+    const page = await context.newPage();
+    const cdp = await context.newCDPSession(page);
+    await cdp.send('Network.enable');
+    // DevTools, "Fast 4G": 60 ms × 2.75, 10.2 and 1.5 Mbit/s × 0.9 and 0.9.
+    await cdp.send('Network.emulateNetworkConditions', { offline: false, latency: 165, downloadThroughput: (9.2e6 / 8), uploadThroughput: (1.35e6 / 8) });
+    await cdp.send('Emulation.setCPUThrottlingRate', { rate: 4 });
+    await page.addInitScript(() => {
+      new MutationObserver((_, observer) => {
+        if (!document.querySelector('.frame button')) return;
+        observer.disconnect();
+        requestAnimationFrame(() => setTimeout(() => (window.interactiveAt = performance.now())));
+      }).observe(document, { childList: true, subtree: true });
+    });
+    await page.goto(url);
+    times.push(await (await page.waitForFunction(() => window.interactiveAt)).jsonValue());
+    await context.close();
+  }
+  times.sort((a, b) => a - b);
+  const median = times[times.length >> 1];
+  console.log('\nA mid-range phone: 4x slower processor, fast 4G');
+  report('Interactive after', `${median.toFixed(0)} ms (limit ${limits.interactiveMs}; ${times.length} rounds: ${times.map((time) => time.toFixed(0)).join(', ')})`, median <= limits.interactiveMs);
+}
+
+function score() {
+  const out = join(mkdtempSync(join(tmpdir(), 'lighthouse-')), 'report.json');
+  const flags = ['--headless=new', ...browserOptions.args].join(' ');
+  const run = spawnSync('npx', ['--yes', lighthouse, url, '--quiet', '--output=json', `--output-path=${out}`, '--form-factor=mobile', '--only-categories=performance,accessibility,best-practices', `--chrome-flags=${flags}`], {
+    env: { ...process.env, ...(browserOptions.executablePath && { CHROME_PATH: browserOptions.executablePath }) },
+    stdio: ['ignore', 'inherit', 'inherit'],
+  });
+  if (run.status !== 0) throw new Error(`Lighthouse ended with ${run.status}.`);
+  const { categories, audits } = JSON.parse(readFileSync(out, 'utf8'));
+  console.log(`\nLighthouse (${lighthouse}), phone`);
+  for (const { title, score: points } of Object.values(categories)) report(title, Math.round(points * 100), points >= limits.score);
+  for (const id of ['first-contentful-paint', 'largest-contentful-paint', 'total-blocking-time', 'cumulative-layout-shift', 'speed-index']) console.log(`    ${audits[id].title.padEnd(42)} ${audits[id].displayValue}`);
+}

@@ -1,0 +1,36 @@
+import { useEffect, useRef, useState } from 'react';
+import { useSpeech } from '../../texts';
+
+/** Registers the service worker once the page is at rest, and offers a new version when there is one; nobody's work is reloaded away. */
+export function UpdatePrompt() {
+  const { t } = useSpeech();
+  const [waiting, setWaiting] = useState(false);
+  const update = useRef<(reload?: boolean) => Promise<void>>(undefined);
+
+  useEffect(() => {
+    if (!('serviceWorker' in navigator) || import.meta.env.DEV) return;
+    const register = async () => {
+      const { registerSW } = await import('virtual:pwa-register');
+      update.current = registerSW({ immediate: true, onNeedRefresh: () => setWaiting(true) });
+    };
+    // Safari has no requestIdleCallback.
+    if (typeof requestIdleCallback !== 'function') {
+      const timer = setTimeout(() => void register(), 2000);
+      return () => clearTimeout(timer);
+    }
+    const idle = requestIdleCallback(() => void register(), { timeout: 4000 });
+    return () => cancelIdleCallback(idle);
+  }, []);
+
+  return (
+    <div role="status" className="update">
+      {waiting && (
+        <div>
+          <strong>{t.offline.update}</strong>
+          <button type="button" className="button small primary" onClick={() => void update.current?.(true)}>{t.offline.updateNow}</button>
+          <button type="button" className="button small" onClick={() => setWaiting(false)}>{t.offline.later}</button>
+        </div>
+      )}
+    </div>
+  );
+}

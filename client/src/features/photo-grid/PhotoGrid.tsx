@@ -1,0 +1,99 @@
+import { useEffect, useEffectEvent, useState } from 'react';
+import { Icon } from '../../components/Icon';
+import { saveAs } from '../../components/saveAs';
+import type { Classification, ClassifyOptions, Engine, EngineError } from '../../engines/engine';
+import { asEngineError, isAbort } from '../../engines/engine';
+import type { Photo } from '../../engines/photo';
+import { useSpeech } from '../../texts';
+import type { GridRow } from './export';
+import { toCsv, toJson } from './export';
+
+type Outcome = { result: Classification } | { error: EngineError };
+
+/** The server takes several requests at once; more than this would only wait in its queue. */
+const atOnce = 3;
+
+/** Several photos at once, each with its label as it comes, and all of them as a file to take away. */
+export default function PhotoGrid({ photos, engine, takesOver, options, onOpen, onResult, onLeave }: {
+  photos: readonly Photo[];
+  engine: Engine;
+  /** Answers where `engine` cannot be reached. */
+  takesOver: Engine | undefined;
+  options: ClassifyOptions;
+  onOpen: (photo: Photo) => void;
+  onResult: (result: Classification) => void;
+  onLeave: () => void;
+}) {
+  const { t, percent } = useSpeech();
+  const [outcomes, setOutcomes] = useState<ReadonlyMap<number, Outcome>>(new Map());
+  const keep = useEffectEvent(onResult);
+
+  const classify = useEffectEvent(async (signal: AbortSignal, photo: Photo): Promise<Outcome> => {
+    try {
+      return { result: await engine.classify(signal, photo.blob, options) };
+    } catch (error) {
+      if (asEngineError(error).code !== 'offline' || !takesOver) throw error;
+      return { result: await takesOver.classify(signal, photo.blob, options) };
+    }
+  });
+
+  useEffect(() => {
+    const controller = new AbortController();
+    const waiting = [...photos];
+    const work = async () => {
+      for (let photo = waiting.shift(); photo && !controller.signal.aborted; photo = waiting.shift()) {
+        const { id } = photo;
+        let outcome: Outcome;
+        try {
+          outcome = await classify(controller.signal, photo);
+          if ('result' in outcome) keep(outcome.result);
+        } catch (error) {
+          if (isAbort(error)) return;
+          outcome = { error: asEngineError(error) };
+        }
+        const found = outcome;
+        if (!controller.signal.aborted) setOutcomes((before) => new Map(before).set(id, found));
+      }
+    };
+    for (let worker = 0; worker < atOnce; worker++) void work();
+    return () => controller.abort();
+  }, [photos]);
+
+  const rows = photos.map<GridRow>((photo) => {
+    const outcome = outcomes.get(photo.id);
+    if (!outcome) return { file: photo.name };
+    return 'result' in outcome ? { file: photo.name, result: outcome.result } : { file: photo.name, error: t.error[outcome.error.code].title };
+  });
+  const done = outcomes.size === photos.length;
+
+  return (
+    <section className="grid" aria-labelledby="grid-heading">
+      <header className="grid-head">
+        <h1 id="grid-heading">{t.grid.heading(photos.length)}</h1>
+        <p role="status">{done ? t.grid.done : t.grid.progress(outcomes.size, photos.length)}</p>
+        <div className="grid-actions">
+          <button type="button" className="button small" disabled={!done} onClick={() => saveAs('whatsit.csv', 'text/csv', toCsv(rows))}><Icon name="download" />CSV</button>
+          <button type="button" className="button small" disabled={!done} onClick={() => saveAs('whatsit.json', 'application/json', toJson(rows))}><Icon name="download" />JSON</button>
+          <button type="button" className="button small" onClick={onLeave}><Icon name="close" />{t.grid.leave}</button>
+        </div>
+      </header>
+      <progress value={outcomes.size} max={photos.length} aria-label={t.grid.progress(outcomes.size, photos.length)} />
+      <ul>
+        {photos.map((photo, at) => {
+          const { result, error } = rows[at]!;
+          const best = result?.predictions[0];
+          const name = result?.abstained ? t.result.notSure : best?.label;
+          return (
+            <li key={photo.id}>
+              <button type="button" className="tile" onClick={() => onOpen(photo)} aria-label={t.grid.open(photo.name, error ?? name ?? t.result.running)}>
+                <img src={photo.url} alt="" loading="lazy" />
+                <span className={`tile-name ${error ? 'failed' : ''}`}>{error ?? name ?? '\u00a0'}</span>
+                <span className="tile-share">{best && !result?.abstained ? percent(best.confidence) : '\u00a0'}</span>
+              </button>
+            </li>
+          );
+        })}
+      </ul>
+    </section>
+  );
+}
