@@ -329,6 +329,11 @@ public static class ChannelsFirst
             string output = node.Outputs[0];
             int[] from = ShapeOf(input);
             int[] to = ShapeOf(output);
+            if (from.Length == 0 || to.Length == 0)
+            {
+                return false; // the batch itself, taken from a shape
+            }
+
             if (_twins.TryGetValue(input, out string? twin) && from[0] == to[0])
             {
                 if (IsSameOrder(from))

@@ -54,7 +54,7 @@ internal static class Golden
         };
     }
 
-    /// <summary>What ONNX Runtime answers for the graph, with nothing but the layout rewritten.</summary>
+    /// <summary>What ONNX Runtime answers for the graph, with nothing but layout and padding rewritten.</summary>
     public static IReadOnlyDictionary<string, Tensor> OnnxRuntime(Graph graph, Tensor input)
     {
         var copy = new Graph { Name = graph.Name };
@@ -77,6 +77,7 @@ internal static class Golden
         }
 
         ChannelsFirst.Apply(copy);
+        ExplicitPadding.Apply(copy);
         using var runner = new OnnxRunner(copy);
         return runner.Run(new Dictionary<string, Tensor> { [graph.Inputs[0].Name] = input });
     }
