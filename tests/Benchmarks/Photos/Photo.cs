@@ -12,16 +12,16 @@ internal sealed record Photo(string Name, int Width, int Height, IReadOnlyList<b
     [
         // Quality and noise give the bits per pixel of real files: about 1.5 for web pictures, 2.7 for a phone's 12 megapixels in 4 MB.
         ("348 px", 348, 348, 75, 2.5f, 8),
-        ("1024 px", 1024, 1024, 75, 4.5f, 4),
-        ("4000×3000", 4000, 3000, 90, 4.5f, 2),
+        ("1024 px", 1024, 1024, 75, 8f, 4),
+        ("4000×3000", 4000, 3000, 90, 8.5f, 2),
     ];
 
-    /// <summary>Draws and encodes the pictures of one size.</summary>
+    /// <summary>Draws and encodes the pictures of one size, named as in <see cref="Sizes"/> or by the beginning of that.</summary>
     public static Photo Create(string name)
     {
-        var (_, width, height, quality, noise, count) = Array.Find(Sizes, size => size.Name == name || size.Name.StartsWith(name, StringComparison.Ordinal));
+        var (fullName, width, height, quality, noise, count) = Array.Find(Sizes, size => size.Name.StartsWith(name, StringComparison.Ordinal));
         return width > 0
-            ? new(name, width, height, [.. Enumerable.Range(0, count).Select(seed => JpegWriter.Encode(Draw(width, height, noise, seed), width, height, quality))])
+            ? new(fullName, width, height, [.. Enumerable.Range(0, count).Select(seed => JpegWriter.Encode(Draw(width, height, noise, seed), width, height, quality))])
             : throw new ArgumentException($"There is no size '{name}'; there is {string.Join(", ", Sizes.Select(size => size.Name))}.");
     }
 
@@ -33,8 +33,8 @@ internal sealed record Photo(string Name, int Width, int Height, IReadOnlyList<b
     {
         var random = new Random(seed);
         var pixels = new float[width * height * 3];
-        float smallest = width * 0.008f, largest = width * 0.35f;
-        for (var leaf = 0; leaf < 3000; leaf++)
+        float smallest = width * 0.025f, largest = width * 0.35f;
+        for (var leaf = 0; leaf < 600; leaf++)
         {
             // The inverse of the distribution function of r⁻³ between smallest and largest.
             var share = random.NextSingle() * (1 - MathF.Pow(smallest / largest, 2));
