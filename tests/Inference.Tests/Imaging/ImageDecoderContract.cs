@@ -327,7 +327,7 @@ public abstract class ImageDecoderContract
             0, 0, 0, 2, .. "IDAT"u8, 0x78, 0x9C, .. Crc32([.. "IDAT"u8, 0x78, 0x9C]),
         ];
 
-        AssertRefusedForFree(bomb, "20000 × 20000 = 400 million pixels; the limit is 50 million");
+        AssertRefusedForFree(bomb, "20000 × 20000 = 400,000,000 pixels; the limit is 50,000,000");
     }
 
     [Fact]
