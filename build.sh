@@ -4,7 +4,7 @@
 #   ./build.sh run      build, then serve on http://localhost:8080 (PORT overrides)
 #   ./build.sh test     every .NET, client and browser test; the last line reads "N passed, N failed"
 #   ./build.sh e2e      only the browser tests, against the published server
-#   ./build.sh bench    the benchmarks, and their table in tests/Benchmarks/README.md
+#   ./build.sh bench    the benchmarks, and their tables in tests/Benchmarks/README.md (--quick: a minute or two; --help: what else)
 #   ./build.sh format   check (or with --fix, mend) the formatting of all sources
 set -euo pipefail
 cd "$(dirname "$0")"
@@ -97,8 +97,16 @@ test_browser() {
   if ! install_browser; then count "browser" 1; return; fi
   rm -f "$report"
   publish
-  (cd client && PLAYWRIGHT_JSON_OUTPUT_NAME="$report" npx playwright test --reporter=list,json) || code=$?
+  (cd client && WHATSIT_SERVER="../artifacts/server/Whatsit.Server" PLAYWRIGHT_JSON_OUTPUT_NAME="$report" npx playwright test --reporter=list,json) || code=$?
   count_json "browser" "$code" "$report"
+}
+
+# The published server in a process of its own, driven by the benchmark program; always optimised code.
+bench() {
+  need dotnet "the .NET SDK 10"
+  publish
+  dotnet build tests/Benchmarks -c Release --nologo -v quiet
+  exec artifacts/bin/Benchmarks/release/Benchmarks "$@"
 }
 
 summary() {
@@ -112,7 +120,7 @@ case "${1:-}" in
   run) build; exec dotnet run --no-build -c "$CONFIGURATION" --project src/Server "${@:2}" ;;
   test) build; test_dotnet; test_client; test_browser; summary ;;
   e2e) build; test_browser; summary ;;
-  bench) build; exec dotnet run --no-build -c "$CONFIGURATION" --project tests/Benchmarks -- "${@:2}" ;;
+  bench) bench "${@:2}" ;;
   format)
     if [ "${2:-}" = --fix ]; then dotnet format Server.sln; else dotnet format Server.sln --verify-no-changes; fi
     install_client; (cd client && npm run --silent lint)

@@ -1,5 +1,4 @@
 import js from '@eslint/js';
-import importX from 'eslint-plugin-import-x';
 import reactHooks from 'eslint-plugin-react-hooks';
 import globals from 'globals';
 import { readdirSync } from 'node:fs';
@@ -8,17 +7,16 @@ import tseslint from 'typescript-eslint';
 // Imports go one way: components <- engines <- features <- App. A room may use what stands before it, never what comes after,
 // and features never import each other; App is where they meet.
 const features = readdirSync('src/features', { withFileTypes: true }).filter((entry) => entry.isDirectory()).map((entry) => entry.name);
-const zones = [
-  { target: './src/components', from: ['./src/engines', './src/features', './src/App.tsx'], message: 'components know neither engines nor features' },
-  { target: './src/engines', from: ['./src/components', './src/features', './src/App.tsx'], message: 'engines know nothing of the page' },
-  { target: './src/features', from: './src/App.tsx', message: 'features do not know App' },
-  { target: './src/texts', from: ['./src/components', './src/engines', './src/features', './src/App.tsx'], message: 'texts stand alone' },
-  ...features.map((feature) => ({
-    target: `./src/features/${feature}`,
-    from: './src/features',
-    except: [`./${feature}`],
-    message: 'features never import features; let App join them',
-  })),
+const closed = (room, others, message) => ({
+  files: [`src/${room}/**/*.{ts,tsx}`],
+  rules: { 'no-restricted-imports': ['error', { patterns: [{ regex: `^\\.{1,2}/(.*/)?(${others.join('|')})(/|$)`, message }] }] },
+});
+const oneWay = [
+  closed('components', ['engines', 'features', 'App'], 'components know neither engines nor features'),
+  closed('engines', ['components', 'features', 'App'], 'engines know nothing of the page'),
+  closed('texts', ['components', 'engines', 'features', 'App'], 'texts stand alone'),
+  ...features.map((feature) =>
+    closed(`features/${feature}`, ['App', ...features.filter((other) => other !== feature)], 'features know neither App nor each other; let App join them')),
 ];
 
 export default tseslint.config(
@@ -27,13 +25,11 @@ export default tseslint.config(
   ...tseslint.configs.recommendedTypeChecked,
   {
     languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname }, globals: { ...globals.browser } },
-    plugins: { 'import-x': importX },
-    settings: { 'import-x/resolver': { node: { extensions: ['.ts', '.tsx', '.js'] } } },
     rules: {
-      'import-x/no-restricted-paths': ['error', { zones }],
       '@typescript-eslint/no-confusing-void-expression': 'off',
     },
   },
+  ...oneWay,
   { files: ['src/**/*.{ts,tsx}'], ...reactHooks.configs.flat.recommended },
   { files: ['**/*.js', '**/*.mjs'], ...tseslint.configs.disableTypeChecked, languageOptions: { globals: { ...globals.node } } },
 );

@@ -1,1 +1,26 @@
-Console.WriteLine("whatsit");
+using System.CommandLine;
+using Spectre.Console;
+using Whatsit.Inference;
+using Whatsit.ModelTools.Commands;
+using Whatsit.ModelTools.Commands.Import;
+using Whatsit.ModelTools.Formats;
+
+// A pipe or a file gets plain text.
+AnsiConsole.Profile.Capabilities.Ansi &= !Console.IsOutputRedirected;
+var root = new RootCommand("Whatsit: a photo in, labels out.")
+{
+    ClassifyCommand.Create(),
+    ImportCommand.Create(),
+    InspectCommand.Create(),
+    InferCommand.Create(),
+};
+try
+{
+    return await root.Parse(args).InvokeAsync(new InvocationConfiguration { EnableDefaultExceptionHandler = false });
+}
+catch (Exception exception) when (exception is InferenceException or ModelFormatException)
+{
+    // What went wrong is the user's to know; where in our code is not.
+    await Console.Error.WriteLineAsync(exception.Message);
+    return 1;
+}

@@ -9,7 +9,6 @@ namespace Microsoft.ML.OnnxRuntime;
 public sealed unsafe class InferenceSession : IDisposable
 {
     private readonly OrtHandle _handle;
-    private readonly OrtValue[] _initializers;
     private readonly string[] _inputNames;
     private readonly string[] _outputNames;
     private readonly Dictionary<string, NodeMetadata> _inputMetadata;
@@ -71,7 +70,6 @@ public sealed unsafe class InferenceSession : IDisposable
     {
         using SessionOptions? defaults = options == null ? new SessionOptions() : null;
         options ??= defaults!;
-        _initializers = [.. options.Initializers];
         _handle = Load(pathOrModel, isPath, options, container);
         try
         {
@@ -125,7 +123,7 @@ public sealed unsafe class InferenceSession : IDisposable
 
     /// <summary>Runs the model and returns the outputs in memory of ONNX Runtime's.</summary>
     public IDisposableReadOnlyCollection<OrtValue> Run(
-        RunOptions? runOptions,
+        RunOptions runOptions,
         IReadOnlyCollection<string> inputNames,
         IReadOnlyCollection<OrtValue> inputValues,
         IReadOnlyCollection<string> outputNames)
@@ -215,7 +213,7 @@ public sealed unsafe class InferenceSession : IDisposable
                 runOptions!.DangerousRelease();
             }
 
-            GC.KeepAlive(this); // the names and the initializers
+            GC.KeepAlive(this); // the names
         }
     }
 
@@ -256,37 +254,45 @@ public sealed unsafe class InferenceSession : IDisposable
 
     private static OrtHandle Load(byte[] pathOrModel, bool isPath, SessionOptions options, PrePackedWeightsContainer? container)
     {
-        nint env = OrtEnv.Instance().Pointer;
-        nint session;
         using var native = new Lease(options);
-        fixed (byte* bytes = pathOrModel)
+
+        // The session refers to these for as long as it lives, even if their owner disposes them.
+        List<SafeHandle> dependencies = [.. options.Initializers];
+        nint containerPointer = 0;
+        if (container != null)
         {
-            if (container == null)
+            dependencies.Add(container);
+            containerPointer = container.DangerousGetHandle();
+        }
+
+        int held = 0;
+        try
+        {
+            for (; held < dependencies.Count; held++)
             {
-                OnnxRuntimeException.ThrowIfFailed(isPath
-                    ? NativeMethods.CreateSession(env, bytes, native.Pointer, &session)
-                    : NativeMethods.CreateSessionFromArray(env, bytes, (nuint)pathOrModel.Length, native.Pointer, &session));
-                return new OrtHandle(session, &NativeMethods.ReleaseSession);
+                bool added = false;
+                dependencies[held].DangerousAddRef(ref added);
             }
 
-            // The session refers to the container for as long as it lives.
-            bool held = false;
-            container.DangerousAddRef(ref held);
-            try
+            nint env = OrtEnv.Instance().Pointer;
+            nint session;
+            fixed (byte* bytes = pathOrModel)
             {
-                nint weights = container.DangerousGetHandle();
                 OnnxRuntimeException.ThrowIfFailed(isPath
-                    ? NativeMethods.CreateSessionWithPrepackedWeightsContainer(env, bytes, native.Pointer, weights, &session)
+                    ? NativeMethods.CreateSessionWithPrepackedWeightsContainer(env, bytes, native.Pointer, containerPointer, &session)
                     : NativeMethods.CreateSessionFromArrayWithPrepackedWeightsContainer(
-                        env, bytes, (nuint)pathOrModel.Length, native.Pointer, weights, &session));
-                return new OrtHandle(session, &NativeMethods.ReleaseSession, container.DangerousRelease);
+                        env, bytes, (nuint)pathOrModel.Length, native.Pointer, containerPointer, &session));
             }
-            catch (OnnxRuntimeException)
-            {
-                container.DangerousRelease();
-                throw;
-            }
+
+            return new OrtHandle(session, &NativeMethods.ReleaseSession, Release);
         }
+        catch
+        {
+            Release();
+            throw;
+        }
+
+        void Release() => dependencies.Take(held).ToList().ForEach(dependency => dependency.DangerousRelease());
     }
 
     private static Dictionary<string, NodeMetadata> Describe(

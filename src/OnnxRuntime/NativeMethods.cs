@@ -127,13 +127,7 @@ internal static unsafe partial class NativeMethods
 
     public static void ReleaseSessionOptions(nint options) => ((delegate* unmanaged<nint, void>)Api[100])(options);
 
-    // Session
-
-    public static nint CreateSession(nint env, byte* path, nint options, nint* session) =>
-        ((delegate* unmanaged<nint, byte*, nint, nint*, nint>)Api[7])(env, path, options, session);
-
-    public static nint CreateSessionFromArray(nint env, byte* model, nuint length, nint options, nint* session) =>
-        ((delegate* unmanaged<nint, byte*, nuint, nint, nint*, nint>)Api[8])(env, model, length, options, session);
+    // Session. The container may be null.
 
     public static nint CreateSessionWithPrepackedWeightsContainer(nint env, byte* path, nint options, nint container, nint* session) =>
         ((delegate* unmanaged<nint, byte*, nint, nint, nint*, nint>)Api[168])(env, path, options, container, session);

@@ -24,7 +24,9 @@ public sealed unsafe class NodeMetadata
         OnnxRuntimeException.ThrowIfFailed(NativeMethods.CastTypeInfoToTensorInfo(typeInfo, &tensorInfo));
         var tensor = new OrtTensorTypeAndShapeInfo(tensorInfo);
         _elementDataType = tensor.ElementDataType;
-        _dimensions = Array.ConvertAll(tensor.Shape, dimension => checked((int)dimension));
+        _dimensions = Array.ConvertAll(tensor.Shape, dimension => dimension <= int.MaxValue
+            ? (int)dimension
+            : throw new OnnxRuntimeException(ErrorCode.InvalidGraph, $"A dimension of {dimension} is beyond the limit of {int.MaxValue}."));
         var names = new nint[_dimensions.Length];
         fixed (nint* first = names)
         {

@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using Microsoft.Win32.SafeHandles;
 
 namespace Microsoft.ML.OnnxRuntime;
@@ -31,7 +32,7 @@ public enum ExecutionMode
 /// <summary>How a session loads and runs its model. A session takes what it needs when it is created; the options may be disposed then.</summary>
 public sealed unsafe class SessionOptions : SafeHandleZeroOrMinusOneIsInvalid
 {
-    private readonly List<OrtValue> _initializers = [];
+    private readonly List<SafeHandle> _initializers = [];
     private GraphOptimizationLevel _graphOptimizationLevel = GraphOptimizationLevel.ORT_ENABLE_ALL;
     private ExecutionMode _executionMode;
     private OrtLoggingLevel? _logSeverityLevel;
@@ -53,8 +54,8 @@ public sealed unsafe class SessionOptions : SafeHandleZeroOrMinusOneIsInvalid
         SetHandle(options);
     }
 
-    /// <summary>The initializers given by <see cref="AddInitializer"/>; a session keeps them alive.</summary>
-    internal IReadOnlyCollection<OrtValue> Initializers => _initializers;
+    /// <summary>The values given to <see cref="AddInitializer"/>, which the native options refer to.</summary>
+    internal IReadOnlyCollection<SafeHandle> Initializers => _initializers;
 
     /// <summary>How much the graph is rewritten. The default is everything.</summary>
     public GraphOptimizationLevel GraphOptimizationLevel
@@ -217,13 +218,16 @@ public sealed unsafe class SessionOptions : SafeHandleZeroOrMinusOneIsInvalid
             OnnxRuntimeException.ThrowIfFailed(NativeMethods.AddInitializer(options.Pointer, text, value.Pointer));
         }
 
-        _initializers.Add(ortValue);
+        bool held = false;
+        ortValue.Handle.DangerousAddRef(ref held);
+        _initializers.Add(ortValue.Handle);
     }
 
     /// <inheritdoc/>
     protected override bool ReleaseHandle()
     {
         NativeMethods.ReleaseSessionOptions(handle);
+        _initializers.ForEach(value => value.DangerousRelease());
         return true;
     }
 }

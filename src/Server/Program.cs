@@ -43,11 +43,7 @@ builder.Services.AddSettings<OnnxBackendOptions>("OnnxRuntime");
 builder.Services.AddSettings<SchedulingOptions>("Scheduling");
 
 // The core, bottom to top.
-#if OFFICIAL_PACKAGES
-builder.Services.AddSingleton<IImageDecoder, ImageSharpDecoder>();
-#else
-builder.Services.AddSingleton<IImageDecoder, VipsImageDecoder>();
-#endif
+builder.Services.AddSingleton(services => ImageDecoders.Create(services.GetRequiredService<DecodingOptions>()));
 builder.Services.AddSingleton<InferenceMetrics>();
 builder.Services.AddSingleton<DecodePermits>();
 builder.Services.AddSingleton<ImageClassifier>();

@@ -128,6 +128,24 @@ internal static unsafe partial class Native
     [LibraryImport(Library)]
     public static partial int vips_region_prepare_to(nint region, nint destination, VipsRect* rect, int x, int y);
 
+    [LibraryImport(Library)]
+    public static partial void vips_add_option_entries(nint optionGroup);
+
+    [LibraryImport(Library, StringMarshalling = StringMarshalling.Utf8)]
+    public static partial nint g_option_group_new(string name, string description, string help, nint userData, nint destroy);
+
+    [LibraryImport(Library, StringMarshalling = StringMarshalling.Utf8)]
+    public static partial nint g_option_context_new(string? parameters);
+
+    [LibraryImport(Library)]
+    public static partial void g_option_context_set_main_group(nint context, nint group);
+
+    [LibraryImport(Library)]
+    public static partial int g_option_context_parse(nint context, int* argc, byte*** argv, nint error);
+
+    [LibraryImport(Library)]
+    public static partial void g_option_context_free(nint context);
+
     [LibraryImport(Library, StringMarshalling = StringMarshalling.Utf8)]
     public static partial uint g_log_set_handler(string domain, int levels, delegate* unmanaged<byte*, int, byte*, void*, void> handler, void* data);
 

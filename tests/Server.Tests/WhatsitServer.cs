@@ -3,6 +3,7 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Mvc.Testing;
+using Microsoft.Extensions.Logging;
 
 [assembly: AssemblyFixture(typeof(Whatsit.Server.Tests.WhatsitServer))]
 
@@ -11,18 +12,12 @@ namespace Whatsit.Server.Tests;
 /// <summary>The server as it ships, on a real socket of this machine; tests speak HTTP to it and nothing else.</summary>
 public sealed class WhatsitServer : WebApplicationFactory<Program>, IAsyncLifetime
 {
-    private readonly Dictionary<string, string> _settings;
+    private Dictionary<string, string> _settings = [];
 
-    public WhatsitServer()
-        : this([])
-    {
-    }
+    public WhatsitServer() => UseKestrel(0);
 
-    public WhatsitServer(Dictionary<string, string> settings)
-    {
-        _settings = settings;
-        UseKestrel(0);
-    }
+    /// <summary>Another server, with settings of its own.</summary>
+    public static WhatsitServer With(Dictionary<string, string> settings) => new() { _settings = settings };
 
     /// <summary>The folder above src and tests.</summary>
     public static string Root { get; } = FindRoot();
@@ -36,7 +31,8 @@ public sealed class WhatsitServer : WebApplicationFactory<Program>, IAsyncLifeti
     {
         StartServer();
         Http = CreateClient();
-        await WaitUntilAsync(async () => (await Http.GetAsync("/health/ready")).IsSuccessStatusCode || _settings.ContainsKey("Catalog:Models"));
+        // Loaded or failed: some tests want a model that fails.
+        await WaitUntilAsync(async () => (await GetJsonAsync("/models")).AsArray() is { Count: > 0 } models && models.All(model => (string)model!["state"]! != "loading"));
     }
 
     /// <summary>Asks again until the answer is yes; fails after a time that no healthy machine needs.</summary>
@@ -53,7 +49,7 @@ public sealed class WhatsitServer : WebApplicationFactory<Program>, IAsyncLifeti
 
     protected override void ConfigureWebHost(IWebHostBuilder builder)
     {
-        builder.UseSetting("Serilog:MinimumLevel:Default", "Fatal");
+        builder.ConfigureLogging(logging => logging.ClearProviders());
         builder.UseSetting("Catalog:Models", Path.Combine(Root, "models"));
         foreach (var (name, value) in _settings)
         {

@@ -14,8 +14,8 @@ public sealed class OnnxBackend : IBackend
 {
     private readonly InferenceSession[] _sessions;
     private readonly RunOptions _runOptions = new();
-    private readonly ObjectPool<OnnxInstance> _scores;
-    private readonly ObjectPool<OnnxInstance>? _scoresAndFeatures;
+    private readonly ObjectPool<Tensors> _scores;
+    private readonly ObjectPool<Tensors>? _scoresAndFeatures;
     private int _next;
 
     /// <summary>Loads the weights and checks that the graph takes and gives what the manifest says.</summary>
@@ -68,7 +68,7 @@ public sealed class OnnxBackend : IBackend
     public (int Channels, int Height, int Width)? FeatureShape { get; }
 
     /// <inheritdoc/>
-    public Instance Lease(bool withFeatures) => (withFeatures ? _scoresAndFeatures ?? _scores : _scores).Get();
+    public Instance Lease(bool withFeatures) => (withFeatures ? _scoresAndFeatures ?? _scores : _scores).Get().Instance;
 
     /// <inheritdoc/>
     public ValueTask RunAsync(IReadOnlyList<Instance> batch, CancellationToken cancellationToken)
@@ -101,12 +101,10 @@ public sealed class OnnxBackend : IBackend
         }
     }
 
-    private static ObjectPool<OnnxInstance> CreatePool(ModelManifest manifest, Shapes shapes, bool withFeatures)
+    private static ObjectPool<Tensors> CreatePool(ModelManifest manifest, Shapes shapes, bool withFeatures)
     {
-        var policy = new OnnxInstancePolicy(manifest, shapes, withFeatures);
-        var pool = new DefaultObjectPoolProvider { MaximumRetained = 2 * Environment.ProcessorCount }.Create(policy);
-        policy.Pool = pool;
-        return pool;
+        var policy = new TensorsPolicy(manifest, shapes, withFeatures);
+        return policy.Pool = new DefaultObjectPoolProvider { MaximumRetained = 2 * Environment.ProcessorCount }.Create(policy);
     }
 
     /// <summary>The shapes for one picture, checked against the manifest.</summary>
@@ -155,45 +153,62 @@ public sealed class OnnxBackend : IBackend
         }
     }
 
-    private sealed class OnnxInstancePolicy(ModelManifest manifest, Shapes shapes, bool withFeatures) : PooledObjectPolicy<OnnxInstance>
+    private sealed class TensorsPolicy(ModelManifest manifest, Shapes shapes, bool withFeatures) : PooledObjectPolicy<Tensors>
     {
-        public ObjectPool<OnnxInstance>? Pool { get; set; }
+        public ObjectPool<Tensors>? Pool { get; set; }
 
-        public override OnnxInstance Create() => new(Pool!, manifest, shapes, withFeatures);
+        public override Tensors Create() => new(Pool!, manifest, shapes, withFeatures);
 
-        public override bool Return(OnnxInstance obj) => true;
+        public override bool Return(Tensors obj) => true;
     }
 
-    /// <summary>Input and output values, allocated once by ONNX Runtime; a run writes into them.</summary>
-    private sealed class OnnxInstance : Instance
+    /// <summary>Input and output values, allocated once by ONNX Runtime; a run writes into them. The pool frees what it has no room for.</summary>
+    private sealed class Tensors : IDisposable
     {
-        private readonly ObjectPool<OnnxInstance> _pool;
         private readonly string[] _inputNames;
         private readonly string[] _outputNames;
-        private readonly OrtValue[] _inputs;
-        private readonly OrtValue[] _outputs;
 
-        public OnnxInstance(ObjectPool<OnnxInstance> pool, ModelManifest manifest, Shapes shapes, bool withFeatures)
+        public Tensors(ObjectPool<Tensors> pool, ModelManifest manifest, Shapes shapes, bool withFeatures)
         {
-            _pool = pool;
+            Instance = new OnnxInstance(pool, this);
             _inputNames = [manifest.Input.Name];
-            _inputs = [Allocate(shapes.InputType, shapes.Input)];
+            Inputs = [Allocate(shapes.InputType, shapes.Input)];
             _outputNames = withFeatures ? [manifest.Output.Name, manifest.Output.Features!] : [manifest.Output.Name];
-            _outputs = withFeatures
+            Outputs = withFeatures
                 ? [Allocate(TensorElementType.Float, shapes.Scores), Allocate(TensorElementType.Float, shapes.Features!)]
                 : [Allocate(TensorElementType.Float, shapes.Scores)];
         }
 
-        public override Span<byte> Input => _inputs[0].GetTensorMutableRawData();
+        public OnnxInstance Instance { get; }
 
-        public override Span<float> Scores => _outputs[0].GetTensorMutableDataAsSpan<float>();
+        public OrtValue[] Inputs { get; }
 
-        public override ReadOnlySpan<float> Features => _outputs.Length > 1 ? _outputs[1].GetTensorDataAsSpan<float>() : [];
+        public OrtValue[] Outputs { get; }
 
-        public void Run(InferenceSession session, RunOptions options) => session.Run(options, _inputNames, _inputs, _outputNames, _outputs);
+        public void Run(InferenceSession session, RunOptions options) => session.Run(options, _inputNames, Inputs, _outputNames, Outputs);
 
-        public override void Dispose() => _pool.Return(this);
+        public void Dispose()
+        {
+            foreach (var value in (OrtValue[])[.. Inputs, .. Outputs])
+            {
+                value.Dispose();
+            }
+        }
 
         private static OrtValue Allocate(TensorElementType type, long[] shape) => OrtValue.CreateAllocatedTensorValue(OrtAllocator.DefaultInstance, type, shape);
+    }
+
+    /// <summary>The lease on a set of tensors.</summary>
+    private sealed class OnnxInstance(ObjectPool<Tensors> pool, Tensors tensors) : Instance
+    {
+        public override Span<byte> Input => tensors.Inputs[0].GetTensorMutableRawData();
+
+        public override Span<float> Scores => tensors.Outputs[0].GetTensorMutableDataAsSpan<float>();
+
+        public override ReadOnlySpan<float> Features => tensors.Outputs.Length > 1 ? tensors.Outputs[1].GetTensorDataAsSpan<float>() : [];
+
+        public void Run(InferenceSession session, RunOptions options) => tensors.Run(session, options);
+
+        public override void Dispose() => pool.Return(tensors);
     }
 }

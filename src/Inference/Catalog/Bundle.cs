@@ -9,6 +9,32 @@ public static class Bundle
     /// <summary>The manifest's file name.</summary>
     public const string ManifestFile = "model.json";
 
+    /// <summary>
+    /// The folder that holds the bundles: a relative name is looked for upwards from the working directory, then from the program, so that the server and
+    /// the command line find the repository's models from anywhere in it.
+    /// </summary>
+    public static string FindCatalog(string models)
+    {
+        if (Path.IsPathRooted(models))
+        {
+            return models;
+        }
+
+        foreach (var start in (string[])[Environment.CurrentDirectory, AppContext.BaseDirectory])
+        {
+            for (var folder = new DirectoryInfo(start); folder is not null; folder = folder.Parent)
+            {
+                var candidate = Path.Combine(folder.FullName, models);
+                if (Directory.Exists(candidate))
+                {
+                    return candidate;
+                }
+            }
+        }
+
+        return Path.GetFullPath(models);
+    }
+
     /// <summary>Reads and checks a bundle's manifest.</summary>
     /// <exception cref="InferenceException"><see cref="InferenceError.ModelNotReady"/>, naming what is wrong.</exception>
     public static ModelManifest ReadManifest(string folder)

@@ -50,7 +50,7 @@ public sealed partial class ModelCatalog : IAsyncDisposable
         _scheduling = scheduling;
         _classifier = classifier;
         _logger = logger;
-        Folder = FindFolder(options.Models);
+        Folder = Bundle.FindCatalog(options.Models);
         metrics.ObserveQueues(() => _entries.Values.Where(entry => entry.Model is not null).Select(entry => (entry.Name, entry.Model!.Scheduler.QueueLength)));
     }
 
@@ -205,28 +205,6 @@ public sealed partial class ModelCatalog : IAsyncDisposable
     private static string Stamp(string folder) => string.Join('|', new DirectoryInfo(folder).EnumerateFiles("*", SearchOption.TopDirectoryOnly)
         .OrderBy(file => file.Name, StringComparer.Ordinal)
         .Select(file => $"{file.Name}:{file.Length}:{file.LastWriteTimeUtc.Ticks}"));
-
-    private static string FindFolder(string models)
-    {
-        if (Path.IsPathRooted(models))
-        {
-            return models;
-        }
-
-        foreach (var start in (string[])[Environment.CurrentDirectory, AppContext.BaseDirectory])
-        {
-            for (var folder = new DirectoryInfo(start); folder is not null; folder = folder.Parent)
-            {
-                var candidate = Path.Combine(folder.FullName, models);
-                if (Directory.Exists(candidate))
-                {
-                    return candidate;
-                }
-            }
-        }
-
-        return Path.GetFullPath(models);
-    }
 
     private sealed class Entry(string name, bool firstLook)
     {

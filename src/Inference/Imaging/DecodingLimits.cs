@@ -30,6 +30,6 @@ internal static class DecodingLimits
 
         InferenceException TooLarge(string what, long limit) => new(
             InferenceError.ImageTooLarge,
-            FormattableString.Invariant($"{what} has {width} × {height} = {pixels / 1e6:0.#} million pixels; the limit is {limit / 1e6:0.#} million."));
+            FormattableString.Invariant($"{what} has {width} × {height} = {pixels:N0} pixels; the limit is {limit:N0}."));
     }
 }

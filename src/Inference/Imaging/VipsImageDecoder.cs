@@ -31,7 +31,7 @@ public sealed class VipsImageDecoder(IOptions<DecodingOptions> options) : IImage
         }
         catch (VipsException e)
         {
-            throw new InferenceException(InferenceError.InvalidImage, $"The {format.ToUpperInvariant()} picture is truncated or damaged.", e);
+            throw new InferenceException(InferenceError.InvalidImage, $"The {format.ToUpperInvariant()} picture is truncated, damaged or of a kind that cannot be read.", e);
         }
     }
 

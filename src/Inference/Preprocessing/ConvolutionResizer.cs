@@ -1,4 +1,8 @@
 using System.Buffers;
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 
 namespace Whatsit.Inference.Preprocessing;
 
@@ -6,14 +10,20 @@ namespace Whatsit.Inference.Preprocessing;
 /// Pillow's antialiased resampling, bit for bit (src/libImaging/Resample.c): each output pixel is the weighted sum of the pixels that a filter,
 /// widened by the scale, covers; across first, rounded to 8 bits, then down; weights are fixed-point numbers.
 /// </summary>
+/// <remarks>All arithmetic is on 32-bit integers, so that every width of vector gives the same bytes as none.</remarks>
 /// <param name="support">Half of the filter's width, in pixels, where nothing is scaled down.</param>
 /// <param name="filter">The weight by distance.</param>
-internal sealed class ConvolutionResizer(double support, Func<double, double> filter) : Resizer
+/// <param name="vectorBits">The widest vectors to use: 512, 256, 128, or 0 for none.</param>
+internal sealed class ConvolutionResizer(double support, Func<double, double> filter, int vectorBits) : Resizer
 {
     // 8 bits of the result and 2 for what negative weights overshoot are left.
     private const int PrecisionBits = 32 - 8 - 2;
+    private const int Half = 1 << (PrecisionBits - 1);
 
-    private readonly TableCache<Weights> _tables = new(axis => Weights.Create(axis, support, filter));
+    // An index that makes a shuffle give 0.
+    private const byte No = 255;
+
+    private readonly TableCache<Weights> _tables = new(axis => Weights.Create(axis, support, filter, pairs: vectorBits >= 256 && Avx2.IsSupported));
 
     /// <summary>
     /// <code>
@@ -36,22 +46,26 @@ internal sealed class ConvolutionResizer(double support, Func<double, double> fi
             for (int end = down.First[y] + down.Count[y]; next < end; next++)
             {
                 int start = (((geometry.Y.SourceStart + next) * width) + geometry.X.SourceStart) * 3;
-                Across(pixels.Slice(start, geometry.X.SourceLength * 3), across, ring.Slice(next % ringRows * rowBytes, rowBytes));
+                Across(pixels[start..], across, ring.Slice(next % ringRows * rowBytes, rowBytes));
             }
             Span<byte> row = writer.RowFor(y, tensor, scratch.AsSpan(0, rowBytes));
-            Down(ring, ringRows, down, y, row);
+            Down(ring, down.First[y] % ringRows * rowBytes, down, y, row);
             writer.Write(row, y, tensor);
         }
         ArrayPool<byte>.Shared.Return(scratch);
     }
 
-    private static void Across(ReadOnlySpan<byte> source, Weights weights, Span<byte> row)
+    /// <param name="source">The source row and, for vectors that read past its end, what follows it in the picture.</param>
+    /// <param name="weights">Per output pixel.</param>
+    /// <param name="row">The row resized across.</param>
+    private void Across(ReadOnlySpan<byte> source, Weights weights, Span<byte> row)
     {
-        for (int x = 0; x < weights.First.Length; x++)
+        int x = weights.HasPairs ? AcrossAvx2(source, weights, row) : vectorBits >= 128 ? AcrossVector128(source, weights, row) : 0;
+        for (; x < weights.First.Length; x++)
         {
             ReadOnlySpan<int> taps = weights.Of(x);
-            ReadOnlySpan<byte> from = source[(weights.First[x] * 3)..];
-            int r = 1 << (PrecisionBits - 1), g = r, b = r;
+            ReadOnlySpan<byte> from = source.Slice(weights.First[x] * 3, taps.Length * 3);
+            int r = Half, g = Half, b = Half;
             for (int i = 0; i < taps.Length; i++)
             {
                 r += from[i * 3] * taps[i];
@@ -64,19 +78,176 @@ internal sealed class ConvolutionResizer(double support, Func<double, double> fi
         }
     }
 
-    private static void Down(ReadOnlySpan<byte> ring, int ringRows, Weights weights, int y, Span<byte> row)
+    // A vector of four samples holds a pixel and the next one's red, which must still be memory of the picture, and of the row.
+    private static int AcrossVector128(ReadOnlySpan<byte> source, Weights weights, Span<byte> row)
     {
-        ReadOnlySpan<int> taps = weights.Of(y);
-        for (int x = 0; x < row.Length; x++)
+        int safe = weights.First.Length - 1;
+        while (safe > 0 && ((weights.First[safe - 1] + weights.Count[safe - 1]) * 3) + 1 > source.Length)
         {
-            int sum = 1 << (PrecisionBits - 1);
-            for (int i = 0; i < taps.Length; i++)
+            safe--;
+        }
+        for (int x = 0; x < safe; x++)
+        {
+            ReadOnlySpan<int> taps = weights.Of(x);
+            ref byte from = ref Unsafe.Add(ref MemoryMarshal.GetReference(source), weights.First[x] * 3);
+            Vector128<int> sum = Vector128.Create(Half);
+            foreach (int tap in taps)
             {
-                sum += ring[((weights.First[y] + i) % ringRows * row.Length) + x] * taps[i];
+                Vector128<byte> pixel = Vector128.CreateScalarUnsafe(Unsafe.ReadUnaligned<uint>(ref from)).AsByte();
+                sum += Vector128.WidenLower(Vector128.WidenLower(pixel)).AsInt32() * tap;
+                from = ref Unsafe.Add(ref from, 3);
             }
-            row[x] = Clip(sum);
+            Vector128<uint> values = Vector128.Max(sum >> PrecisionBits, Vector128<int>.Zero).AsUInt32();
+            Vector128<ushort> narrow = Vector128.NarrowWithSaturation(values, values);
+            Unsafe.WriteUnaligned(
+                ref Unsafe.Add(ref MemoryMarshal.GetReference(row), x * 3), Vector128.NarrowWithSaturation(narrow, narrow).AsUInt32().ToScalar());
+        }
+        return safe;
+    }
+
+    // x86 multiplies 16-bit numbers and adds neighbours in one step (pmaddwd), at four times the pace of 32-bit products. The 23-bit weights are
+    // therefore kept in two parts, and the sums of both put together at the end: the same integers, so the same result.
+    private static int AcrossAvx2(ReadOnlySpan<byte> source, Weights weights, Span<byte> row)
+    {
+        int safe = weights.First.Length;
+        while (safe > 0 && ((weights.First[safe - 1] + (weights.Groups(safe - 1) * 4)) * 3) + 4 > source.Length)
+        {
+            safe--;
+        }
+        ref byte to = ref MemoryMarshal.GetReference(row);
+        int x = 0;
+        for (; x + 4 <= safe; x += 4)
+        {
+            Vector256<int> first = Avx2.HorizontalAdd(Sum(source, weights, x), Sum(source, weights, x + 1));
+            Vector256<int> second = Avx2.HorizontalAdd(Sum(source, weights, x + 2), Sum(source, weights, x + 3));
+            // Lower half: R G R G R G R G, upper half: B 0 B 0 B 0 B 0; put together as R G B R G B R G B R G B.
+            Vector256<short> words = Avx2.PackSignedSaturate(first >> PrecisionBits, second >> PrecisionBits);
+            Vector256<byte> bytes = Avx2.Shuffle(Avx2.PackUnsignedSaturate(words, words), Vector256.Create(
+                0, 1, No, 2, 3, No, 4, 5, No, 6, 7, No, No, No, No, No,
+                No, No, 0, No, No, 2, No, No, 4, No, No, 6, No, No, No, No));
+            Vector128<byte> pixels = bytes.GetLower() | bytes.GetUpper();
+            Unsafe.WriteUnaligned(ref Unsafe.Add(ref to, x * 3), pixels.AsUInt64().ToScalar());
+            Unsafe.WriteUnaligned(ref Unsafe.Add(ref to, (x * 3) + 8), pixels.AsUInt32().GetElement(2));
+        }
+        return x;
+
+        // R R G G in the lower half and B B 0 0 in the upper one, each still two parts of a sum.
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        static Vector256<int> Sum(ReadOnlySpan<byte> source, Weights weights, int x)
+        {
+            ref byte from = ref Unsafe.Add(ref MemoryMarshal.GetReference(source), weights.First[x] * 3);
+            ref int low = ref weights.LowPairs(x), high = ref weights.HighPairs(x);
+            Vector256<int> lowSum = Vector256.Create(Half, 0, Half, 0, Half, 0, 0, 0), highSum = Vector256<int>.Zero;
+            for (int group = weights.Groups(x); group > 0; group--)
+            {
+                // Four pixels: R0 R1 R2 R3 G0 G1 G2 G3 and B0 B1 B2 B3 as 16-bit numbers
+                Vector128<byte> pixels = Vector128.LoadUnsafe(ref from);
+                Vector256<short> samples = Avx2.Shuffle(Vector256.Create(pixels, pixels), Vector256.Create(
+                    0, No, 3, No, 6, No, 9, No, 1, No, 4, No, 7, No, 10, No,
+                    2, No, 5, No, 8, No, 11, No, No, No, No, No, No, No, No, No)).AsInt16();
+                lowSum += Avx2.MultiplyAddAdjacent(samples, Vector256.Create(Unsafe.As<int, long>(ref low)).AsInt16());
+                highSum += Avx2.MultiplyAddAdjacent(samples, Vector256.Create(Unsafe.As<int, long>(ref high)).AsInt16());
+                from = ref Unsafe.Add(ref from, 12);
+                low = ref Unsafe.Add(ref low, 2);
+                high = ref Unsafe.Add(ref high, 2);
+            }
+            return (highSum << Weights.LowBits) + lowSum;
         }
     }
+
+    /// <param name="ring">Rows resized across.</param>
+    /// <param name="start">Where in the ring the first row of this output row begins.</param>
+    /// <param name="weights">Per output row.</param>
+    /// <param name="y">The output row.</param>
+    /// <param name="row">Its samples.</param>
+    private void Down(ReadOnlySpan<byte> ring, int start, Weights weights, int y, Span<byte> row)
+    {
+        if (weights.HasPairs && row.Length >= 16)
+        {
+            DownAvx2(ring, start, weights, y, row);
+        }
+        else if (vectorBits >= 128 && row.Length >= 16)
+        {
+            DownVector128(ring, start, weights.Of(y), row);
+        }
+        else
+        {
+            for (int x = 0; x < row.Length; x++)
+            {
+                int sum = Half;
+                int from = start;
+                foreach (int tap in weights.Of(y))
+                {
+                    sum += ring[from + x] * tap;
+                    from = Next(from, row.Length, ring.Length);
+                }
+                row[x] = Clip(sum);
+            }
+        }
+    }
+
+    // The last vector of a row is moved back to end with the row: a few samples are computed twice, and no row needs a remainder loop.
+    private static void DownVector128(ReadOnlySpan<byte> ring, int start, ReadOnlySpan<int> taps, Span<byte> row)
+    {
+        ref byte rows = ref MemoryMarshal.GetReference(ring);
+        for (int at = 0; at < row.Length; at += 16)
+        {
+            int x = Math.Min(at, row.Length - 16);
+            Vector128<int> a = Vector128.Create(Half), b = a, c = a, d = a;
+            int from = start;
+            foreach (int tap in taps)
+            {
+                (Vector128<ushort> low, Vector128<ushort> high) = Vector128.Widen(Vector128.LoadUnsafe(ref rows, (nuint)(from + x)));
+                a += Vector128.WidenLower(low).AsInt32() * tap;
+                b += Vector128.WidenUpper(low).AsInt32() * tap;
+                c += Vector128.WidenLower(high).AsInt32() * tap;
+                d += Vector128.WidenUpper(high).AsInt32() * tap;
+                from = Next(from, row.Length, ring.Length);
+            }
+            Vector128.NarrowWithSaturation(Narrow(a, b), Narrow(c, d)).StoreUnsafe(ref MemoryMarshal.GetReference(row), (nuint)x);
+        }
+
+        static Vector128<ushort> Narrow(Vector128<int> low, Vector128<int> high) => Vector128.NarrowWithSaturation(
+            Vector128.Max(low >> PrecisionBits, Vector128<int>.Zero).AsUInt32(), Vector128.Max(high >> PrecisionBits, Vector128<int>.Zero).AsUInt32());
+    }
+
+    // Two rows at a time, their samples side by side.
+    private static void DownAvx2(ReadOnlySpan<byte> ring, int start, Weights weights, int y, Span<byte> row)
+    {
+        ref byte rows = ref MemoryMarshal.GetReference(ring);
+        for (int at = 0; at < row.Length; at += 16)
+        {
+            int x = Math.Min(at, row.Length - 16);
+            ref int low = ref weights.LowPairs(y), high = ref weights.HighPairs(y);
+            Vector256<int> leftLow = Vector256.Create(Half), rightLow = leftLow, leftHigh = Vector256<int>.Zero, rightHigh = leftHigh;
+            int from = start;
+            for (int pair = (weights.Count[y] + 1) / 2; pair > 0; pair--)
+            {
+                Vector128<byte> upper = Vector128.LoadUnsafe(ref rows, (nuint)(from + x));
+                from = Next(from, row.Length, ring.Length);
+                // Beyond the last row this is any row, with the weight 0.
+                Vector128<byte> lower = Vector128.LoadUnsafe(ref rows, (nuint)(from + x));
+                from = Next(from, row.Length, ring.Length);
+                Vector256<short> left = Avx2.ConvertToVector256Int16(Sse2.UnpackLow(upper, lower));
+                Vector256<short> right = Avx2.ConvertToVector256Int16(Sse2.UnpackHigh(upper, lower));
+                Vector256<short> lowPair = Vector256.Create(low).AsInt16(), highPair = Vector256.Create(high).AsInt16();
+                leftLow += Avx2.MultiplyAddAdjacent(left, lowPair);
+                leftHigh += Avx2.MultiplyAddAdjacent(left, highPair);
+                rightLow += Avx2.MultiplyAddAdjacent(right, lowPair);
+                rightHigh += Avx2.MultiplyAddAdjacent(right, highPair);
+                low = ref Unsafe.Add(ref low, 1);
+                high = ref Unsafe.Add(ref high, 1);
+            }
+            // 0–3 and 8–11 in the lower half, 4–7 and 12–15 in the upper one
+            Vector256<short> words = Avx2.PackSignedSaturate(
+                ((leftHigh << Weights.LowBits) + leftLow) >> PrecisionBits, ((rightHigh << Weights.LowBits) + rightLow) >> PrecisionBits);
+            Vector128<byte> bytes = Sse2.PackUnsignedSaturate(words.GetLower(), words.GetUpper());
+            Vector128.Shuffle(bytes.AsInt32(), Vector128.Create(0, 2, 1, 3)).AsByte().StoreUnsafe(ref MemoryMarshal.GetReference(row), (nuint)x);
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static int Next(int from, int rowBytes, int ringBytes) => from + rowBytes == ringBytes ? 0 : from + rowBytes;
 
     private static byte Clip(int sum) => (byte)Math.Clamp(sum >> PrecisionBits, 0, 255);
 
@@ -85,12 +256,27 @@ internal sealed class ConvolutionResizer(double support, Func<double, double> fi
     /// <param name="Count">How many weights.</param>
     /// <param name="Taps">The largest number of weights that a position may have, and the distance between two positions' weights.</param>
     /// <param name="Values">All weights.</param>
-    private sealed record Weights(int[] First, int[] Count, int Taps, int[] Values)
+    /// <param name="Low">The low bits of the weights, two 16-bit numbers side by side in one; empty where nothing uses them.</param>
+    /// <param name="High">The high bits of the weights, likewise.</param>
+    private sealed record Weights(int[] First, int[] Count, int Taps, int[] Values, int[] Low, int[] High)
     {
+        public const int LowBits = 11;
+
+        public bool HasPairs => Low.Length > 0;
+
+        private int PairsPerPosition => (Taps + 3) / 4 * 2;
+
         public ReadOnlySpan<int> Of(int position) => Values.AsSpan(position * Taps, Count[position]);
 
+        /// <summary>How many groups of four weights a position has; the last is filled up with zeros.</summary>
+        public int Groups(int position) => (Count[position] + 3) / 4;
+
+        public ref int LowPairs(int position) => ref Low[position * PairsPerPosition];
+
+        public ref int HighPairs(int position) => ref High[position * PairsPerPosition];
+
         // Resample.c: precompute_coeffs, then normalize_coeffs_8bpc; in the same order, as doubles do not forgive another one.
-        public static Weights Create(AxisGeometry axis, double support, Func<double, double> filter)
+        public static Weights Create(AxisGeometry axis, double support, Func<double, double> filter, bool pairs)
         {
             double scale = (double)axis.SourceLength / axis.ResizedLength;
             double filterScale = Math.Max(scale, 1);
@@ -117,7 +303,21 @@ internal sealed class ConvolutionResizer(double support, Func<double, double> fi
                 first[i] = min;
                 count[i] = max;
             }
-            return new Weights(first, count, taps, values);
+            return pairs
+                ? new Weights(first, count, taps, values, Pairs(values, taps, weight => weight & ((1 << LowBits) - 1)), Pairs(values, taps, weight => weight >> LowBits))
+                : new Weights(first, count, taps, values, [], []);
+        }
+
+        private static int[] Pairs(int[] values, int taps, Func<int, int> part)
+        {
+            int perPosition = (taps + 3) / 4 * 2;
+            int[] pairs = new int[values.Length / taps * perPosition];
+            for (int i = 0; i < values.Length; i++)
+            {
+                (int position, int k) = Math.DivRem(i, taps);
+                pairs[(position * perPosition) + (k / 2)] |= (part(values[i]) & 0xFFFF) << (k % 2 * 16);
+            }
+            return pairs;
         }
     }
 }

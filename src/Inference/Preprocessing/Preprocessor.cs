@@ -17,6 +17,11 @@ public sealed class Preprocessor
     /// <param name="input">What its input looks like.</param>
     /// <exception cref="ArgumentException">The specification is incomplete or contradicts itself; the message names the entry.</exception>
     public Preprocessor(PreprocessingSpec spec, InputSpec input)
+        : this(spec, input, Resizers.WidestVector)
+    {
+    }
+
+    internal Preprocessor(PreprocessingSpec spec, InputSpec input, int vectorBits)
     {
         if (input.Width < 1 || input.Height < 1)
         {
@@ -34,8 +39,8 @@ public sealed class Preprocessor
         }
         _spec = spec;
         _input = input;
-        _resizer = Resizers.Get(spec.Resample);
-        _writer = new TensorWriter(spec, input);
+        _resizer = Resizers.Get(spec.Resample, vectorBits);
+        _writer = new TensorWriter(spec, input, vectorBits);
     }
 
     /// <summary>

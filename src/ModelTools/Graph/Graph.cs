@@ -1,3 +1,5 @@
+using Whatsit.ModelTools.Formats;
+
 namespace Whatsit.ModelTools.Graphs;
 
 /// <summary>
@@ -48,8 +50,27 @@ public sealed class Node(string op, string name, IEnumerable<string> inputs, IEn
 
     /// <summary>
     /// The spatial operators only (Conv, ConvTranspose, MaxPool, AveragePool, GlobalAveragePool, GlobalMaxPool, Resize with scales or sizes of rank 4,
-    /// DepthToSpace, SpaceToDepth): data is N H W C instead of ONNX's N C H W. Weights keep ONNX's layout (Conv: O, I/group, H, W) either way.
-    /// The pass <c>ChannelsFirst</c> rewrites such nodes before ONNX is written.
+    /// DepthToSpace, SpaceToDepth, BatchNormalization): data is N H W C instead of ONNX's N C H W. Weights keep ONNX's layout (Conv: O, I/group, H, W) either way;
+    /// Resize's scales and sizes follow the data (1, h, w, 1). The pass <c>ChannelsFirst</c> rewrites such nodes before ONNX is written.
     /// </summary>
     public bool ChannelsLast { get; set; }
+
+    /// <summary>An integer attribute, or its default.</summary>
+    public long Int(string attribute, long otherwise) => Attribute(attribute, otherwise);
+
+    /// <summary>A float attribute, or its default.</summary>
+    public float Float(string attribute, float otherwise) => Attribute(attribute, otherwise);
+
+    /// <summary>A text attribute, or its default.</summary>
+    public string Text(string attribute, string otherwise) => Attribute(attribute, otherwise);
+
+    /// <summary>A list of integers, or <see langword="null"/> where the attribute is absent.</summary>
+    public long[]? Ints(string attribute) => Attribute<long[]?>(attribute, null);
+
+    /// <summary>The node in an error message: <c>The operator 'Conv' (conv1)</c>.</summary>
+    public override string ToString() => $"The operator '{Op}' ({Name})";
+
+    private T Attribute<T>(string attribute, T otherwise) => !Attributes.TryGetValue(attribute, out object? value) ? otherwise
+        : value is T typed ? typed
+        : throw new ModelFormatException($"{this} has an attribute '{attribute}' of the wrong type ({value.GetType().Name}).");
 }

@@ -37,7 +37,7 @@ public sealed class TutorialTests(WhatsitServer server)
     [Theory]
     [InlineData("/api/predict_image?top_k=0", "topK is 0")]
     [InlineData("/api/predict_image?top_k=abc", "abc")]
-    [InlineData("/api/predict_image", "picture")]
+    [InlineData("/api/predict_image", "JPEG")]
     public async Task A_failure_is_a_400_with_one_sentence(string path, string contains)
     {
         using var form = HttpAssert.Form(("file", path.Contains('?', StringComparison.Ordinal) ? WhatsitServer.Picture : "hello"u8.ToArray()));

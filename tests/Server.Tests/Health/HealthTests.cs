@@ -14,7 +14,7 @@ public sealed class HealthTests(WhatsitServer server)
     [Fact]
     public async Task A_server_whose_model_cannot_prove_itself_is_live_but_not_ready()
     {
-        await using var unable = new WhatsitServer(new() { ["Decoding:MaxPixels"] = "65535" });
+        await using var unable = WhatsitServer.With(new() { ["Decoding:MaxPixels"] = "65535" });
         unable.StartServer();
         using var http = unable.CreateClient();
         await WhatsitServer.WaitUntilAsync(async () => (string?)JsonNode.Parse(await http.GetStringAsync("/models"))!.AsArray().FirstOrDefault()?["state"] == "failed");

@@ -12,7 +12,7 @@ public sealed class CatalogWatchTests : IAsyncLifetime
     public async ValueTask InitializeAsync()
     {
         Copy("grocery");
-        _server = new WhatsitServer(new() { ["Catalog:Models"] = _models, ["Catalog:WatchSeconds"] = "0.05" });
+        _server = WhatsitServer.With(new() { ["Catalog:Models"] = _models, ["Catalog:WatchSeconds"] = "0.05" });
         await _server.InitializeAsync();
         await StateBecomesAsync("grocery", "ready");
     }

@@ -96,7 +96,7 @@ public sealed class FetchByUrlTests : IAsyncLifetime
 
     private static async Task<WhatsitServer> StartAsync(bool allowPrivate)
     {
-        var server = new WhatsitServer(new() { ["FetchByUrl:Enabled"] = "true", ["FetchByUrl:AllowPrivateAddresses"] = allowPrivate.ToString(), ["Limits:MaxImageBytes"] = "1000000" });
+        var server = WhatsitServer.With(new() { ["FetchByUrl:Enabled"] = "true", ["FetchByUrl:AllowPrivateAddresses"] = allowPrivate.ToString(), ["Limits:MaxImageBytes"] = "1000000" });
         await server.InitializeAsync();
         return server;
     }

@@ -134,7 +134,7 @@ public sealed class PredictTests(WhatsitServer server)
         { "JSON, no base64", () => Json("{\"image\":\"*&^%\"}"), HttpStatusCode.BadRequest, "base64" },
         { "JSON, number", () => Json("{\"image\":7}"), HttpStatusCode.BadRequest, "string" },
         { "JSON, data URL without base64", () => Json("{\"image\":\"data:image/png,abc\"}"), HttpStatusCode.BadRequest, "base64" },
-        { "form without a file", () => new MultipartFormDataContent(), HttpStatusCode.BadRequest, "file" },
+        { "form without a file", () => new MultipartFormDataContent { { new StringContent("hello", mediaType: null!), "comment" } }, HttpStatusCode.BadRequest, "no file" },
         { "form that breaks off", () => HttpAssert.Raw("--x\r\nContent-Disposition: form-data; name=f; filename=a\r\n\r\nabc"u8.ToArray(), "multipart/form-data; boundary=x"), HttpStatusCode.BadRequest, "multipart" },
         { "form without a boundary", () => HttpAssert.Raw([1, 2, 3], "multipart/form-data"), HttpStatusCode.BadRequest, "boundary" },
         { "URL where URLs are off", () => Json("{\"url\":\"http://example.com/a.jpg\"}"), HttpStatusCode.BadRequest, "switched off" },
@@ -152,7 +152,7 @@ public sealed class PredictTests(WhatsitServer server)
     [Fact]
     public async Task A_file_over_the_limit_is_refused_with_the_limit_whether_it_says_its_length_or_not()
     {
-        await using var small = new WhatsitServer(new() { ["Limits:MaxImageBytes"] = "5000" });
+        await using var small = WhatsitServer.With(new() { ["Limits:MaxImageBytes"] = "5000" });
         await small.InitializeAsync();
         HttpContent[] bodies = [HttpAssert.Raw(new byte[5001]), new StreamContent(new Endless(new byte[5001])), HttpAssert.Form(("f", new byte[5001])), Json($$"""{"image":"{{Convert.ToBase64String(new byte[5001])}}"}""")];
         foreach (var body in bodies)
@@ -167,7 +167,7 @@ public sealed class PredictTests(WhatsitServer server)
     [Fact]
     public async Task More_files_than_the_limit_are_refused()
     {
-        await using var small = new WhatsitServer(new() { ["Limits:MaxImagesPerRequest"] = "2" });
+        await using var small = WhatsitServer.With(new() { ["Limits:MaxImagesPerRequest"] = "2" });
         await small.InitializeAsync();
         using var form = HttpAssert.Form(("a", WhatsitServer.Picture), ("b", WhatsitServer.Picture), ("c", WhatsitServer.Picture));
         await HttpAssert.ProblemAsync(HttpStatusCode.BadRequest, "more than 2 pictures", await small.Http.PostAsync("/predict", form, TestContext.Current.CancellationToken));
@@ -176,7 +176,7 @@ public sealed class PredictTests(WhatsitServer server)
     [Fact]
     public async Task A_picture_with_more_pixels_than_the_limit_is_refused_with_the_numbers()
     {
-        await using var small = new WhatsitServer(new() { ["Decoding:MaxPixels"] = "65535" });
+        await using var small = WhatsitServer.With(new() { ["Decoding:MaxPixels"] = "65535" });
         await small.InitializeAsync();
         using var content = HttpAssert.Raw(WhatsitServer.Picture, "image/png");
         // The bundled model cannot prove itself either: its own sample is over this limit. The limit is what must be said.
@@ -188,7 +188,7 @@ public sealed class PredictTests(WhatsitServer server)
     [Fact]
     public async Task Uploads_over_the_memory_limit_are_refused_and_may_be_retried()
     {
-        await using var small = new WhatsitServer(new() { ["Limits:MaxUploadBytesInMemory"] = "2048" });
+        await using var small = WhatsitServer.With(new() { ["Limits:MaxUploadBytesInMemory"] = "2048" });
         await small.InitializeAsync();
         using var content = HttpAssert.Raw(WhatsitServer.Picture, "image/png");
         var response = await small.Http.PostAsync("/predict", content, TestContext.Current.CancellationToken);
@@ -199,7 +199,7 @@ public sealed class PredictTests(WhatsitServer server)
     [Fact]
     public async Task An_unanswered_request_is_given_up_after_the_time_limit()
     {
-        await using var slow = new WhatsitServer(new() { ["Scheduling:TimeoutSeconds"] = "0.001", ["Catalog:WatchSeconds"] = "0" });
+        await using var slow = WhatsitServer.With(new() { ["Scheduling:TimeoutSeconds"] = "0.001", ["Catalog:WatchSeconds"] = "0" });
         await slow.InitializeAsync();
         using var content = HttpAssert.Raw(WhatsitServer.Picture, "image/png");
         using var response = await slow.Http.PostAsync("/predict", content, TestContext.Current.CancellationToken);
@@ -210,7 +210,7 @@ public sealed class PredictTests(WhatsitServer server)
     [Fact]
     public async Task A_wrong_setting_stops_the_process_by_name()
     {
-        await using var wrong = new WhatsitServer(new() { ["Scheduling:MaxQueueLength"] = "0" });
+        await using var wrong = WhatsitServer.With(new() { ["Scheduling:MaxQueueLength"] = "0" });
         var failure = Assert.ThrowsAny<Exception>(wrong.StartServer);
         Assert.Contains("MaxQueueLength", failure.ToString(), StringComparison.Ordinal);
     }

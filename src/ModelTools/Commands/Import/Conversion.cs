@@ -1,0 +1,48 @@
+using Whatsit.ModelTools.Formats;
+using Whatsit.ModelTools.Graphs;
+using Whatsit.ModelTools.Passes;
+
+namespace Whatsit.ModelTools.Commands.Import;
+
+/// <summary>The passes in their order.</summary>
+internal static class Conversion
+{
+    private const int UsualSize = 224;
+
+    /// <summary>Gives a network that takes pictures of any size one size: what everything behind it must know.</summary>
+    public static void FixSize(Graph graph, int? size, List<string> notes)
+    {
+        for (int index = 0; index < graph.Inputs.Count; index++)
+        {
+            GraphValue input = graph.Inputs[index];
+            if (!input.Shape.Skip(1).Any(side => side < 0))
+            {
+                continue;
+            }
+
+            // Of a channel axis, only the place tells: it is last for TensorFlow, second for PyTorch, and three where the file leaves it open.
+            bool channelsFirst = input.Shape is [_, 1 or 3, _, _];
+            int[] shape = [.. input.Shape.Select((side, axis) => side >= 0 || axis == 0 ? side : input.Shape.Length == 4 && axis == (channelsFirst ? 1 : 3) ? 3 : size ?? UsualSize)];
+            graph.Inputs[index] = input with { Shape = shape };
+            notes.Add($"The network takes pictures of any size; fixed to [{string.Join(", ", shape.Skip(1))}]{(size is null ? " (say --size for another)" : "")}.");
+        }
+    }
+
+    /// <summary>Makes a graph what ONNX Runtime runs fastest; inputs and outputs keep their names, types and order of axes.</summary>
+    public static void Optimize(Graph graph)
+    {
+        FoldConstants.Apply(graph);
+        FreeBatch.Apply(graph);
+        GlobalPooling.Apply(graph);
+        ChannelsFirst.Apply(graph);
+        RemoveIdentity.Apply(graph);
+        ExplicitPadding.Apply(graph);
+        FoldBatchNorm.Apply(graph);
+        FuseActivations.Apply(graph);
+        FoldConstants.Apply(graph);
+    }
+
+    /// <summary>A graph whose only input is open enough to be a picture.</summary>
+    public static GraphValue OnlyInput(Graph graph) => graph.Inputs is [var input] ? input
+        : throw new ModelFormatException($"The model has {graph.Inputs.Count} inputs ({string.Join(", ", graph.Inputs.Select(value => value.Name))}); models with one are supported.");
+}

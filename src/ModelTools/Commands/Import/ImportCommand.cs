@@ -1,0 +1,96 @@
+using System.CommandLine;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Spectre.Console;
+using Whatsit.Inference;
+using Whatsit.Inference.Catalog;
+using Whatsit.Inference.Preprocessing;
+
+namespace Whatsit.ModelTools.Commands.Import;
+
+/// <summary><c>whatsit import FILE --name NAME</c>: the file that a training left behind becomes a bundle under <c>models/</c>.</summary>
+internal static class ImportCommand
+{
+    public static Command Create()
+    {
+        var path = new Argument<string>("model") { Description = "A model file, or the folder that holds it: Keras .h5 or .keras, TensorFlow.js model.json, .tflite, .onnx." };
+        var name = new Option<string>("--name") { Description = "The bundle's name: its folder, and the model's name in URLs.", Required = true };
+        var labels = new Option<string?>("--labels") { Description = "A file with the labels: one per line (a coarse group after a tab), or JSON." };
+        var preset = new Option<string?>("--preset") { Description = $"How pictures were prepared in training: {string.Join(", ", Presets.ByName.Keys)}." };
+        var resample = new Option<string?>("--resample") { Description = $"The resizer of the training: {string.Join(", ", Resizers.Names)}." };
+        var models = new Option<string>("--models") { Description = "The folder with the bundles.", DefaultValueFactory = _ => "models" };
+        var size = new Option<int?>("--size") { Description = "The side of the input, for networks that take any (default 224)." };
+        var keepInput = new Option<bool>("--keep-input") { Description = "Also keep the network's own float input, as a second file of the bundle." };
+        var dequantize = new Option<bool>("--dequantize") { Description = "Make a quantized model float." };
+        var softmax = new Option<bool>("--softmax") { Description = "End a network that gives logits with a softmax." };
+        var title = new Option<string?>("--title") { Description = "The name as people read it." };
+        var license = new Option<string?>("--license") { Description = "The weights' licence, as an SPDX identifier." };
+        var source = new Option<string?>("--source") { Description = "Where the weights come from." };
+        var json = new Option<bool>("--json") { Description = "JSON for scripts instead of a summary." };
+        var command = new Command("import", "Import a Keras, TensorFlow.js, TensorFlow Lite or ONNX model as a bundle that the server, the browser and the tools run alike.")
+        {
+            path, name, labels, preset, resample, models, size, keepInput, dequantize, softmax, title, license, source, json,
+        };
+        command.SetAction(arguments =>
+        {
+            var request = new ImportRequest(arguments.GetValue(path)!, arguments.GetValue(name)!, Bundle.FindCatalog(arguments.GetValue(models)!))
+            {
+                Labels = arguments.GetValue(labels),
+                Preset = arguments.GetValue(preset),
+                Resample = arguments.GetValue(resample),
+                Size = arguments.GetValue(size),
+                KeepInput = arguments.GetValue(keepInput),
+                Dequantize = arguments.GetValue(dequantize),
+                Softmax = arguments.GetValue(softmax),
+                Title = arguments.GetValue(title),
+                License = arguments.GetValue(license),
+                Source = arguments.GetValue(source),
+            };
+            if (arguments.GetValue(json))
+            {
+                Console.WriteLine(ToJson(ModelImporter.Import(request, _ => { })).ToJsonString(Indented));
+                return 0;
+            }
+
+            Show(request, AnsiConsole.Status().Start("Starting", status => ModelImporter.Import(request, step => status.Status(Markup.Escape(step)))));
+            return 0;
+        });
+        return command;
+    }
+
+    private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true };
+
+    private static JsonObject ToJson(ImportReport report) => new()
+    {
+        ["folder"] = report.Folder,
+        ["format"] = report.Format,
+        ["network"] = report.Network,
+        ["parameters"] = report.Parameters,
+        ["notes"] = new JsonArray([.. report.Notes.Select(note => JsonValue.Create(note))]),
+        ["proof"] = new JsonObject { ["largest_difference"] = report.LargestDifference, ["inputs"] = report.ProofInputs },
+        ["seconds"] = Math.Round(report.Elapsed.TotalSeconds, 3),
+        ["manifest"] = JsonSerializer.SerializeToNode(report.Manifest, ManifestJson.Default.ModelManifest),
+    };
+
+    private static void Show(ImportRequest request, ImportReport report)
+    {
+        ModelManifest manifest = report.Manifest;
+        var table = new Table().Border(TableBorder.Rounded).HideHeaders().AddColumn("").AddColumn("");
+        table.AddRow("Format", Markup.Escape(report.Format));
+        table.AddRow("Network", Markup.Escape($"{report.Network}, {report.Parameters:N0} parameters"));
+        table.AddRow("Input", $"uint8 pixels, {manifest.Input.Width} × {manifest.Input.Height}, RGB");
+        table.AddRow("Preprocessing", Markup.Escape(ModelCard.Describe(manifest.Preprocessing)));
+        table.AddRow("Output", Markup.Escape(string.Join(", ", new[] { manifest.Output.Name, manifest.Output.Embedding, manifest.Output.Features }.OfType<string>())));
+        table.AddRow("Files", Markup.Escape(string.Join(", ", manifest.Files.Select(file => $"{file.Value.File} {file.Value.Bytes / 1e6:0.00} MB"))));
+        table.AddRow("Proof", $"at most {report.LargestDifference:0.#######} from the original on {report.ProofInputs} pictures");
+        Prediction best = manifest.Sample!.Predictions[0];
+        table.AddRow("Sample", Markup.Escape($"{best.Label} {best.Confidence:P1}"));
+        AnsiConsole.Write(table);
+        foreach (string note in report.Notes)
+        {
+            AnsiConsole.MarkupLineInterpolated($"· {note}");
+        }
+
+        AnsiConsole.MarkupLineInterpolated($"[green]{request.Name}[/] is in {report.Folder} ({report.Elapsed.TotalSeconds:0.0} s).");
+    }
+}

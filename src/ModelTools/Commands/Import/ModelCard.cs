@@ -1,0 +1,60 @@
+using System.Text;
+using Whatsit.Inference;
+using Whatsit.Inference.Catalog;
+using Whatsit.Inference.Preprocessing;
+
+namespace Whatsit.ModelTools.Commands.Import;
+
+/// <summary>The bundle's <c>README.md</c>.</summary>
+internal static class ModelCard
+{
+    public static string Write(ImportReport report)
+    {
+        ModelManifest manifest = report.Manifest;
+        var card = new StringBuilder();
+        card.AppendLine($"# {manifest.Title}").AppendLine();
+        card.AppendLine(manifest.Description).AppendLine();
+        card.AppendLine("| | |").AppendLine("|---|---|");
+        card.AppendLine($"| Source | {manifest.Source} |");
+        card.AppendLine($"| Licence | {manifest.License ?? "not stated: ask whoever trained it"} |");
+        card.AppendLine($"| Network | {report.Network}, {report.Parameters:N0} parameters |");
+        foreach ((string variant, BundleFile file) in manifest.Files)
+        {
+            card.AppendLine($"| {variant} | `{file.File}`, {file.Bytes / 1e6:0.00} MB |");
+        }
+
+        card.AppendLine($"| Input | `{manifest.Input.Name}`: uint8 pixels, RGB, {manifest.Input.Width} × {manifest.Input.Height} |");
+        card.AppendLine($"| Preprocessing | {Describe(manifest.Preprocessing)} |");
+        card.AppendLine($"| Output | `{manifest.Output.Name}`{(manifest.Output.Embedding is null ? "" : ", `embedding`")}{(manifest.Output.Features is null ? "" : ", `features`")} |");
+        card.AppendLine().AppendLine("## Proof").AppendLine();
+        card.AppendLine($"On {report.ProofInputs} pictures the converted model and the original differ by at most {report.LargestDifference:0.#######}. For `sample.png` it answers:").AppendLine();
+        card.AppendLine("| Label | Confidence |").AppendLine("|---|---|");
+        foreach (Prediction prediction in manifest.Sample!.Predictions)
+        {
+            card.AppendLine($"| {prediction.Label.Replace("|", "\\|", StringComparison.Ordinal)} | {prediction.Confidence:0.0000} |");
+        }
+
+        card.AppendLine().AppendLine("## Notes from the import").AppendLine();
+        foreach (string note in report.Notes)
+        {
+            card.AppendLine($"- {note}");
+        }
+
+        return card.ToString();
+    }
+
+    /// <summary>The preprocessing as a sentence.</summary>
+    public static string Describe(PreprocessingSpec spec)
+    {
+        string crop = spec.Crop switch
+        {
+            Crop.CenterSquare => "the centre square, resized",
+            Crop.ResizeThenCenter => $"shorter side to {spec.ResizeShortest}, then the centre",
+            _ => "the whole picture, squashed",
+        };
+        string order = spec.ChannelOrder == ChannelOrder.Bgr ? ", BGR" : "";
+        return $"{crop} ({spec.Resample}); pixel × {spec.RescaleFactor:0.#######} − [{Numbers(spec.ImageMean)}], ÷ [{Numbers(spec.ImageStd)}]{order}";
+    }
+
+    private static string Numbers(IReadOnlyList<double> values) => string.Join(", ", (values.Distinct().Count() == 1 ? values.Take(1) : values).Select(value => $"{value:0.#######}"));
+}

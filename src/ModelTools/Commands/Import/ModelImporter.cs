@@ -1,0 +1,284 @@
+using System.Runtime;
+using System.Security.Cryptography;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using System.Text.RegularExpressions;
+using Whatsit.Inference;
+using Whatsit.Inference.Catalog;
+using Whatsit.Inference.Imaging;
+using Whatsit.Inference.Postprocessing;
+using Whatsit.Inference.Preprocessing;
+using Whatsit.ModelTools.Formats;
+using Whatsit.ModelTools.Formats.Onnx;
+using Whatsit.ModelTools.Graphs;
+using Whatsit.ModelTools.Passes;
+
+namespace Whatsit.ModelTools.Commands.Import;
+
+/// <summary>What to import, and how.</summary>
+internal sealed record ImportRequest(string Path, string Name, string Models)
+{
+    public string? Labels { get; init; }
+
+    public string? Preset { get; init; }
+
+    public string? Resample { get; init; }
+
+    public int? Size { get; init; }
+
+    public bool KeepInput { get; init; }
+
+    public bool Dequantize { get; init; }
+
+    public bool Softmax { get; init; }
+
+    public string? Title { get; init; }
+
+    public string? License { get; init; }
+
+    public string? Source { get; init; }
+}
+
+/// <summary>What was imported.</summary>
+internal sealed record ImportReport(
+    string Folder, string Format, string Network, long Parameters, ModelManifest Manifest, float LargestDifference, int ProofInputs, IReadOnlyList<string> Notes, TimeSpan Elapsed);
+
+/// <summary>
+/// From a file to a bundle, in steps that leave nothing behind where one fails:
+/// <code>
+///   read ─► preprocessing ─► answers of the original ─► passes ─► model.onnx ─► same answers? ─► manifest, card, sample ─► move into place
+/// </code>
+/// </summary>
+internal static partial class ModelImporter
+{
+    /// <summary>The variant whose input is the network's own: floats instead of pixels.</summary>
+    public const string FloatInput = "float_input";
+
+    public static ImportReport Import(ImportRequest request, Action<string> progress)
+    {
+        long started = TimeProvider.System.GetTimestamp();
+        CheckName(request.Name);
+
+        // 1. Read.
+        (IModelReader reader, string path) = ModelReaders.Find(request.Path, request.Dequantize);
+        progress($"Reading {reader.Format}");
+        ImportedModel model = reader.Read(path);
+        Graph graph = model.Graph;
+        var notes = new List<string>(model.Notes);
+        string network = graph.Name;
+        Conversion.FixSize(graph, request.Size, notes);
+        if (request.Dequantize)
+        {
+            Passes.Dequantize.Apply(graph);
+        }
+
+        // 2. What the network sees, and what its classes are called.
+        GraphValue onlyInput = Conversion.OnlyInput(graph);
+        PictureInput input = PictureInput.Of(graph)
+            ?? throw new ModelFormatException($"The input '{onlyInput.Name}' of shape [{string.Join(", ", onlyInput.Shape)}] is no picture: height, width and one or three channels are expected.");
+        PreprocessingSpec preprocessing = Presets.Choose(model, reader.Format, request.Preset, request.Resample, notes);
+        if (preprocessing is { Crop: Crop.ResizeThenCenter } && preprocessing.ResizeShortest < Math.Max(input.Width, input.Height))
+        {
+            preprocessing = preprocessing with { ResizeShortest = Math.Max(input.Width, input.Height) * 8 / 7 }; // 256 for 224
+        }
+
+        if (input.Channels <= 1)
+        {
+            notes.Add("The network sees greyscale; the graph computes it from the colours.");
+        }
+
+        var spec = new InputSpec(PixelInput.Name, InputElementType.UInt8, TensorLayout.Nhwc, input.Width, input.Height);
+        using RgbImage sample = SamplePicture.Draw();
+        byte[] pixels = new byte[spec.ByteLength];
+        new Preprocessor(preprocessing, spec).Process(sample, pixels);
+
+        // 3. What the original answers, while its weights are still as they were read.
+        bool quantized = graph.Nodes.Exists(node => node.Op == "QuantizeLinear");
+        var proof = Proof.Record(graph, input, preprocessing, pixels, progress);
+
+        // 4. Convert.
+        progress("Converting");
+        Conversion.Optimize(graph);
+        string temporary = Path.Combine(Directory.CreateDirectory(request.Models).FullName, $".{request.Name}.{Guid.NewGuid():N}");
+        Directory.CreateDirectory(temporary);
+        try
+        {
+            var files = new Dictionary<string, BundleFile>();
+            if (request.KeepInput || input.Channels <= 1)
+            {
+                OnnxWriter.Write(graph, Path.Combine(temporary, "model.float.onnx"));
+                files[FloatInput] = Describe(temporary, "model.float.onnx");
+            }
+
+            PixelInput.Apply(graph, input, preprocessing);
+            FoldBatchNorm.Apply(graph);
+            ClassifierDescription classifier = ClassifierOutputs.Apply(graph, request.Softmax);
+            bool addedSoftmax = request.Softmax && graph.Nodes[^1].Name == "softmax";
+            string[] labels = Labels(request, model, classifier.Classes, notes);
+
+            // 5. Write, and let go of everything: what follows needs room for another copy of the weights.
+            progress("Writing model.onnx");
+            long parameters = Parameters(graph);
+            OnnxWriter.Write(graph, Path.Combine(temporary, "model.onnx"), new Dictionary<string, string> { ["source_format"] = reader.Format });
+            files["fp32"] = Describe(temporary, "model.onnx");
+            BundleFile? weights = WriteWeights(temporary, classifier);
+            model = model with { Graph = new Graph() };
+            graph = model.Graph;
+            GCSettings.LargeObjectHeapCompactionMode = GCLargeObjectHeapCompactionMode.CompactOnce;
+            GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true);
+
+            // 6. Prove.
+            progress("Comparing with the original");
+            float[][] answers = Answers(Path.Combine(temporary, "model.onnx"), proof.Pictures, spec, OutputName(classifier));
+            float difference = proof.Check(answers, classifier.Kind, addedSoftmax, quantized);
+
+            // 7. The bundle's papers.
+            File.WriteAllBytes(Path.Combine(temporary, "sample.png"), SamplePicture.ToPng(sample));
+            File.WriteAllLines(Path.Combine(temporary, "labels.txt"), labels);
+            string folder = Path.Combine(request.Models, request.Name);
+            var manifest = new ModelManifest
+            {
+                Name = request.Name,
+                Version = NextVersion(folder),
+                Title = request.Title ?? Title(request.Name),
+                Description = $"An image classifier with {classifier.Classes} classes.",
+                License = request.License,
+                Source = request.Source ?? $"{Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(request.Path)))} ({reader.Format})",
+                Files = files,
+                Input = spec,
+                Preprocessing = preprocessing,
+                Output = new OutputSpec
+                {
+                    Name = OutputName(classifier),
+                    Kind = classifier.Kind,
+                    Embedding = classifier.HasEmbedding ? ClassifierOutputs.Embedding : null,
+                    Features = classifier.HasFeatures ? ClassifierOutputs.Features : null,
+                    ClassifierWeights = weights,
+                },
+                Sample = new SampleSpec("sample.png", Best(answers[0], classifier.Kind, labels)),
+                Proof = JsonSerializer.SerializeToElement(new JsonObject { ["largest_difference"] = difference, ["inputs"] = answers.Length }, ProofJson),
+            };
+            File.WriteAllText(Path.Combine(temporary, Bundle.ManifestFile), JsonSerializer.Serialize(manifest, ManifestJson.Default.ModelManifest) + "\n");
+            var report = new ImportReport(folder, reader.Format, network, parameters, manifest, difference, answers.Length, notes, TimeProvider.System.GetElapsedTime(started));
+            File.WriteAllText(Path.Combine(temporary, "README.md"), ModelCard.Write(report));
+
+            // 8. In place, at once.
+            Install(temporary, folder);
+            return report;
+        }
+        catch
+        {
+            Directory.Delete(temporary, recursive: true);
+            throw;
+        }
+    }
+
+    private static JsonSerializerOptions ProofJson { get; } = new();
+
+    private static void CheckName(string name)
+    {
+        if (!NamePattern().IsMatch(name))
+        {
+            throw new InferenceException(InferenceError.InvalidRequest, $"'{name}' cannot be a model's name: it stands in URLs and is a folder. Use letters, digits, '-', '_' and '.', at most 64.");
+        }
+    }
+
+    [GeneratedRegex(@"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+    private static partial Regex NamePattern();
+
+    private static string OutputName(ClassifierDescription classifier) => classifier.Kind == OutputKind.Logits ? "logits" : "probabilities";
+
+    /// <summary>Given, found in or beside the file, or numbers; as many as there are classes.</summary>
+    private static string[] Labels(ImportRequest request, ImportedModel model, int classes, List<string> notes)
+    {
+        string[]? labels = request.Labels is { } file ? LabelSource.Read(file) : model.Labels?.ToArray();
+        if (labels is null)
+        {
+            notes.Add($"No labels were found: the {classes} classes are numbered. Give them with --labels.");
+            return [.. Enumerable.Range(0, classes).Select(index => $"class {index}")];
+        }
+
+        // Networks trained by TensorFlow's own ImageNet recipes have a class 0 for the background, and label files often leave it out, or have it too much.
+        if (labels.Length == classes - 1)
+        {
+            notes.Add($"{labels.Length} labels for {classes} classes: the first class is taken for the background.");
+            return ["background", .. labels];
+        }
+
+        if (labels.Length == classes + 1 && labels[0].Equals("background", StringComparison.OrdinalIgnoreCase))
+        {
+            notes.Add($"{labels.Length} labels for {classes} classes: the label 'background' was left out.");
+            return labels[1..];
+        }
+
+        return labels.Length == classes ? labels : throw new ModelFormatException($"There are {labels.Length} labels for {classes} classes.");
+    }
+
+    private static long Parameters(Graph graph) => graph.Constants.Values.Where(constant => constant.Type is not (ElementType.Int64 or ElementType.Bool)).Sum(constant => (long)constant.Length);
+
+    private static BundleFile Describe(string folder, string file)
+    {
+        using FileStream stream = File.OpenRead(Path.Combine(folder, file));
+        return new BundleFile(file, stream.Length, Convert.ToHexStringLower(SHA256.HashData(stream)));
+    }
+
+    private static BundleFile? WriteWeights(string folder, ClassifierDescription classifier)
+    {
+        if (classifier.ClassifierWeights is null)
+        {
+            return null;
+        }
+
+        File.WriteAllBytes(Path.Combine(folder, "classifier.f32"), classifier.ClassifierWeights.Data.ToArray());
+        return Describe(folder, "classifier.f32");
+    }
+
+    private static float[][] Answers(string path, IReadOnlyList<byte[]> pictures, InputSpec input, string output)
+    {
+        using var runner = new OnnxRunner(path);
+        return [.. pictures.Select(pixels => runner.Run(
+            new Dictionary<string, Tensor> { [input.Name] = new Tensor(ElementType.UInt8, [1, input.Height, input.Width, 3], pixels) }, output)[output].ToFloats())];
+    }
+
+    private static Prediction[] Best(float[] scores, OutputKind kind, string[] labels)
+    {
+        float[] probabilities = [.. scores];
+        if (kind == OutputKind.Logits)
+        {
+            Softmax.Apply(probabilities);
+        }
+
+        int[] best = new int[Math.Min(5, probabilities.Length)];
+        TopK.Select(probabilities, best);
+        return [.. best.Select(index => new Prediction(labels[index].Split('\t')[0], index, probabilities[index]))];
+    }
+
+    private static string Title(string name) => name.Length == 0 ? name : char.ToUpperInvariant(name[0]) + name[1..].Replace('_', ' ').Replace('-', ' ');
+
+    private static string NextVersion(string folder) =>
+        File.Exists(Path.Combine(folder, Bundle.ManifestFile)) && int.TryParse(Bundle.ReadManifest(folder).Version, out int version) ? $"{version + 1}" : "1";
+
+    /// <summary>Renames are atomic: the server sees the old bundle or the new one.</summary>
+    private static void Install(string temporary, string folder)
+    {
+        if (!Directory.Exists(folder))
+        {
+            Directory.Move(temporary, folder);
+            return;
+        }
+
+        string old = temporary + ".old";
+        Directory.Move(folder, old);
+        try
+        {
+            Directory.Move(temporary, folder);
+        }
+        catch
+        {
+            Directory.Move(old, folder);
+            throw;
+        }
+
+        Directory.Delete(old, recursive: true);
+    }
+}

@@ -1,0 +1,179 @@
+using System.CommandLine;
+using System.Globalization;
+using System.Text.Json.Nodes;
+using Spectre.Console;
+using Whatsit.Inference.Preprocessing;
+using Whatsit.ModelTools.Commands.Import;
+using Whatsit.ModelTools.Formats;
+using Whatsit.ModelTools.Formats.Onnx;
+using Whatsit.ModelTools.Graphs;
+using Whatsit.ModelTools.Passes;
+
+namespace Whatsit.ModelTools.Commands;
+
+/// <summary>
+/// <c>whatsit infer MODEL --input FILE</c>: one raw tensor through ONNX Runtime, the raw outputs out, in the model's own types. For looking at a
+/// model, and for comparing it with its original.
+/// </summary>
+internal static class InferCommand
+{
+    public static Command Create()
+    {
+        var model = new Argument<string>("model") { Description = "A bundle's name or folder, or a model file of any format." };
+        var input = new Option<string>("--input") { Description = "A file of raw, little-endian, row-major numbers.", Required = true };
+        var shape = new Option<string?>("--shape") { Description = "The tensor's shape, for example 1,224,224,3. The default is the model's own." };
+        var type = new Option<string?>("--type") { Description = "float32 or uint8. The default is the type that fits the file's size." };
+        var models = new Option<string>("--models") { Description = "The folder with the bundles.", DefaultValueFactory = _ => "models" };
+        var variant = new Option<string?>("--variant") { Description = "Of a bundle: fp32, fp16, int8." };
+        var dequantize = new Option<bool>("--dequantize") { Description = "Make a quantized model float first." };
+        var json = new Option<bool>("--json") { Description = "{\"outputs\":{\"name\":[…]}} instead of a table." };
+        var command = new Command("infer", "Run one raw tensor through a model.") { model, input, shape, type, models, variant, dequantize, json };
+        command.SetAction(arguments =>
+        {
+            byte[] bytes = ReadInput(arguments.GetValue(input)!);
+            ElementType? given = arguments.GetValue(type) switch
+            {
+                null => null,
+                "float32" => ElementType.Float32,
+                "uint8" => ElementType.UInt8,
+                var other => throw new ModelFormatException($"The type '{other}' is not supported: use float32 or uint8."),
+            };
+            int[]? sides = arguments.GetValue(shape) is { } text ? ParseShape(text) : null;
+            var source = ModelSource.Find(arguments.GetValue(model)!, arguments.GetValue(models)!, arguments.GetValue(dequantize));
+            IReadOnlyDictionary<string, Tensor> outputs = source.Manifest is not null
+                ? RunBundle(source, arguments.GetValue(variant), bytes, given, sides)
+                : RunFile(source, bytes, given, sides);
+            if (arguments.GetValue(json))
+            {
+                Console.WriteLine(new JsonObject { ["outputs"] = new JsonObject(outputs.Select(output => KeyValuePair.Create<string, JsonNode?>(output.Key, ToJson(output.Value)))) }.ToJsonString());
+            }
+            else
+            {
+                Show(outputs);
+            }
+
+            return 0;
+        });
+        return command;
+    }
+
+    private static IReadOnlyDictionary<string, Tensor> RunFile(ModelSource source, byte[] bytes, ElementType? given, int[]? sides)
+    {
+        ImportedModel model = source.Reader!.Read(source.Path);
+        Graph graph = model.Graph;
+        GraphValue input = Conversion.OnlyInput(graph);
+        if (sides is not null && sides.Length == input.Shape.Length)
+        {
+            graph.Inputs[0] = input = input with { Shape = [.. input.Shape.Select((side, axis) => side < 0 && axis > 0 ? sides[axis] : side)] };
+        }
+
+        Conversion.FixSize(graph, null, []);
+        input = graph.Inputs[0];
+        PictureInput? picture = PictureInput.Of(graph);
+        Tensor tensor = ToTensor(bytes, given, sides, input, model.Preprocessing is { } preprocessing && picture is not null ? pixels => Proof.ToInput(pixels, picture, preprocessing) : null);
+        Conversion.Optimize(graph);
+        using var runner = new OnnxRunner(graph);
+        return runner.Run(new Dictionary<string, Tensor> { [input.Name] = tensor });
+    }
+
+    private static IReadOnlyDictionary<string, Tensor> RunBundle(ModelSource source, string? variant, byte[] bytes, ElementType? given, int[]? sides)
+    {
+        InputSpec spec = source.Manifest!.Input;
+        GraphValue input;
+        bool floats = (given ?? (bytes.Length == spec.Width * spec.Height * 3 ? ElementType.UInt8 : ElementType.Float32)) == ElementType.Float32;
+        if (variant is null && floats && spec.ElementType == InputElementType.UInt8 && source.Manifest.Files.ContainsKey(ModelImporter.FloatInput))
+        {
+            variant = ModelImporter.FloatInput;
+        }
+
+        using var runner = new OnnxRunner(source.File(variant ?? "fp32"));
+        input = runner.Inputs[0];
+        if (input.Type == ElementType.UInt8 && floats)
+        {
+            bytes = ToPixels(ToTensor(bytes, ElementType.Float32, sides, input with { Type = ElementType.Float32 }, null), source.Manifest.Name, source.Manifest.Preprocessing);
+            (given, sides) = (ElementType.UInt8, null);
+        }
+
+        return runner.Run(new Dictionary<string, Tensor> { [input.Name] = ToTensor(bytes, given, sides, input, null) });
+    }
+
+    /// <summary>Floats for a bundle that takes pixels: what was normalised by its own numbers is turned back, where that is exact.</summary>
+    private static byte[] ToPixels(Tensor tensor, string name, PreprocessingSpec preprocessing)
+    {
+        ReadOnlySpan<float> values = tensor.As<float>();
+        byte[] pixels = new byte[values.Length];
+        for (int i = 0; i < pixels.Length; i++)
+        {
+            int channel = i % 3;
+            double pixel = ((values[i] * preprocessing.ImageStd[channel]) + preprocessing.ImageMean[channel]) / preprocessing.RescaleFactor;
+            int to = preprocessing.ChannelOrder == ChannelOrder.Bgr ? i - channel + 2 - channel : i;
+            pixels[to] = Math.Abs(pixel - Math.Round(pixel)) < 0.01 && Math.Round(pixel) is >= 0 and <= 255 and var whole ? (byte)whole
+                : throw new ModelFormatException($"The model '{name}' takes pixels (uint8), and {values[i]} is not one of its normalised pixels. Import it with --keep-input to feed it floats.");
+        }
+
+        return pixels;
+    }
+
+    private static Tensor ToTensor(byte[] bytes, ElementType? given, int[]? sides, GraphValue input, Func<byte[], Tensor>? normalise)
+    {
+        int[] shape = sides ?? [.. input.Shape.Select(side => Math.Max(side, 1))];
+        long elements = shape.Aggregate(1L, (product, side) => product * side);
+        ElementType type = given ?? (bytes.Length == elements * Tensor.SizeOf(input.Type) ? input.Type : bytes.Length == elements ? ElementType.UInt8 : ElementType.Float32);
+        if (bytes.Length != elements * Tensor.SizeOf(type))
+        {
+            throw new ModelFormatException($"The input file has {bytes.Length} bytes; {type} [{string.Join(", ", shape)}] needs {elements * Tensor.SizeOf(type)}.");
+        }
+
+        if (sides is not null && sides.Length != input.Shape.Length)
+        {
+            throw new ModelFormatException($"The shape [{string.Join(", ", sides)}] does not fit the input '{input.Name}' of shape [{string.Join(", ", input.Shape)}].");
+        }
+
+        if (type == input.Type)
+        {
+            return new Tensor(type, shape, bytes);
+        }
+
+        return (type, input.Type) switch
+        {
+            (ElementType.UInt8, ElementType.Int8) => new Tensor(ElementType.Int8, shape, Array.ConvertAll(bytes, pixel => unchecked((byte)(pixel - 128)))),
+            (ElementType.UInt8, ElementType.Float32) when normalise is not null && shape[0] == 1 => normalise(bytes),
+            (ElementType.UInt8, ElementType.Float32) => Tensor.Float32(shape, Array.ConvertAll(bytes, pixel => (float)pixel)),
+            _ => throw new ModelFormatException($"The input '{input.Name}' takes {input.Type}, not {type}."),
+        };
+    }
+
+    private static byte[] ReadInput(string path) => File.Exists(path) ? File.ReadAllBytes(path) : throw new ModelFormatException($"There is no input file '{path}'.");
+
+    private static int[] ParseShape(string text)
+    {
+        int[] sides = new int[text.Count(character => character == ',') + 1];
+        string[] parts = text.Trim('[', ']').Split(',');
+        for (int i = 0; i < sides.Length; i++)
+        {
+            sides[i] = int.TryParse(parts[i], NumberStyles.Integer, CultureInfo.InvariantCulture, out int side) && side > 0 ? side
+                : throw new ModelFormatException($"The shape '{text}' is not a list of positive numbers such as 1,224,224,3.");
+        }
+
+        return sides;
+    }
+
+    private static JsonArray ToJson(Tensor tensor) => tensor.Type is ElementType.Float32 or ElementType.Float16 or ElementType.Float64
+        ? [.. tensor.ToFloats().Select(value => float.IsFinite(value) ? JsonValue.Create(value) : JsonValue.Create(value.ToString(CultureInfo.InvariantCulture)))]
+        : [.. tensor.ToInts().Select(value => JsonValue.Create(value))];
+
+    private static void Show(IReadOnlyDictionary<string, Tensor> outputs)
+    {
+        foreach ((string name, Tensor tensor) in outputs)
+        {
+            double[] values = tensor.ToDoubles();
+            var table = new Table().Border(TableBorder.Rounded).Title(Markup.Escape($"{name}: {tensor.Type} [{string.Join(", ", tensor.Shape)}]")).AddColumn("Index").AddColumn(new TableColumn("Value").RightAligned());
+            foreach ((double value, int index) in values.Select((value, index) => (value, index)).OrderByDescending(entry => entry.value).Take(10))
+            {
+                table.AddRow($"{index}", $"{value:0.#######}");
+            }
+
+            AnsiConsole.Write(table);
+        }
+    }
+}

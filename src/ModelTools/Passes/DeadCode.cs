@@ -1,0 +1,27 @@
+using Whatsit.ModelTools.Graphs;
+
+namespace Whatsit.ModelTools.Passes;
+
+/// <summary>Drops the nodes and constants that no output needs.</summary>
+public static class DeadCode
+{
+    /// <summary>Keeps what the outputs are computed from; inputs stay, needed or not.</summary>
+    public static void Apply(Graph graph)
+    {
+        var needed = graph.Outputs.Select(output => output.Name).ToHashSet(StringComparer.Ordinal);
+        for (int index = graph.Nodes.Count - 1; index >= 0; index--)
+        {
+            Node node = graph.Nodes[index];
+            if (node.Outputs.Any(needed.Contains))
+            {
+                needed.UnionWith(node.Inputs);
+            }
+        }
+
+        graph.Nodes.RemoveAll(node => !node.Outputs.Any(needed.Contains));
+        foreach (string name in graph.Constants.Keys.Where(name => !needed.Contains(name)).ToArray())
+        {
+            graph.Constants.Remove(name);
+        }
+    }
+}

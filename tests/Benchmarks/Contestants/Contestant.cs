@@ -1,0 +1,167 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Net;
+using System.Net.Sockets;
+using Whatsit.Benchmarks.Load;
+
+namespace Whatsit.Benchmarks.Contestants;
+
+/// <summary>A server in processes of its own, on a free port of 127.0.0.1; what it costs is read from <c>/proc</c>.</summary>
+internal sealed class Contestant : IDisposable
+{
+    // USER_HZ, the unit of times in /proc/<pid>/stat: 100 on every Linux that .NET runs on (man 5 proc_pid_stat).
+    private const double TicksPerMs = 0.1;
+
+    private readonly Process _process;
+
+    private Contestant(string name, string variant, string path, int port, Process process)
+    {
+        Name = name;
+        Variant = variant;
+        Path = path;
+        Port = port;
+        _process = process;
+    }
+
+    /// <summary>As the tables say it.</summary>
+    public string Name { get; }
+
+    /// <summary>The variant of the weights that it runs.</summary>
+    public string Variant { get; }
+
+    /// <summary>Where it takes pictures.</summary>
+    public string Path { get; }
+
+    /// <summary>Where it listens.</summary>
+    public int Port { get; }
+
+    /// <summary>From the start of the process to its first "ready".</summary>
+    public TimeSpan StartTime { get; private set; }
+
+    /// <summary>The CPU time of all its processes so far, in milliseconds.</summary>
+    public double CpuMs => Tree().Sum(CpuMsOf);
+
+    /// <summary>Resident memory of its one process, or of several the sum of their proportional shares (shared pages counted once), in MB.</summary>
+    public double MemoryMb => Tree() switch
+    {
+        [var only] => Kilobytes($"/proc/{only}/status", "VmRSS:") / 1024,
+        var several => several.Sum(process => Kilobytes($"/proc/{process}/smaps_rollup", "Pss:")) / 1024,
+    };
+
+    /// <summary>Starts a command and waits until <paramref name="readyPath"/> answers 200.</summary>
+    /// <param name="name">As the tables say it.</param>
+    /// <param name="variant">The variant of the weights that it runs.</param>
+    /// <param name="command">The program and its arguments; <c>{port}</c> stands for the port.</param>
+    /// <param name="environment">Settings.</param>
+    /// <param name="path">Where it takes pictures.</param>
+    /// <param name="readyPath">Where it says that it is ready.</param>
+    public static async Task<Contestant> StartAsync(string name, string variant, string[] command, Dictionary<string, string> environment, string path, string readyPath)
+    {
+        var port = FreePort();
+        var start = new ProcessStartInfo(command[0]) { RedirectStandardOutput = true, RedirectStandardError = true, WorkingDirectory = Repository.Root };
+        foreach (var argument in command.Skip(1))
+        {
+            start.ArgumentList.Add(argument.Replace("{port}", $"{port}", StringComparison.Ordinal));
+        }
+
+        foreach (var (variable, value) in environment)
+        {
+            start.Environment[variable] = value.Replace("{port}", $"{port}", StringComparison.Ordinal);
+        }
+
+        var clock = Stopwatch.StartNew();
+        var process = Process.Start(start)!;
+        var contestant = new Contestant(name, variant, path, port, process);
+        var last = new Queue<string>();
+        process.OutputDataReceived += (_, line) => Keep(line.Data);
+        process.ErrorDataReceived += (_, line) => Keep(line.Data);
+        process.BeginOutputReadLine();
+        process.BeginErrorReadLine();
+        var request = HttpConnection.Get(readyPath);
+        using var connection = new HttpConnection(port);
+        while (true)
+        {
+            if (process.HasExited || clock.Elapsed > TimeSpan.FromSeconds(60))
+            {
+                contestant.Dispose();
+                throw new InvalidOperationException($"{name} did not become ready within 60 seconds. Its last words:\n{string.Join('\n', last)}");
+            }
+
+            try
+            {
+                if (await connection.SendAsync(request) == 200)
+                {
+                    contestant.StartTime = clock.Elapsed;
+                    return contestant;
+                }
+            }
+            catch (Exception exception) when (exception is SocketException or IOException)
+            {
+                // It does not listen yet.
+                connection.Dispose();
+            }
+
+            await Task.Delay(2);
+        }
+
+        void Keep(string? line)
+        {
+            lock (last)
+            {
+                last.Enqueue(line ?? "");
+                if (last.Count > 20)
+                {
+                    last.Dequeue();
+                }
+            }
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        try
+        {
+            _process.Kill(entireProcessTree: true);
+            _process.WaitForExit();
+        }
+        catch (InvalidOperationException)
+        {
+            // It has ended by itself.
+        }
+
+        _process.Dispose();
+    }
+
+    private static int FreePort()
+    {
+        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        return ((IPEndPoint)listener.LocalEndpoint).Port;
+    }
+
+    // man 5 proc_pid_stat: after the name in parentheses, fields 14 and 15 of the line are utime and stime.
+    private static double CpuMsOf(int process)
+    {
+        var stat = File.ReadAllText($"/proc/{process}/stat");
+        var fields = stat[(stat.LastIndexOf(')') + 2)..].Split(' ');
+        return (double.Parse(fields[11], CultureInfo.InvariantCulture) + double.Parse(fields[12], CultureInfo.InvariantCulture)) / TicksPerMs;
+    }
+
+    private static double Kilobytes(string file, string entry) =>
+        double.Parse(File.ReadLines(file).First(line => line.StartsWith(entry, StringComparison.Ordinal)).Split(' ', StringSplitOptions.RemoveEmptyEntries)[1], CultureInfo.InvariantCulture);
+
+    private List<int> Tree()
+    {
+        List<int> all = [_process.Id];
+        for (var next = 0; next < all.Count; next++)
+        {
+            foreach (var thread in Directory.EnumerateDirectories($"/proc/{all[next]}/task"))
+            {
+                all.AddRange(File.ReadAllText($"{thread}/children").Split(' ', StringSplitOptions.RemoveEmptyEntries).Select(child => int.Parse(child, CultureInfo.InvariantCulture)));
+            }
+        }
+
+        return all;
+    }
+}

@@ -1,0 +1,85 @@
+using System.Diagnostics;
+using Whatsit.Inference.Catalog;
+
+namespace Whatsit.Benchmarks.Contestants;
+
+/// <summary>How each server is started.</summary>
+internal static class Starter
+{
+    /// <summary>Our server as it is published, with its default settings.</summary>
+    /// <param name="folder">Where it was published to.</param>
+    /// <param name="name">As the tables say it.</param>
+    /// <param name="model">The model's name.</param>
+    /// <param name="variant">The variant of its weights.</param>
+    public static Task<Contestant> WhatsitAsync(string folder, string name, string model, string variant) => Contestant.StartAsync(
+        name,
+        variant,
+        [Path.Combine(Repository.PathOf(folder), "Whatsit.Server"), "--urls", "http://127.0.0.1:{port}"],
+        new() { ["Catalog__Models"] = Repository.PathOf("models"), ["Catalog__DefaultModel"] = model, ["Catalog__Variant"] = variant },
+        "/predict",
+        "/health/ready");
+
+    /// <summary>Node's http, sharp and onnxruntime-node in two cluster workers, installed from the lock file beside it.</summary>
+    /// <exception cref="PeerMissingException">There is no Node or no registry.</exception>
+    public static async Task<Contestant> NodeAsync(ModelManifest manifest, string variant)
+    {
+        var folder = Repository.PathOf("tests", "Benchmarks", "peers", "node");
+        if (!File.Exists(Path.Combine(folder, "node_modules", ".package-lock.json")))
+        {
+            await CheckAsync(folder, "npm", "ci", "--ignore-scripts", "--no-fund", "--no-audit", "--loglevel=error");
+        }
+
+        return await Contestant.StartAsync(
+            "Node: http, sharp, onnxruntime-node",
+            variant,
+            ["node", Path.Combine(folder, "server.mjs"), "{port}", FileOf(manifest, manifest.Files[variant].File), FileOf(manifest, manifest.Labels), $"{manifest.Input.Width}"],
+            new() { ["NODE_ENV"] = "production" },
+            "/predict",
+            "/ready");
+    }
+
+    /// <summary>FastAPI under uvicorn with Pillow and TorchScript in two workers, from Debian's packages.</summary>
+    /// <exception cref="PeerMissingException">The packages are not installed, or the weights are not fp32.</exception>
+    public static async Task<Contestant> FastApiAsync(ModelManifest manifest, string variant)
+    {
+        if (variant != "fp32" || manifest.Name != "grocery")
+        {
+            throw new PeerMissingException("TorchScript runs the fp32 weights of the bundled model only.");
+        }
+
+        var folder = Repository.PathOf("tests", "Benchmarks", "peers", "fastapi");
+        await CheckAsync(folder, "/usr/bin/python3", "-c", "import fastapi, uvicorn, uvloop, httptools, torch, PIL");
+        return await Contestant.StartAsync(
+            "FastAPI: Pillow, TorchScript",
+            variant,
+            ["/usr/bin/python3", "-m", "uvicorn", "server:app", "--app-dir", folder, "--host", "127.0.0.1", "--port", "{port}", "--workers", "2", "--loop", "uvloop", "--http", "httptools", "--no-access-log", "--log-level", "warning"],
+            new() { ["MODEL"] = FileOf(manifest, manifest.Files[variant].File), ["LABELS"] = FileOf(manifest, manifest.Labels), ["PYTHONDONTWRITEBYTECODE"] = "1" },
+            "/predict",
+            "/ready");
+    }
+
+    private static string FileOf(ModelManifest manifest, string file) => Repository.PathOf("models", manifest.Name, file);
+
+    private static async Task CheckAsync(string folder, string program, params string[] arguments)
+    {
+        try
+        {
+            using var process = Process.Start(new ProcessStartInfo(program, arguments) { WorkingDirectory = folder, RedirectStandardOutput = true, RedirectStandardError = true })!;
+            var output = process.StandardOutput.ReadToEndAsync();
+            var error = await process.StandardError.ReadToEndAsync();
+            await output;
+            await process.WaitForExitAsync();
+            if (process.ExitCode != 0)
+            {
+                throw new PeerMissingException(error.TrimEnd().Split('\n')[^1]);
+            }
+        }
+        catch (System.ComponentModel.Win32Exception)
+        {
+            throw new PeerMissingException($"{program} is not installed.");
+        }
+    }
+}
+
+/// <summary>A peer cannot run here; the message says why.</summary>
+internal sealed class PeerMissingException(string why) : Exception(why);

@@ -1,0 +1,179 @@
+using System.Globalization;
+using System.Runtime.InteropServices;
+using System.Text;
+using Whatsit.Benchmarks.Load;
+using Whatsit.Benchmarks.Photos;
+using Whatsit.Inference.Catalog;
+
+namespace Whatsit.Benchmarks;
+
+/// <summary>One measurement of what cannot be avoided, in CPU milliseconds.</summary>
+internal sealed record FloorRow(int Round, string Variant, string Size, double Run, double Decode);
+
+/// <summary>One measurement of a server under load.</summary>
+internal sealed record LoadRow(int Round, string Server, string Variant, string Size, int Connections, LoadResult Result);
+
+/// <summary>One measurement of our server with requests on a schedule.</summary>
+internal sealed record OpenRow(int Round, double Factor, double Capacity, OpenLoopResult Result);
+
+/// <summary>Everything measured, as Markdown: medians over the rounds. Ratios are taken within a round, so that a slow moment of the machine cancels out.</summary>
+internal sealed class Report(ModelManifest manifest, IReadOnlyList<Photo> photos)
+{
+    /// <summary>Our server's name in the tables.</summary>
+    public const string Us = "Whatsit";
+
+    private readonly List<FloorRow> _floors = [];
+    private readonly List<LoadRow> _loads = [];
+    private readonly List<OpenRow> _opens = [];
+    private readonly List<string> _missing = [];
+    private readonly List<(string Variant, Endurance Endurance)> _endurances = [];
+
+    public void Add(FloorRow row) => _floors.Add(row);
+
+    public void Add(LoadRow row) => _loads.Add(row);
+
+    public void Add(OpenRow row) => _opens.Add(row);
+
+    public void Add(string variant, Endurance endurance) => _endurances.Add((variant, endurance));
+
+    public void Missing(string sentence) => _missing.Add(sentence);
+
+    /// <summary>All tables that have something to say.</summary>
+    public string Results()
+    {
+        var text = new StringBuilder();
+        Headline(text);
+        Loads(text);
+        Opens(text);
+        Endurances(text);
+        return text.ToString().TrimEnd() + Environment.NewLine;
+    }
+
+    /// <summary>The file beside this program: how to measure, where it was measured, the results.</summary>
+    public string Readme() => $"""
+        # Benchmarks
+
+        `./build.sh bench` publishes the server, starts it and its peers in processes of their own, drives them over keep-alive connections, prints these tables and
+        writes them here. `./build.sh bench --quick` takes a minute or two, `./build.sh bench --help` says what else there is, and
+        `./build.sh bench --micro` measures the layers one by one with BenchmarkDotNet.
+
+        The figure to compare is **CPU milliseconds per request** of all of a server's processes, from `/proc`; a busy machine distorts it least. Everything that is
+        compared takes turns within each round; a ratio is taken within its round, and the table shows medians over the rounds. The *floor* is what no
+        server can do without: the bare `Run` of ONNX Runtime plus decoding and preprocessing, on one thread per processor. Load, server and peers share the
+        machine, so requests per second and latencies are those of a machine that also carries its own clients.
+
+        The peers run the same `model.onnx`, one worker per processor, written as their authors would write them: [peers/node](peers/node/server.mjs),
+        [peers/fastapi](peers/fastapi/server.py) (TorchScript with the weights of the same file). Pictures are drawn by the program (`Photos/`) with the edges,
+        grain and file sizes of photos: {string.Join(", ", photos.Select(photo => $"{photo.Name} {photo.Files.Average(file => file.Length) / 1000:N0} kB"))}.
+
+        Measured on {DateTime.UtcNow:yyyy-MM-dd} with `./build.sh bench`: {Machine()}. Model: {manifest.Name}, version {manifest.Version}.
+
+        {Results()}
+        """;
+
+    private static string Machine()
+    {
+        var processor = File.ReadLines("/proc/cpuinfo").FirstOrDefault(line => line.StartsWith("model name", StringComparison.Ordinal))?.Split(':')[1].Trim() ?? RuntimeInformation.ProcessArchitecture.ToString();
+        var load = File.ReadAllText("/proc/loadavg").Split(' ')[1];
+        return $"{processor}, {Environment.ProcessorCount} processors, {RuntimeInformation.OSDescription}, {RuntimeInformation.FrameworkDescription}; load average over five minutes {load}";
+    }
+
+    private void Headline(StringBuilder text)
+    {
+        var cells = Cells().Where(cell => Common(cell.Size, cell.Variant, Us).Any()).ToList();
+        if (cells.Count == 0)
+        {
+            return;
+        }
+
+        var peers = _loads.Select(row => row.Server).Where(server => server != Us).Distinct().ToList();
+        text.AppendLine("At 8 connections, CPU milliseconds per request compared:").AppendLine();
+        text.AppendLine(string.Concat(["| Picture | Weights | server ÷ floor | server ÷ `Run` |", .. peers.Select(peer => $" {peer} ÷ {Us} |")]));
+        text.AppendLine(string.Concat(["|---|---|--:|--:|", .. peers.Select(_ => "--:|")]));
+        foreach (var (size, variant) in cells)
+        {
+            var us = Common(size, variant, Us).ToDictionary(row => row.Round, row => row.Result.CpuMs);
+            var floor = _floors.Where(row => row.Size == size && row.Variant == variant).ToDictionary(row => row.Round);
+            text.Append(CultureInfo.InvariantCulture, $"| {size} | {variant} | {Median(us, row => row.Value / (floor[row.Key].Run + floor[row.Key].Decode)):0.00} | {Median(us, row => row.Value / floor[row.Key].Run):0.00} |");
+            foreach (var peer in peers)
+            {
+                text.Append(CultureInfo.InvariantCulture, $" {Text(Median(Common(size, variant, peer), row => row.Result.CpuMs / us[row.Round]), "0.00")} |");
+            }
+
+            text.AppendLine();
+        }
+
+        _missing.ForEach(sentence => text.AppendLine().AppendLine(CultureInfo.InvariantCulture, $"Not measured: {sentence}"));
+        text.AppendLine();
+    }
+
+    private void Loads(StringBuilder text)
+    {
+        if (_loads.Count == 0)
+        {
+            return;
+        }
+
+        text.AppendLine("| Picture | Weights | Server | Connections | CPU ms/request | requests/s | p50 ms | p99 ms | memory MB |");
+        text.AppendLine("|---|---|---|--:|--:|--:|--:|--:|--:|");
+        foreach (var (size, variant) in Cells())
+        {
+            var floor = _floors.Where(row => row.Size == size && row.Variant == variant).ToList();
+            text.AppendLine(CultureInfo.InvariantCulture, $"| {size} | {variant} | *bare `Run`* | | {Median(floor, row => row.Run):0.00} | | | | |");
+            text.AppendLine(CultureInfo.InvariantCulture, $"| {size} | {variant} | *decode + preprocess* | | {Median(floor, row => row.Decode):0.00} | | | | |");
+            foreach (var rows in _loads.Where(row => row.Size == size && row.Variant == variant).GroupBy(row => (row.Server, row.Connections)))
+            {
+                text.Append(CultureInfo.InvariantCulture, $"| {size} | {variant} | {rows.Key.Server} | {rows.Key.Connections} | {Median(rows, row => row.Result.CpuMs):0.00} | {Median(rows, row => row.Result.PerSecond):0.0} ");
+                text.AppendLine(CultureInfo.InvariantCulture, $"| {Median(rows, row => row.Result.P50):0.0} | {Median(rows, row => row.Result.P99):0.0} | {rows.Max(row => row.Result.MemoryMb):0} |");
+            }
+        }
+
+        text.AppendLine().AppendLine("Memory is the resident set, for several processes the sum of their proportional shares: the largest of all rounds.").AppendLine();
+    }
+
+    private void Opens(StringBuilder text)
+    {
+        if (_opens.Count == 0)
+        {
+            return;
+        }
+
+        text.AppendLine("Requests on a schedule (348 px, random independent arrivals); capacity is what 32 connections reach in a closed loop just before. Latency counts from").AppendLine("the scheduled time. Refused requests got 429 or 503 with `Retry-After`.").AppendLine();
+        text.AppendLine("| Load ÷ capacity | offered/s | served/s | served ÷ capacity | refused | failed | p50 ms | p99 ms |");
+        text.AppendLine("|--:|--:|--:|--:|--:|--:|--:|--:|");
+        foreach (var rows in _opens.GroupBy(row => row.Factor))
+        {
+            text.Append(CultureInfo.InvariantCulture, $"| {rows.Key:0.0} | {Median(rows, row => row.Result.Offered):0} | {Median(rows, row => row.Result.Served):0} | {Median(rows, row => row.Result.Served / row.Capacity):0.00} ");
+            text.AppendLine(CultureInfo.InvariantCulture, $"| {Median(rows, row => row.Result.Refused):0 %} | {rows.Sum(row => row.Result.Failed)} | {Median(rows, row => row.Result.P50):0} | {Median(rows, row => row.Result.P99):0} |");
+        }
+
+        text.AppendLine();
+    }
+
+    private void Endurances(StringBuilder text)
+    {
+        if (_endurances.Count == 0)
+        {
+            return;
+        }
+
+        text.AppendLine("| Weights | ready after ms | CPU ms to ready | MB when ready | requests then | MB after them | bytes allocated/request | collections gen 0 / 1 / 2 |");
+        text.AppendLine("|---|--:|--:|--:|--:|--:|--:|--:|");
+        foreach (var (variant, endurance) in _endurances)
+        {
+            text.Append(CultureInfo.InvariantCulture, $"| {variant} | {endurance.StartMs:0} | {endurance.StartCpuMs:0} | {endurance.ReadyMb:0} | {endurance.Requests:N0} | {endurance.MemoryMb:0} ");
+            text.AppendLine(CultureInfo.InvariantCulture, $"| {endurance.AllocatedBytes:N0} | {string.Join(" / ", endurance.Collections)} |");
+        }
+
+        text.AppendLine();
+    }
+
+    private IEnumerable<(string Size, string Variant)> Cells() => _floors.Select(row => (row.Size, row.Variant)).Distinct();
+
+    private IEnumerable<LoadRow> Common(string size, string variant, string server) =>
+        _loads.Where(row => row.Size == size && row.Variant == variant && row.Server == server && row.Connections == 8);
+
+    private static double Median<T>(IEnumerable<T> rows, Func<T, double> value) => Percentiles.Median(rows.Select(value));
+
+    private static string Text(double value, string format) => double.IsNaN(value) ? "" : value.ToString(format, CultureInfo.InvariantCulture);
+}

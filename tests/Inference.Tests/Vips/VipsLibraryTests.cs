@@ -1,0 +1,37 @@
+using Whatsit.Vips;
+
+namespace Whatsit.Inference.Tests.Vips;
+
+public sealed class VipsLibraryTests
+{
+    [Fact]
+    public void The_shipped_library_is_found_whatever_its_version()
+    {
+        Assert.True(VipsLibrary.Version >= new Version(8, 13), VipsLibrary.Version.ToString());
+        Assert.NotEmpty(Directory.GetFiles(AppContext.BaseDirectory, "libvips*"));
+    }
+
+    [Theory]
+    [InlineData("svgload_buffer", "<svg xmlns='http://www.w3.org/2000/svg' width='8' height='8'/>")]
+    [InlineData("ppmload_buffer", "P3 1 1 255 0 0 0")]
+    [InlineData("radload_buffer", "#?RADIANCE\n")]
+    public void Loaders_that_nobody_needs_are_blocked(string loader, string content)
+    {
+        Assert.ThrowsAny<VipsException>(() =>
+        {
+            using var load = new VipsOperation(loader);
+            load.Set("buffer", System.Text.Encoding.ASCII.GetBytes(content)).Build().Dispose();
+        });
+    }
+
+    [Fact]
+    public void A_failure_carries_the_librarys_reason_once()
+    {
+        VipsException first = Assert.Throws<VipsException>(() => new VipsOperation("no_such_operation"));
+        Assert.Contains("no_such_operation", first.Message, StringComparison.Ordinal);
+
+        using var load = new VipsOperation("pngload_buffer");
+        VipsException second = Assert.Throws<VipsException>(() => load.Set("buffer", new byte[] { 1, 2, 3 }).Build());
+        Assert.DoesNotContain("no_such_operation", second.Message, StringComparison.Ordinal);
+    }
+}

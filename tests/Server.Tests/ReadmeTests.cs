@@ -1,0 +1,30 @@
+using System.Text.Json.Nodes;
+using System.Text.RegularExpressions;
+
+namespace Whatsit.Server.Tests;
+
+/// <summary>What the README shows is what the server answers.</summary>
+public sealed partial class ReadmeTests(WhatsitServer server)
+{
+    [Fact]
+    public async Task The_first_curl_gives_the_answer_that_stands_below_it()
+    {
+        var readme = await File.ReadAllTextAsync(Path.Combine(WhatsitServer.Root, "README.md"), TestContext.Current.CancellationToken);
+        var (file, query, shown) = Example().Match(readme) is { Success: true } match
+            ? (match.Groups["file"].Value, match.Groups["query"].Value, JsonNode.Parse(match.Groups["answer"].Value)!)
+            : throw new InvalidOperationException("The README has no curl with its answer.");
+        using var content = HttpAssert.Raw(await File.ReadAllBytesAsync(Path.Combine(WhatsitServer.Root, file), TestContext.Current.CancellationToken));
+        var answer = await HttpAssert.OkAsync(await server.Http.PostAsync($"/predict{query}", content, TestContext.Current.CancellationToken));
+
+        Assert.Equal(answer.AsObject().Select(member => member.Key), shown.AsObject().Select(member => member.Key));
+        Assert.True(JsonNode.DeepEquals(answer["image"], shown["image"]));
+        var predictions = answer["predictions"]!.AsArray().Zip(shown["predictions"]!.AsArray(), (actual, expected) => (Actual: actual!, Expected: expected!)).ToArray();
+        Assert.Equal(shown["predictions"]!.AsArray().Count, predictions.Length);
+        Assert.Equal((string)predictions[0].Expected["label"]!, (string)predictions[0].Actual["label"]!);
+        // int8 and fp32 machines differ in the digits.
+        Assert.Equal((double)predictions[0].Expected["confidence"]!, (double)predictions[0].Actual["confidence"]!, 0.1);
+    }
+
+    [GeneratedRegex(@"curl --data-binary @(?<file>\S+) '[^/]+/predict(?<query>\?[^']*)'\n```\n```json\n(?<answer>.*?)\n```", RegexOptions.Singleline)]
+    private static partial Regex Example();
+}
