@@ -7,6 +7,11 @@ internal static partial class Operators
     private static Tensor Cast(Operation operation)
     {
         var type = (ElementType)operation.Node.Int("to", 0);
+        if (operation.Skips(operation[0].Shape, out _))
+        {
+            return Zeros(type, operation[0].Shape);
+        }
+
         return type == operation[0].Type ? operation[0] : Tensor.FromDoubles(type, operation[0].Shape, operation[0].ToDoubles());
     }
 
@@ -23,6 +28,11 @@ internal static partial class Operators
             ElementType.Int16 => (-32768, 32767),
             _ => throw operation.Refuse($"to {type} is not supported"),
         };
+        if (operation.Skips(input.Shape, out _))
+        {
+            return Zeros(type, input.Shape);
+        }
+
         return type switch
         {
             ElementType.UInt8 => Round<byte>(),
@@ -54,6 +64,11 @@ internal static partial class Operators
     {
         (float[] scales, double[] zeroPoints, int channelStride) = QuantizationOf(operation);
         Tensor input = operation[0];
+        if (operation.Skips(input.Shape, out Tensor zeros))
+        {
+            return zeros;
+        }
+
         return input.Type switch
         {
             ElementType.UInt8 => Scale<byte>(),
