@@ -484,7 +484,7 @@ def write_h5(network, path, version="2.11.0", pieces=1, **options):
         group.attrs["backend"] = b"tensorflow"
         group.attrs["keras_version"] = version.encode()
         suffix = "" if network.keras == 3 else ":0"
-        for layer in network.layers.values():
+        for layer in sorted(network.layers.values(), key=lambda layer: layer.name):  # a name may be the beginning of another, with a slash
             weights = []
             if layer.network is not None:
                 for trained in (True, False):  # a nested network's trained weights come first

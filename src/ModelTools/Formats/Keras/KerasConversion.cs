@@ -15,7 +15,7 @@ internal readonly record struct KerasTensor(string Value, int[] Shape)
 /// <summary>What the conversion of one network shares between its layers.</summary>
 internal sealed class KerasConversion(GraphBuilder builder, IKerasWeights weights, bool keras3)
 {
-    private bool _keepsRaw;
+    private readonly List<Action<KerasTensor>> _afterwards = [];
 
     public GraphBuilder Builder { get; } = builder;
 
@@ -29,6 +29,9 @@ internal sealed class KerasConversion(GraphBuilder builder, IKerasWeights weight
 
     /// <summary>Values that still are the input, but for its size and the order of its channels.</summary>
     public HashSet<string> Raw { get; } = new(StringComparer.Ordinal);
+
+    /// <summary>Values that are one channel of another: Keras 3 turns RGB into BGR by taking channels out and stacking them.</summary>
+    public Dictionary<string, (KerasTensor Picture, int Channel)> Channels { get; } = new(StringComparer.Ordinal);
 
     /// <summary>Whether the first thing done to the input is scaling it as pixels from 0 to 255 are scaled.</summary>
     public bool TakesPixels { get; private set; }
@@ -61,17 +64,22 @@ internal sealed class KerasConversion(GraphBuilder builder, IKerasWeights weight
             result = result with { Value = name };
         }
 
-        if (_keepsRaw)
-        {
-            Raw.Add(result.Value);
-            _keepsRaw = false;
-        }
-
+        _afterwards.ForEach(remember => remember(result));
+        _afterwards.Clear();
         return result;
     }
 
+    /// <summary>Remembers something about the result of the layer that is being converted, once it has its name.</summary>
+    public void Remember(Action<KerasTensor> about) => _afterwards.Add(about);
+
     /// <summary>Said by layers whose result still is the picture, if what they were given is.</summary>
-    public void KeepRaw(KerasTensor input) => _keepsRaw = Raw.Contains(input.Value);
+    public void KeepRaw(KerasTensor input)
+    {
+        if (Raw.Contains(input.Value))
+        {
+            Remember(result => Raw.Add(result.Value));
+        }
+    }
 
     /// <summary>
     /// Sees each scaling of a value. What scales the input itself as only 0–255 needs it, tells that the network takes pixels: a factor of at most
