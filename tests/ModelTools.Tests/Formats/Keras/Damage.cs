@@ -30,7 +30,7 @@ internal static class Damage
             case 3:
                 // Structures begin where addresses point: one address in the place of another.
                 int[] places = [.. Enumerable.Range(0, file.Length / 8).Select(index => index * 8).Where(at => BinaryPrimitives.ReadUInt64LittleEndian(file.AsSpan(at)) is > 0 and var value && value < (ulong)file.Length)];
-                for (int swaps = random.Next(1, 20); swaps > 0; swaps--)
+                for (int swaps = random.Next(1, 20); swaps > 0 && places.Length > 0; swaps--)
                 {
                     file.AsSpan(places[random.Next(places.Length)], 8).CopyTo(file.AsSpan(places[random.Next(places.Length)]));
                 }
