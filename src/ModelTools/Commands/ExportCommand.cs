@@ -3,6 +3,7 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using Spectre.Console;
 using Whatsit.Inference.Catalog;
+using Whatsit.Inference.Preprocessing;
 using Whatsit.ModelTools.Commands.Import;
 using Whatsit.ModelTools.Formats;
 using Whatsit.ModelTools.Formats.Onnx;
@@ -93,7 +94,7 @@ internal static class ExportCommand
 
         return TensorFlowJsWriter.Write(graph, folder, new TensorFlowJsOptions(
             manifest.Preprocessing,
-            TakesPixels: manifest.Input.Type == InputElementType.UInt8,
+            TakesPixels: manifest.Input.ElementType == InputElementType.UInt8,
             ChannelsFirst: manifest.Input.Layout == TensorLayout.Nchw,
             File.ReadAllLines(Path.Combine(bundle, manifest.Labels)),
             half));

@@ -391,7 +391,7 @@ internal sealed class GraphModelExport
         clip.Inputs.Count > 2 && clip.Inputs[2].Length > 0 ? Constant(clip, 2, "limits").ToFloats()[0] : float.PositiveInfinity);
 
     /// <summary>ONNX's padding in TensorFlow's words: SAME where it is the same, otherwise in numbers.</summary>
-    private (JsonNode Padding, JsonNode Explicit) Padding(Node node, int height, int width, int kernelHeight, int kernelWidth)
+    private static (JsonNode Padding, JsonNode Explicit) Padding(Node node, int height, int width, int kernelHeight, int kernelWidth)
     {
         long[] pads = Pads(node, height, width, kernelHeight, kernelWidth);
         return pads.All(pad => pad == 0) ? (TensorFlowGraph.Text("VALID"), TensorFlowGraph.Ints())
