@@ -122,6 +122,7 @@ internal static partial class ModelImporter
             OnnxWriter.Write(graph, Path.Combine(temporary, "model.onnx"), new Dictionary<string, string> { ["source_format"] = reader.Format });
             files["fp32"] = Describe(temporary, "model.onnx");
             BundleFile? weights = WriteWeights(temporary, classifier);
+            classifier = classifier with { ClassifierWeights = null };
             model = model with { Graph = new Graph() };
             graph = model.Graph;
             GCSettings.LargeObjectHeapCompactionMode = GCLargeObjectHeapCompactionMode.CompactOnce;
