@@ -62,6 +62,7 @@ builder.Services.AddSingleton<ImageInput>();
 builder.Services.AddSingleton<PrometheusMetrics>();
 builder.Services.AddExceptionHandler<InferenceExceptionHandler>();
 builder.Services.AddProblemDetails();
+builder.Services.AddResponseCompression(compression => (compression.EnableForHttps, compression.MimeTypes) = (true, ["application/json"]));
 builder.Services.AddOpenApiDocument();
 builder.Services.ConfigureHttpJsonOptions(json =>
 {
@@ -73,6 +74,8 @@ var app = builder.Build();
 app.Services.GetRequiredService<PrometheusMetrics>();
 app.UseExceptionHandler();
 app.UseStatusCodePages();
+// Manifests, labels and TensorFlow.js graphs shrink to a fifth and less; weights do not shrink, and answers are too small to matter.
+app.UseWhen(context => context.Request.Path.StartsWithSegments("/models") || context.Request.Path.StartsWithSegments("/assets/model_tfjs"), described => described.UseResponseCompression());
 app.UseRouting();
 app.UseClientApp();
 
