@@ -113,20 +113,22 @@ internal static class BenchCommand
     private static void Show(ModelManifest manifest, List<byte[]> photos, IReadOnlyList<ServingFigures> figures, ServingFigures best, string? written)
     {
         var table = new Table().Border(TableBorder.Rounded).Title(Markup.Escape($"{manifest.Title ?? manifest.Name}: {photos.Count} photos of {photos.Average(photo => photo.Length) / 1000:0} kB, {Environment.ProcessorCount} processors"));
-        table.AddColumn("Weights").AddColumn("Instances × threads");
-        foreach (string column in (string[])["decode", "preprocess", "compute", "one at a time p50", "p99", $"{ModelBenchmark.Clients} at a time p50", "p99", "answers/s", "CPU ms each", "MB"])
-        {
-            table.AddColumn(new TableColumn(column).RightAligned());
-        }
-
+        table.AddColumn("Instances × threads");
         foreach (ServingFigures figure in figures)
         {
-            string mark = figure == best ? "[green]" : "[default]";
-            table.AddRow([$"{mark}{figure.Settings.Variant}[/]", $"{mark}{figure.Settings.Instances} × {figure.Settings.IntraOpThreads}[/]",
-                .. new[] { figure.Decode, figure.Preprocess, figure.Compute, figure.Idle50, figure.Idle99, figure.Loaded50, figure.Loaded99 }.Select(ms => $"{ms:0.0}"),
-                $"{mark}{figure.PerSecond:0}[/]", $"{figure.CpuMs:0.0}", $"{figure.MemoryMb:0}"]);
+            table.AddColumn(new TableColumn($"{(figure == best ? "[green]" : "[default]")}{Markup.Escape(figure.Settings.Variant)} {figure.Settings.Instances} × {figure.Settings.IntraOpThreads}[/]").RightAligned());
         }
 
+        Row("One at a time, p50 ms", figure => $"{figure.Idle50:0.0}");
+        Row("  decode", figure => $"{figure.Decode:0.0}");
+        Row("  preprocess", figure => $"{figure.Preprocess:0.0}");
+        Row("  compute", figure => $"{figure.Compute:0.0}");
+        Row("  p99", figure => $"{figure.Idle99:0.0}");
+        Row($"{ModelBenchmark.Clients} at a time, answers/s", figure => $"{figure.PerSecond:0}");
+        Row("  CPU ms each", figure => $"{figure.CpuMs:0.0}");
+        Row("  p50 ms", figure => $"{figure.Loaded50:0.0}");
+        Row("  p99 ms", figure => $"{figure.Loaded99:0.0}");
+        Row("Memory MB", figure => $"{figure.MemoryMb:0}");
         AnsiConsole.Write(table);
         AnsiConsole.MarkupLineInterpolated($"Recommended here: [green]{best.Settings.Variant}[/], {best.Settings.Instances} instances of {best.Settings.IntraOpThreads} threads. Expect at most {best.PerSecond:0} answers per second, {best.Idle50:0.0} ms each while there is one at a time.");
         if (written is not null)
@@ -137,6 +139,8 @@ internal static class BenchCommand
         {
             AnsiConsole.WriteLine($"Set it with Catalog__Variant={best.Settings.Variant} Scheduling__Instances={best.Settings.Instances} OnnxRuntime__IntraOpThreads={best.Settings.IntraOpThreads}, or with --write appsettings.json.");
         }
+
+        void Row(string name, Func<ServingFigures, string> value) => table.AddRow([name, .. figures.Select(value)]);
     }
 
     private static JsonObject ToJson(ModelManifest manifest, int photos, IReadOnlyList<ServingFigures> figures, ServingFigures best)
