@@ -226,7 +226,8 @@ internal static partial class ModelImporter
 
     private static long Parameters(Graph graph) => graph.Constants.Values.Where(constant => constant.Type is not (ElementType.Int64 or ElementType.Bool)).Sum(constant => (long)constant.Length);
 
-    private static BundleFile Describe(string folder, string file)
+    /// <summary>A file of a bundle, as its manifest lists it.</summary>
+    public static BundleFile Describe(string folder, string file)
     {
         using FileStream stream = File.OpenRead(Path.Combine(folder, file));
         return new BundleFile(file, stream.Length, Convert.ToHexStringLower(SHA256.HashData(stream)));
