@@ -246,7 +246,7 @@ internal static partial class ModelImporter
 
     private static float[][] Answers(string path, IReadOnlyList<byte[]> pictures, InputSpec input, string output)
     {
-        using var runner = new OnnxRunner(path);
+        using var runner = new OnnxRunner(path, fewRuns: true);
         return [.. pictures.Select(pixels => runner.Run(
             new Dictionary<string, Tensor> { [input.Name] = new Tensor(ElementType.UInt8, [1, input.Height, input.Width, 3], pixels) }, output)[output].ToFloats())];
     }
