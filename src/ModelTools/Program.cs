@@ -2,6 +2,7 @@ using System.CommandLine;
 using Spectre.Console;
 using Whatsit.Inference;
 using Whatsit.ModelTools.Commands;
+using Whatsit.ModelTools.Commands.Evaluate;
 using Whatsit.ModelTools.Commands.Import;
 using Whatsit.ModelTools.Commands.Quantize;
 using Whatsit.ModelTools.Formats;
@@ -14,6 +15,7 @@ var root = new RootCommand("Whatsit: a photo in, labels out.")
     ImportCommand.Create(),
     InspectCommand.Create(),
     InferCommand.Create(),
+    EvaluateCommand.Create(),
     QuantizeCommand.Create(),
     ExportCommand.Create(),
 };

@@ -17,14 +17,14 @@ internal sealed record Trial(RangeMethod Method, bool DenseLayers, double Diverg
 /// <summary>
 /// Float network and photos in, network with bytes out:
 /// <code>
-///   photos ─► ranges and means of every activation ─┬► min-max ─► bytes ─► biases corrected ─┐
+///   photos ─► ranges and moments of every activation ─┬► min-max ─► bytes ─► corrected ─┐      
 ///                                                   ├► percentile ─► …                       ├► the nearest to the float network
 ///                                                   └► mean squared error ─► …               ┘
 /// </code>
 /// </summary>
 internal sealed class StaticQuantizer
 {
-    // The means that biases are corrected to settle after a few dozen photos; what costs time is running the float network once for each.
+    // The moments that layers are corrected to settle after a few dozen photos; what costs time is running the float network once for each.
     private const int CorrectionPhotos = 64;
 
     // Dense layers become bytes only where that changes the answers by less than this beyond what the convolutions did.
@@ -38,7 +38,7 @@ internal sealed class StaticQuantizer
     private readonly OutputKind _kind;
     private readonly Action<string> _progress;
     private readonly Dictionary<string, ActivationRange> _ranges = new(StringComparer.Ordinal);
-    private readonly Dictionary<string, ChannelMean> _means = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, ChannelMoments> _moments = new(StringComparer.Ordinal);
     private readonly List<float[]> _answers = [];
 
     private StaticQuantizer(Graph graph, OutputSpec output, IReadOnlyList<Tensor> photos, Action<string> progress)
@@ -90,7 +90,7 @@ internal sealed class StaticQuantizer
         FuseActivations.Apply(graph);
     }
 
-    /// <summary>Runs the float network over the photos: extremes, means and answers first, then histograms.</summary>
+    /// <summary>Runs the float network over the photos: extremes, moments and answers first, then histograms.</summary>
     private void Observe()
     {
         string[] dense = [.. _plan.Classifiers.Where(layer => layer.Op == "Gemm").Select(layer => layer.Inputs[0])];
@@ -103,11 +103,11 @@ internal sealed class StaticQuantizer
 
         foreach (Node layer in layers)
         {
-            _means[layer.Outputs[0]] = new ChannelMean(_plan.Shapes[layer.Outputs[0]].Shape[1]);
+            _moments[layer.Outputs[0]] = new ChannelMoments(_plan.Shapes[layer.Outputs[0]].Shape[1]);
         }
 
         HashSet<string> given = [_graph.Inputs[0].Name];
-        Graph watched = Subgraph.Of(_graph, _plan.Shapes, given, ranged.Concat(_means.Keys).Append(_output).Where(value => !given.Contains(value)));
+        Graph watched = Subgraph.Of(_graph, _plan.Shapes, given, ranged.Concat(_moments.Keys).Append(_output).Where(value => !given.Contains(value)));
         using var runner = new OnnxRunner(watched);
         for (int photo = 0; photo < _photos.Count; photo++)
         {
@@ -120,9 +120,9 @@ internal sealed class StaticQuantizer
 
             if (_correctionPhotos.Contains(_photos[photo]))
             {
-                foreach ((string value, ChannelMean mean) in _means)
+                foreach ((string value, ChannelMoments moments) in _moments)
                 {
-                    mean.Add(seen[value]);
+                    moments.Add(seen[value]);
                 }
             }
 
@@ -152,8 +152,8 @@ internal sealed class StaticQuantizer
         _progress($"Quantizing: {name}");
         Dictionary<string, (float Min, float Max)> ranges = _ranges.ToDictionary(range => range.Key, range => _plan.Limit(range.Key, range.Value.Choose(method)), StringComparer.Ordinal);
         var network = Int8Graph.Write(_graph, _plan, ranges, denseLayers);
-        _progress($"Correcting biases: {name}");
-        BiasCorrection.Apply(network, _means.ToDictionary(mean => mean.Key, mean => mean.Value.Values, StringComparer.Ordinal), _correctionPhotos);
+        _progress($"Correcting: {name}");
+        ChannelCorrection.Apply(network, _moments, _correctionPhotos);
 
         _progress($"Comparing with the float network: {name}");
         using var runner = new OnnxRunner(network.Graph);
