@@ -42,7 +42,7 @@ internal sealed class Int8Graph
     /// <summary>The network with bytes.</summary>
     public Graph Graph { get; }
 
-    /// <summary>Its layers in the order in which they are computed; each can be corrected.</summary>
+    /// <summary>The layers that compute with bytes, in order; each can be corrected.</summary>
     public List<Layer> Layers { get; } = [];
 
     /// <summary>Rewrites a network.</summary>
@@ -95,9 +95,9 @@ internal sealed class Int8Graph
         {
             QuantizeConvolution(node, copy);
         }
-        else if (_plan.Classifiers.Contains(node))
+        else if (_quantizeClassifier && _plan.Classifiers.Contains(node))
         {
-            AddClassifier(node, copy);
+            QuantizeDense(node, copy);
         }
 
         Graph.Nodes.Add(copy);
@@ -253,40 +253,21 @@ internal sealed class Int8Graph
         });
     }
 
-    private void AddClassifier(Node node, Node copy)
+    private void QuantizeDense(Node node, Node copy)
     {
         Tensor weights = _source.Constants[node.Inputs[1]];
-        int axis = node.Op == "Conv" || node.Int("transB", 0) == 1 ? 0 : 1;
+        int axis = node.Int("transB", 0) == 1 ? 0 : 1;
         int channels = weights.Shape[axis];
-        Tensor? given = node.Inputs.Count > 2 && node.Inputs[2].Length > 0 ? _source.Constants[node.Inputs[2]] : null;
-        if (node.Op == "Gemm" && (node.Float("alpha", 1) != 1 || node.Float("beta", 1) != 1 || node.Int("transA", 0) != 0 || (given is not null && given.Length != channels)))
+        Tensor? bias = node.Inputs.Count > 2 && node.Inputs[2].Length > 0 ? _source.Constants[node.Inputs[2]] : null;
+        if (node.Op != "Gemm" || node.Float("alpha", 1) != 1 || node.Float("beta", 1) != 1 || node.Int("transA", 0) != 0 || (bias is not null && bias.Length != channels))
         {
             return; // no plain dense layer
         }
 
-        double[] bias = given?.ToDoubles() ?? new double[channels];
-        if (_quantizeClassifier && node.Op == "Gemm" && _parameters.TryGetValue(node.Inputs[0], out (string Scale, string ZeroPoint) input))
-        {
-            string bytes = _builder.AddNode("QuantizeLinear", node.Inputs[0] + "_quantized", [copy.Inputs[0], input.Scale, input.ZeroPoint]);
-            copy.Inputs[0] = _builder.AddNode("DequantizeLinear", node.Inputs[0] + "_dequantized", [bytes, input.Scale, input.ZeroPoint]);
-            Layers.Add(QuantizeWeights(node, copy, weights.ToFloats(), weights.Shape, axis, bias, Graph.Constants[input.Scale].As<float>()[0]));
-            return;
-        }
-
-        while (copy.Inputs.Count < 3)
-        {
-            copy.Inputs.Add("");
-        }
-
-        float[] numbers = weights.ToFloats();
-        int inner = weights.Shape.Skip(axis + 1).Aggregate(1, (product, side) => product * side);
-        string weightName = copy.Inputs[1] = _builder.AddConstant(node.Name + "_weight", numbers, weights.Shape);
-        string biasName = copy.Inputs[2] = _builder.AddConstant(node.Name + "_bias", Array.ConvertAll(bias, value => (float)value), channels);
-        Layers.Add(new Layer(node.Outputs[0], copy, bias, (gains, biases) =>
-        {
-            Graph.Constants[weightName] = Tensor.Float32(weights.Shape, [.. numbers.Select((number, i) => number * (float)gains[i / inner % channels])]);
-            Graph.Constants[biasName] = Floats(Array.ConvertAll(biases, value => (float)value));
-        }));
+        (string scale, string zeroPoint) = _parameters[node.Inputs[0]];
+        string bytes = _builder.AddNode("QuantizeLinear", node.Inputs[0] + "_quantized", [copy.Inputs[0], scale, zeroPoint]);
+        copy.Inputs[0] = _builder.AddNode("DequantizeLinear", node.Inputs[0] + "_dequantized", [bytes, scale, zeroPoint]);
+        Layers.Add(QuantizeWeights(node, copy, weights.ToFloats(), weights.Shape, axis, bias?.ToDoubles() ?? new double[channels], Graph.Constants[scale].As<float>()[0]));
     }
 
     private static Tensor Integers(double[] values, float[] scales) =>

@@ -24,16 +24,12 @@ internal sealed record Trial(RangeMethod Method, bool DenseLayers, double Diverg
 /// </summary>
 internal sealed class StaticQuantizer
 {
-    // The moments that layers are corrected to settle after a few dozen photos; what costs time is running the float network once for each.
-    private const int CorrectionPhotos = 64;
-
     // Dense layers become bytes only where that changes the answers by less than this beyond what the convolutions did.
     private const double AllowedForDenseLayers = 1.02;
 
     private readonly Graph _graph;
     private readonly QuantizationPlan _plan;
     private readonly IReadOnlyList<Tensor> _photos;
-    private readonly IReadOnlyList<Tensor> _correctionPhotos;
     private readonly string _output;
     private readonly OutputKind _kind;
     private readonly Action<string> _progress;
@@ -51,8 +47,6 @@ internal sealed class StaticQuantizer
         Prepare(graph);
         (_graph, _output, _kind, _photos, _progress) = (graph, output.Name, output.Kind, photos, progress);
         _plan = new QuantizationPlan(graph);
-        int step = Math.Max(1, photos.Count / CorrectionPhotos);
-        _correctionPhotos = [.. photos.Where((_, photo) => photo % step == 0).Take(CorrectionPhotos)];
     }
 
     /// <summary>Quantizes a network; its inputs and outputs stay what they are.</summary>
@@ -118,12 +112,9 @@ internal sealed class StaticQuantizer
                 _ranges[value].Extend(seen[value].As<float>());
             }
 
-            if (_correctionPhotos.Contains(_photos[photo]))
+            foreach ((string value, ChannelMoments moments) in _moments)
             {
-                foreach ((string value, ChannelMoments moments) in _moments)
-                {
-                    moments.Add(seen[value]);
-                }
+                moments.Add(seen[value]);
             }
 
             _answers.Add(Probabilities(seen[_output]));
@@ -153,7 +144,7 @@ internal sealed class StaticQuantizer
         Dictionary<string, (float Min, float Max)> ranges = _ranges.ToDictionary(range => range.Key, range => _plan.Limit(range.Key, range.Value.Choose(method)), StringComparer.Ordinal);
         var network = Int8Graph.Write(_graph, _plan, ranges, denseLayers);
         _progress($"Correcting: {name}");
-        ChannelCorrection.Apply(network, _moments, _correctionPhotos);
+        ChannelCorrection.Apply(network, _moments, _photos);
 
         _progress($"Comparing with the float network: {name}");
         using var runner = new OnnxRunner(network.Graph);

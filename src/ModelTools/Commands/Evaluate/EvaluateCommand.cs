@@ -100,11 +100,20 @@ internal static class EvaluateCommand
             string counted = manifest.Files.ContainsKey("fp32") ? "fp32" : variant;
             Graph graph = new OnnxReader().Read(Bundle.PathOf(folder, manifest.Files[counted].File)).Graph;
             rows.Add(new VariantRow(
-                variant, graph.Name, graph.Constants.Values.Where(constant => constant.Type is not (ElementType.Int64 or ElementType.Bool)).Sum(constant => (long)constant.Length),
+                variant, Network(graph), graph.Constants.Values.Where(constant => constant.Type is not (ElementType.Int64 or ElementType.Bool)).Sum(constant => (long)constant.Length),
                 manifest.Files[variant].Bytes, new Figures(manifest, classes, answers), rows.Count == 0 ? null : Agreement.Of(rows[0].Figures.Answers, answers)));
         }
 
         return new EvaluationResult(manifest, classes, images, Machine(), rows);
+    }
+
+    /// <summary>The name in the file where it says something, and the layers.</summary>
+    private static string Network(Graph graph)
+    {
+        int convolutions = graph.Nodes.Count(node => node.Op == "Conv");
+        int dense = graph.Nodes.Count(node => node.Op is "Gemm" or "MatMul");
+        string layers = $"{convolutions} convolutions, {dense} dense";
+        return graph.Name is "" or "main" or "main_graph" or "model" or "torch_jit" ? layers : $"{graph.Name}: {layers}";
     }
 
     /// <summary>Speed is a number with a machine next to it.</summary>
@@ -141,43 +150,24 @@ internal static class EvaluateCommand
     private static void Show(EvaluationResult evaluation, bool compared)
     {
         Figures figures = evaluation.Figures;
-        var table = new Table().Border(TableBorder.Rounded).Title(Markup.Escape($"{evaluation.Manifest.Title ?? evaluation.Manifest.Name}: {figures.Labelled.Count} photos"));
-        table.AddColumn("Variant").AddColumn("Network").AddColumn(new TableColumn("Parameters").RightAligned()).AddColumn(new TableColumn("Size").RightAligned())
-            .AddColumn(new TableColumn("Top-1").RightAligned()).AddColumn(new TableColumn("Top-5").RightAligned());
-        if (figures.CoarseTop1 is not null)
-        {
-            table.AddColumn(new TableColumn("Group").RightAligned());
-        }
-
-        if (compared)
-        {
-            table.AddColumn(new TableColumn("Same answer").RightAligned());
-        }
-
-        table.AddColumn(new TableColumn("Calibration error").RightAligned()).AddColumn(new TableColumn("Compute").RightAligned()).AddColumn(new TableColumn("Total").RightAligned());
+        var sizes = Columns(new Table().Border(TableBorder.Rounded).Title(Markup.Escape($"{evaluation.Manifest.Title ?? evaluation.Manifest.Name}, {figures.Labelled.Count} photos")).AddColumn("Variant").AddColumn("Network"),
+            "Parameters", "Size", "Compute", "Photo");
+        var accuracies = Columns(new Table().Border(TableBorder.Rounded).AddColumn("Variant"),
+            ["Top-1", "Top-5", .. figures.CoarseTop1 is null ? (string[])[] : ["Group"], "Calibration error", .. compared ? (string[])["Same answer"] : []]);
         foreach (VariantRow row in evaluation.Variants)
         {
-            List<string> cells = [row.Variant, Markup.Escape(row.Network), $"{row.Parameters / 1e6:0.00} M", $"{row.Bytes / 1e6:0.00} MB", $"{row.Figures.Top1:P1}", $"{row.Figures.Top5:P1}"];
-            if (figures.CoarseTop1 is not null)
-            {
-                cells.Add($"{row.Figures.CoarseTop1:P1}");
-            }
-
-            if (compared)
-            {
-                cells.Add(row.Agreement is { } agreement ? $"{agreement.SameTop1:P1}" : "");
-            }
-
-            cells.AddRange([$"{row.Figures.CalibrationError:P1}", $"{row.Median("compute"):0.0} ms", $"{row.Median("total"):0.0} ms"]);
-            table.AddRow([.. cells]);
+            sizes.AddRow(row.Variant, Markup.Escape(row.Network), $"{row.Parameters / 1e6:0.00} M", $"{row.Bytes / 1e6:0.00} MB", $"{row.Median("compute"):0.0} ms", $"{row.Median("total"):0.0} ms");
+            accuracies.AddRow([
+                row.Variant, $"{row.Figures.Top1:P1}", $"{row.Figures.Top5:P1}",
+                .. row.Figures.CoarseTop1 is { } coarse ? (string[])[$"{coarse:P1}"] : [],
+                $"{row.Figures.CalibrationError:P1}",
+                .. compared ? (string[])[row.Agreement is { } agreement ? $"{agreement.SameTop1:P1}" : ""] : []]);
         }
 
-        AnsiConsole.Write(table);
+        AnsiConsole.Write(sizes);
+        AnsiConsole.Write(accuracies);
         var latencies = new Table().Border(TableBorder.Rounded).Title($"Milliseconds, {evaluation.Variants[0].Variant}").AddColumn("Stage");
-        foreach (string column in (string[])["Median", "90 %", "99 %", "Mean"])
-        {
-            latencies.AddColumn(new TableColumn(column).RightAligned());
-        }
+        Columns(latencies, "Median", "90 %", "99 %", "Mean");
 
         foreach (Latency latency in figures.Latencies)
         {
@@ -201,5 +191,15 @@ internal static class EvaluateCommand
         {
             AnsiConsole.MarkupLineInterpolated($"[red]{photo.Name}[/]: {problem}");
         }
+    }
+
+    private static Table Columns(Table table, params string[] names)
+    {
+        foreach (string name in names)
+        {
+            table.AddColumn(new TableColumn(name).RightAligned());
+        }
+
+        return table;
     }
 }
