@@ -3,6 +3,7 @@ using Spectre.Console;
 using Whatsit.Inference;
 using Whatsit.ModelTools.Commands;
 using Whatsit.ModelTools.Commands.Bench;
+using Whatsit.ModelTools.Commands.Evaluate;
 using Whatsit.ModelTools.Commands.Import;
 using Whatsit.ModelTools.Commands.Quantize;
 using Whatsit.ModelTools.Formats;
@@ -16,6 +17,7 @@ var root = new RootCommand("Whatsit: a photo in, labels out.")
     ImportCommand.Create(),
     InspectCommand.Create(),
     InferCommand.Create(),
+    EvaluateCommand.Create(),
     QuantizeCommand.Create(),
     ExportCommand.Create(),
 };
