@@ -12,6 +12,8 @@ using Whatsit.Server.Models;
 using Whatsit.Server.Predictions;
 using Whatsit.Server.Telemetry;
 
+ResidentMemory.ShareHeaps();
+
 // Decoding and computing keep a thread per processor each; requests must still be read, answered and above all refused meanwhile.
 ThreadPool.SetMinThreads(4 * Environment.ProcessorCount, Environment.ProcessorCount);
 
