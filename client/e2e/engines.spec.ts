@@ -89,11 +89,15 @@ test('A worker that hangs is ended with the run, and the next run has a new one'
   await expectAnswer(page, 'browser');
 });
 
-test('A model that cannot be fetched is said so, and the server’s answer stands', async ({ page }) => {
-  await page.route('**/*.onnx*', (route) => route.fulfill({ status: 404, body: '' }));
-  await firstSample(page);
-  await expectAnswer(page, 'server');
-  await expect(panel(page, 'browser').getByRole('alert')).toContainText('does not have this model');
+test.describe('Without the service worker, whose own requests a test cannot answer,', () => {
+  test.use({ serviceWorkers: 'block' });
+
+  test('a model that cannot be fetched is said so, and the server’s answer stands', async ({ page }) => {
+    await page.route('**/*.onnx*', (route) => route.fulfill({ status: 404, body: '' }));
+    await firstSample(page);
+    await expectAnswer(page, 'server');
+    await expect(panel(page, 'browser').getByRole('alert')).toContainText('does not have this model');
+  });
 });
 
 test('Without the server, this device answers', async ({ page }) => {

@@ -195,7 +195,7 @@ export function App() {
         }}
       />
 
-      <main className={view}>
+      <main id="photo" className={view} tabIndex={-1}>
         {view === 'developers' && (
           <Suspense>
             <Developers model={name} topK={options.topK} file={photo?.name ?? 'photo.jpg'} answer={withoutMaps(results.find(({ engine }) => engine === 'server'))} />
@@ -209,7 +209,7 @@ export function App() {
         )}
 
         {(view === 'empty' || view === 'photo') && (
-          <section id="photo" className="photo-side" aria-label={t.pick.heading} tabIndex={-1}>
+          <section className="photo-side" aria-label={t.pick.heading}>
             {photo && several.length > 0 && (
               <button type="button" className="button small back" onClick={() => { clear(); setPhoto(undefined); }}><Icon name="grid" />{t.grid.back}</button>
             )}

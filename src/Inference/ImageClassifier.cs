@@ -16,6 +16,23 @@ public sealed class ImageClassifier(IImageDecoder decoder, DecodePermits permits
 {
     private readonly TimeSpan _timeout = TimeSpan.FromSeconds(scheduling.TimeoutSeconds);
 
+    /// <summary>
+    /// Refuses a request that would find no place in the queue, before its upload is read. It takes no place: a slow upload must not keep others waiting.
+    /// </summary>
+    /// <exception cref="InferenceException"><see cref="InferenceError.QueueFull"/>.</exception>
+    public void RefuseIfFull(Model model)
+    {
+        try
+        {
+            model.Scheduler.ThrowIfFull();
+        }
+        catch (InferenceException exception)
+        {
+            metrics.Failed(model.Manifest.Name, exception.Error);
+            throw;
+        }
+    }
+
     /// <summary>Classifies one picture.</summary>
     /// <param name="model">A leased model.</param>
     /// <param name="file">The picture's file, whole.</param>
@@ -29,6 +46,7 @@ public sealed class ImageClassifier(IImageDecoder decoder, DecodePermits permits
         try
         {
             model.Check(options);
+            using var place = model.Scheduler.Enter();
             using var instance = model.Backend.Lease(options.Explain);
 
             // 1. Decode, and 2. preprocess straight into the instance's input tensor. Both on one permit: they are one processor's work.
@@ -50,7 +68,7 @@ public sealed class ImageClassifier(IImageDecoder decoder, DecodePermits permits
             }
 
             // 3. Wait for an instance, and 4. compute there.
-            var (queue, compute) = await model.Scheduler.RunAsync(instance, deadline.Token).ConfigureAwait(false);
+            var (queue, compute) = await model.Scheduler.RunAsync(place, instance, deadline.Token).ConfigureAwait(false);
 
             // 5. Select the best labels.
             var (predictions, abstained) = model.Select(instance, options);

@@ -13,6 +13,7 @@ var root = new RootCommand("Whatsit: a photo in, labels out.")
     ImportCommand.Create(),
     InspectCommand.Create(),
     InferCommand.Create(),
+    ExportCommand.Create(),
 };
 try
 {

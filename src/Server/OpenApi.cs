@@ -23,8 +23,17 @@ internal static class OpenApi
 
     public static void MapOpenApiDocument(this WebApplication app)
     {
-        app.UseSwagger();
-        app.UseSwaggerUI(ui => ui.DocumentTitle = "Whatsit API");
+        // Built when somebody first asks: a server that starts has better things to do than to read documentation.
+        var documentation = new Lazy<RequestDelegate>(() => ((IApplicationBuilder)app).New()
+            .UseSwagger()
+            .UseSwaggerUI(ui => ui.DocumentTitle = "Whatsit API")
+            .Build());
+        app.Map("/swagger/{**path}", context =>
+        {
+            // Static files are only served where no endpoint was chosen, and Swagger UI is static files.
+            context.SetEndpoint(null);
+            return documentation.Value(context);
+        }).ExcludeFromDescription();
     }
 
     /// <summary>Adds the ways to send a picture; Swagger UI then offers a file button.</summary>

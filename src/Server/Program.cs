@@ -12,6 +12,9 @@ using Whatsit.Server.Models;
 using Whatsit.Server.Predictions;
 using Whatsit.Server.Telemetry;
 
+// Decoding and computing keep a thread per processor each; requests must still be read, answered and above all refused meanwhile.
+ThreadPool.SetMinThreads(4 * Environment.ProcessorCount, Environment.ProcessorCount);
+
 var builder = WebApplication.CreateSlimBuilder(new WebApplicationOptions
 {
     Args = args,

@@ -130,7 +130,6 @@ export const de: Texts = {
     progress: (done, count) => `${done} von ${count} fertig`,
     done: 'Alle fertig',
     leave: 'Schließen',
-    open: (file, answer) => `${file}: ${answer}. Öffnen`,
     back: 'Zurück zu allen Fotos',
   },
 

@@ -129,7 +129,6 @@ export const en = {
     progress: (done: number, count: number) => `${done} of ${count} done`,
     done: 'All done',
     leave: 'Close',
-    open: (file: string, answer: string) => `${file}: ${answer}. Open`,
     back: 'Back to all photos',
   },
 

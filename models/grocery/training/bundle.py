@@ -17,7 +17,7 @@ from PIL import Image
 
 from export_onnx import export
 from mobilenet_v2 import FEATURES, MobileNetV2
-from photos import preprocess, read_classes, read_split
+from photos import preprocess, read_classes, read_split, shortest_side
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOLERANCE = 1e-4
@@ -123,7 +123,7 @@ if __name__ == '__main__':
         'files': {'fp32': entry(bundle, 'model.onnx')},
         'input': {'name': 'image', 'type': 'uint8', 'layout': 'nhwc', 'width': size, 'height': size},
         'preprocessing': {
-            'crop': 'none', 'resize_shortest': None, 'resample': 'pil-bilinear',
+            'crop': 'resize-then-center', 'resize_shortest': shortest_side(size), 'resample': 'pil-bilinear',
             'rescale_factor': 0.00392156862745098, 'image_mean': [0.5, 0.5, 0.5], 'image_std': [0.5, 0.5, 0.5],
             'channel_order': 'rgb'},
         'output': {

@@ -1,6 +1,5 @@
 """The photos of the GroceryStoreDataset, and the preprocessing that the bundle's manifest describes."""
 import csv
-import io
 import os
 
 import numpy as np
@@ -26,24 +25,29 @@ def read_split(data, split):
     return photos, np.array(fine), np.array(coarse)
 
 
-def preprocess(photo, size, crop='none', resize_shortest=None):
+def preprocess(photo, size, crop='resize-then-center', resize_shortest=None):
     """Crops and resizes one photo exactly as the server does: uint8 [size,size,3].
 
     `none` squashes the whole photo, `center-square` takes the largest square, and `resize-then-center`
-    makes the shortest side `resize_shortest` and takes the middle. `pil-bilinear` is this very call:
-    Pillow's BILINEAR widens its filter when it makes a picture smaller (antialiasing).
+    makes the shortest side `resize_shortest` (8/7 of the input unless said) and takes the middle. `pil-bilinear`
+    is this very call: Pillow's BILINEAR widens its filter when it makes a picture smaller (antialiasing).
     """
     width, height = photo.size
-    if crop == 'none':
-        box = (0, 0, width, height)
-    elif crop == 'center-square':
+    if crop == 'resize-then-center':
+        # As torchvision: Resize cuts the longer side to whole pixels, CenterCrop rounds halves to even.
+        shortest = resize_shortest or shortest_side(size)
+        resized = (shortest, shortest * height // width) if width <= height else (shortest * width // height, shortest)
+        left, top = (round((side - size) / 2) for side in resized)
+        return np.array(photo.resize(resized, Image.BILINEAR).crop((left, top, left + size, top + size)))
+    if crop == 'center-square':
         side = min(width, height)
-        box = ((width - side) // 2, (height - side) // 2, (width + side) // 2, (height + side) // 2)
-    elif crop == 'resize-then-center':
-        scale = resize_shortest / min(width, height)
-        photo = photo.resize((round(width * scale), round(height * scale)), Image.BILINEAR)
-        left, top = (photo.width - size) // 2, (photo.height - size) // 2
-        return np.asarray(photo.crop((left, top, left + size, top + size)))
-    else:
+        left, top = (width - side) // 2, (height - side) // 2
+        photo = photo.crop((left, top, left + side, top + side))
+    elif crop != 'none':
         raise ValueError(f'The crop {crop!r} is not one of none, center-square, resize-then-center.')
-    return np.asarray(photo.resize((size, size), Image.BILINEAR, box=box))
+    return np.array(photo.resize((size, size), Image.BILINEAR))
+
+
+def shortest_side(size):
+    """The usual margin around the crop: 256 pixels for an input of 224."""
+    return round(size * 8 / 7)

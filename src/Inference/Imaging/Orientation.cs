@@ -1,3 +1,6 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+
 namespace Whatsit.Inference.Imaging;
 
 /// <summary>
@@ -40,35 +43,24 @@ internal readonly record struct Orientation(int Value)
         };
         int count = rows.Length / (width * 3);
         first += top * down;
-        if (SwapsSides)
+        // Pixels are taken in the order in which they lie side by side in the upright picture: down a stored column where the sides are swapped.
+        (int outer, int inner) = SwapsSides ? (width, count) : (count, width);
+        (int outerFrom, int innerFrom) = SwapsSides ? (3, width * 3) : (width * 3, 3);
+        (int outerTo, int innerTo) = SwapsSides ? (along * 3, down * 3) : (down * 3, along * 3);
+        // The corners are checked once, here, instead of each pixel.
+        _ = rows[(count * width * 3) - 1];
+        _ = upright[(width * height * 3) - 1];
+        ref byte source = ref MemoryMarshal.GetReference(rows), target = ref Unsafe.Add(ref MemoryMarshal.GetReference(upright), first * 3);
+        for (int i = 0; i < outer; i++)
         {
-            // Stored columns become rows: pixel by pixel down a column writes one run of bytes.
-            for (int x = 0; x < width; x++)
+            ref byte from = ref Unsafe.Add(ref source, i * outerFrom), to = ref Unsafe.Add(ref target, i * outerTo);
+            for (int j = 0; j < inner; j++)
             {
-                for (int y = 0; y < count; y++)
-                {
-                    CopyPixel(rows, (y * width) + x, upright, first + (x * along) + (y * down));
-                }
+                Unsafe.WriteUnaligned(ref to, Unsafe.ReadUnaligned<ushort>(ref from));
+                Unsafe.Add(ref to, 2) = Unsafe.Add(ref from, 2);
+                from = ref Unsafe.Add(ref from, innerFrom);
+                to = ref Unsafe.Add(ref to, innerTo);
             }
         }
-        else
-        {
-            for (int y = 0; y < count; y++)
-            {
-                for (int x = 0; x < width; x++)
-                {
-                    CopyPixel(rows, (y * width) + x, upright, first + (x * along) + (y * down));
-                }
-            }
-        }
-    }
-
-    private static void CopyPixel(ReadOnlySpan<byte> from, int fromPixel, Span<byte> to, int toPixel)
-    {
-        ReadOnlySpan<byte> pixel = from.Slice(fromPixel * 3, 3);
-        Span<byte> target = to.Slice(toPixel * 3, 3);
-        target[2] = pixel[2];
-        target[1] = pixel[1];
-        target[0] = pixel[0];
     }
 }

@@ -1,5 +1,3 @@
-using System.Buffers;
-
 namespace Whatsit.Inference.Imaging;
 
 /// <summary>
@@ -14,7 +12,7 @@ public sealed class RgbImage : IDisposable
     {
         Width = width;
         Height = height;
-        _pixels = ArrayPool<byte>.Shared.Rent(checked(width * height * 3));
+        _pixels = PixelPool.Rent(checked(width * height * 3));
     }
 
     /// <summary>Pixels per row; smaller than <see cref="OriginalWidth"/> after a scaled decode.</summary>
@@ -40,7 +38,66 @@ public sealed class RgbImage : IDisposable
     {
         if (Interlocked.Exchange(ref _pixels, null) is { } pixels)
         {
-            ArrayPool<byte>.Shared.Return(pixels);
+            PixelPool.Return(pixels);
+        }
+    }
+}
+
+/// <summary>
+/// Memory for pictures. <c>ArrayPool.Shared</c> keeps one array of every size for every thread that gave one back: with 36 MB for a 12-megapixel
+/// photo that is gigabytes. Here a few buffers, as many as there can be decodes at once, serve pictures of all sizes.
+/// </summary>
+internal static class PixelPool
+{
+    // 20 megapixels. What is larger is rare, and left to the garbage collector.
+    private const int MaxKept = 60_000_000;
+
+    private static readonly byte[]?[] Free = new byte[]?[Environment.ProcessorCount];
+
+    public static byte[] Rent(int length)
+    {
+        lock (Free)
+        {
+            // The smallest that is large enough
+            int best = -1;
+            for (int i = 0; i < Free.Length; i++)
+            {
+                if (Free[i]?.Length >= length && (best < 0 || Free[i]!.Length < Free[best]!.Length))
+                {
+                    best = i;
+                }
+            }
+            if (best >= 0)
+            {
+                byte[] pixels = Free[best]!;
+                Free[best] = null;
+                return pixels;
+            }
+        }
+        return GC.AllocateUninitializedArray<byte>(length);
+    }
+
+    public static void Return(byte[] pixels)
+    {
+        if (pixels.Length > MaxKept)
+        {
+            return;
+        }
+        lock (Free)
+        {
+            // In an empty place, or in that of the smallest if that is smaller: after a while all are large enough for what comes.
+            int smallest = 0;
+            for (int i = 0; i < Free.Length; i++)
+            {
+                if ((Free[i]?.Length ?? 0) < (Free[smallest]?.Length ?? 0))
+                {
+                    smallest = i;
+                }
+            }
+            if ((Free[smallest]?.Length ?? 0) < pixels.Length)
+            {
+                Free[smallest] = pixels;
+            }
         }
     }
 }

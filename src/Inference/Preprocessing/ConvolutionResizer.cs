@@ -23,7 +23,7 @@ internal sealed class ConvolutionResizer(double support, Func<double, double> fi
     // An index that makes a shuffle give 0.
     private const byte No = 255;
 
-    private readonly TableCache<Weights> _tables = new(axis => Weights.Create(axis, support, filter, pairs: vectorBits >= 256 && Avx2.IsSupported));
+    private readonly TableCache<Weights> _tables = new(axis => Weights.Create(axis, support, filter, parts: vectorBits >= 256 && Avx2.IsSupported));
 
     /// <summary>
     /// <code>
@@ -60,7 +60,7 @@ internal sealed class ConvolutionResizer(double support, Func<double, double> fi
     /// <param name="row">The row resized across.</param>
     private void Across(ReadOnlySpan<byte> source, Weights weights, Span<byte> row)
     {
-        int x = weights.HasPairs ? AcrossAvx2(source, weights, row) : vectorBits >= 128 ? AcrossVector128(source, weights, row) : 0;
+        int x = weights.HasParts ? AcrossAvx2(source, weights, row) : vectorBits >= 128 ? AcrossVector128(source, weights, row) : 0;
         for (; x < weights.First.Length; x++)
         {
             ReadOnlySpan<int> taps = weights.Of(x);
@@ -109,49 +109,56 @@ internal sealed class ConvolutionResizer(double support, Func<double, double> fi
     // therefore kept in two parts, and the sums of both put together at the end: the same integers, so the same result.
     private static int AcrossAvx2(ReadOnlySpan<byte> source, Weights weights, Span<byte> row)
     {
+        int groups = weights.Groups;
         int safe = weights.First.Length;
-        while (safe > 0 && ((weights.First[safe - 1] + (weights.Groups(safe - 1) * 4)) * 3) + 4 > source.Length)
+        while (safe > 0 && ((weights.First[safe - 1] + (groups * 4)) * 3) + 4 > source.Length)
         {
             safe--;
         }
-        ref byte to = ref MemoryMarshal.GetReference(row);
+        ref byte from = ref MemoryMarshal.GetReference(source), to = ref MemoryMarshal.GetReference(row);
+        ref int first = ref MemoryMarshal.GetArrayDataReference(weights.First);
+        ref long pairs = ref MemoryMarshal.GetArrayDataReference(weights.Fours);
         int x = 0;
         for (; x + 4 <= safe; x += 4)
         {
-            Vector256<int> first = Avx2.HorizontalAdd(Sum(source, weights, x), Sum(source, weights, x + 1));
-            Vector256<int> second = Avx2.HorizontalAdd(Sum(source, weights, x + 2), Sum(source, weights, x + 3));
+            Vector256<int> left = Avx2.HorizontalAdd(
+                Sum(ref Unsafe.Add(ref from, first * 3), ref pairs, groups),
+                Sum(ref Unsafe.Add(ref from, Unsafe.Add(ref first, 1) * 3), ref Unsafe.Add(ref pairs, groups * 2), groups));
+            Vector256<int> right = Avx2.HorizontalAdd(
+                Sum(ref Unsafe.Add(ref from, Unsafe.Add(ref first, 2) * 3), ref Unsafe.Add(ref pairs, groups * 4), groups),
+                Sum(ref Unsafe.Add(ref from, Unsafe.Add(ref first, 3) * 3), ref Unsafe.Add(ref pairs, groups * 6), groups));
             // Lower half: R G R G R G R G, upper half: B 0 B 0 B 0 B 0; put together as R G B R G B R G B R G B.
-            Vector256<short> words = Avx2.PackSignedSaturate(first >> PrecisionBits, second >> PrecisionBits);
+            Vector256<short> words = Avx2.PackSignedSaturate(left >> PrecisionBits, right >> PrecisionBits);
             Vector256<byte> bytes = Avx2.Shuffle(Avx2.PackUnsignedSaturate(words, words), Vector256.Create(
                 0, 1, No, 2, 3, No, 4, 5, No, 6, 7, No, No, No, No, No,
                 No, No, 0, No, No, 2, No, No, 4, No, No, 6, No, No, No, No));
             Vector128<byte> pixels = bytes.GetLower() | bytes.GetUpper();
-            Unsafe.WriteUnaligned(ref Unsafe.Add(ref to, x * 3), pixels.AsUInt64().ToScalar());
-            Unsafe.WriteUnaligned(ref Unsafe.Add(ref to, (x * 3) + 8), pixels.AsUInt32().GetElement(2));
+            Unsafe.WriteUnaligned(ref to, pixels.AsUInt64().ToScalar());
+            Unsafe.WriteUnaligned(ref Unsafe.Add(ref to, 8), pixels.AsUInt32().GetElement(2));
+            to = ref Unsafe.Add(ref to, 12);
+            first = ref Unsafe.Add(ref first, 4);
+            pairs = ref Unsafe.Add(ref pairs, groups * 8);
         }
         return x;
 
         // R R G G in the lower half and B B 0 0 in the upper one, each still two parts of a sum.
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        static Vector256<int> Sum(ReadOnlySpan<byte> source, Weights weights, int x)
+        static Vector256<int> Sum(ref byte from, ref long pairs, int groups)
         {
-            ref byte from = ref Unsafe.Add(ref MemoryMarshal.GetReference(source), weights.First[x] * 3);
-            ref int low = ref weights.LowPairs(x), high = ref weights.HighPairs(x);
-            Vector256<int> lowSum = Vector256.Create(Half, 0, Half, 0, Half, 0, 0, 0), highSum = Vector256<int>.Zero;
-            for (int group = weights.Groups(x); group > 0; group--)
+            Vector256<int> low = Vector256.Create(Half, 0, Half, 0, Half, 0, 0, 0), high = Vector256<int>.Zero;
+            do
             {
                 // Four pixels: R0 R1 R2 R3 G0 G1 G2 G3 and B0 B1 B2 B3 as 16-bit numbers
-                Vector128<byte> pixels = Vector128.LoadUnsafe(ref from);
-                Vector256<short> samples = Avx2.Shuffle(Vector256.Create(pixels, pixels), Vector256.Create(
+                Vector256<short> samples = Avx2.Shuffle(Vector256.Create(Vector128.LoadUnsafe(ref from)), Vector256.Create(
                     0, No, 3, No, 6, No, 9, No, 1, No, 4, No, 7, No, 10, No,
                     2, No, 5, No, 8, No, 11, No, No, No, No, No, No, No, No, No)).AsInt16();
-                lowSum += Avx2.MultiplyAddAdjacent(samples, Vector256.Create(Unsafe.As<int, long>(ref low)).AsInt16());
-                highSum += Avx2.MultiplyAddAdjacent(samples, Vector256.Create(Unsafe.As<int, long>(ref high)).AsInt16());
+                low += Avx2.MultiplyAddAdjacent(samples, Vector256.Create(pairs).AsInt16());
+                high += Avx2.MultiplyAddAdjacent(samples, Vector256.Create(Unsafe.Add(ref pairs, 1)).AsInt16());
                 from = ref Unsafe.Add(ref from, 12);
-                low = ref Unsafe.Add(ref low, 2);
-                high = ref Unsafe.Add(ref high, 2);
+                pairs = ref Unsafe.Add(ref pairs, 2);
             }
-            return (highSum << Weights.LowBits) + lowSum;
+            while (--groups > 0);
+            return (high << Weights.LowBits) + low;
         }
     }
 
@@ -162,7 +169,7 @@ internal sealed class ConvolutionResizer(double support, Func<double, double> fi
     /// <param name="row">Its samples.</param>
     private void Down(ReadOnlySpan<byte> ring, int start, Weights weights, int y, Span<byte> row)
     {
-        if (weights.HasPairs && row.Length >= 16)
+        if (weights.HasParts && row.Length >= 16)
         {
             DownAvx2(ring, start, weights, y, row);
         }
@@ -214,35 +221,34 @@ internal sealed class ConvolutionResizer(double support, Func<double, double> fi
     // Two rows at a time, their samples side by side.
     private static void DownAvx2(ReadOnlySpan<byte> ring, int start, Weights weights, int y, Span<byte> row)
     {
-        ref byte rows = ref MemoryMarshal.GetReference(ring);
+        ref byte rows = ref MemoryMarshal.GetReference(ring), to = ref MemoryMarshal.GetReference(row);
         for (int at = 0; at < row.Length; at += 16)
         {
             int x = Math.Min(at, row.Length - 16);
-            ref int low = ref weights.LowPairs(y), high = ref weights.HighPairs(y);
+            ref int pairs = ref weights.Twos[y * weights.Groups * 4];
             Vector256<int> leftLow = Vector256.Create(Half), rightLow = leftLow, leftHigh = Vector256<int>.Zero, rightHigh = leftHigh;
             int from = start;
             for (int pair = (weights.Count[y] + 1) / 2; pair > 0; pair--)
             {
                 Vector128<byte> upper = Vector128.LoadUnsafe(ref rows, (nuint)(from + x));
                 from = Next(from, row.Length, ring.Length);
-                // Beyond the last row this is any row, with the weight 0.
+                // After an odd number of rows this is any row, with the weight 0.
                 Vector128<byte> lower = Vector128.LoadUnsafe(ref rows, (nuint)(from + x));
                 from = Next(from, row.Length, ring.Length);
                 Vector256<short> left = Avx2.ConvertToVector256Int16(Sse2.UnpackLow(upper, lower));
                 Vector256<short> right = Avx2.ConvertToVector256Int16(Sse2.UnpackHigh(upper, lower));
-                Vector256<short> lowPair = Vector256.Create(low).AsInt16(), highPair = Vector256.Create(high).AsInt16();
-                leftLow += Avx2.MultiplyAddAdjacent(left, lowPair);
-                leftHigh += Avx2.MultiplyAddAdjacent(left, highPair);
-                rightLow += Avx2.MultiplyAddAdjacent(right, lowPair);
-                rightHigh += Avx2.MultiplyAddAdjacent(right, highPair);
-                low = ref Unsafe.Add(ref low, 1);
-                high = ref Unsafe.Add(ref high, 1);
+                Vector256<short> low = Vector256.Create(pairs).AsInt16(), high = Vector256.Create(Unsafe.Add(ref pairs, 1)).AsInt16();
+                leftLow += Avx2.MultiplyAddAdjacent(left, low);
+                leftHigh += Avx2.MultiplyAddAdjacent(left, high);
+                rightLow += Avx2.MultiplyAddAdjacent(right, low);
+                rightHigh += Avx2.MultiplyAddAdjacent(right, high);
+                pairs = ref Unsafe.Add(ref pairs, 2);
             }
             // 0–3 and 8–11 in the lower half, 4–7 and 12–15 in the upper one
             Vector256<short> words = Avx2.PackSignedSaturate(
                 ((leftHigh << Weights.LowBits) + leftLow) >> PrecisionBits, ((rightHigh << Weights.LowBits) + rightLow) >> PrecisionBits);
             Vector128<byte> bytes = Sse2.PackUnsignedSaturate(words.GetLower(), words.GetUpper());
-            Vector128.Shuffle(bytes.AsInt32(), Vector128.Create(0, 2, 1, 3)).AsByte().StoreUnsafe(ref MemoryMarshal.GetReference(row), (nuint)x);
+            Vector128.Shuffle(bytes.AsInt32(), Vector128.Create(0, 2, 1, 3)).AsByte().StoreUnsafe(ref to, (nuint)x);
         }
     }
 
@@ -256,27 +262,26 @@ internal sealed class ConvolutionResizer(double support, Func<double, double> fi
     /// <param name="Count">How many weights.</param>
     /// <param name="Taps">The largest number of weights that a position may have, and the distance between two positions' weights.</param>
     /// <param name="Values">All weights.</param>
-    /// <param name="Low">The low bits of the weights, two 16-bit numbers side by side in one; empty where nothing uses them.</param>
-    /// <param name="High">The high bits of the weights, likewise.</param>
-    private sealed record Weights(int[] First, int[] Count, int Taps, int[] Values, int[] Low, int[] High)
+    private sealed record Weights(int[] First, int[] Count, int Taps, int[] Values)
     {
+        /// <summary>How many bits the lower part of a weight has.</summary>
         public const int LowBits = 11;
 
-        public bool HasPairs => Low.Length > 0;
+        /// <summary>How many groups of four weights each position has in <see cref="Fours"/> and <see cref="Twos"/>; the rest is filled up with zeros.</summary>
+        public int Groups { get; } = (Taps + 3) / 4;
 
-        private int PairsPerPosition => (Taps + 3) / 4 * 2;
+        /// <summary>The weights as 16-bit numbers, by fours: the lower parts of four weights, then their upper parts. Empty where nothing uses them.</summary>
+        public long[] Fours { get; private init; } = [];
+
+        /// <summary>The same by twos.</summary>
+        public int[] Twos { get; private init; } = [];
+
+        public bool HasParts => Fours.Length > 0;
 
         public ReadOnlySpan<int> Of(int position) => Values.AsSpan(position * Taps, Count[position]);
 
-        /// <summary>How many groups of four weights a position has; the last is filled up with zeros.</summary>
-        public int Groups(int position) => (Count[position] + 3) / 4;
-
-        public ref int LowPairs(int position) => ref Low[position * PairsPerPosition];
-
-        public ref int HighPairs(int position) => ref High[position * PairsPerPosition];
-
         // Resample.c: precompute_coeffs, then normalize_coeffs_8bpc; in the same order, as doubles do not forgive another one.
-        public static Weights Create(AxisGeometry axis, double support, Func<double, double> filter, bool pairs)
+        public static Weights Create(AxisGeometry axis, double support, Func<double, double> filter, bool parts)
         {
             double scale = (double)axis.SourceLength / axis.ResizedLength;
             double filterScale = Math.Max(scale, 1);
@@ -303,21 +308,22 @@ internal sealed class ConvolutionResizer(double support, Func<double, double> fi
                 first[i] = min;
                 count[i] = max;
             }
-            return pairs
-                ? new Weights(first, count, taps, values, Pairs(values, taps, weight => weight & ((1 << LowBits) - 1)), Pairs(values, taps, weight => weight >> LowBits))
-                : new Weights(first, count, taps, values, [], []);
+            var table = new Weights(first, count, taps, values);
+            return parts ? table.WithParts() : table;
         }
 
-        private static int[] Pairs(int[] values, int taps, Func<int, int> part)
+        private Weights WithParts()
         {
-            int perPosition = (taps + 3) / 4 * 2;
-            int[] pairs = new int[values.Length / taps * perPosition];
-            for (int i = 0; i < values.Length; i++)
+            short[] fours = new short[First.Length * Groups * 8], twos = new short[fours.Length];
+            for (int i = 0; i < Values.Length; i++)
             {
-                (int position, int k) = Math.DivRem(i, taps);
-                pairs[(position * perPosition) + (k / 2)] |= (part(values[i]) & 0xFFFF) << (k % 2 * 16);
+                (int position, int k) = Math.DivRem(i, Taps);
+                (short low, short high) = ((short)(Values[i] & ((1 << LowBits) - 1)), (short)(Values[i] >> LowBits));
+                int four = (position * Groups * 8) + (k / 4 * 8) + (k % 4), two = (position * Groups * 8) + (k / 2 * 4) + (k % 2);
+                (fours[four], fours[four + 4]) = (low, high);
+                (twos[two], twos[two + 2]) = (low, high);
             }
-            return pairs;
+            return this with { Fours = MemoryMarshal.Cast<short, long>(fours).ToArray(), Twos = MemoryMarshal.Cast<short, int>(twos).ToArray() };
         }
     }
 }

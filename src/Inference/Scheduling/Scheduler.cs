@@ -7,11 +7,12 @@ namespace Whatsit.Inference.Scheduling;
 /// <summary>
 /// Lets the requests of one model wait, and runs them:
 /// <code>
-///   RunAsync ──► [ waiting: at most MaxQueueLength ] ──► instance loop 1 ──► backend
-///      │ full: QueueFull, now                       ├──► instance loop 2 ──► backend
-///      │ gone while waiting: dropped                └──► …
+///   Enter ──► [ a place in the queue: at most MaxQueueLength ] ──► RunAsync ──► instance loop 1 ──► backend
+///     │ full: QueueFull, now              │ gone while waiting: dropped     ├──► instance loop 2 ──► backend
+///                                                                           └──► …
 /// </code>
-/// An instance takes one request plus whatever else already waits, up to the batch limit. There is no timer: a request never waits for company.
+/// A request takes its place before anything is spent on it, so that a picture that was decoded is never refused. An instance takes one request plus whatever
+/// else already waits, up to the batch limit. There is no timer: a request never waits for company.
 /// </summary>
 public sealed class Scheduler : IAsyncDisposable
 {
@@ -32,26 +33,50 @@ public sealed class Scheduler : IAsyncDisposable
         _loops = [.. Enumerable.Range(0, instances).Select(_ => Task.Run(RunInstanceAsync))];
     }
 
-    /// <summary>How many requests wait now.</summary>
+    /// <summary>How many requests wait now, or are being prepared.</summary>
     public int QueueLength => Volatile.Read(ref _length);
+
+    /// <summary>Whether <see cref="Enter"/> would refuse now.</summary>
+    /// <exception cref="InferenceException"><see cref="InferenceError.QueueFull"/>.</exception>
+    public void ThrowIfFull()
+    {
+        if (QueueLength >= _maxQueueLength)
+        {
+            throw Full();
+        }
+    }
+
+    /// <summary>Takes a place in the queue. It is given up when the request starts to run, or when the place is disposed.</summary>
+    /// <exception cref="InferenceException"><see cref="InferenceError.QueueFull"/>, at once.</exception>
+    public Place Enter()
+    {
+        if (Interlocked.Increment(ref _length) > _maxQueueLength)
+        {
+            Interlocked.Decrement(ref _length);
+            throw Full();
+        }
+
+        return new(this);
+    }
+
+    /// <summary>Takes a place, waits for an instance and runs there. The instance's outputs are filled when this returns.</summary>
+    /// <inheritdoc cref="RunAsync(Place, Instance, CancellationToken)"/>
+    public async ValueTask<(TimeSpan Queue, TimeSpan Compute)> RunAsync(Instance instance, CancellationToken cancellationToken)
+    {
+        using var place = Enter();
+        return await RunAsync(place, instance, cancellationToken).ConfigureAwait(false);
+    }
 
     /// <summary>Waits for an instance and runs there. The instance's outputs are filled when this returns.</summary>
     /// <returns>How long the request waited, and how long its batch ran.</returns>
     /// <exception cref="InferenceException"><see cref="InferenceError.QueueFull"/>, at once; or the backend's.</exception>
     /// <exception cref="OperationCanceledException">The caller left while the request waited; it was not started.</exception>
-    public async ValueTask<(TimeSpan Queue, TimeSpan Compute)> RunAsync(Instance instance, CancellationToken cancellationToken)
+    public async ValueTask<(TimeSpan Queue, TimeSpan Compute)> RunAsync(Place place, Instance instance, CancellationToken cancellationToken)
     {
         cancellationToken.ThrowIfCancellationRequested();
-        if (Interlocked.Increment(ref _length) > _maxQueueLength)
-        {
-            Interlocked.Decrement(ref _length);
-            throw new InferenceException(InferenceError.QueueFull, $"As many requests wait as may ({_maxQueueLength}). Try again in a moment.");
-        }
-
-        var request = new Request(instance);
+        var request = new Request(place, instance);
         if (!_waiting.Writer.TryWrite(request))
         {
-            Interlocked.Decrement(ref _length);
             throw new InferenceException(InferenceError.ModelNotReady, "The model is being unloaded. Try again in a moment.");
         }
 
@@ -76,7 +101,7 @@ public sealed class Scheduler : IAsyncDisposable
         {
             while (batch.Count < _maxBatchSize && _waiting.Reader.TryRead(out var request))
             {
-                Interlocked.Decrement(ref _length);
+                request.Place.Dispose();
                 // The client may have left while it waited; do not spend the backend on it.
                 if (request.TryStart())
                 {
@@ -116,10 +141,31 @@ public sealed class Scheduler : IAsyncDisposable
         }
     }
 
-    private sealed class Request(Instance instance)
+    private InferenceException Full() => new(InferenceError.QueueFull, $"As many requests wait as may ({_maxQueueLength}). Try again in a moment.");
+
+    /// <summary>A place in the queue, until the request runs or this is disposed.</summary>
+    public sealed class Place : IDisposable
+    {
+        private Scheduler? _scheduler;
+
+        internal Place(Scheduler scheduler) => _scheduler = scheduler;
+
+        /// <inheritdoc/>
+        public void Dispose()
+        {
+            if (Interlocked.Exchange(ref _scheduler, null) is { } scheduler)
+            {
+                Interlocked.Decrement(ref scheduler._length);
+            }
+        }
+    }
+
+    private sealed class Request(Place place, Instance instance)
     {
         private const int Waiting = 0, Started = 1, Abandoned = 2;
         private int _state;
+
+        public Place Place { get; } = place;
 
         public Instance Instance { get; } = instance;
 

@@ -6,8 +6,8 @@ namespace Whatsit.Inference.Scheduling;
 public sealed class SchedulingOptions
 {
     /// <summary>
-    /// How many requests may wait for one model. A short queue refuses clients early instead of making them wait for an answer they have given up
-    /// on. The default is 64.
+    /// How many requests may wait for one model, those whose picture is just being decoded included. A short queue refuses clients early
+    /// instead of making them wait for an answer they have given up on. The default is 64.
     /// </summary>
     [Range(1, 10_000)]
     public int MaxQueueLength { get; set; } = 64;

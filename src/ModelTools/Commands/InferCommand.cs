@@ -40,9 +40,7 @@ internal static class InferCommand
             };
             int[]? sides = arguments.GetValue(shape) is { } text ? ParseShape(text) : null;
             var source = ModelSource.Find(arguments.GetValue(model)!, arguments.GetValue(models)!, arguments.GetValue(dequantize));
-            IReadOnlyDictionary<string, Tensor> outputs = source.Manifest is not null
-                ? RunBundle(source, arguments.GetValue(variant), bytes, given, sides)
-                : RunFile(source, bytes, given, sides);
+            IReadOnlyDictionary<string, Tensor> outputs = Run(source, bytes, given, sides, arguments.GetValue(variant));
             if (arguments.GetValue(json))
             {
                 Console.WriteLine(new JsonObject { ["outputs"] = new JsonObject(outputs.Select(output => KeyValuePair.Create<string, JsonNode?>(output.Key, ToJson(output.Value)))) }.ToJsonString());
@@ -56,6 +54,10 @@ internal static class InferCommand
         });
         return command;
     }
+
+    /// <summary>Runs raw bytes; type and shape default to what fits the model.</summary>
+    public static IReadOnlyDictionary<string, Tensor> Run(ModelSource source, byte[] bytes, ElementType? type = null, int[]? shape = null, string? variant = null) =>
+        source.Manifest is not null ? RunBundle(source, variant, bytes, type, shape) : RunFile(source, bytes, type, shape);
 
     private static IReadOnlyDictionary<string, Tensor> RunFile(ModelSource source, byte[] bytes, ElementType? given, int[]? sides)
     {

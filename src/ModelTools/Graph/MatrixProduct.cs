@@ -1,4 +1,5 @@
 using System.Numerics;
+using System.Runtime.CompilerServices;
 
 namespace Whatsit.ModelTools.Graphs;
 
@@ -35,6 +36,7 @@ internal sealed class MatrixProduct
     /// Multiplies the rows of <paramref name="left"/> (row-major, as wide as the packed matrix is deep) with the matrix;
     /// element (row, n) goes to <c>result[rowOffsets[row] + n * columnStride]</c>.
     /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public void Multiply(ReadOnlySpan<float> left, ReadOnlySpan<int> rowOffsets, Span<float> result, int columnStride)
     {
         Span<float> block = stackalloc float[Rows * PanelWidth];

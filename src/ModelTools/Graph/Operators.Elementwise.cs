@@ -2,10 +2,15 @@ namespace Whatsit.ModelTools.Graphs;
 
 internal static partial class Operators
 {
-    private static Func<Operation, Tensor[]> Unary(Func<float, float> function) => operation => [Map(operation.Floats(0), function)];
+    private static Func<Operation, Tensor[]> Unary(Func<float, float> function) => operation => [Map(operation, operation.Floats(0), function)];
 
-    private static Tensor Map(Tensor input, Func<float, float> function)
+    private static Tensor Map(Operation operation, Tensor input, Func<float, float> function)
     {
+        if (operation.Skips(input.Shape, out Tensor zeros))
+        {
+            return zeros;
+        }
+
         ReadOnlySpan<float> x = input.As<float>();
         Tensor result = NewFloats(input.Shape, out Span<float> y);
         for (int i = 0; i < y.Length; i++)
@@ -17,17 +22,17 @@ internal static partial class Operators
     }
 
     /// <summary>Any type but 32-bit float goes through double, which is exact for what shapes and indices hold.</summary>
-    private static Tensor MapAny(Tensor input, Func<double, double> function) => input.Type == ElementType.Float32
-        ? Map(input, x => (float)function(x))
+    private static Tensor MapAny(Operation operation, Tensor input, Func<double, double> function) => input.Type == ElementType.Float32
+        ? Map(operation, input, x => (float)function(x))
         : Tensor.FromDoubles(input.Type, input.Shape, Array.ConvertAll(input.ToDoubles(), x => function(x)));
 
-    private static Tensor Abs(Operation operation) => MapAny(operation[0], Math.Abs);
+    private static Tensor Abs(Operation operation) => MapAny(operation, operation[0], Math.Abs);
 
-    private static Tensor Neg(Operation operation) => MapAny(operation[0], x => -x);
+    private static Tensor Neg(Operation operation) => MapAny(operation, operation[0], x => -x);
 
-    private static Tensor Sign(Operation operation) => MapAny(operation[0], x => Math.Sign(x));
+    private static Tensor Sign(Operation operation) => MapAny(operation, operation[0], x => Math.Sign(x));
 
-    private static Tensor Not(Operation operation) => MapAny(operation[0], x => x == 0 ? 1 : 0);
+    private static Tensor Not(Operation operation) => MapAny(operation, operation[0], x => x == 0 ? 1 : 0);
 
     private static float Sigmoid(float x) => 1 / (1 + MathF.Exp(-x));
 
@@ -45,38 +50,38 @@ internal static partial class Operators
     private static Tensor LeakyRelu(Operation operation)
     {
         float alpha = operation.Node.Float("alpha", 0.01f);
-        return Map(operation.Floats(0), x => x < 0 ? alpha * x : x);
+        return Map(operation, operation.Floats(0), x => x < 0 ? alpha * x : x);
     }
 
     private static Tensor Elu(Operation operation)
     {
         float alpha = operation.Node.Float("alpha", 1);
-        return Map(operation.Floats(0), x => x < 0 ? alpha * (MathF.Exp(x) - 1) : x);
+        return Map(operation, operation.Floats(0), x => x < 0 ? alpha * (MathF.Exp(x) - 1) : x);
     }
 
     private static Tensor Selu(Operation operation)
     {
         float alpha = operation.Node.Float("alpha", 1.67326319217681884765625f);
         float gamma = operation.Node.Float("gamma", 1.05070102214813232421875f);
-        return Map(operation.Floats(0), x => gamma * (x < 0 ? alpha * (MathF.Exp(x) - 1) : x));
+        return Map(operation, operation.Floats(0), x => gamma * (x < 0 ? alpha * (MathF.Exp(x) - 1) : x));
     }
 
     private static Tensor ThresholdedRelu(Operation operation)
     {
         float alpha = operation.Node.Float("alpha", 1);
-        return Map(operation.Floats(0), x => x > alpha ? x : 0);
+        return Map(operation, operation.Floats(0), x => x > alpha ? x : 0);
     }
 
     private static Tensor HardSigmoid(Operation operation)
     {
         float alpha = operation.Node.Float("alpha", 0.2f);
         float beta = operation.Node.Float("beta", 0.5f);
-        return Map(operation.Floats(0), x => Math.Clamp((alpha * x) + beta, 0, 1));
+        return Map(operation, operation.Floats(0), x => Math.Clamp((alpha * x) + beta, 0, 1));
     }
 
     private static Tensor Gelu(Operation operation) => operation.Node.Text("approximate", "none") == "tanh"
-        ? Map(operation.Floats(0), x => 0.5f * x * (1 + MathF.Tanh(MathF.Sqrt(2 / MathF.PI) * (x + (0.044715f * x * x * x)))))
-        : Map(operation.Floats(0), x => 0.5f * x * (1 + Erf(x / MathF.Sqrt(2))));
+        ? Map(operation, operation.Floats(0), x => 0.5f * x * (1 + MathF.Tanh(MathF.Sqrt(2 / MathF.PI) * (x + (0.044715f * x * x * x)))))
+        : Map(operation, operation.Floats(0), x => 0.5f * x * (1 + Erf(x / MathF.Sqrt(2))));
 
     private static Tensor Clip(Operation operation)
     {
@@ -87,14 +92,14 @@ internal static partial class Operators
         {
             float low = (float)least;
             float high = (float)most;
-            return Map(operation[0], x => Math.Min(Math.Max(x, low), high));
+            return Map(operation, operation[0], x => Math.Min(Math.Max(x, low), high));
         }
 
-        return MapAny(operation[0], x => Math.Min(Math.Max(x, least), most));
+        return MapAny(operation, operation[0], x => Math.Min(Math.Max(x, least), most));
     }
 
     private static Func<Operation, Tensor[]> Binary(Func<float, float, float> single, Func<double, double, double> wide) =>
-        operation => [Combine(operation[0], operation[1], single, wide)];
+        operation => [Combine(operation, operation[0], operation[1], single, wide)];
 
     private static Func<Operation, Tensor[]> Comparison(Func<double, double, bool> function) => operation =>
     {
@@ -105,12 +110,12 @@ internal static partial class Operators
     };
 
     private static Tensor Div(Operation operation) => operation[0].Type is ElementType.Float32 or ElementType.Float64
-        ? Combine(operation[0], operation[1], (a, b) => a / b, (a, b) => a / b)
-        : Combine(operation[0], operation[1], (a, b) => a / b, (a, b) => b == 0 ? throw operation.Refuse("divides by zero") : Math.Truncate(a / b));
+        ? Combine(operation, operation[0], operation[1], (a, b) => a / b, (a, b) => a / b)
+        : Combine(operation, operation[0], operation[1], (a, b) => a / b, (a, b) => b == 0 ? throw operation.Refuse("divides by zero") : Math.Truncate(a / b));
 
     private static Tensor Mod(Operation operation) => operation.Node.Int("fmod", 0) == 1
-        ? Combine(operation[0], operation[1], (a, b) => a % b, (a, b) => a % b)
-        : Combine(operation[0], operation[1], (a, b) => a - (b * MathF.Floor(a / b)), (a, b) => a - (b * Math.Floor(a / b)));
+        ? Combine(operation, operation[0], operation[1], (a, b) => a % b, (a, b) => a % b)
+        : Combine(operation, operation[0], operation[1], (a, b) => a - (b * MathF.Floor(a / b)), (a, b) => a - (b * Math.Floor(a / b)));
 
     private static Tensor Max(Operation operation) => Variadic(operation, Math.Max, Math.Max);
 
@@ -121,7 +126,7 @@ internal static partial class Operators
     private static Tensor Mean(Operation operation)
     {
         float count = operation.InputCount;
-        return Map(Sum(operation), x => x / count);
+        return Map(operation, Sum(operation), x => x / count);
     }
 
     private static Tensor Variadic(Operation operation, Func<float, float, float> single, Func<double, double, double> wide)
@@ -129,7 +134,7 @@ internal static partial class Operators
         Tensor result = operation[0];
         for (int input = 1; input < operation.InputCount; input++)
         {
-            result = Combine(result, operation[input], single, wide);
+            result = Combine(operation, result, operation[input], single, wide);
         }
 
         return result;
@@ -145,7 +150,7 @@ internal static partial class Operators
     }
 
     /// <summary>Two tensors element by element, broadcast as NumPy does (https://onnx.ai/onnx/repo-docs/Broadcasting.html).</summary>
-    private static Tensor Combine(Tensor left, Tensor right, Func<float, float, float> single, Func<double, double, double> wide)
+    private static Tensor Combine(Operation operation, Tensor left, Tensor right, Func<float, float, float> single, Func<double, double, double> wide)
     {
         if (left.Type != right.Type)
         {
@@ -158,6 +163,11 @@ internal static partial class Operators
             double[] a = ExpandTo(left, shape).ToDoubles();
             double[] b = ExpandTo(right, shape).ToDoubles();
             return Tensor.FromDoubles(left.Type, shape, Generate(a.Length, i => wide(a[i], b[i])));
+        }
+
+        if (operation.Skips(shape, out Tensor zeros))
+        {
+            return zeros;
         }
 
         // The innermost axis is a plain loop; an operand that is one wide there steps by 0.

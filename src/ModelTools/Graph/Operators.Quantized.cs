@@ -1,3 +1,5 @@
+using System.Numerics;
+
 namespace Whatsit.ModelTools.Graphs;
 
 internal static partial class Operators
@@ -5,6 +7,11 @@ internal static partial class Operators
     private static Tensor Cast(Operation operation)
     {
         var type = (ElementType)operation.Node.Int("to", 0);
+        if (operation.Skips(operation[0].Shape, out _))
+        {
+            return Zeros(type, operation[0].Shape);
+        }
+
         return type == operation[0].Type ? operation[0] : Tensor.FromDoubles(type, operation[0].Shape, operation[0].ToDoubles());
     }
 
@@ -13,7 +20,7 @@ internal static partial class Operators
         Tensor input = operation.Floats(0);
         (float[] scales, double[] zeroPoints, int channelStride) = QuantizationOf(operation);
         ElementType type = operation.Optional(2)?.Type ?? ElementType.UInt8;
-        (double least, double most) = type switch
+        (float least, float most) = type switch
         {
             ElementType.UInt8 => (0, 255),
             ElementType.Int8 => (-128, 127),
@@ -21,31 +28,73 @@ internal static partial class Operators
             ElementType.Int16 => (-32768, 32767),
             _ => throw operation.Refuse($"to {type} is not supported"),
         };
-        ReadOnlySpan<float> x = input.As<float>();
-        var values = new double[x.Length];
-        for (int i = 0; i < values.Length; i++)
+        if (operation.Skips(input.Shape, out _))
         {
-            int channel = i / channelStride % scales.Length;
-
-            // Halves round to the even neighbour: https://onnx.ai/onnx/operators/onnx__QuantizeLinear.html
-            values[i] = Math.Clamp(Math.Round(x[i] / scales[channel], MidpointRounding.ToEven) + zeroPoints[channel], least, most);
+            return Zeros(type, input.Shape);
         }
 
-        return Tensor.FromDoubles(type, input.Shape, values);
+        return type switch
+        {
+            ElementType.UInt8 => Round<byte>(),
+            ElementType.Int8 => Round<sbyte>(),
+            ElementType.UInt16 => Round<ushort>(),
+            _ => Round<short>(),
+        };
+
+        Tensor Round<T>() where T : unmanaged, INumber<T>
+        {
+            ReadOnlySpan<float> x = input.As<float>();
+            Tensor result = Tensor.Allocate(type, input.Shape, out Span<T> y);
+            for (int start = 0, channel = 0; start < y.Length; start += channelStride, channel = (channel + 1) % scales.Length)
+            {
+                float scale = scales[channel];
+                float zeroPoint = (float)zeroPoints[channel];
+                for (int i = start; i < start + channelStride; i++)
+                {
+                    // Halves round to the even neighbour: https://onnx.ai/onnx/operators/onnx__QuantizeLinear.html
+                    y[i] = T.CreateTruncating(Math.Clamp(MathF.Round(x[i] / scale, MidpointRounding.ToEven) + zeroPoint, least, most));
+                }
+            }
+
+            return result;
+        }
     }
 
     private static Tensor DequantizeLinear(Operation operation)
     {
         (float[] scales, double[] zeroPoints, int channelStride) = QuantizationOf(operation);
-        double[] x = operation[0].ToDoubles();
-        Tensor result = NewFloats(operation[0].Shape, out Span<float> y);
-        for (int i = 0; i < y.Length; i++)
+        Tensor input = operation[0];
+        if (operation.Skips(input.Shape, out Tensor zeros))
         {
-            int channel = i / channelStride % scales.Length;
-            y[i] = (float)((x[i] - zeroPoints[channel]) * scales[channel]);
+            return zeros;
         }
 
-        return result;
+        return input.Type switch
+        {
+            ElementType.UInt8 => Scale<byte>(),
+            ElementType.Int8 => Scale<sbyte>(),
+            ElementType.UInt16 => Scale<ushort>(),
+            ElementType.Int16 => Scale<short>(),
+            ElementType.Int32 => Scale<int>(),
+            _ => throw operation.Refuse($"of {input.Type} is not supported"),
+        };
+
+        Tensor Scale<T>() where T : unmanaged, INumber<T>
+        {
+            ReadOnlySpan<T> x = input.As<T>();
+            Tensor result = NewFloats(input.Shape, out Span<float> y);
+            for (int start = 0, channel = 0; start < y.Length; start += channelStride, channel = (channel + 1) % scales.Length)
+            {
+                double scale = scales[channel];
+                double zeroPoint = zeroPoints[channel];
+                for (int i = start; i < start + channelStride; i++)
+                {
+                    y[i] = (float)((double.CreateTruncating(x[i]) - zeroPoint) * scale);
+                }
+            }
+
+            return result;
+        }
     }
 
     /// <summary>One scale and zero point, or one per index of an axis; and how many elements share that index in a row.</summary>
@@ -55,7 +104,7 @@ internal static partial class Operators
         double[] zeroPoints = operation.Optional(2)?.ToDoubles() ?? new double[scales.Length];
         if (scales.Length == 1)
         {
-            return (scales, zeroPoints, 1);
+            return (scales, zeroPoints, Math.Max(1, operation[0].Length));
         }
 
         int[] shape = operation[0].Shape;

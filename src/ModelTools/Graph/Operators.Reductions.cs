@@ -14,6 +14,13 @@ internal static partial class Operators
 
         HashSet<int> reduced = axes.Length == 0 ? [.. Enumerable.Range(0, rank)] : [.. axes.Select(axis => operation.Axis(axis, rank))];
         int[] kept = [.. input.Shape.Select((side, axis) => reduced.Contains(axis) ? 1 : side)];
+        bool keep = operation.Node.Int("keepdims", 1) == 1;
+        int[] shape = keep ? kept : [.. input.Shape.Where((_, axis) => !reduced.Contains(axis))];
+        if (operation.Skips(input.Shape, out _))
+        {
+            return [Zeros(input.Type, shape)];
+        }
+
         int[] keptStrides = StridesOf(kept);
         int[] targets = Offsets(input.Shape, [.. keptStrides.Select((stride, axis) => reduced.Contains(axis) ? 0 : stride)]);
         var results = new double[Count(kept)];
@@ -30,8 +37,7 @@ internal static partial class Operators
             results = Array.ConvertAll(results, result => finish(result, count));
         }
 
-        bool keep = operation.Node.Int("keepdims", 1) == 1;
-        return [Tensor.FromDoubles(input.Type, keep ? kept : [.. input.Shape.Where((_, axis) => !reduced.Contains(axis))], results)];
+        return [Tensor.FromDoubles(input.Type, shape, results)];
     };
 
     private static Tensor ArgBest(Operation operation, Func<double, double, bool> better)
@@ -74,6 +80,11 @@ internal static partial class Operators
     {
         Tensor input = operation.Floats(0);
         int axis = operation.Axis(operation.Node.Int("axis", -1), input.Shape.Length);
+        if (operation.Skips(input.Shape, out Tensor zeros))
+        {
+            return zeros;
+        }
+
         Tensor result = NewFloats(input.Shape, out Span<float> y);
         int stride = Count(input.Shape.AsSpan(axis + 1));
         int side = input.Shape[axis];
@@ -124,6 +135,11 @@ internal static partial class Operators
             throw operation.Refuse($"has {parameters[0].Length} channels for an input of {channels}");
         }
 
+        if (operation.Skips(input.Shape, out Tensor zeros))
+        {
+            return zeros;
+        }
+
         int run = Count(input.Shape.AsSpan(axis + 1));
         ReadOnlySpan<float> x = input.As<float>();
         Tensor result = NewFloats(input.Shape, out Span<float> y);
@@ -145,6 +161,11 @@ internal static partial class Operators
         Tensor input = operation.Floats(0);
         double epsilon = operation.Node.Float("epsilon", 1e-5f);
         int axis = operation.Axis(operation.Node.Int("axis", -1), input.Shape.Length);
+        if (operation.Skips(input.Shape, out Tensor zeros))
+        {
+            return zeros;
+        }
+
         int run = Count(input.Shape.AsSpan(axis));
         float[] scale = ExpandTo(operation[1], input.Shape[axis..]).ToFloats();
         float[]? bias = operation.Optional(2) is { } given ? ExpandTo(given, input.Shape[axis..]).ToFloats() : null;

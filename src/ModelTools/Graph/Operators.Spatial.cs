@@ -86,11 +86,12 @@ internal static partial class Operators
 
         (Window vertical, Window horizontal) = Windows(operation, source, kernelHeight, kernelWidth);
         Layout target = source with { Channels = filters, Height = vertical.Output, Width = horizontal.Output };
-        Tensor result = NewFloats(target.Shape, out Span<float> y);
-        if (operation.ShapesOnly)
+        if (operation.Skips(target.Shape, out Tensor zeros))
         {
-            return result;
+            return zeros;
         }
+
+        Tensor result = NewFloats(target.Shape, out Span<float> y);
 
         if (groupChannels == 1)
         {
@@ -244,11 +245,12 @@ internal static partial class Operators
         Window vertical = Along(0, kernelHeight, source.Height);
         Window horizontal = Along(1, kernelWidth, source.Width);
         Layout target = source with { Channels = groupFilters * groups, Height = vertical.Output, Width = horizontal.Output };
-        Tensor result = NewFloats(target.Shape, out Span<float> y);
-        if (operation.ShapesOnly)
+        if (operation.Skips(target.Shape, out Tensor zeros))
         {
-            return result;
+            return zeros;
         }
+
+        Tensor result = NewFloats(target.Shape, out Span<float> y);
 
         // Every input pixel paints the kernel, scaled, onto the output.
         ReadOnlySpan<float> x = input.As<float>();
@@ -310,6 +312,11 @@ internal static partial class Operators
         (Window vertical, Window horizontal) = Windows(operation, source, checked((int)kernel[0]), checked((int)kernel[1]));
         bool countPadding = operation.Node.Int("count_include_pad", 0) == 1;
         Layout target = source with { Height = vertical.Output, Width = horizontal.Output };
+        if (operation.Skips(target.Shape, out Tensor zeros))
+        {
+            return zeros;
+        }
+
         Tensor result = NewFloats(target.Shape, out Span<float> y);
         ReadOnlySpan<float> x = input.As<float>();
         for (int place = 0; place < target.Batch * target.Height * target.Width; place++)
@@ -354,6 +361,11 @@ internal static partial class Operators
         Tensor input = operation.Floats(0);
         var source = Layout.Of(operation, input.Shape);
         Layout target = source with { Height = 1, Width = 1 };
+        if (operation.Skips(source.Shape, out _))
+        {
+            return Zeros(ElementType.Float32, target.Shape);
+        }
+
         Tensor result = NewFloats(target.Shape, out Span<float> y);
         ReadOnlySpan<float> x = input.As<float>();
         for (int i = 0; i < y.Length; i++)
@@ -510,8 +522,8 @@ internal static partial class Operators
             Tensor high = Take(result, axis, side, output, index => Math.Clamp((int)Math.Floor(At(index)) + 1, 0, side - 1));
             int[] weightShape = [output, .. Enumerable.Repeat(1, rank - axis - 1)];
             Tensor weight = Tensor.Float32(weightShape, Array.ConvertAll(Enumerable.Range(0, output).ToArray(), index => (float)(At(index) - Math.Floor(At(index)))));
-            Tensor step = Combine(Combine(high, low, (a, b) => a - b, (a, b) => a - b), weight, (a, b) => a * b, (a, b) => a * b);
-            result = Combine(low, step, (a, b) => a + b, (a, b) => a + b);
+            Tensor step = Combine(operation, Combine(operation, high, low, (a, b) => a - b, (a, b) => a - b), weight, (a, b) => a * b, (a, b) => a * b);
+            result = Combine(operation, low, step, (a, b) => a + b, (a, b) => a + b);
         }
 
         return result;
@@ -540,8 +552,8 @@ internal static partial class Operators
         float alpha = operation.Node.Float("alpha", 1);
         float beta = operation.Node.Float("beta", 1);
         Tensor result = Product(operation, a, b, b.Shape[transposed ? 1 : 0], b.Shape[transposed ? 0 : 1], transposed);
-        result = alpha == 1 ? result : Map(result, x => x * alpha);
-        return operation.Optional(2) is { } c ? Combine(result, beta == 1 ? c : Map(c, x => x * beta), (x, y) => x + y, (x, y) => x + y) : result;
+        result = alpha == 1 ? result : Map(operation, result, x => x * alpha);
+        return operation.Optional(2) is { } c ? Combine(operation, result, beta == 1 ? c : Map(operation, c, x => x * beta), (x, y) => x + y, (x, y) => x + y) : result;
     }
 
     /// <summary>As <c>numpy.matmul</c>: the last two axes multiply, those before broadcast.</summary>
@@ -592,11 +604,12 @@ internal static partial class Operators
         }
 
         int rows = a.Shape[0];
-        Tensor result = NewFloats([rows, columns], out _);
         if (operation.ShapesOnly)
         {
-            return result;
+            return Zeros(ElementType.Float32, [rows, columns]);
         }
+
+        Tensor result = NewFloats([rows, columns], out _);
 
         int[] depthOffsets = new int[depth];
         for (int k = 0; k < depth; k++)

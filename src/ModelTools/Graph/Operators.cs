@@ -179,7 +179,34 @@ internal static partial class Operators
         /// <summary>An axis counted from the front.</summary>
         public int Axis(long axis, int rank) => axis >= -rank && axis < rank ? (int)(axis < 0 ? axis + rank : axis) : throw Refuse($"names axis {axis} of a tensor of rank {rank}");
 
+        /// <summary>When only shapes are asked for, large results are not computed: whether that is so, and the zeros in their place.</summary>
+        public bool Skips(int[] shape, out Tensor zeros)
+        {
+            zeros = ShapesOnly && Count(shape) > LargestShape ? Zeros(ElementType.Float32, shape) : Nothing;
+            return zeros != Nothing;
+        }
+
         public ModelFormatException Refuse(string reason) => new($"{Node} {reason}.");
+    }
+
+    // What is no larger may be a shape on its way, and is computed always.
+    private const int LargestShape = 1024;
+
+    private static readonly Tensor Nothing = new(ElementType.Float32, [0], default);
+
+    // One zero for everyone: the memory is never written, so the operating system never provides it.
+    private static byte[] _zeros = [];
+
+    private static Tensor Zeros(ElementType type, int[] shape)
+    {
+        int bytes = checked(Count(shape) * Tensor.SizeOf(type));
+        byte[] zeros = _zeros;
+        if (zeros.Length < bytes)
+        {
+            _zeros = zeros = new byte[bytes];
+        }
+
+        return new Tensor(type, shape, zeros.AsMemory(0, bytes));
     }
 
     private static Tensor NewFloats(int[] shape, out Span<float> elements) => Tensor.Allocate(ElementType.Float32, shape, out elements);

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Text.Json;
 using Microsoft.AspNetCore.Mvc;
 using Whatsit.Inference;
 using Whatsit.Inference.Catalog;
@@ -35,6 +36,7 @@ internal static class PredictionApi
         using var lease = catalog.Lease(model);
         var options = new ClassifyOptions(ParseTopK(topK ?? topKSnakeCase, lease.Model.Classes.Count), ParseFlag(explain, "explain"));
         lease.Model.Check(options);
+        classifier.RefuseIfFull(lease.Model);
         if (!ImageInput.IsMultipart(context.Request))
         {
             using var file = await input.ReadAsync(context.Request, context.RequestAborted);
@@ -90,8 +92,12 @@ internal static class PredictionApi
 
     private static async Task WriteAsync(HttpContext context, PredictionResponse answer)
     {
+        // In one piece, with its length: chunks would cost a second write and say nothing.
+        var json = JsonSerializer.SerializeToUtf8Bytes(answer, PredictionJson.Default.PredictionResponse);
         context.Response.AddServerTiming(answer.Timing);
-        await context.Response.WriteAsJsonAsync(answer, PredictionJson.Default.PredictionResponse);
+        context.Response.ContentType = "application/json; charset=utf-8";
+        context.Response.ContentLength = json.Length;
+        await context.Response.BodyWriter.WriteAsync(json, context.RequestAborted);
     }
 
     private static bool ParseFlag(string? text, string name) => text switch

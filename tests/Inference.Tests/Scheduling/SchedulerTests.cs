@@ -41,6 +41,29 @@ public sealed class SchedulerTests
     }
 
     [Fact]
+    public async Task A_place_counts_until_its_request_runs_or_is_given_up()
+    {
+        var backend = new GatedBackend();
+        await using var scheduler = new Scheduler(backend, new() { Instances = 1, MaxQueueLength = 2 });
+        var preparing = scheduler.Enter();
+        using (scheduler.Enter())
+        {
+            Assert.Equal(InferenceError.QueueFull, Assert.Throws<InferenceException>(scheduler.Enter).Error);
+            Assert.Throws<InferenceException>(scheduler.ThrowIfFull);
+        }
+
+        scheduler.ThrowIfFull();
+        var running = scheduler.RunAsync(preparing, backend.Lease(false), default).AsTask();
+        await backend.Started.WaitAsync(TestContext.Current.CancellationToken);
+        Assert.Equal(0, scheduler.QueueLength);
+
+        backend.Gate.Release();
+        await running;
+        preparing.Dispose();
+        Assert.Equal(0, scheduler.QueueLength);
+    }
+
+    [Fact]
     public async Task Whoever_leaves_while_waiting_gets_out_at_once_and_costs_no_run()
     {
         var backend = new GatedBackend();

@@ -2,7 +2,7 @@
 
     python3 make.py            (Debian: python3-h5py, python3-torch)
 
-The same files come out each time, but for what the libraries' versions change.
+The same numbers come out each time; the files differ in the times that HDF5 stamps.
 """
 import json
 import os
@@ -236,6 +236,14 @@ def every_layer(keras):
        ("__operators__.getitem", x, {"slice_spec": [{"start": None, "stop": None, "step": None}, {"start": 1, "stop": -1, "step": None}, {"start": None, "stop": None, "step": 2}]}),
        (numpy, "GetItem", {}, [x, [{"class_name": "__slice__", "config": {"start": None, "stop": None, "step": None}}, {"class_name": "__slice__", "config": {"start": 1, "stop": -1, "step": None}},
                                    {"class_name": "__slice__", "config": {"start": None, "stop": None, "step": 2}}]]))
+    if keras == 3:  # its resnet50.preprocess_input
+        def channel(index):
+            return net.op(lambda a: a[..., index], None, (numpy, "GetItem", {}, [x, [{"class_name": "__ellipsis__", "config": {}}, index]]))
+        op(lambda *a: torch.stack(a, -1), None, (numpy, "Stack", {"axis": -1}, [[channel(2), channel(1), channel(0)]]))
+        op(lambda *a: torch.stack(a, 1), None, (numpy, "Stack", {"axis": 1}, [[channel(-1), channel(0)]]))
+        op(lambda *a: torch.stack(a, -1), None, (numpy, "Stack", {"axis": -1}, [[channel(-1), channel(0)]]))
+        op(lambda a: a[:, 1, :, -1], None, (numpy, "GetItem", {}, [x, [{"class_name": "__slice__", "config": {}}, 1, {"class_name": "__slice__", "config": {}}, -1]]))
+    op(lambda a: a.flip(2), ("reverse", x, {"axis": [2]}), (numpy, "Flip", {"axis": 2}, [x]))
     op(lambda a: a + torch.tensor([-103.939, -116.779, -123.68]), ("nn.bias_add", x, {"bias": [-103.939, -116.779, -123.68]}), (numpy, "Add", {}, [x, {"class_name": "__numpy__", "config": {"value": [-103.939, -116.779, -123.68], "dtype": "float32"}}]))
     op(lambda a: a.mean((1, 2), keepdim=True), ("math.reduce_mean", x, {"axis": [1, 2], "keepdims": True}), (numpy, "Mean", {"axis": [1, 2], "keepdims": True}, [x]))
     op(lambda a: a.mean(-1), ("math.reduce_mean", x, {"axis": -1}), (numpy, "Mean", {"axis": -1, "keepdims": False}, [x]))

@@ -17,6 +17,9 @@ import torch.nn.functional as F
 
 torch.set_grad_enabled(False)
 
+# What the last layer with weights is called in the networks of keras.applications.
+LOGITS = {"predictions", "conv_preds", "Logits", "fc1000"}
+
 
 class Value:
     """What a layer answered: which layer and call it was, and the tensor."""
@@ -110,6 +113,12 @@ class Network:
 
     def again(self, layer, inputs):
         """Calls a layer once more, with the same weights. A list of inputs is one argument that is a list."""
+        if layer.fresh and layer.name in LOGITS:
+            # Random weights answer one class with certainty, which would hide any difference: the scores are brought to a range of 2.
+            self.current = layer
+            scores = getattr(self, layer.class_name)({**layer.config, "activation": None}, inputs.tensor)
+            for weights in layer.weights.values():
+                weights *= 2 / float(scores.abs().max())
         result = self.call(layer, [inputs], {})
         layer.fresh = False
         return result
@@ -484,7 +493,7 @@ def write_h5(network, path, version="2.11.0", pieces=1, **options):
         group.attrs["backend"] = b"tensorflow"
         group.attrs["keras_version"] = version.encode()
         suffix = "" if network.keras == 3 else ":0"
-        for layer in network.layers.values():
+        for layer in sorted(network.layers.values(), key=lambda layer: layer.name):  # a name may be the beginning of another, with a slash
             weights = []
             if layer.network is not None:
                 for trained in (True, False):  # a nested network's trained weights come first

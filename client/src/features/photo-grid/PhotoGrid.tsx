@@ -85,8 +85,8 @@ export default function PhotoGrid({ photos, engine, takesOver, options, onOpen, 
           const name = result?.abstained ? t.result.notSure : best?.label;
           return (
             <li key={photo.id}>
-              <button type="button" className="tile" onClick={() => onOpen(photo)} aria-label={t.grid.open(photo.name, error ?? name ?? t.result.running)}>
-                <img src={photo.url} alt="" loading="lazy" />
+              <button type="button" className="tile" onClick={() => onOpen(photo)}>
+                <img src={photo.url} alt={photo.name} loading="lazy" />
                 <span className={`tile-name ${error ? 'failed' : ''}`}>{error ?? name ?? '\u00a0'}</span>
                 <span className="tile-share">{best && !result?.abstained ? percent(best.confidence) : '\u00a0'}</span>
               </button>

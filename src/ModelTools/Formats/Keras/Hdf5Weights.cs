@@ -82,11 +82,11 @@ internal sealed class Hdf5Weights(Hdf5Group root) : IKerasWeights
 
     private sealed class StoredLayer(Hdf5Group group)
     {
-        // conv1/kernel:0, mobilenet/conv1/kernel:0 or, with Keras 3, mobilenet/conv1/kernel
-        private readonly (string Name, string[] Parts)[] _weights = [.. Names(group, "weight_names").Select(name => (name, name.Split(':')[0].Split('/')))];
+        // conv1/kernel:0, mobilenet/conv1/kernel:0 or, with Keras 3, mobilenet/conv1/kernel; layers may have slashes in their own names.
+        private readonly StoredWeight[] _weights = [.. Names(group, "weight_names").Select(name => new StoredWeight(name, name.Split(':')[0].Split('/')))];
 
-        // By layer: a network that is one layer of another lists hundreds of weights together.
-        private ILookup<string, (string Name, string[] Parts)>? _byLayer;
+        // By layer, with and without what stands before its name: a network that is one layer of another lists hundreds of weights together.
+        private ILookup<string, StoredWeight>? _byLayer;
 
         public Hdf5Group Group => group;
 
@@ -97,20 +97,23 @@ internal sealed class Hdf5Weights(Hdf5Group root) : IKerasWeights
                 return Pick(_weights, weight, index);
             }
 
-            _byLayer ??= _weights.Where(stored => stored.Parts.Length > 1).ToLookup(stored => stored.Parts[^2], StringComparer.Ordinal);
-            (string Name, string[] Parts)[] named = [.. _byLayer[layer[^1]]];
+            _byLayer ??= _weights
+                .SelectMany(stored => Enumerable.Range(0, stored.Parts.Length - 1).Select(start => (Layer: string.Join('/', stored.Parts[start..^1]), stored)))
+                .ToLookup(pair => pair.Layer, pair => pair.stored, StringComparer.Ordinal);
+            StoredWeight[] named = [.. _byLayer[layer[^1]]];
             if (named.Length == 0)
             {
                 // Networks that were built twice in one session of TensorFlow 1 have a number behind each layer's name.
                 named = [.. _weights.Where(stored => stored.Parts.Length > 1 && stored.Parts[^2].StartsWith($"{layer[^1]}_", StringComparison.Ordinal) && stored.Parts[^2][(layer[^1].Length + 1)..].All(char.IsAsciiDigit))];
             }
 
-            // Two networks in one may have layers of one name; then the networks' names stand before it.
-            (string Name, string[] Parts)[] within = [.. named.Where(stored => layer.Take(layer.Count - 1).Skip(1).All(outer => stored.Parts.Contains(outer)))];
-            return Pick(within.Length > 0 ? within : named, weight, index);
+            // Two networks in one may have layers of one name, with the networks' names before it; and one layer's name may be the end of another's.
+            StoredWeight[] within = [.. named.Where(stored => layer.Take(layer.Count - 1).Skip(1).All(outer => stored.Parts.Contains(outer)))];
+            named = within.Length > 0 ? within : named;
+            return Pick([.. named.Where(stored => stored.Parts.Length == named.Min(other => other.Parts.Length))], weight, index);
         }
 
-        private static string? Pick((string Name, string[] Parts)[] weights, string weight, int index)
+        private static string? Pick(StoredWeight[] weights, string weight, int index)
         {
             string[] exact = [.. weights.Where(stored => stored.Parts[^1] == weight).Select(stored => stored.Name)];
             return exact.Length == 1 ? exact[0]
@@ -118,4 +121,6 @@ internal sealed class Hdf5Weights(Hdf5Group root) : IKerasWeights
                 : null;
         }
     }
+
+    private sealed record StoredWeight(string Name, string[] Parts);
 }

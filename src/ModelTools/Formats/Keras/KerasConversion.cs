@@ -15,7 +15,7 @@ internal readonly record struct KerasTensor(string Value, int[] Shape)
 /// <summary>What the conversion of one network shares between its layers.</summary>
 internal sealed class KerasConversion(GraphBuilder builder, IKerasWeights weights, bool keras3)
 {
-    private bool _keepsRaw;
+    private readonly List<Action<KerasTensor>> _afterwards = [];
 
     public GraphBuilder Builder { get; } = builder;
 
@@ -29,6 +29,9 @@ internal sealed class KerasConversion(GraphBuilder builder, IKerasWeights weight
 
     /// <summary>Values that still are the input, but for its size and the order of its channels.</summary>
     public HashSet<string> Raw { get; } = new(StringComparer.Ordinal);
+
+    /// <summary>Values that are one channel of another: Keras 3 turns RGB into BGR by taking channels out and stacking them.</summary>
+    public Dictionary<string, (KerasTensor Picture, int Channel)> Channels { get; } = new(StringComparer.Ordinal);
 
     /// <summary>Whether the first thing done to the input is scaling it as pixels from 0 to 255 are scaled.</summary>
     public bool TakesPixels { get; private set; }
@@ -61,17 +64,22 @@ internal sealed class KerasConversion(GraphBuilder builder, IKerasWeights weight
             result = result with { Value = name };
         }
 
-        if (_keepsRaw)
-        {
-            Raw.Add(result.Value);
-            _keepsRaw = false;
-        }
-
+        _afterwards.ForEach(remember => remember(result));
+        _afterwards.Clear();
         return result;
     }
 
+    /// <summary>Remembers something about the result of the layer that is being converted, once it has its name.</summary>
+    public void Remember(Action<KerasTensor> about) => _afterwards.Add(about);
+
     /// <summary>Said by layers whose result still is the picture, if what they were given is.</summary>
-    public void KeepRaw(KerasTensor input) => _keepsRaw = Raw.Contains(input.Value);
+    public void KeepRaw(KerasTensor input)
+    {
+        if (Raw.Contains(input.Value))
+        {
+            Remember(result => Raw.Add(result.Value));
+        }
+    }
 
     /// <summary>
     /// Sees each scaling of a value. What scales the input itself as only 0–255 needs it, tells that the network takes pixels: a factor of at most
@@ -203,32 +211,37 @@ internal class LayerCall(KerasConversion conversion, KerasConfig config, IReadOn
         return doubles;
     }
 
-    /// <summary>A weight of rank 4 with its axes in another order, written straight to its final place.</summary>
-    public static Tensor Transpose(Tensor weight, int[] order)
+    /// <summary>
+    /// A kernel H W A B as B A H W, or with <paramref name="keepOrder"/> as A B H W: written straight to its final place, in blocks whose rows stay
+    /// in the cache.
+    /// </summary>
+    public static Tensor SidesLast(Tensor weight, bool keepOrder = false)
     {
-        int[] from = weight.Shape;
-        ReadOnlySpan<int> strides = [from[1] * from[2] * from[3], from[2] * from[3], from[3], 1];
+        const int Block = 16;
+        int[] shape = weight.Shape;
+        (int sides, int first, int second) = (shape[0] * shape[1], shape[2], shape[3]);
         byte[] bytes = GC.AllocateUninitializedArray<byte>(weight.Data.Length);
         Span<float> to = MemoryMarshal.Cast<byte, float>(bytes.AsSpan());
-        ReadOnlySpan<float> source = weight.As<float>();
-        int next = 0;
-        for (int a = 0; a < from[order[0]]; a++)
+        ReadOnlySpan<float> from = weight.As<float>();
+        for (int blockA = 0; blockA < first; blockA += Block)
         {
-            for (int b = 0; b < from[order[1]]; b++)
+            for (int blockB = 0; blockB < second; blockB += Block)
             {
-                for (int c = 0; c < from[order[2]]; c++)
+                for (int b = blockB; b < Math.Min(second, blockB + Block); b++)
                 {
-                    int start = (a * strides[order[0]]) + (b * strides[order[1]]) + (c * strides[order[2]]);
-                    int step = strides[order[3]];
-                    for (int d = 0; d < from[order[3]]; d++)
+                    for (int a = blockA; a < Math.Min(first, blockA + Block); a++)
                     {
-                        to[next++] = source[start + (d * step)];
+                        int start = (keepOrder ? (a * second) + b : (b * first) + a) * sides;
+                        for (int side = 0; side < sides; side++)
+                        {
+                            to[start + side] = from[(((side * first) + a) * second) + b];
+                        }
                     }
                 }
             }
         }
 
-        return new Tensor(ElementType.Float32, [.. order.Select(axis => from[axis])], bytes);
+        return new Tensor(ElementType.Float32, keepOrder ? [first, second, shape[0], shape[1]] : [second, first, shape[0], shape[1]], bytes);
     }
 
     private static float[] Floats(Tensor weight) => weight.Type == ElementType.Float16

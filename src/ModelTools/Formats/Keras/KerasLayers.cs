@@ -103,7 +103,7 @@ internal static class KerasLayers
         }
 
         // H W I O to O I H W
-        string weights = call.Constant("kernel", () => LayerCall.Transpose(call.Weight("kernel", 0, kernel[0], kernel[1], channels < 0 ? -1 : channels / groups, filters), [3, 2, 0, 1]));
+        string weights = call.Constant("kernel", () => LayerCall.SidesLast(call.Weight("kernel", 0, kernel[0], kernel[1], channels < 0 ? -1 : channels / groups, filters)));
         return KerasActivations.Apply(call, Convolve(call, call.Image, weights, kernel, call.Config.Pair("strides", 1), call.Config.Pair("dilation_rate", 1), groups, filters, Bias(call, 1, filters)));
     }
 
@@ -120,7 +120,7 @@ internal static class KerasLayers
         int filters = call.Config.Integer("filters");
         (string depthwise, int channels, int between) = DepthwiseKernel(call, kernel);
         KerasTensor x = Convolve(call, call.Image, depthwise, kernel, call.Config.Pair("strides", 1), call.Config.Pair("dilation_rate", 1), channels, between, bias: null);
-        string pointwise = call.Constant("pointwise_kernel", () => LayerCall.Transpose(call.Weight("pointwise_kernel", 1, 1, 1, between, filters), [3, 2, 0, 1]));
+        string pointwise = call.Constant("pointwise_kernel", () => LayerCall.SidesLast(call.Weight("pointwise_kernel", 1, 1, 1, between, filters)));
         return KerasActivations.Apply(call, Convolve(call, x, pointwise, [1, 1], [1, 1], [1, 1], 1, filters, Bias(call, 2, filters)));
     }
 
@@ -139,7 +139,7 @@ internal static class KerasLayers
         string name = call.Conversion.Keras3 && call.Config.ClassName == "DepthwiseConv2D" ? "kernel" : "depthwise_kernel";
         string weights = call.Constant(
             "depthwise_kernel",
-            () => LayerCall.Transpose(call.Weight(name, 0, kernel[0], kernel[1], channels, multiplier), [2, 3, 0, 1]) with { Shape = [filters, 1, kernel[0], kernel[1]] });
+            () => LayerCall.SidesLast(call.Weight(name, 0, kernel[0], kernel[1], channels, multiplier), keepOrder: true) with { Shape = [filters, 1, kernel[0], kernel[1]] });
         return (weights, channels, filters);
     }
 
@@ -236,7 +236,7 @@ internal static class KerasLayers
 
         // H W O I to I O H W
         int channels = x.Shape[channelAxis];
-        string weights = call.Constant("kernel", () => LayerCall.Transpose(call.Weight("kernel", 0, kernel[0], kernel[1], filters, channels), [3, 2, 0, 1]));
+        string weights = call.Constant("kernel", () => LayerCall.SidesLast(call.Weight("kernel", 0, kernel[0], kernel[1], filters, channels)));
         string? bias = Bias(call, 1, filters);
         return KerasActivations.Apply(call, call.AddSpatial(
             "ConvTranspose",
@@ -385,7 +385,12 @@ internal static class KerasLayers
             throw call.Config.Refuse("holds Python code, which cannot be imported");
         }
 
-        call.Conversion.Notes.Add($"The layer 'Lambda' ({call.Config.Name}) is taken for InceptionResNetV2's: its first input plus {factor} times its second.");
+        const string Note = "Layers 'Lambda' with an argument 'scale' are taken for InceptionResNetV2's: the first input plus so many times the second.";
+        if (!call.Conversion.Notes.Contains(Note))
+        {
+            call.Conversion.Notes.Add(Note);
+        }
+
         return ScaledSum(call, factor);
     }
 

@@ -38,7 +38,9 @@ internal static class KerasOperations
         ["expand_dims"] = ExpandDims,
         ["squeeze"] = Squeeze,
         ["concat concatenate concat_v2"] = call => KerasLayers.ConcatenateOn(call, call.Inputs, call.Axes("axis", 1)?[0] ?? 0),
-        ["getitem get_item strided_slice"] = Slice,
+        ["stack"] = Stack,
+        ["reverse reverse_v2 flip"] = Reverse,
+        ["getitem get_item"] = Slice,
     });
 
     /// <summary>The method of an operation; <see langword="null"/> for what is a layer.</summary>
@@ -182,7 +184,41 @@ internal static class KerasOperations
             : throw call.Config.Refuse($"squeezes sides of {x} that are not 1");
     }
 
-    // x[..., ::-1], which turns RGB into BGR, and the like: slices and an ellipsis, no single indexes.
+    // The channels of a picture in another order, or values side by side on an axis of their own.
+    private static KerasTensor Stack(OperationCall call)
+    {
+        int axis = call.Axis(call.Axes("axis", 1) is [var given] ? given : 0, call.X.Rank + 1);
+        (KerasTensor Picture, int Channel)[] channels = [.. call.Inputs.Select(input => call.Conversion.Channels.GetValueOrDefault(input.Value, (input, -1)))];
+        (KerasTensor picture, int _) = channels[0];
+        if (axis == picture.Rank - 1 && Array.TrueForAll(channels, channel => channel.Channel >= 0 && channel.Picture.Value == picture.Value))
+        {
+            call.Conversion.KeepRaw(picture);
+            long[] order = [.. channels.Select(channel => (long)channel.Channel)];
+            return order.SequenceEqual(Enumerable.Range(0, picture.Shape[^1]).Reverse().Select(channel => (long)channel))
+                ? Reverse(call, picture, [axis])
+                : call.Add("Gather", [picture.Value, call.Ints(order)], [.. picture.Shape[..^1], order.Length], ("axis", (long)axis));
+        }
+
+        return KerasLayers.ConcatenateOn(
+            call,
+            [.. call.Inputs.Select(input => call.Add("Unsqueeze", [input.Value, call.Ints(axis)], [.. input.Shape[..axis], 1, .. input.Shape[axis..]]))],
+            axis);
+    }
+
+    private static KerasTensor Reverse(OperationCall call)
+    {
+        int[] axes = [.. (call.Axes("axis", 1) ?? throw call.Config.Refuse("reverses all axes, the batch too")).Select(axis => call.Axis(axis, call.X.Rank))];
+        call.Conversion.KeepRaw(call.X);
+        return axes.Contains(0) ? throw call.Config.Refuse("reverses the batch, which is not supported") : Reverse(call, call.X, axes);
+    }
+
+    private static KerasTensor Reverse(OperationCall call, KerasTensor x, int[] axes)
+    {
+        string All(long value) => call.Ints([.. Enumerable.Repeat(value, axes.Length)]);
+        return call.Add("Slice", [x.Value, All(-1), All(long.MinValue), call.Ints([.. axes.Select(axis => (long)axis)]), All(-1)], x.Shape);
+    }
+
+    // x[..., ::-1], which turns RGB into BGR, and the like.
     private static KerasTensor Slice(OperationCall call)
     {
         KerasTensor x = call.X;
@@ -193,6 +229,7 @@ internal static class KerasOperations
         var ends = new List<long>();
         var axes = new List<long>();
         var steps = new List<long>();
+        var single = new List<long>();
         for (int index = 0; index < items.Length; index++)
         {
             if (index == skipped)
@@ -201,26 +238,18 @@ internal static class KerasOperations
             }
 
             int axis = call.Axis(skipped >= 0 && index > skipped ? index - items.Length : index, x.Rank);
-            JsonElement slice = items[index].ValueKind == JsonValueKind.Object ? KerasConfig.Property(items[index], "config") ?? items[index] : throw call.Config.Refuse("takes single places out, which is not supported");
-            long step = Whole(slice, "step") ?? 1;
-            long? start = Whole(slice, "start");
-            long? stop = Whole(slice, "stop");
-            if (step == 0)
-            {
-                throw call.Config.Refuse("slices in steps of 0");
-            }
-
+            (long? start, long? stop, long step) = Item(items[index], axis);
             if ((start, stop, step) is (null, null, 1))
             {
                 continue;
             }
 
-            if (axis == 0)
+            if (axis == 0 || axes.Contains(axis) || step == 0)
             {
-                throw call.Config.Refuse("slices the batch, which is not supported");
+                throw call.Config.Refuse("slices the batch, twice along one axis or in steps of 0, which is not supported");
             }
 
-            starts.Add(start ?? (step > 0 ? 0 : long.MaxValue));
+            starts.Add(start ?? (step > 0 ? 0 : -1));
             ends.Add(stop ?? (step > 0 ? long.MaxValue : long.MinValue));
             axes.Add(axis);
             steps.Add(step);
@@ -231,8 +260,39 @@ internal static class KerasOperations
             }
         }
 
-        call.Conversion.KeepRaw(x);
-        return axes.Count == 0 ? x : call.Add("Slice", [x.Value, call.Ints([.. starts]), call.Ints([.. ends]), call.Ints([.. axes]), call.Ints([.. steps])], shape);
+        if (axes.Count == 0)
+        {
+            call.Conversion.KeepRaw(x);
+            return x;
+        }
+
+        KerasTensor taken = call.Add("Slice", [x.Value, call.Ints([.. starts]), call.Ints([.. ends]), call.Ints([.. axes]), call.Ints([.. steps])], shape);
+        if (single.Count == 0)
+        {
+            call.Conversion.KeepRaw(x);
+            return taken;
+        }
+
+        if (axes is [var only] && only == x.Rank - 1 && x.Shape[^1] is > 0 and var channels)
+        {
+            int channel = (int)((starts[0] + channels) % channels);
+            call.Conversion.Remember(result => call.Conversion.Channels[result.Value] = (x, channel));
+        }
+
+        return call.Add("Squeeze", [taken.Value, call.Ints([.. single])], [.. shape.Where((_, axis) => !single.Contains(axis))]);
+
+        // A single place is a slice of one that loses its axis.
+        (long? Start, long? Stop, long Step) Item(JsonElement item, int axis)
+        {
+            if (item.ValueKind == JsonValueKind.Number && item.TryGetInt32(out int place))
+            {
+                single.Add(axis);
+                return (place, place == -1 ? null : place + 1L, 1);
+            }
+
+            JsonElement slice = item.ValueKind == JsonValueKind.Object ? KerasConfig.Property(item, "config") ?? item : throw call.Config.Refuse($"slices by '{item}', which is not supported");
+            return (Whole(slice, "start"), Whole(slice, "stop"), Whole(slice, "step") ?? 1);
+        }
 
         static bool IsEllipsis(JsonElement item) =>
             item.ValueKind == JsonValueKind.String ? item.GetString() is "..." or "Ellipsis" : KerasConfig.Property(item, "class_name")?.ToString() == "__ellipsis__";

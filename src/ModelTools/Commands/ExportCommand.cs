@@ -1,0 +1,102 @@
+using System.CommandLine;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Spectre.Console;
+using Whatsit.Inference.Catalog;
+using Whatsit.Inference.Preprocessing;
+using Whatsit.ModelTools.Commands.Import;
+using Whatsit.ModelTools.Formats;
+using Whatsit.ModelTools.Formats.Onnx;
+using Whatsit.ModelTools.Formats.TensorFlowJs;
+using Whatsit.ModelTools.Graphs;
+
+namespace Whatsit.ModelTools.Commands;
+
+/// <summary><c>whatsit export NAME --to tfjs</c>: a bundle for runtimes that do not read ONNX.</summary>
+internal static class ExportCommand
+{
+    /// <summary>Where the export lies in the bundle, unless <c>--output</c> says otherwise.</summary>
+    public const string Folder = "tfjs";
+
+    public static Command Create()
+    {
+        var model = new Argument<string>("model") { Description = "A bundle's name or folder." };
+        var to = new Option<string>("--to") { Description = "The format: tfjs.", DefaultValueFactory = _ => "tfjs" };
+        to.AcceptOnlyFromAmong("tfjs");
+        var half = new Option<bool>("--fp16") { Description = "Weights of half precision: half the bytes to load." };
+        var output = new Option<string?>("--output") { Description = $"The folder to write; by default '{Folder}' in the bundle." };
+        var models = new Option<string>("--models") { Description = "The folder with the bundles.", DefaultValueFactory = _ => "models" };
+        var variant = new Option<string>("--variant") { Description = "The weights to start from.", DefaultValueFactory = _ => "fp32" };
+        var json = new Option<bool>("--json") { Description = "JSON for scripts instead of a table." };
+        var command = new Command("export", "Export a bundle as a TensorFlow.js graph model.") { model, to, half, output, models, variant, json };
+        command.SetAction(arguments =>
+        {
+            var source = ModelSource.Find(arguments.GetValue(model)!, arguments.GetValue(models)!);
+            if (source.Manifest is not { } manifest)
+            {
+                throw new ModelFormatException($"'{arguments.GetValue(model)}' is not a bundle. Import it first: whatsit import {arguments.GetValue(model)} --name NAME");
+            }
+
+            string folder = arguments.GetValue(output) ?? Path.Combine(source.Path, Folder);
+            IReadOnlyList<(string File, long Bytes)> files = Export(manifest, Path.GetFullPath(source.Path), source.File(arguments.GetValue(variant)!), folder, arguments.GetValue(half));
+            if (arguments.GetValue(json))
+            {
+                Console.WriteLine(new JsonObject
+                {
+                    ["folder"] = folder,
+                    ["files"] = new JsonArray([.. files.Select(file => new JsonObject { ["file"] = file.File, ["bytes"] = file.Bytes })]),
+                }.ToJsonString(Indented));
+                return 0;
+            }
+
+            var table = new Table().Border(TableBorder.Rounded).AddColumn("File").AddColumn(new TableColumn("MB").RightAligned());
+            foreach ((string file, long bytes) in files)
+            {
+                table.AddRow(Markup.Escape(file), $"{bytes / 1e6:0.00}");
+            }
+
+            AnsiConsole.Write(table);
+            AnsiConsole.MarkupLineInterpolated($"{manifest.Name} is in {folder}: float32 [[N, {manifest.Input.Height}, {manifest.Input.Width}, 3]], RGB, pixel / 127.5 - 1.");
+            return 0;
+        });
+        return command;
+    }
+
+    private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true };
+
+    /// <summary>Writes one variant of a bundle as a TensorFlow.js graph model whose only answer is the probabilities.</summary>
+    internal static IReadOnlyList<(string File, long Bytes)> Export(ModelManifest manifest, string bundle, string onnx, string folder, bool half)
+    {
+        Graph graph = new OnnxReader().Read(onnx).Graph;
+        GraphValue answer = graph.Outputs.Find(output => output.Name == manifest.Output.Name)
+            ?? throw new ModelFormatException($"{Path.GetFileName(onnx)} has no output '{manifest.Output.Name}', which the manifest names.");
+        graph.Outputs.Clear();
+        graph.Outputs.Add(answer);
+        if (manifest.Output.Kind == OutputKind.Logits)
+        {
+            string probabilities = new GraphBuilder(graph).AddNode("Softmax", "probabilities", [answer.Name], ("axis", -1L));
+            graph.Outputs[0] = answer with { Name = probabilities };
+        }
+
+        if (graph.Nodes.Exists(node => node.Op is "QuantizeLinear" or "DequantizeLinear"))
+        {
+            Passes.Dequantize.Apply(graph);
+        }
+
+        Conversion.Optimize(graph);
+        if (Directory.Exists(folder))
+        {
+            foreach (string shard in Directory.EnumerateFiles(folder, "group1-shard*of*.bin"))
+            {
+                File.Delete(shard); // of an earlier export, cut otherwise
+            }
+        }
+
+        return TensorFlowJsWriter.Write(graph, folder, new TensorFlowJsOptions(
+            manifest.Preprocessing,
+            TakesPixels: manifest.Input.ElementType == InputElementType.UInt8,
+            ChannelsFirst: manifest.Input.Layout == TensorLayout.Nchw,
+            File.ReadAllLines(Path.Combine(bundle, manifest.Labels)),
+            half));
+    }
+}

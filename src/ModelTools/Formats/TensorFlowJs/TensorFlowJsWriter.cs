@@ -1,0 +1,174 @@
+using System.Text.Encodings.Web;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Whatsit.Inference.Preprocessing;
+using Whatsit.ModelTools.Graphs;
+
+namespace Whatsit.ModelTools.Formats.TensorFlowJs;
+
+/// <summary>What is written, and what the network's input means.</summary>
+/// <param name="Preprocessing">How a pixel becomes the network's input.</param>
+/// <param name="TakesPixels">The network takes 0–255 itself and does that arithmetic inside.</param>
+/// <param name="ChannelsFirst">The network's input is N C H W.</param>
+/// <param name="Labels">In index order.</param>
+/// <param name="Half">Weights of half precision: half the bytes to load.</param>
+public sealed record TensorFlowJsOptions(PreprocessingSpec Preprocessing, bool TakesPixels, bool ChannelsFirst, IReadOnlyList<string> Labels, bool Half);
+
+/// <summary>
+/// Writes a graph model for TensorFlow.js: <c>model.json</c>, weight shards of 4 MB, and beside them <c>labels.txt</c> and <c>metadata.json</c>.
+/// Whatever the network was trained on, the exported model takes what TensorFlow's own examples and the tutorial's front end feed: 32-bit floats, N H W C,
+/// RGB, <c>pixel / 127.5 - 1</c>. The rest of the network's own normalisation is in the graph.
+/// </summary>
+public static class TensorFlowJsWriter
+{
+    /// <summary>The input's name.</summary>
+    public const string Input = "image";
+
+    private const int ShardBytes = 4 << 20;
+
+    private static readonly JsonSerializerOptions Json = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+
+    /// <summary>Writes the model into a folder, which is made if need be.</summary>
+    /// <returns>The files with their sizes, <c>model.json</c> first.</returns>
+    /// <exception cref="ModelFormatException">An operator has no counterpart in TensorFlow.js.</exception>
+    public static IReadOnlyList<(string File, long Bytes)> Write(Graph graph, string folder, TensorFlowJsOptions options)
+    {
+        if (graph.Inputs is not [{ Shape.Length: 4 } input] || graph.Outputs.Count == 0)
+        {
+            throw new ModelFormatException($"A model with one picture as input can be exported; this one has {graph.Inputs.Count} inputs ({string.Join(", ", graph.Inputs.Select(value => value.Name))}).");
+        }
+
+        int channels = input.Shape[options.ChannelsFirst ? 1 : 3];
+        (TensorFlowGraph result, IReadOnlyList<string> outputs) = GraphModelExport.Convert(graph, Input, options.ChannelsFirst, FromUnitRange(options, channels));
+        Directory.CreateDirectory(folder);
+        byte[] weights = Serialize(result.Weights, options.Half, out JsonArray specs);
+        var shards = new List<(string File, long Bytes)>();
+        int count = Math.Max(1, (weights.Length + ShardBytes - 1) / ShardBytes);
+        for (int shard = 0; shard < count; shard++)
+        {
+            ReadOnlySpan<byte> part = weights.AsSpan(shard * ShardBytes, Math.Min(ShardBytes, weights.Length - (shard * ShardBytes)));
+            string name = $"group1-shard{shard + 1}of{count}.bin";
+            File.WriteAllBytes(Path.Combine(folder, name), part);
+            shards.Add((name, part.Length));
+        }
+
+        string version = typeof(TensorFlowJsWriter).Assembly.GetName().Version?.ToString(3) ?? "";
+        var model = new JsonObject
+        {
+            ["format"] = "graph-model",
+            ["generatedBy"] = $"whatsit {version}",
+            ["convertedBy"] = $"whatsit {version}",
+            ["signature"] = new JsonObject
+            {
+                ["inputs"] = new JsonObject { [Input] = Describe(Input, result.Nodes[0]["attr"]!["shape"]!["shape"]!) },
+                ["outputs"] = new JsonObject(graph.Outputs.Zip(outputs, (output, node) => KeyValuePair.Create<string, JsonNode?>(
+                    output.Name, Describe(node, TensorFlowGraph.Dimensions(Array.ConvertAll(output.Shape, side => (long)side)))))),
+            },
+            ["modelTopology"] = new JsonObject { ["node"] = new JsonArray([.. result.Nodes]), ["library"] = new JsonObject(), ["versions"] = new JsonObject { ["producer"] = 1482 } },
+            ["weightsManifest"] = new JsonArray(new JsonObject { ["paths"] = new JsonArray([.. shards.Select(shard => JsonValue.Create(shard.File))]), ["weights"] = specs }),
+        };
+        return
+        [
+            Save(folder, "model.json", model.ToJsonString(Json)),
+            .. shards,
+            Save(folder, "labels.txt", string.Join('\n', options.Labels) + "\n"),
+            Save(folder, "metadata.json", Metadata(options, input).ToJsonString(Json) + "\n"),
+        ];
+    }
+
+    /// <summary>The network's input in terms of −1…1, per channel.</summary>
+    private static ChannelAffine FromUnitRange(TensorFlowJsOptions options, int channels)
+    {
+        PreprocessingSpec spec = options.Preprocessing;
+        if (!options.TakesPixels && spec.ChannelOrder == ChannelOrder.Bgr)
+        {
+            throw new ModelFormatException("A network that takes BGR floats cannot be exported as it is; import it, and the bundle takes RGB pixels.");
+        }
+
+        // pixel = 127.5 · x + 127.5, then as the specification says: (pixel · rescale − mean) ÷ std.
+        double Scale(int c) => options.TakesPixels ? 127.5 : 127.5 * spec.RescaleFactor / spec.ImageStd[c];
+        double Shift(int c) => options.TakesPixels ? 127.5 : ((127.5 * spec.RescaleFactor) - spec.ImageMean[c]) / spec.ImageStd[c];
+        return new ChannelAffine([.. Enumerable.Range(0, channels).Select(Scale)], [.. Enumerable.Range(0, channels).Select(Shift)]);
+    }
+
+    private static byte[] Serialize(List<(string Name, Tensor Value)> weights, bool half, out JsonArray specs)
+    {
+        specs = [];
+        using var bytes = new MemoryStream();
+        foreach ((string name, Tensor value) in weights)
+        {
+            var spec = new JsonObject
+            {
+                ["name"] = name,
+                ["shape"] = new JsonArray([.. value.Shape.Select(side => JsonValue.Create(side))]),
+                ["dtype"] = value.Type switch
+                {
+                    ElementType.Float32 => "float32",
+                    ElementType.Int32 => "int32",
+                    ElementType.Bool => "bool",
+                    _ => throw new ModelFormatException($"The constant '{name}' is of the type {value.Type}, which TensorFlow.js does not have."),
+                },
+            };
+            specs.Add(spec);
+
+            // Biases and scales are few, and count more each; what half precision cannot hold stays as it is.
+            if (half && value.Type == ElementType.Float32 && value.Shape.Length >= 2 && Array.TrueForAll(value.ToFloats(), number => float.Abs(number) <= (float)System.Half.MaxValue))
+            {
+                spec["quantization"] = new JsonObject { ["dtype"] = "float16", ["original_dtype"] = "float32" };
+                bytes.Write(Tensor.FromDoubles(ElementType.Float16, value.Shape, value.ToDoubles()).Data.Span);
+            }
+            else
+            {
+                bytes.Write(value.Data.Span);
+            }
+        }
+
+        return bytes.ToArray();
+    }
+
+    /// <summary>What our page, our own reader and, for labels and size, Teachable Machine's library understand.</summary>
+    private static JsonObject Metadata(TensorFlowJsOptions options, GraphValue input)
+    {
+        int height = input.Shape[options.ChannelsFirst ? 2 : 1], width = input.Shape[options.ChannelsFirst ? 3 : 2];
+        var preprocessing = new JsonObject
+        {
+            ["crop"] = options.Preprocessing.Crop switch
+            {
+                Crop.None => "none",
+                Crop.CenterSquare => "center-square",
+                _ => "resize-then-center",
+            },
+            ["resample"] = options.Preprocessing.Resample,
+            ["rescale_factor"] = 1 / 127.5,
+            ["image_mean"] = new JsonArray(1, 1, 1),
+            ["image_std"] = new JsonArray(1, 1, 1),
+            ["channel_order"] = "rgb",
+        };
+        if (options.Preprocessing.ResizeShortest is int shortest)
+        {
+            preprocessing["resize_shortest"] = shortest;
+        }
+
+        return new JsonObject
+        {
+            ["labels"] = new JsonArray([.. options.Labels.Select(label => JsonValue.Create(label.Split('\t')[0]))]),
+            ["imageSize"] = width,
+            ["input"] = new JsonObject { ["name"] = Input, ["type"] = "float32", ["layout"] = "nhwc", ["width"] = width, ["height"] = height },
+            ["preprocessing"] = preprocessing,
+        };
+    }
+
+    private static JsonObject Describe(string node, JsonNode shape) => new()
+    {
+        ["name"] = node.Contains(':', StringComparison.Ordinal) ? node : $"{node}:0",
+        ["dtype"] = "DT_FLOAT",
+        ["tensorShape"] = shape.DeepClone(),
+    };
+
+    private static (string, long) Save(string folder, string name, string text)
+    {
+        string path = Path.Combine(folder, name);
+        File.WriteAllText(path, text);
+        return (name, new FileInfo(path).Length);
+    }
+}

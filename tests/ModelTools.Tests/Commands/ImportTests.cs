@@ -1,0 +1,241 @@
+using Whatsit.Inference;
+using Whatsit.Inference.Backends;
+using Whatsit.Inference.Catalog;
+using Whatsit.Inference.Imaging;
+using Whatsit.Inference.Preprocessing;
+using Whatsit.Inference.Scheduling;
+using Whatsit.ModelTools.Commands;
+using Whatsit.ModelTools.Commands.Import;
+using Whatsit.ModelTools.Formats;
+using Whatsit.ModelTools.Formats.Onnx;
+using Whatsit.ModelTools.Graphs;
+using Whatsit.ModelTools.Tests.Formats.TensorFlowLite;
+using Whatsit.ModelTools.Tests.Graphs;
+
+namespace Whatsit.ModelTools.Tests.Commands;
+
+public sealed class ImportTests : IDisposable
+{
+    private readonly string _folder = Directory.CreateTempSubdirectory("import").FullName;
+
+    private string Models => Path.Combine(_folder, "models");
+
+    public void Dispose() => Directory.Delete(_folder, recursive: true);
+
+    [Fact]
+    public async Task An_imported_model_gives_its_recorded_answer_in_the_server()
+    {
+        ImportReport report = Import(Classifier(), "shapes", labels: ["circle", "square", "star", "cross", "moon"]);
+
+        string folder = Path.Combine(Models, "shapes");
+        ModelManifest manifest = Bundle.ReadManifest(folder);
+        Assert.Equal(["README.md", "classifier.f32", "labels.txt", "model.json", "model.onnx", "sample.png"], Directory.EnumerateFiles(folder).Select(Path.GetFileName).Order(StringComparer.Ordinal));
+        Assert.Equal(("image", InputElementType.UInt8, TensorLayout.Nhwc, 32, 32), (manifest.Input.Name, manifest.Input.ElementType, manifest.Input.Layout, manifest.Input.Width, manifest.Input.Height));
+        Assert.Equal(("probabilities", "embedding", "features"), (manifest.Output.Name, manifest.Output.Embedding, manifest.Output.Features));
+        Assert.InRange(report.LargestDifference, 0, 1e-5f);
+        Assert.Equal(3, manifest.Proof!.Value.GetProperty("inputs").GetInt32());
+        Assert.Equal(5, manifest.Sample!.Predictions.Count);
+
+        await SelfTestAsync(manifest, folder);
+    }
+
+    [Fact]
+    public void A_model_imported_again_is_the_next_version()
+    {
+        Import(Classifier(), "shapes");
+        Import(Classifier(), "shapes");
+
+        Assert.Equal("2", Bundle.ReadManifest(Path.Combine(Models, "shapes")).Version);
+        Assert.Equal(["shapes"], Directory.EnumerateDirectories(Models).Select(Path.GetFileName));
+    }
+
+    [Fact]
+    public void An_import_that_fails_leaves_nothing()
+    {
+        var exception = Assert.Throws<ModelFormatException>(() => Import(Classifier(), "shapes", labels: ["too", "few"]));
+
+        Assert.Equal("There are 2 labels for 5 classes.", exception.Message);
+        Assert.Empty(Directory.EnumerateFileSystemEntries(Models));
+    }
+
+    [Theory]
+    [InlineData(4, "background", "l0")]
+    [InlineData(6, "l1", "l2")]
+    public void A_background_class_is_added_to_labels_or_left_out(int labels, string first, string second)
+    {
+        Import(Classifier(), "shapes", labels: [.. Enumerable.Range(0, labels).Select(index => labels == 6 && index == 0 ? "background" : $"l{index}")]);
+
+        Assert.Equal([first, second], File.ReadLines(Path.Combine(Models, "shapes", "labels.txt")).Take(2));
+    }
+
+    [Theory]
+    [InlineData("""["a","b","c","d","e"]""")]
+    [InlineData("""{"0":"a","2":"c","1":"b","3":"d","4":"e"}""")]
+    [InlineData("""{"0":["n1","a"],"1":["n2","b"],"2":["n3","c"],"3":["n4","d"],"4":["n5","e"]}""")]
+    [InlineData("""{"labels":["a","b","c","d","e"]}""")]
+    [InlineData("0 a\n1 b\n2 c\n3 d\n4 e\n")]
+    [InlineData("a\r\nb\r\nc\r\nd\r\ne")]
+    public void Labels_come_in_the_forms_that_people_have(string text)
+    {
+        string path = Path.Combine(_folder, "labels");
+        File.WriteAllText(path, text);
+
+        Assert.Equal(["a", "b", "c", "d", "e"], LabelSource.Read(path));
+    }
+
+    [Fact]
+    public void A_greyscale_network_takes_photos_and_keeps_its_floats()
+    {
+        string path = Write(Classifier(channels: 1), "grey");
+        ModelImporter.Import(new ImportRequest(path, "grey", Models), _ => { });
+        Tensor floats = Numbers.Random(5, 1, 1, 32, 32);
+
+        var bundle = ModelSource.Find(Path.Combine(Models, "grey"), Models);
+        Tensor fromBundle = InferCommand.Run(bundle, floats.Data.ToArray(), ElementType.Float32, [1, 1, 32, 32]).First().Value;
+        Tensor fromFile = InferCommand.Run(ModelSource.Find(path, Models), floats.Data.ToArray()).First().Value;
+        Tensor reference = new Interpreter(Classifier(channels: 1)).Run(floats).Values.First();
+
+        Assert.InRange(Numbers.LargestDifference(reference, fromBundle), 0, 1e-5f);
+        Assert.InRange(Numbers.LargestDifference(reference, fromFile), 0, 1e-5f);
+        Assert.Equal([1, 5], InferCommand.Run(bundle, new byte[32 * 32 * 3]).First().Value.Shape);
+    }
+
+    [Fact]
+    public void Normalised_pixels_are_turned_back_for_a_bundle_that_takes_pixels_and_other_floats_are_refused()
+    {
+        string path = Write(Classifier(), "shapes");
+        ModelImporter.Import(new ImportRequest(path, "shapes", Models) { Preset = "minus-one-to-one" }, _ => { });
+        byte[] pixels = new byte[32 * 32 * 3];
+        new Random(3).NextBytes(pixels);
+        float[] normalised = Array.ConvertAll(pixels, pixel => (pixel / 127.5f) - 1);
+
+        var bundle = ModelSource.Find(Path.Combine(Models, "shapes"), Models);
+        Tensor fromPixels = InferCommand.Run(bundle, pixels)["probabilities"];
+        Tensor fromFloats = InferCommand.Run(bundle, Tensor.Float32([1, 32, 32, 3], normalised).Data.ToArray(), ElementType.Float32, [1, 32, 32, 3])["probabilities"];
+
+        Assert.Equal(0, Numbers.LargestDifference(fromPixels, fromFloats));
+        Assert.Throws<ModelFormatException>(() => InferCommand.Run(bundle, Numbers.Random(1, 1, 32, 32, 3).Data.ToArray(), ElementType.Float32, [1, 32, 32, 3]));
+    }
+
+    [Theory]
+    [InlineData("..")]
+    [InlineData("a/b")]
+    [InlineData("")]
+    [InlineData(".hidden")]
+    public void A_name_that_is_no_folder_is_refused(string name) => Assert.Throws<InferenceException>(() => Import(Classifier(), name));
+
+    [Fact]
+    public void What_is_no_model_is_refused_in_one_sentence()
+    {
+        string path = Path.Combine(_folder, "photo.jpg");
+        File.WriteAllBytes(path, [0xFF, 0xD8, 0xFF]);
+
+        Assert.Equal($"'{path}' is no model that can be read: Keras, TensorFlow.js, TensorFlow Lite, ONNX.",
+            Assert.Throws<ModelFormatException>(() => ModelImporter.Import(new ImportRequest(path, "x", Models), _ => { })).Message);
+        Assert.Equal($"There is no file or folder '{path}.missing'.",
+            Assert.Throws<ModelFormatException>(() => ModelImporter.Import(new ImportRequest(path + ".missing", "x", Models), _ => { })).Message);
+    }
+
+    [Fact]
+    public void Presets_say_what_the_networks_were_trained_with()
+    {
+        // Every preset must be one that the server can apply.
+        foreach ((string name, PreprocessingSpec spec) in Presets.ByName)
+        {
+            var preprocessor = new Preprocessor(Presets.Choose(new ImportedModel(Classifier()), "ONNX", name, null, []), new InputSpec("image", InputElementType.UInt8, TensorLayout.Nhwc, 224, 224));
+            Assert.NotNull(preprocessor);
+            Assert.Contains(spec.Resample, Resizers.Names);
+        }
+
+        var notes = new List<string>();
+        Assert.Equal(256, Presets.Choose(new ImportedModel(Classifier()), "ONNX", null, null, notes).ResizeShortest);
+        Assert.StartsWith("Preprocessing is not in the file; assumed: the preset torchvision.", Assert.Single(notes), StringComparison.Ordinal);
+        Assert.Throws<ModelFormatException>(() => Presets.Get("keras-unknown"));
+    }
+
+    public static TheoryData<string> SharedModels =>
+    [
+        "kivy/model.tflite", "digits-tfjs", "teachable/bread-tflite/model_unquant.tflite", "teachable/trash-tfjs", "teachable/waste-keras/keras_model.h5",
+        "imagenet/mobilenet_v2_1.0_224_quant.tflite", "imagenet/tf2_mobilenet_v2_1.0_224_ptq.tflite",
+    ];
+
+    [Theory]
+    [MemberData(nameof(SharedModels))]
+    public async Task A_real_model_imports_and_answers_as_its_own_runtime_does(string model)
+    {
+        string path = Golden.Shared(model);
+        ImportReport report = ModelImporter.Import(new ImportRequest(path, "real", Models), _ => { });
+        string folder = Path.Combine(Models, "real");
+        await SelfTestAsync(report.Manifest, folder);
+
+        var file = ModelSource.Find(path, Models);
+        var bundle = ModelSource.Find(folder, Models);
+        bool quantized = model.StartsWith("imagenet", StringComparison.Ordinal);
+        int cases = 0;
+        foreach ((string input, string encoding, float[] output) in Golden.Cases(model).Concat(Golden.Cases(model + "/model.json")))
+        {
+            cases++;
+            byte[] raw = File.ReadAllBytes(Golden.Shared(Path.Combine("golden", input)));
+            bool asFloats = encoding.StartsWith("uint8 /", StringComparison.Ordinal);
+            byte[] bytes = asFloats ? Tensor.Float32([raw.Length], Array.ConvertAll(raw, pixel => (pixel / 127.5f) - 1)).Data.ToArray() : raw;
+            ElementType type = asFloats || encoding == "raw float32" ? ElementType.Float32 : ElementType.UInt8;
+            float[] fromFile = InferCommand.Run(file, bytes, type).First().Value.ToFloats();
+            float[] fromBundle = InferCommand.Run(bundle, bytes, type).First().Value.ToFloats();
+            if (quantized)
+            {
+                Golden.AgreesQuantized(output, fromFile);
+                Golden.AgreesQuantized(output, Array.ConvertAll(fromBundle, probability => probability * 256));
+            }
+            else
+            {
+                Golden.Agrees(output, fromFile);
+                Golden.Agrees(output, fromBundle);
+            }
+        }
+
+        Assert.True(cases > 0, $"golden.json has no case for {model}.");
+    }
+
+    private ImportReport Import(Graph graph, string name, string[]? labels = null)
+    {
+        string? file = null;
+        if (labels is not null)
+        {
+            file = Path.Combine(_folder, "given-labels.txt");
+            File.WriteAllLines(file, labels);
+        }
+
+        return ModelImporter.Import(new ImportRequest(Write(graph, "model"), name, Models) { Labels = file }, _ => { });
+    }
+
+    private string Write(Graph graph, string name)
+    {
+        string path = Path.Combine(_folder, name + ".onnx");
+        OnnxWriter.Write(graph, path);
+        return path;
+    }
+
+    /// <summary>The server's own check.</summary>
+    private static async Task SelfTestAsync(ModelManifest manifest, string folder)
+    {
+        var renamed = manifest with { Name = Path.GetFileName(folder) };
+        var scheduling = new SchedulingOptions();
+        var decoding = new DecodingOptions();
+        using var metrics = new InferenceMetrics();
+        using var permits = new DecodePermits(decoding, scheduling);
+        var classifier = new ImageClassifier(ImageDecoders.Create(decoding), permits, metrics, scheduling);
+        Model model = Model.Load(renamed, folder, "fp32", new OnnxBackendOptions(), scheduling);
+        await SelfTest.RunAsync(model, classifier, TestContext.Current.CancellationToken);
+    }
+
+    private static Graph Classifier(int channels = 3)
+    {
+        var builder = new GraphBuilder("shapes");
+        string value = builder.AddInput("x", ElementType.Float32, -1, channels, 32, 32);
+        value = builder.AddNode("Conv", "conv", [value, builder.AddConstant("w", Numbers.Random(1, 8, channels, 3, 3)), builder.AddConstant("b", Numbers.Random(2, 8))], ("strides", new long[] { 2, 2 }), ("pads", new long[] { 1, 1, 1, 1 }));
+        value = builder.AddNode("GlobalAveragePool", "pool", [builder.AddNode("Relu", "relu", [value])]);
+        value = builder.AddNode("Gemm", "dense", [builder.AddNode("Flatten", "flat", [value]), builder.AddConstant("dense_w", Numbers.Random(3, -3, 3, [8, 5]))]);
+        builder.AddOutput(builder.AddNode("Softmax", "softmax", [value], ("axis", -1L)), ElementType.Float32, -1, 5);
+        return builder.Graph;
+    }
+}

@@ -1,0 +1,81 @@
+using System.Diagnostics;
+using System.IO.Compression;
+using Whatsit.ModelTools.Formats;
+using Whatsit.ModelTools.Formats.Keras;
+
+namespace Whatsit.ModelTools.Tests.Formats.Keras;
+
+public sealed class KerasFuzzTests
+{
+    public static TheoryData<string> Files => [.. KerasFiles.Names.Where(name => name.Contains("keras", StringComparison.Ordinal))];
+
+    [Theory]
+    [MemberData(nameof(Files))]
+    public void A_damaged_model_is_read_or_refused_in_bounded_time_and_memory(string file)
+    {
+        byte[] original = File.ReadAllBytes(KerasFiles.Path(file));
+        var reader = new KerasReader();
+        string path = Path.GetTempFileName();
+        int refused = 0;
+        try
+        {
+            for (int seed = 0; seed < 250; seed++)
+            {
+                var random = new Random(seed);
+                File.WriteAllBytes(path, file.EndsWith(".keras", StringComparison.Ordinal) && seed % 4 > 0 ? DamageEntry(original, random) : Damage.Apply(original, random));
+                var watch = Stopwatch.StartNew();
+                long allocated = GC.GetAllocatedBytesForCurrentThread();
+                try
+                {
+                    if (reader.CanRead(path))
+                    {
+                        reader.Read(path);
+                    }
+                }
+                catch (ModelFormatException exception)
+                {
+                    refused++;
+                    Assert.DoesNotContain('\n', exception.Message);
+                }
+                catch (Exception exception)
+                {
+                    Assert.Fail($"Seed {seed}: {exception}");
+                }
+
+                allocated = GC.GetAllocatedBytesForCurrentThread() - allocated;
+                Assert.True(watch.Elapsed < TimeSpan.FromSeconds(10), $"Seed {seed} took {watch.Elapsed}.");
+                Assert.True(allocated < 1L << 30, $"Seed {seed} took {allocated} bytes.");
+            }
+        }
+        finally
+        {
+            File.Delete(path);
+        }
+
+        Assert.InRange(refused, 30, 250);
+    }
+
+    // What an archive holds is damaged before it is packed, or its checksums would be all that is tested.
+    private static byte[] DamageEntry(byte[] original, Random random)
+    {
+        var packed = new MemoryStream();
+        using (var from = new ZipArchive(new MemoryStream(original)))
+        using (var to = new ZipArchive(packed, ZipArchiveMode.Create, leaveOpen: true))
+        {
+            string damaged = random.Next(2) == 0 ? "config.json" : "model.weights.h5";
+            foreach (ZipArchiveEntry entry in from.Entries)
+            {
+                var content = new MemoryStream();
+                using (Stream stream = entry.Open())
+                {
+                    stream.CopyTo(content);
+                }
+
+                using Stream target = to.CreateEntry(entry.Name, CompressionLevel.NoCompression).Open();
+                target.Write(entry.Name == damaged ? Damage.Apply(content.ToArray(), random) : content.ToArray());
+            }
+        }
+
+        return packed.ToArray();
+    }
+}

@@ -1,0 +1,70 @@
+using System.Diagnostics;
+using System.Text.Json;
+using Whatsit.ModelTools.Formats;
+using Whatsit.ModelTools.Formats.Keras;
+using Whatsit.ModelTools.Graphs;
+
+namespace Whatsit.ModelTools.Tests.Formats.Keras;
+
+/// <summary>Whole networks, written by a script and computed by PyTorch there; skipped where Python, PyTorch or h5py is absent.</summary>
+public sealed class KerasNetworksTests
+{
+    public static TheoryData<string> Networks =>
+    [
+        "vgg16", "mobilenet", "mobilenet_v2", "mobilenet_v3_small", "mobilenet_v3_large", "resnet50", "resnet50_v2", "densenet121", "efficientnet_b0", "efficientnet_v2_b0",
+        "xception", "inception_v3", "inception_resnet_v2", "nasnet_mobile",
+    ];
+
+    [Theory]
+    [MemberData(nameof(Networks))]
+    public async Task A_network_of_keras_applications_answers_what_PyTorch_answers_from_h5(string name) => await Imports(name, "h5");
+
+    [Theory]
+    [MemberData(nameof(Networks))]
+    public async Task A_network_of_keras_applications_answers_what_PyTorch_answers_from_keras(string name) => await Imports(name, "keras");
+
+    [Theory]
+    [InlineData("keras-mobilenet_v2", 3)]
+    [InlineData("keras-resnet50", 10)]
+    public async Task A_network_of_full_size_imports_in_seconds_and_in_little_memory(string topology, int seconds)
+    {
+        string description = KerasFiles.Shared($"topologies/{topology}.tfjs-layers.json");
+        await WithModel("h5", description, (path, input, outputs) =>
+        {
+            long allocated = GC.GetAllocatedBytesForCurrentThread();
+            ImportedModel model = new KerasReader().Read(path);
+            allocated = GC.GetAllocatedBytesForCurrentThread() - allocated;
+            // The fastest of three: other tests run at the same time.
+            TimeSpan time = Enumerable.Range(0, 3).Min(_ =>
+            {
+                var watch = Stopwatch.StartNew();
+                new KerasReader().Read(path);
+                return watch.Elapsed;
+            });
+
+            KerasFiles.Agrees(model, input, outputs);
+            Assert.True(time < TimeSpan.FromSeconds(seconds), $"It took {time}.");
+            // All that was ever allocated, much of it garbage by then: peak memory is below.
+            Assert.True(allocated < 6 * new FileInfo(path).Length, $"It took {allocated} bytes for a file of {new FileInfo(path).Length}.");
+        });
+    }
+
+    private static Task Imports(string name, string extension) => WithModel(extension, name, (path, input, outputs) => KerasFiles.Agrees(new KerasReader().Read(path), input, outputs));
+
+    private static async Task WithModel(string extension, string network, Action<string, Tensor, IReadOnlyDictionary<string, Tensor>> test)
+    {
+        string folder = Directory.CreateTempSubdirectory().FullName;
+        try
+        {
+            string path = Path.Combine(folder, $"model.{extension}");
+            await KerasFiles.Python("networks.py", network, path);
+            using JsonDocument answers = JsonDocument.Parse(await File.ReadAllBytesAsync($"{path}.json", TestContext.Current.CancellationToken));
+            (Tensor input, IReadOnlyDictionary<string, Tensor> outputs) = KerasFiles.Expected(answers.RootElement, "model");
+            test(path, input, outputs);
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+    }
+}
