@@ -33,6 +33,6 @@ WORKDIR /app
 COPY --from=server /app ./
 # The image's own unprivileged user (https://learn.microsoft.com/dotnet/core/docker/container-images): the process needs no more.
 USER 1654
-ENV PORT=8080 DOTNET_EnableDiagnostics=0 DOTNET_TieredPGO=1
+ENV PORT=8080 DOTNET_EnableDiagnostics=0
 EXPOSE 8080
 ENTRYPOINT ["./Whatsit.Server"]

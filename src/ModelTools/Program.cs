@@ -3,6 +3,7 @@ using Spectre.Console;
 using Whatsit.Inference;
 using Whatsit.ModelTools.Commands;
 using Whatsit.ModelTools.Commands.Import;
+using Whatsit.ModelTools.Commands.Quantize;
 using Whatsit.ModelTools.Formats;
 
 // A pipe or a file gets plain text.
@@ -13,6 +14,7 @@ var root = new RootCommand("Whatsit: a photo in, labels out.")
     ImportCommand.Create(),
     InspectCommand.Create(),
     InferCommand.Create(),
+    QuantizeCommand.Create(),
     ExportCommand.Create(),
 };
 try

@@ -167,7 +167,11 @@ public sealed partial class ModelCatalog : IAsyncDisposable
             }
         }
 
-        await Task.WhenAll(loads).ConfigureAwait(false);
+        if (loads.Count > 0)
+        {
+            await Task.WhenAll(loads).ConfigureAwait(false);
+            ResidentMemory.Trim();
+        }
     }
 
     private async Task LoadAsync(Entry entry, string folder, CancellationToken cancellationToken)

@@ -34,6 +34,9 @@ public sealed record ModelManifest
     /// <summary>The weights by variant: <c>fp32</c>, <c>fp16</c>, <c>int8</c>.</summary>
     public required IReadOnlyDictionary<string, BundleFile> Files { get; init; }
 
+    /// <summary>The same network for TensorFlow.js, as <c>whatsit export</c> wrote it: <c>model.json</c>, its shards and what lies beside them.</summary>
+    public IReadOnlyList<BundleFile>? Tfjs { get; init; }
+
     /// <summary>The tensor that the model takes.</summary>
     public required InputSpec Input { get; init; }
 

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Spectre.Console;
@@ -39,6 +40,12 @@ internal static class ExportCommand
 
             string folder = arguments.GetValue(output) ?? Path.Combine(source.Path, Folder);
             IReadOnlyList<(string File, long Bytes)> files = Export(manifest, Path.GetFullPath(source.Path), source.File(arguments.GetValue(variant)!), folder, arguments.GetValue(half));
+            if (arguments.GetValue(output) is null)
+            {
+                BundleFile[] listed = [.. files.Select(file => ModelImporter.Describe(source.Path, $"{Folder}/{file.File}"))];
+                ManifestEdit.Apply(source.Path, edited => edited["tfjs"] = JsonSerializer.SerializeToNode(listed, ManifestJson.Default.IReadOnlyListBundleFile));
+            }
+
             if (arguments.GetValue(json))
             {
                 Console.WriteLine(new JsonObject
@@ -49,14 +56,14 @@ internal static class ExportCommand
                 return 0;
             }
 
-            var table = new Table().Border(TableBorder.Rounded).AddColumn("File").AddColumn(new TableColumn("MB").RightAligned());
+            var table = new Table().Border(TableBorder.Rounded).AddColumn("File").AddColumn(new TableColumn("Bytes").RightAligned());
             foreach ((string file, long bytes) in files)
             {
-                table.AddRow(Markup.Escape(file), $"{bytes / 1e6:0.00}");
+                table.AddRow(Markup.Escape(file), bytes.ToString("N0", CultureInfo.InvariantCulture));
             }
 
             AnsiConsole.Write(table);
-            AnsiConsole.MarkupLineInterpolated($"{manifest.Name} is in {folder}: float32 [[N, {manifest.Input.Height}, {manifest.Input.Width}, 3]], RGB, pixel / 127.5 - 1.");
+            AnsiConsole.MarkupLineInterpolated($"Written to {Path.GetRelativePath(Environment.CurrentDirectory, folder)}. It takes float32 [[N, {manifest.Input.Height}, {manifest.Input.Width}, 3]], RGB, pixel / 127.5 - 1.");
             return 0;
         });
         return command;

@@ -70,6 +70,7 @@ internal static class InferCommand
         }
 
         Conversion.FixSize(graph, null, []);
+        WidenHalf.Apply(graph);
         input = graph.Inputs[0];
         PictureInput? picture = PictureInput.Of(graph);
         Tensor tensor = ToTensor(bytes, given, sides, input, model.Preprocessing is { } preprocessing && picture is not null ? pixels => Proof.ToInput(pixels, picture, preprocessing) : null);
@@ -81,36 +82,56 @@ internal static class InferCommand
     private static IReadOnlyDictionary<string, Tensor> RunBundle(ModelSource source, string? variant, byte[] bytes, ElementType? given, int[]? sides)
     {
         InputSpec spec = source.Manifest!.Input;
-        GraphValue input;
         bool floats = (given ?? (bytes.Length == spec.Width * spec.Height * 3 ? ElementType.UInt8 : ElementType.Float32)) == ElementType.Float32;
         if (variant is null && floats && spec.ElementType == InputElementType.UInt8 && source.Manifest.Files.ContainsKey(ModelImporter.FloatInput))
         {
             variant = ModelImporter.FloatInput;
         }
 
-        using var runner = new OnnxRunner(source.File(variant ?? "fp32"));
-        input = runner.Inputs[0];
-        if (input.Type == ElementType.UInt8 && floats)
+        string file = source.File(variant ?? "fp32");
+        using var runner = new OnnxRunner(file);
+        GraphValue input = runner.Inputs[0];
+        if (input.Type != ElementType.UInt8 || !floats)
         {
-            bytes = ToPixels(ToTensor(bytes, ElementType.Float32, sides, input with { Type = ElementType.Float32 }, null), source.Manifest.Name, source.Manifest.Preprocessing);
-            (given, sides) = (ElementType.UInt8, null);
+            return runner.Run(new Dictionary<string, Tensor> { [input.Name] = ToTensor(bytes, given, sides, input, null) });
         }
 
-        return runner.Run(new Dictionary<string, Tensor> { [input.Name] = ToTensor(bytes, given, sides, input, null) });
+        // As networks with channels first are fed.
+        GraphValue normalised = input with { Type = ElementType.Float32 };
+        bool planes = sides is [_, 3, var height, var width] && (height, width) == (spec.Height, spec.Width);
+        Tensor tensor = ToTensor(bytes, ElementType.Float32, sides, planes ? normalised with { Shape = sides! } : normalised, null);
+        tensor = planes ? Operators.Permute(tensor, [0, 2, 3, 1]) : tensor;
+        float[] pixels = ToPixels(tensor, source.Manifest.Preprocessing);
+        if (Array.TrueForAll(pixels, pixel => Math.Abs(pixel - MathF.Round(pixel)) < 0.01f && MathF.Round(pixel) is >= 0 and <= 255))
+        {
+            return runner.Run(new Dictionary<string, Tensor> { [input.Name] = new Tensor(ElementType.UInt8, tensor.Shape, Array.ConvertAll(pixels, pixel => (byte)MathF.Round(pixel))) });
+        }
+
+        // No picture has such pixels, but the network takes them: the same graph with a float input.
+        Graph graph = new OnnxReader().Read(file).Graph;
+        if (!CastsToFloat(graph, input.Name))
+        {
+            throw new ModelFormatException($"The model '{source.Manifest.Name}' is quantized from its input on: it takes pixels (uint8), and not every float in the file is one of its normalised pixels.");
+        }
+
+        graph.Inputs[0] = graph.Inputs[0] with { Type = ElementType.Float32 };
+        using var open = new OnnxRunner(graph);
+        return open.Run(new Dictionary<string, Tensor> { [input.Name] = Tensor.Float32(tensor.Shape, pixels) });
     }
 
-    /// <summary>Floats for a bundle that takes pixels: what was normalised by its own numbers is turned back, where that is exact.</summary>
-    private static byte[] ToPixels(Tensor tensor, string name, PreprocessingSpec preprocessing)
+    private static bool CastsToFloat(Graph graph, string value) =>
+        graph.Nodes.Where(node => node.Inputs.Contains(value)).All(node => node.Op == "Cast" || (node.Op == "Transpose" && CastsToFloat(graph, node.Outputs[0])));
+
+    /// <summary>Floats for a bundle that takes pixels: what was normalised by its own numbers is turned back.</summary>
+    private static float[] ToPixels(Tensor tensor, PreprocessingSpec preprocessing)
     {
         ReadOnlySpan<float> values = tensor.As<float>();
-        byte[] pixels = new byte[values.Length];
+        float[] pixels = new float[values.Length];
         for (int i = 0; i < pixels.Length; i++)
         {
             int channel = i % 3;
-            double pixel = ((values[i] * preprocessing.ImageStd[channel]) + preprocessing.ImageMean[channel]) / preprocessing.RescaleFactor;
             int to = preprocessing.ChannelOrder == ChannelOrder.Bgr ? i - channel + 2 - channel : i;
-            pixels[to] = Math.Abs(pixel - Math.Round(pixel)) < 0.01 && Math.Round(pixel) is >= 0 and <= 255 and var whole ? (byte)whole
-                : throw new ModelFormatException($"The model '{name}' takes pixels (uint8), and {values[i]} is not one of its normalised pixels. Import it with --keep-input to feed it floats.");
+            pixels[to] = (float)(((values[i] * preprocessing.ImageStd[channel]) + preprocessing.ImageMean[channel]) / preprocessing.RescaleFactor);
         }
 
         return pixels;
@@ -126,7 +147,7 @@ internal static class InferCommand
             throw new ModelFormatException($"The input file has {bytes.Length} bytes; {type} [{string.Join(", ", shape)}] needs {elements * Tensor.SizeOf(type)}.");
         }
 
-        if (sides is not null && sides.Length != input.Shape.Length)
+        if (sides is not null && (sides.Length != input.Shape.Length || sides.Zip(input.Shape).Any(side => side.Second >= 0 && side.First != side.Second)))
         {
             throw new ModelFormatException($"The shape [{string.Join(", ", sides)}] does not fit the input '{input.Name}' of shape [{string.Join(", ", input.Shape)}].");
         }

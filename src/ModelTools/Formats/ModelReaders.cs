@@ -28,6 +28,11 @@ public static class ModelReaders
         }
 
         IReadOnlyList<IModelReader> readers = All(dequantize);
+        if (File.Exists(Path.Combine(path, "saved_model.pb")))
+        {
+            throw new ModelFormatException($"'{path}' is a TensorFlow SavedModel: save the model as .h5 or .keras (model.save), or convert it to TensorFlow Lite or TensorFlow.js, and import that.");
+        }
+
         string[] candidates = Directory.Exists(path) ? [path, .. Directory.EnumerateFiles(path).Order(StringComparer.Ordinal)] : [path];
         (IModelReader Reader, string Path)[] found = [.. candidates.SelectMany(candidate => readers.Where(reader => reader.CanRead(candidate)).Take(1).Select(reader => (reader, candidate)))];
         return found switch

@@ -8,9 +8,6 @@ namespace Whatsit.ModelTools.Graphs;
 /// </summary>
 public sealed class Interpreter(Graph graph)
 {
-    // Activations are large and short-lived: left to itself, the collector lets a hundred megabytes of them pile up before it looks.
-    private const long CollectEvery = 24 << 20;
-
     private readonly Dictionary<string, int> _lastUse = LastUses(graph);
 
     /// <summary>Sees every node's inputs and outputs as they are computed: shape inference, calibration, statistics.</summary>
@@ -36,16 +33,11 @@ public sealed class Interpreter(Graph graph)
             values[input.Name] = value;
         }
 
-        long collected = GC.GetTotalAllocatedBytes();
+        var garbage = new Garbage();
         for (int index = 0; index < graph.Nodes.Count; index++)
         {
             Node node = graph.Nodes[index];
-            if (GC.GetTotalAllocatedBytes() - collected > CollectEvery)
-            {
-                GC.Collect();
-                collected = GC.GetTotalAllocatedBytes();
-            }
-
+            garbage.CollectIfMuch();
             Tensor?[] arguments = [.. node.Inputs.Select(name => name.Length == 0 ? null
                 : values.TryGetValue(name, out Tensor? value) ? value
                 : throw new ModelFormatException($"{node} reads '{name}', which nothing before it writes."))];

@@ -194,4 +194,44 @@ internal static partial class Operators
 
         return result;
     }
+
+    /// <summary>Each channel of each picture by its own mean and variance.</summary>
+    private static Tensor InstanceNormalization(Operation operation)
+    {
+        Tensor input = operation.Floats(0);
+        if (operation.Skips(input.Shape, out Tensor zeros))
+        {
+            return zeros;
+        }
+
+        double epsilon = operation.Node.Float("epsilon", 1e-5f);
+        int area = Count(input.Shape.AsSpan(2));
+        ReadOnlySpan<float> scale = operation.Floats(1).As<float>();
+        ReadOnlySpan<float> bias = operation.Floats(2).As<float>();
+        ReadOnlySpan<float> x = input.As<float>();
+        Tensor result = NewFloats(input.Shape, out Span<float> y);
+        for (int plane = 0; plane < input.Shape[0] * input.Shape[1]; plane++)
+        {
+            ReadOnlySpan<float> from = x.Slice(plane * area, area);
+            double mean = 0;
+            double square = 0;
+            foreach (float value in from)
+            {
+                mean += value / (double)area;
+            }
+
+            foreach (float value in from)
+            {
+                square += (value - mean) * (value - mean) / area;
+            }
+
+            double factor = scale[plane % input.Shape[1]] / Math.Sqrt(square + epsilon);
+            for (int i = 0; i < area; i++)
+            {
+                y[(plane * area) + i] = (float)(((from[i] - mean) * factor) + bias[plane % input.Shape[1]]);
+            }
+        }
+
+        return result;
+    }
 }

@@ -28,6 +28,7 @@ internal static partial class Operators
         ["MatMul"] = One(MatMul),
         ["BatchNormalization"] = One(BatchNormalization),
         ["LayerNormalization"] = One(LayerNormalization),
+        ["InstanceNormalization"] = One(InstanceNormalization),
         ["Softmax"] = One(Softmax),
         ["LogSoftmax"] = One(LogSoftmax),
 

@@ -100,6 +100,7 @@ public static class ClassifierOutputs
             string other = builder.AddNode("Sub", "first_class", [builder.AddConstant("one", [1f]), output.Name]);
             string both = builder.AddNode("Concat", "both_classes", [other, output.Name], ("axis", -1L));
             graph.Outputs[0] = output with { Name = both, Shape = [output.Shape[0], 2] };
+            graph.Outputs.Add(output); // as the network itself answers
         }
 
         return OutputKind.Probabilities;
@@ -108,7 +109,7 @@ public static class ClassifierOutputs
     private static (string? Embedding, string? Features, Tensor? Weights) Find(Graph graph, IReadOnlyDictionary<string, (ElementType Type, int[] Shape)> shapes)
     {
         var wiring = new Wiring(graph);
-        Node? dense = Behind(wiring, graph.Outputs[0].Name, out _, "Identity", "Softmax", "Sigmoid", "Concat", "Sub", "Reshape", "Flatten", "Squeeze", "Add", "QuantizeLinear", "DequantizeLinear");
+        Node? dense = Behind(wiring, graph.Outputs[0].Name, out _, "Identity", "Softmax", "LogSoftmax", "Sigmoid", "Concat", "Sub", "Reshape", "Flatten", "Squeeze", "Add", "QuantizeLinear", "DequantizeLinear");
         Tensor? weights = dense is { Op: "Gemm" or "MatMul" or "Conv" } ? WeightsOf(graph, wiring, dense) : null;
         if (dense is null || weights is null)
         {
@@ -231,14 +232,10 @@ public static class ClassifierOutputs
 
     private static void Alias(Graph graph, string value, string name) => new GraphBuilder(graph).AddNode("Identity", name, [value], outputs: 1).Outputs[0] = name;
 
-    private static void MakeFree(Graph graph, string name)
+    /// <summary>Gives whatever has a name another one.</summary>
+    internal static void MakeFree(Graph graph, string name)
     {
         var builder = new GraphBuilder(graph);
-        if (graph.Inputs.Any(input => input.Name == name))
-        {
-            throw new ModelFormatException($"The input is called '{name}', as an output has to be.");
-        }
-
         if (graph.Constants.Remove(name, out Tensor? constant))
         {
             string other = builder.AddConstant(name, constant);
@@ -261,9 +258,12 @@ public static class ClassifierOutputs
             Replace(node.Outputs, old, name);
         }
 
-        for (int output = 0; output < graph.Outputs.Count; output++)
+        foreach (List<GraphValue> values in new[] { graph.Inputs, graph.Outputs })
         {
-            graph.Outputs[output] = graph.Outputs[output].Name == old ? graph.Outputs[output] with { Name = name } : graph.Outputs[output];
+            for (int index = 0; index < values.Count; index++)
+            {
+                values[index] = values[index].Name == old ? values[index] with { Name = name } : values[index];
+            }
         }
     }
 

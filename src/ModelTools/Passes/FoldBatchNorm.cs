@@ -14,8 +14,10 @@ public static class FoldBatchNorm
         MatMulToGemm(graph);
         var builder = new GraphBuilder(graph);
         var wiring = new Wiring(graph);
+        var garbage = new Garbage();
         foreach (Node node in graph.Nodes.ToArray())
         {
+            garbage.CollectIfMuch();
             while (Layer.Of(graph, wiring, node) is { } layer && wiring.OnlyConsumer(node.Outputs[0]) is { } next
                 && Affine.Of(graph, next, node.Outputs[0], layer.OutputChannels, layer.Rank, layer.ChannelAxis) is { } after)
             {
@@ -30,6 +32,7 @@ public static class FoldBatchNorm
         // Backwards, so that of a chain before a convolution the nearest is folded first.
         foreach (Node node in Enumerable.Reverse(graph.Nodes).ToArray())
         {
+            garbage.CollectIfMuch();
             if (node.Outputs.Count == 1 && wiring.OnlyConsumer(node.Outputs[0]) is { } next && next.Inputs[0] == node.Outputs[0] && Layer.Of(graph, wiring, next) is { } layer
                 && DataInput(graph, node) is { } data && Affine.Of(graph, node, data, layer.InputChannels, layer.Rank, layer.ChannelAxis) is { } before
                 && layer.CanFoldBefore(before))

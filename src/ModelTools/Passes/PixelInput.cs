@@ -42,6 +42,8 @@ public static class PixelInput
     public static void Apply(Graph graph, PictureInput input, PreprocessingSpec preprocessing)
     {
         int position = graph.Inputs.FindIndex(value => value.Name == input.Name);
+        ClassifierOutputs.MakeFree(graph, Name);
+        input = input with { Name = graph.Inputs[position].Name };
         int[] pixels = [graph.Inputs[position].Shape[0], input.Height, input.Width, 3];
         if (input.Type is ElementType.UInt8 or ElementType.Int8)
         {

@@ -1,7 +1,9 @@
 using System.Text.Json.Serialization;
+using Microsoft.AspNetCore.Http.HttpResults;
 using Microsoft.AspNetCore.Mvc;
 using Whatsit.Inference;
 using Whatsit.Inference.Catalog;
+using Whatsit.Server.Models;
 using Whatsit.Server.Predictions;
 
 namespace Whatsit.Server.Compatibility;
@@ -17,17 +19,30 @@ public sealed record TutorialResponse(
 public sealed record TutorialPrediction([property: JsonPropertyName("label")] string Label, [property: JsonPropertyName("confidence")] float Confidence);
 
 /// <summary>
-/// The tutorial's own routes (<c>/api/classes</c>, <c>/api/predict_image</c>, <c>/api/predict_url</c>), so that its front end and its mobile apps work unchanged.
+/// The tutorial's own routes (<c>/api/classes</c>, <c>/api/predict_image</c>, <c>/api/predict_url</c>, and <c>/assets/model_tfjs/</c> for its other engine, the
+/// browser), so that its front end and its mobile apps work unchanged.
 /// The default model answers. Failures are 400 with one sentence in <c>error</c>.
 /// </summary>
 internal static class TutorialApi
 {
     public static void MapTutorial(this IEndpointRouteBuilder app)
     {
+        app.MapGet("/assets/model_tfjs/{file}", GetTensorFlowJs).WithTags("Tutorial").WithName("TutorialModel").WithSummary("The default model for TensorFlow.js: model.json and what lies beside it").ProducesProblem(404);
         var api = app.MapGroup("/api").WithTags("Tutorial");
         api.MapGet("/classes", Classes).WithName("TutorialClasses").WithSummary("The default model's labels");
         api.MapPost("/predict_image", PredictImageAsync).WithName("TutorialPredictImage").WithSummary("Classify an uploaded photo").WithMetadata(new PictureBodyAttribute()).Produces<TutorialResponse>().Produces<TutorialResponse>(400);
         api.MapGet("/predict_url", PredictUrlAsync).WithName("TutorialPredictUrl").WithSummary("Classify a photo by its URL, where the server allows it").Produces<TutorialResponse>().Produces<TutorialResponse>(400);
+    }
+
+    /// <summary>Where the tutorial's page has <c>tf.loadGraphModel</c> look; TensorFlow.js then asks for the shards beside <c>model.json</c>.</summary>
+    private static PhysicalFileHttpResult GetTensorFlowJs(string file, HttpContext context, [FromServices] ModelCatalog catalog)
+    {
+        using var lease = catalog.Lease(null);
+        var manifest = lease.Model.Manifest;
+        var known = manifest.Tfjs?.FirstOrDefault(candidate => Path.GetFileName(candidate.File) == file) ?? throw new InferenceException(InferenceError.ModelNotFound, manifest.Tfjs is null
+            ? $"The model '{manifest.Name}' was not exported for TensorFlow.js. This does it: whatsit export {manifest.Name} --to tfjs --fp16"
+            : $"The model '{manifest.Name}' has no file '{file}' for TensorFlow.js.");
+        return ModelsApi.GetFile(manifest.Name, known.File, v: null, context, catalog);
     }
 
     private static IEnumerable<string> Classes([FromServices] ModelCatalog catalog)

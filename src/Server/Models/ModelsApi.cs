@@ -66,11 +66,11 @@ internal static class ModelsApi
     /// Only what the manifest names; nothing else of the folder is anybody's business. With <c>?v=&lt;sha256&gt;</c> the content can never change, so it may be
     /// kept for ever.
     /// </summary>
-    private static PhysicalFileHttpResult GetFile(string name, string file, [FromQuery] string? v, HttpContext context, [FromServices] ModelCatalog catalog)
+    public static PhysicalFileHttpResult GetFile(string name, string file, [FromQuery] string? v, HttpContext context, [FromServices] ModelCatalog catalog)
     {
         using var lease = catalog.Lease(name);
         var (manifest, folder) = (lease.Model.Manifest, lease.Model.Folder);
-        BundleFile?[] weights = [.. manifest.Files.Values, manifest.Output.ClassifierWeights];
+        BundleFile?[] weights = [.. manifest.Files.Values, manifest.Output.ClassifierWeights, .. manifest.Tfjs ?? []];
         var known = weights.FirstOrDefault(candidate => candidate?.File == file);
         if (known is null && file != manifest.Labels && file != manifest.Sample?.File && manifest.Samples?.Any(sample => sample.File == file) != true)
         {

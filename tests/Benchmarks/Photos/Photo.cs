@@ -1,3 +1,5 @@
+using Whatsit.ModelTools.Evaluation;
+
 namespace Whatsit.Benchmarks.Photos;
 
 /// <summary>A size of picture to measure, and the files that stand for it.</summary>

@@ -1,4 +1,7 @@
+using System.Diagnostics;
 using System.Net;
+using System.Runtime.InteropServices;
+using System.Security.Cryptography;
 using System.Text.Json.Nodes;
 
 namespace Whatsit.Server.Tests.Compatibility;
@@ -49,6 +52,103 @@ public sealed class TutorialTests(WhatsitServer server)
     [InlineData("/api/predict_url")]
     public async Task By_url_is_off_unless_enabled(string path) =>
         AssertError(path.Contains('?', StringComparison.Ordinal) ? "switched off" : "url is missing", await server.Http.GetAsync(path, TestContext.Current.CancellationToken));
+
+    [Fact]
+    public async Task The_model_for_the_browser_lies_where_the_tutorials_page_looks_for_it_with_its_shards_beside_it()
+    {
+        var listed = (await server.GetJsonAsync("/models/grocery"))["manifest"]!["tfjs"]!.AsArray().ToDictionary(file => Path.GetFileName((string)file!["file"]!), file => (string)file!["sha256"]!);
+        var model = await server.GetJsonAsync("/assets/model_tfjs/model.json");
+        Assert.Equal("graph-model", (string)model["format"]!);
+        string[] shards = [.. model["weightsManifest"]![0]!["paths"]!.AsArray().Select(path => (string)path!)];
+        Assert.Equal(listed.Keys.Order(StringComparer.Ordinal), new[] { "model.json", "classes.json", "metadata.json" }.Concat(shards).Order(StringComparer.Ordinal));
+
+        foreach (var (file, hash) in listed)
+        {
+            using var response = await server.Http.GetAsync($"/assets/model_tfjs/{file}", TestContext.Current.CancellationToken);
+            var bytes = await response.Content.ReadAsByteArrayAsync(TestContext.Current.CancellationToken);
+            Assert.Equal(hash, Convert.ToHexStringLower(SHA256.HashData(bytes)));
+            Assert.Equal(file.EndsWith(".json", StringComparison.Ordinal) ? "application/json" : "application/octet-stream", response.Content.Headers.ContentType!.MediaType);
+            Assert.InRange(bytes.Length, 1, 4 << 20);
+
+            // The names stay the same for the next version: kept, but asked for again.
+            Assert.Equal("no-cache", response.Headers.CacheControl!.ToString());
+            using var again = new HttpRequestMessage(HttpMethod.Get, $"/assets/model_tfjs/{file}") { Headers = { IfNoneMatch = { response.Headers.ETag! } } };
+            Assert.Equal(HttpStatusCode.NotModified, (await server.Http.SendAsync(again, TestContext.Current.CancellationToken)).StatusCode);
+        }
+
+        Assert.True(JsonNode.DeepEquals(await server.GetJsonAsync("/api/classes"), await server.GetJsonAsync("/assets/model_tfjs/classes.json")));
+    }
+
+    [Fact]
+    public async Task TensorFlow_js_loads_it_from_there_and_answers_probabilities()
+    {
+        Assert.SkipUnless(Directory.Exists(Path.Combine(WhatsitServer.Root, "client/node_modules/@tensorflow/tfjs-converter")), "The client's packages are not installed: cd client && npm ci --ignore-scripts");
+        using var node = Process.Start(new ProcessStartInfo("node", [Path.Combine(WhatsitServer.Root, "tests/data/tfjs/run.mjs")]) { RedirectStandardInput = true, RedirectStandardOutput = true })!;
+        await node.StandardInput.WriteLineAsync(new JsonObject
+        {
+            ["model"] = new Uri(server.Http.BaseAddress!, "/assets/model_tfjs/model.json").ToString(),
+            ["backend"] = "wasm",
+            ["shape"] = new JsonArray(1, 224, 224, 3),
+            ["input"] = Convert.ToBase64String(new byte[224 * 224 * 3 * sizeof(float)]),
+        }.ToJsonString());
+        var answer = JsonNode.Parse((await node.StandardOutput.ReadLineAsync(TestContext.Current.CancellationToken))!)!;
+        node.StandardInput.Close();
+        await node.WaitForExitAsync(TestContext.Current.CancellationToken);
+
+        Assert.Null(answer["error"]);
+        var probabilities = MemoryMarshal.Cast<byte, float>(Convert.FromBase64String((string)answer["outputs"]!["probabilities"]!["data"]!)).ToArray();
+        Assert.Equal(81, probabilities.Length);
+        Assert.Equal(1, probabilities.Sum(), 1e-4f);
+    }
+
+    [Theory]
+    [InlineData("br")]
+    [InlineData("gzip")]
+    public async Task The_models_graph_travels_compressed(string encoding)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Get, "/assets/model_tfjs/model.json") { Headers = { { "Accept-Encoding", encoding } } };
+        using var response = await server.Http.SendAsync(request, TestContext.Current.CancellationToken);
+        Assert.Equal([encoding], response.Content.Headers.ContentEncoding);
+        Assert.InRange((await response.Content.ReadAsByteArrayAsync(TestContext.Current.CancellationToken)).Length, 1000, 10_000);
+    }
+
+    [Theory]
+    [InlineData("labels.txt")]
+    [InlineData("model.onnx")]
+    [InlineData("..%2fmodel.json")]
+    [InlineData("group1-shard9of9.bin")]
+    public async Task Nothing_else_of_the_bundle_lies_there(string file) =>
+        await HttpAssert.ProblemAsync(HttpStatusCode.NotFound, "for TensorFlow.js", await server.Http.GetAsync($"/assets/model_tfjs/{file}", TestContext.Current.CancellationToken));
+
+    [Fact]
+    public async Task A_model_that_was_not_exported_says_how_to()
+    {
+        var models = Directory.CreateTempSubdirectory("tutorial");
+        try
+        {
+            CopyWithoutExport(Path.Combine(WhatsitServer.Root, "models/grocery"), Path.Combine(models.FullName, "grocery"));
+            await using var other = WhatsitServer.With(new() { ["Catalog:Models"] = models.FullName });
+            await other.InitializeAsync();
+            await HttpAssert.ProblemAsync(HttpStatusCode.NotFound, "whatsit export grocery --to tfjs", await other.Http.GetAsync("/assets/model_tfjs/model.json", TestContext.Current.CancellationToken));
+        }
+        finally
+        {
+            models.Delete(recursive: true);
+        }
+
+        static void CopyWithoutExport(string from, string to)
+        {
+            Directory.CreateDirectory(to);
+            foreach (var file in Directory.EnumerateFiles(from))
+            {
+                File.Copy(file, Path.Combine(to, Path.GetFileName(file)));
+            }
+
+            var manifest = JsonNode.Parse(File.ReadAllText(Path.Combine(to, "model.json")))!;
+            manifest.AsObject().Remove("tfjs");
+            File.WriteAllText(Path.Combine(to, "model.json"), manifest.ToJsonString());
+        }
+    }
 
     private static void AssertError(string contains, HttpResponseMessage response)
     {

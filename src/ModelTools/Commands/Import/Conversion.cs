@@ -9,9 +9,15 @@ internal static class Conversion
 {
     private const int UsualSize = 224;
 
-    /// <summary>Gives a network that takes pictures of any size one size: what everything behind it must know.</summary>
+    /// <summary>Gives a network that takes pictures of any size one size, what everything behind it must know; and one that takes exactly four, say, any number.</summary>
     public static void FixSize(Graph graph, int? size, List<string> notes)
     {
+        if (graph.Inputs is [{ Shape: [var batch and > 1, _, _, _] } fixedBatch])
+        {
+            FreeFixedBatch(graph, fixedBatch, batch);
+            notes.Add($"The file is made for exactly {batch} pictures at a time; the bundle takes any number.");
+        }
+
         for (int index = 0; index < graph.Inputs.Count; index++)
         {
             GraphValue input = graph.Inputs[index];
@@ -25,6 +31,24 @@ internal static class Conversion
             int[] shape = [.. input.Shape.Select((side, axis) => side >= 0 || axis == 0 ? side : input.Shape.Length == 4 && axis == (channelsFirst ? 1 : 3) ? 3 : size ?? UsualSize)];
             graph.Inputs[index] = input with { Shape = shape };
             notes.Add($"The network takes pictures of any size; fixed to [{string.Join(", ", shape.Skip(1))}]{(size is null ? " (say --size for another)" : "")}.");
+        }
+    }
+
+    private static void FreeFixedBatch(Graph graph, GraphValue input, int batch)
+    {
+        graph.Inputs[0] = input with { Shape = [-1, .. input.Shape[1..]] };
+        var builder = new GraphBuilder(graph);
+        foreach (Node node in graph.Nodes.Where(node => node.Op == "Reshape"))
+        {
+            if (graph.Constants.GetValueOrDefault(node.Inputs[1])?.ToInts() is [var first, .. var rest] && first == batch)
+            {
+                node.Inputs[1] = builder.AddInt64Constant(node.Name + "_shape", [rest.Contains(-1) ? 0 : -1, .. rest]);
+            }
+        }
+
+        for (int output = 0; output < graph.Outputs.Count; output++)
+        {
+            graph.Outputs[output] = graph.Outputs[output] is { Shape: [var first, ..] shape } value && first == batch ? value with { Shape = [-1, .. shape[1..]] } : graph.Outputs[output];
         }
     }
 

@@ -60,13 +60,19 @@ internal static partial class ModelImporter
         CheckName(request.Name);
 
         // 1. Read.
-        (IModelReader reader, string path) = ModelReaders.Find(request.Path, request.Dequantize);
+        using var archive = ModelArchive.Open(request.Path);
+        (IModelReader reader, string path) = ModelReaders.Find(archive.Path, request.Dequantize);
         progress($"Reading {reader.Format}");
         ImportedModel model = reader.Read(path);
         Graph graph = model.Graph;
         var notes = new List<string>(model.Notes);
         string network = graph.Name;
         Conversion.FixSize(graph, request.Size, notes);
+        if (WidenHalf.Apply(graph))
+        {
+            notes.Add("Half-precision weights and values became 32-bit floats.");
+        }
+
         if (request.Dequantize)
         {
             Passes.Dequantize.Apply(graph);
@@ -114,7 +120,7 @@ internal static partial class ModelImporter
             FoldBatchNorm.Apply(graph);
             ClassifierDescription classifier = ClassifierOutputs.Apply(graph, request.Softmax);
             bool addedSoftmax = request.Softmax && graph.Nodes[^1].Name == "softmax";
-            string[] labels = Labels(request, model, classifier.Classes, notes);
+            string[] labels = Labels(request, path, model, classifier.Classes, notes);
 
             // 5. Write, and let go of everything: what follows needs room for another copy of the weights.
             progress("Writing model.onnx");
@@ -122,6 +128,7 @@ internal static partial class ModelImporter
             OnnxWriter.Write(graph, Path.Combine(temporary, "model.onnx"), new Dictionary<string, string> { ["source_format"] = reader.Format });
             files["fp32"] = Describe(temporary, "model.onnx");
             BundleFile? weights = WriteWeights(temporary, classifier);
+            classifier = classifier with { ClassifierWeights = null };
             model = model with { Graph = new Graph() };
             graph = model.Graph;
             GCSettings.LargeObjectHeapCompactionMode = GCLargeObjectHeapCompactionMode.CompactOnce;
@@ -189,34 +196,32 @@ internal static partial class ModelImporter
     private static string OutputName(ClassifierDescription classifier) => classifier.Kind == OutputKind.Logits ? "logits" : "probabilities";
 
     /// <summary>Given, found in or beside the file, or numbers; as many as there are classes.</summary>
-    private static string[] Labels(ImportRequest request, ImportedModel model, int classes, List<string> notes)
+    private static string[] Labels(ImportRequest request, string path, ImportedModel model, int classes, List<string> notes)
     {
-        string[]? labels = request.Labels is { } file ? LabelSource.Read(file) : model.Labels?.ToArray();
-        if (labels is null)
+        if (request.Labels is { } file)
         {
-            notes.Add($"No labels were found: the {classes} classes are numbered. Give them with --labels.");
-            return [.. Enumerable.Range(0, classes).Select(index => $"class {index}")];
+            string[] given = LabelSource.Read(file);
+            return LabelSource.Fit(given, classes, notes) ?? throw new ModelFormatException($"There are {given.Length} labels for {classes} classes.");
         }
 
-        // Networks trained by TensorFlow's own ImageNet recipes have a class 0 for the background, and label files often leave it out, or have it too much.
-        if (labels.Length == classes - 1)
+        if (model.Labels is { } known && LabelSource.Fit([.. known], classes, notes) is { } fitting)
         {
-            notes.Add($"{labels.Length} labels for {classes} classes: the first class is taken for the background.");
-            return ["background", .. labels];
+            return fitting;
         }
 
-        if (labels.Length == classes + 1 && labels[0].Equals("background", StringComparison.OrdinalIgnoreCase))
+        if (LabelSource.Beside(path, classes, notes) is { } found)
         {
-            notes.Add($"{labels.Length} labels for {classes} classes: the label 'background' was left out.");
-            return labels[1..];
+            return found;
         }
 
-        return labels.Length == classes ? labels : throw new ModelFormatException($"There are {labels.Length} labels for {classes} classes.");
+        notes.Add($"No labels were found: the {classes} classes are numbered. Give them with --labels.");
+        return [.. Enumerable.Range(0, classes).Select(index => $"class {index}")];
     }
 
     private static long Parameters(Graph graph) => graph.Constants.Values.Where(constant => constant.Type is not (ElementType.Int64 or ElementType.Bool)).Sum(constant => (long)constant.Length);
 
-    private static BundleFile Describe(string folder, string file)
+    /// <summary>A file of a bundle, as its manifest lists it.</summary>
+    public static BundleFile Describe(string folder, string file)
     {
         using FileStream stream = File.OpenRead(Path.Combine(folder, file));
         return new BundleFile(file, stream.Length, Convert.ToHexStringLower(SHA256.HashData(stream)));

@@ -89,7 +89,7 @@ internal static class Presets
         {
             string assumed = format == "ONNX" && model.Graph.Inputs is [{ Shape: [_, 3, _, _] }] ? "torchvision" : format == "TensorFlow Lite" ? "tflite" : "zero-to-one";
             spec = Get(assumed);
-            notes.Add($"Preprocessing is not in the file; assumed: the preset {assumed}. Say --preset if it was trained otherwise ({string.Join(", ", ByName.Keys)}).");
+            notes.Add($"Preprocessing is not in the file; assumed: the preset {assumed}. Say --preset if it was trained otherwise (--help lists them).");
         }
 
         if (resample is not null)

@@ -55,7 +55,11 @@ public sealed class OnnxRunner : IDisposable
             GraphOptimizationLevel = GraphOptimizationLevel.ORT_ENABLE_ALL,
             IntraOpNumThreads = Environment.ProcessorCount,
             LogSeverityLevel = OrtLoggingLevel.ORT_LOGGING_LEVEL_ERROR,
+            // What only pays over many runs costs a second copy of the weights, and a pool as large as all activations together.
+            EnableCpuMemArena = false,
+            EnableMemoryPattern = false,
         };
+        options.AddSessionConfigEntry("session.disable_prepacking", "1");
         try
         {
             return load(options);

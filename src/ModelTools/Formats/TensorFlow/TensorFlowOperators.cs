@@ -53,6 +53,15 @@ internal sealed class TensorFlowOperators(GraphBuilder builder)
         return builder.AddNode("Mul", name, [builder.AddNode("Mul", $"{name}/product", [x, gate]), builder.AddConstant($"{name}/half", [0.5f])]);
     }
 
+    /// <summary>Over 2 × radius + 1 neighbouring channels, which are last. ONNX counts the whole window and divides alpha by it, and has channels first.</summary>
+    public string LocalResponseNormalization(string name, string x, long radius, float bias, float alpha, float beta)
+    {
+        long size = (2 * radius) + 1;
+        x = builder.AddNode("Transpose", $"{name}/channels_first", [x], ("perm", new long[] { 0, 3, 1, 2 }));
+        x = builder.AddNode("LRN", name, [x], ("size", size), ("bias", bias), ("alpha", alpha * size), ("beta", beta));
+        return builder.AddNode("Transpose", $"{name}/channels_last", [x], ("perm", new long[] { 0, 2, 3, 1 }));
+    }
+
     /// <summary>Mean, Sum, Max, Min, Prod over some axes.</summary>
     public string Reduce(string op, string name, string x, long[] axes, bool keepDims)
     {

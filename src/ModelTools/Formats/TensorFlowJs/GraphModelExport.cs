@@ -49,9 +49,11 @@ internal sealed class GraphModelExport
         ["HardSigmoid"] = (export, node) => export.Unary(node, (graph, name, x) => HardSigmoid(graph, name, x, node.Float("alpha", 0.2f), node.Float("beta", 0.5f))),
         ["Gelu"] = (export, node) => export.Unary(node, Gelu),
         ["Mish"] = (export, node) => export.Unary(node, (graph, name, x) => graph.Add("Mul", name, [x, graph.Add("Tanh", $"{name}/tanh", [graph.Add("Softplus", $"{name}/softplus", [x])])])),
+        ["Softsign"] = (export, node) => export.Unary(node, (graph, name, x) => graph.Add("RealDiv", name, [x, graph.Add("AddV2", $"{name}/sum", [graph.Add("Abs", $"{name}/abs", [x]), graph.Constant($"{name}/one", [1f])])])),
         ["Identity"] = (export, node) => export.Alias(node),
         ["Dropout"] = (export, node) => export.Alias(node),
         ["Cast"] = (export, node) => export.Cast(node),
+        ["DequantizeLinear"] = (export, node) => export.DequantizePixels(node),
         ["Transpose"] = (export, node) => export.Transpose(node),
         ["Reshape"] = (export, node) => export.Reshape(node),
         ["Flatten"] = (export, node) => export.Reshape(node),
@@ -63,12 +65,13 @@ internal sealed class GraphModelExport
         ["Gather"] = (export, node) => export.Gather(node),
         ["Pad"] = (export, node) => export.Pad(node),
         ["Resize"] = (export, node) => export.Resize(node),
-        ["DepthToSpace"] = (export, node) => export.Blocks(node),
-        ["SpaceToDepth"] = (export, node) => export.Blocks(node),
+        ["DepthToSpace"] = (export, node) => export.DepthToSpace(node),
+        ["SpaceToDepth"] = (export, node) => export.SpaceToDepth(node),
         ["ReduceMean"] = (export, node) => export.Reduce(node, "Mean"),
         ["ReduceSum"] = (export, node) => export.Reduce(node, "Sum"),
         ["ReduceMax"] = (export, node) => export.Reduce(node, "Max"),
         ["ReduceMin"] = (export, node) => export.Reduce(node, "Min"),
+        ["ReduceProd"] = (export, node) => export.Reduce(node, "Prod"),
     };
 
     private readonly Graph _graph;
@@ -500,6 +503,11 @@ internal sealed class GraphModelExport
     private void LocalResponseNormalization(Node node)
     {
         long size = node.Int("size", 1);
+        if (size % 2 == 0)
+        {
+            throw Refuse(node, $"has a window of {size} channels; only odd ones can be exported");
+        }
+
         SetPixels(node, node.Outputs[0], Result.Add("LRN", node.Outputs[0], [Pixels(node)], ("depth_radius", TensorFlowGraph.Int((size - 1) / 2)), ("bias", TensorFlowGraph.Float(node.Float("bias", 1))),
             ("alpha", TensorFlowGraph.Float(node.Float("alpha", 1e-4f) / size)), ("beta", TensorFlowGraph.Float(node.Float("beta", 0.75f)))));
     }
@@ -631,6 +639,18 @@ internal sealed class GraphModelExport
             },
         };
         return true;
+    }
+
+    // (byte - zero) * scale, put off like the rest. Whatever else is quantized was made float before.
+    private void DequantizePixels(Node node)
+    {
+        if (_held.GetValueOrDefault(node.Inputs[0]) is not { Affine: { } affine } held || _wiring.Constant(node, 1) is not { Length: 1 } scale)
+        {
+            throw Refuse(node, "stands within the network, which cannot be exported");
+        }
+
+        double step = scale.ToDoubles()[0], zero = _wiring.Constant(node, 2)?.ToDoubles()[0] ?? 0;
+        _held[node.Outputs[0]] = held with { Affine = new ChannelAffine([.. affine.Scale.Select(value => value * step)], [.. affine.Shift.Select(value => (value - zero) * step)]) };
     }
 
     // ---- Shapes and places ------------------------------------------------------------------------------------------------------------------------
@@ -786,14 +806,25 @@ internal sealed class GraphModelExport
             [Pixels(node), Result.Integers($"{node.Outputs[0]}/size", height, width)], ("align_corners", TensorFlowGraph.Flag(corners)), ("half_pixel_centers", TensorFlowGraph.Flag(half))));
     }
 
-    private void Blocks(Node node)
+    private void DepthToSpace(Node node)
     {
         if (node.Text("mode", "DCR") != "DCR")
         {
             throw Refuse(node, "with the mode 'CRD' cannot be exported");
         }
 
-        SetPixels(node, node.Outputs[0], Result.Add(node.Op, node.Outputs[0], [Pixels(node)], ("block_size", TensorFlowGraph.Int(node.Int("blocksize", 1))), ("data_format", TensorFlowGraph.Text("NHWC"))));
+        SetPixels(node, node.Outputs[0], Result.Add("DepthToSpace", node.Outputs[0], [Pixels(node)], ("block_size", TensorFlowGraph.Int(node.Int("blocksize", 1))), ("data_format", TensorFlowGraph.Text("NHWC"))));
+    }
+
+    // TensorFlow.js knows only the way back; N H W C cut into blocks, and each block's pixels moved beside the channels.
+    private void SpaceToDepth(Node node)
+    {
+        long block = node.Int("blocksize", 1);
+        string name = node.Outputs[0];
+        (int height, int width, int channels) = SizeOf(node, name);
+        string blocks = Result.Add("Reshape", $"{name}/blocks", [Pixels(node), Result.Integers($"{name}/cut", -1, height, block, width, block, channels / (block * block))]);
+        string moved = Result.Add("Transpose", $"{name}/moved", [blocks, Result.Integers($"{name}/order", 0, 1, 3, 2, 4, 5)]);
+        SetPixels(node, name, Result.Add("Reshape", name, [moved, Result.Integers($"{name}/shape", -1, height, width, channels)]));
     }
 
     private void Reduce(Node node, string op)

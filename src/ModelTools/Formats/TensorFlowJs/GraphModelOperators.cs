@@ -27,6 +27,8 @@ internal static class GraphModelOperators
         ["FusedBatchNormV3"] = BatchNorm,
         ["MaxPool"] = op => Pool(op, "MaxPool"),
         ["AvgPool"] = op => Pool(op, "AveragePool"),
+        // tensorflow/core/ops/nn_ops.cc: depth_radius 5, bias 1, alpha 1, beta 0.5.
+        ["LRN"] = op => op.Result(op.TensorFlow.LocalResponseNormalization(op.Name, op[0], op.Node.Int("depth_radius", 5), op.Node.Float("bias", 1), op.Node.Float("alpha", 1), op.Node.Float("beta", 0.5f))),
         ["Softmax"] = op => op.Result(op.Builder.AddNode("Softmax", op.Name, [op[0]], ("axis", -1L))),
         ["LogSoftmax"] = op => op.Result(op.Builder.AddNode("LogSoftmax", op.Name, [op[0]], ("axis", -1L))),
 

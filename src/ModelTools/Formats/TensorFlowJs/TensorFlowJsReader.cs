@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Whatsit.Inference.Catalog;
 using Whatsit.Inference.Preprocessing;
 using Whatsit.ModelTools.Formats.Keras;
 using Whatsit.ModelTools.Formats.TensorFlow;
@@ -44,7 +45,7 @@ public sealed class TensorFlowJsReader : IModelReader
         return WithMetadata(imported, file, folder);
     }
 
-    /// <summary>Teachable Machine's <c>metadata.json</c>, or a <c>labels.txt</c>, beside the model.</summary>
+    /// <summary>The <c>metadata.json</c> of Teachable Machine or of our own export, or a <c>labels.txt</c>, beside the model.</summary>
     private static ImportedModel WithMetadata(ImportedModel imported, string file, string folder)
     {
         int classes = imported.Graph.Outputs is [{ Shape: [.., var last] }, ..] ? last : -1;
@@ -76,7 +77,24 @@ public sealed class TensorFlowJsReader : IModelReader
             }
         }
 
+        else if (metadata.Member("preprocessing") is { } written)
+        {
+            preprocessing = Specification(written);
+        }
+
         return imported with { Labels = labels.Count > 0 ? labels : imported.Labels, Preprocessing = preprocessing, Notes = notes };
+    }
+
+    private static PreprocessingSpec? Specification(JsonElement written)
+    {
+        try
+        {
+            return written.Deserialize(ManifestJson.Default.PreprocessingSpec);
+        }
+        catch (JsonException exception)
+        {
+            throw new ModelFormatException($"The 'preprocessing' of metadata.json is not understood: {exception.Message}", exception);
+        }
     }
 
     /// <summary>The file itself, or the one in the folder that is a TensorFlow.js model.</summary>

@@ -47,7 +47,8 @@ internal static class LiteOperators
         ["SOFTMAX"] = Softmax,
         ["LOG_SOFTMAX"] = op => Unary(op, "LogSoftmax"),
         ["L2_NORMALIZATION"] = L2Normalization,
-        ["LOCAL_RESPONSE_NORMALIZATION"] = LocalResponseNormalization,
+        // LocalResponseNormalizationOptions: 0 radius, 1 bias, 2 alpha, 3 beta
+        ["LOCAL_RESPONSE_NORMALIZATION"] = op => op.Result(op.TensorFlow.LocalResponseNormalization(op.Name, op[0], op.Option<int>(0), op.Option<float>(1), op.Option<float>(2), op.Option<float>(3))),
 
         // Element by element
         ["ADD"] = op => Binary(op, "Add"),
@@ -261,15 +262,6 @@ internal static class LiteOperators
     {
         string norm = op.Builder.AddNode("ReduceL2", $"{op.Name}/norm", [op[0]], ("axes", new long[] { -1 }), ("keepdims", 1L));
         op.Result(op.Builder.AddNode("Div", op.Name, [op[0], op.Builder.AddNode("Max", $"{op.Name}/max", [norm, op.Builder.AddConstant($"{op.Name}/epsilon", [1e-6f])])]));
-    }
-
-    // LocalResponseNormalizationOptions: 0 radius, 1 bias, 2 alpha, 3 beta. ONNX counts the whole window and divides alpha by it, and has channels first.
-    private static void LocalResponseNormalization(LiteOperation op)
-    {
-        long size = (2L * op.Option<int>(0)) + 1;
-        string x = op.Builder.AddNode("Transpose", $"{op.Name}/channels_first", [op[0]], ("perm", new long[] { 0, 3, 1, 2 }));
-        x = op.Builder.AddNode("LRN", op.Name, [x], ("size", size), ("bias", op.Option<float>(1)), ("alpha", op.Option<float>(2) * size), ("beta", op.Option<float>(3)));
-        op.Result(op.Builder.AddNode("Transpose", $"{op.Name}/channels_last", [x], ("perm", new long[] { 0, 2, 3, 1 })));
     }
 
     private static void Unary(LiteOperation op, string onnx) => op.Result(op.Builder.AddNode(onnx, op.Name, [op[0]]));

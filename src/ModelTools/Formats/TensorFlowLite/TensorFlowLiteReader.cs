@@ -82,7 +82,8 @@ public sealed class TensorFlowLiteReader(bool dequantize = false) : IModelReader
         LiteTensor picture = model.Tensors[input];
         int channels = picture.Shape[^1];
         PreprocessingSpec? spec = null;
-        if (!picture.IsQuantized && metadata.Mean is null && TeachableMachine.Wrote(picture.Name, model.Tensors.Select(tensor => tensor.Name)))
+        bool teachable = TeachableMachine.Wrote(picture.Name, model.Tensors.Select(tensor => tensor.Name));
+        if (teachable && !picture.IsQuantized && metadata.Mean is null)
         {
             notes.Add(TeachableMachine.Note);
             return TeachableMachine.Preprocessing;
@@ -102,7 +103,12 @@ public sealed class TensorFlowLiteReader(bool dequantize = false) : IModelReader
             notes.Add($"The file's metadata says: (pixel − {string.Join(", ", mean)}) ÷ {string.Join(", ", std)}.");
         }
 
-        if (spec is not null)
+        if (spec is not null && teachable)
+        {
+            notes.Add("Teachable Machine: the centred square of the picture is resized.");
+            spec = spec with { Crop = TeachableMachine.Preprocessing.Crop, Resample = TeachableMachine.Preprocessing.Resample };
+        }
+        else if (spec is not null)
         {
             notes.Add("Assumed: the whole picture is squashed to the input size, without antialiasing (tf-bilinear).");
             spec = spec with { Crop = Crop.None, Resample = "tf-bilinear" };

@@ -1,10 +1,10 @@
 using System.Buffers.Binary;
 
-namespace Whatsit.Benchmarks.Photos;
+namespace Whatsit.ModelTools.Evaluation;
 
 /// <summary>
 /// Writes baseline JPEG with 4:2:0 colour, as cameras and Pillow do by default: ITU-T T.81 with the example tables of its annex K, scaled by
-/// "quality" as libjpeg scales them. The server has no use for an encoder; the benchmark must make its own photos.
+/// "quality" as libjpeg scales them. The server has no use for an encoder; reports show photos, and the benchmark, which compiles this file too, makes its own.
 /// </summary>
 internal sealed class JpegWriter
 {

@@ -1,0 +1,42 @@
+using System.Text.Encodings.Web;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using System.Text.RegularExpressions;
+using Whatsit.Inference.Catalog;
+
+namespace Whatsit.ModelTools.Commands;
+
+/// <summary>Changes one thing in a bundle's <c>model.json</c> and leaves the rest as its maker wrote it, entries that we do not know included.</summary>
+internal static partial class ManifestEdit
+{
+    private static readonly JsonSerializerOptions Options = new() { WriteIndented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+    private static readonly JsonDocumentOptions Lenient = new() { CommentHandling = JsonCommentHandling.Skip, AllowTrailingCommas = true };
+
+    /// <summary>Reads, changes, and puts the new file in place at once: the server never sees half of it.</summary>
+    public static void Apply(string folder, Action<JsonObject> change)
+    {
+        string path = Path.Combine(folder, Bundle.ManifestFile);
+        JsonObject manifest = JsonNode.Parse(File.ReadAllText(path), documentOptions: Lenient)!.AsObject();
+        change(manifest);
+
+        // Means and deviations read better on one line.
+        string text = NumberList().Replace(manifest.ToJsonString(Options), list => $"[{string.Join(", ", list.Groups[1].Value.Split(',', StringSplitOptions.TrimEntries))}]");
+        string temporary = path + ".new";
+        File.WriteAllText(temporary, text + "\n");
+        File.Move(temporary, path, overwrite: true);
+    }
+
+    /// <summary>An object's member that is an object, added where it is missing.</summary>
+    public static JsonObject Member(JsonObject parent, string name)
+    {
+        if (parent[name] is not JsonObject member)
+        {
+            parent[name] = member = [];
+        }
+
+        return member;
+    }
+
+    [GeneratedRegex(@"\[\s+([-\d.,eE+\s]+?)\s+\]")]
+    private static partial Regex NumberList();
+}

@@ -1,0 +1,183 @@
+using System.Globalization;
+using System.Security.Cryptography;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Whatsit.Inference;
+using Whatsit.Inference.Catalog;
+using Whatsit.ModelTools.Evaluation;
+using Whatsit.ModelTools.Formats;
+using Whatsit.ModelTools.Formats.Onnx;
+using Whatsit.ModelTools.Graphs;
+using Whatsit.ModelTools.Quantization;
+
+namespace Whatsit.ModelTools.Commands.Quantize;
+
+/// <summary>What to make of which bundle.</summary>
+/// <param name="Model">The bundle's name or folder.</param>
+/// <param name="Models">The folder with the bundles.</param>
+/// <param name="To"><c>fp16</c> or <c>int8</c>.</param>
+internal sealed record QuantizeRequest(string Model, string Models, string To)
+{
+    /// <summary>Calibration photos: a folder or list.</summary>
+    public string? Calibrate { get; init; }
+
+    /// <summary>How many of them at most.</summary>
+    public int CalibrationPhotos { get; init; } = 200;
+
+    /// <summary>Photos to measure the variant on; by default those for calibration, or else the bundle's own samples.</summary>
+    public string? Images { get; init; }
+
+    /// <summary>The loss of accuracy that is allowed, from 0 to 1.</summary>
+    public double MaxLoss { get; init; } = 0.01;
+}
+
+/// <summary>What was made, and whether it was good enough.</summary>
+internal sealed record QuantizeReport(
+    string Folder, string Variant, BundleFile Full, BundleFile Reduced, Figures FullFigures, Figures ReducedFigures, Agreement Agreement, IReadOnlyList<Trial> Trials, string? Problem);
+
+/// <summary>
+/// A reduced variant of a bundle's weights, installed only where it is good enough:
+/// <code>
+///   model.onnx ─► fewer bits ─► written beside it ─► recorded answer? ─► measured on photos ─► loss small? ─► named in the manifest, approved
+/// </code>
+/// </summary>
+internal static class VariantBuilder
+{
+    private const string Full = "fp32";
+
+    public static async Task<QuantizeReport> BuildAsync(QuantizeRequest request, Action<string> progress, CancellationToken cancellationToken)
+    {
+        var source = ModelSource.Find(request.Model, request.Models);
+        ModelManifest manifest = source.Manifest
+            ?? throw new ModelFormatException($"'{request.Model}' is not a bundle. Import it first: whatsit import {request.Model} --name NAME");
+        string folder = Path.GetFullPath(source.Path);
+        string fullPath = source.File(Full);
+        IReadOnlyList<ClassLabel> classes = Labels.Read(Bundle.PathOf(folder, manifest.Labels));
+        if (request.To == "int8" && request.Calibrate is null)
+        {
+            throw new ModelFormatException("int8 needs photos to calibrate with, a hundred or more of the kind that it will see: --calibrate FOLDER|LIST.");
+        }
+
+        using var evaluator = new Evaluator();
+        IReadOnlyList<LabelledPhoto>? calibration = request.Calibrate is null ? null : LabelledPhotos.Spread(LabelledPhotos.Read(request.Calibrate, classes), request.CalibrationPhotos);
+        IReadOnlyList<LabelledPhoto> measured = request.Images is not null ? LabelledPhotos.Read(request.Images, classes) : calibration ?? OwnSamples(manifest, folder);
+
+        // 1. Fewer bits.
+        progress($"Reading {Path.GetFileName(fullPath)}");
+        Graph graph = new OnnxReader().Read(fullPath).Graph;
+        IReadOnlyList<Trial> trials = [];
+        if (request.To == "int8")
+        {
+            (graph, trials) = StaticQuantizer.Quantize(graph, manifest.Output, Tensors(evaluator, manifest, calibration!, progress), progress);
+        }
+        else
+        {
+            HalfPrecision.Apply(graph);
+        }
+
+        // 2. Written under a name that no manifest has.
+        string name = $"{Path.GetFileNameWithoutExtension(fullPath)}.{request.To}.onnx";
+        string temporary = $".{name}.{Guid.NewGuid():N}";
+        OnnxWriter.Write(graph, Path.Combine(folder, temporary));
+        try
+        {
+            // 3. Measured through the server's own way.
+            BundleFile file = Describe(folder, temporary);
+            ModelManifest candidate = manifest with { Files = new Dictionary<string, BundleFile>(manifest.Files) { [request.To] = file } };
+            Answers full = await AnswersAsync(evaluator, candidate, folder, Full, measured, progress, cancellationToken);
+            string? problem = null;
+            Answers reduced;
+            using (ModelLease lease = evaluator.Load(candidate, folder, request.To))
+            {
+                try
+                {
+                    await evaluator.SelfTestAsync(lease.Model, cancellationToken);
+                }
+                catch (InferenceException exception)
+                {
+                    problem = exception.Message;
+                }
+
+                reduced = await evaluator.RunAsync(lease.Model, measured, progress, cancellationToken);
+            }
+
+            var agreement = Agreement.Of(full, reduced);
+            problem ??= agreement.Photos == 0 ? $"None of the {measured.Count} photos could be read: {full.Failures[0].Problem}"
+                : agreement.Loss > request.MaxLoss ? $"{request.To} loses {agreement.Loss:0.0 %} of accuracy on {agreement.Photos} photos; the limit is {request.MaxLoss:0.0 %} (--max-loss)."
+                : null;
+
+            // 4. Installed.
+            file = file with { File = name, Approved = true };
+            if (problem is null)
+            {
+                File.Move(Path.Combine(folder, temporary), Path.Combine(folder, name), overwrite: true);
+                Install(folder, request.To, file, manifest);
+            }
+
+            return new QuantizeReport(folder, request.To, manifest.Files[Full], file, new Figures(manifest, classes, full), new Figures(manifest, classes, reduced), agreement, trials, problem);
+        }
+        finally
+        {
+            File.Delete(Path.Combine(folder, temporary));
+        }
+    }
+
+    private static async Task<Answers> AnswersAsync(
+        Evaluator evaluator, ModelManifest manifest, string folder, string variant, IReadOnlyList<LabelledPhoto> photos, Action<string> progress, CancellationToken cancellationToken)
+    {
+        using ModelLease lease = evaluator.Load(manifest, folder, variant);
+        return await evaluator.RunAsync(lease.Model, photos, progress, cancellationToken);
+    }
+
+    private static List<Tensor> Tensors(Evaluator evaluator, ModelManifest manifest, IReadOnlyList<LabelledPhoto> photos, Action<string> progress)
+    {
+        var tensors = new List<Tensor>(photos.Count);
+        foreach (LabelledPhoto photo in photos)
+        {
+            progress($"Decoding: photo {tensors.Count + 1} of {photos.Count}");
+            try
+            {
+                tensors.Add(evaluator.Prepare(manifest, photo));
+            }
+            catch (InferenceException exception)
+            {
+                throw new ModelFormatException($"The calibration photo '{photo.Name}' cannot be used: {exception.Message}", exception);
+            }
+        }
+
+        return tensors;
+    }
+
+    /// <summary>The pictures that come with the bundle: enough to see whether halved weights still answer the same.</summary>
+    private static List<LabelledPhoto> OwnSamples(ModelManifest manifest, string folder)
+    {
+        List<LabelledPhoto> photos = [.. (manifest.Samples ?? []).Select(sample => new LabelledPhoto(Bundle.PathOf(folder, sample.File), sample.File, sample.Index))];
+        if (manifest.Sample is { } own)
+        {
+            photos.Add(new LabelledPhoto(Bundle.PathOf(folder, own.File), own.File, null));
+        }
+
+        return photos.Count > 0 ? photos : throw new ModelFormatException($"The model '{manifest.Name}' has no sample picture to measure on: give photos with --images FOLDER|LIST.");
+    }
+
+    private static void Install(string folder, string variant, BundleFile file, ModelManifest old) => ManifestEdit.Apply(folder, manifest =>
+    {
+        bool replaces = old.Files.TryGetValue(variant, out BundleFile? before) && before.Sha256 != file.Sha256;
+        ManifestEdit.Member(manifest, "files")[variant] = JsonSerializer.SerializeToNode(file, ManifestJson.Default.BundleFile);
+        if (replaces)
+        {
+            // Other weights under an old name: answers may change, and old figures are wrong.
+            (manifest["metrics"] as JsonObject)?.Remove(variant);
+            if (int.TryParse(old.Version, NumberStyles.None, CultureInfo.InvariantCulture, out int version))
+            {
+                manifest["version"] = $"{version + 1}";
+            }
+        }
+    });
+
+    private static BundleFile Describe(string folder, string file)
+    {
+        using FileStream stream = File.OpenRead(Path.Combine(folder, file));
+        return new BundleFile(file, stream.Length, Convert.ToHexStringLower(SHA256.HashData(stream)));
+    }
+}

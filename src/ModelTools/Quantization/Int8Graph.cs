@@ -1,0 +1,303 @@
+using System.Runtime.InteropServices;
+using Whatsit.ModelTools.Graphs;
+
+namespace Whatsit.ModelTools.Quantization;
+
+/// <summary>
+/// Writes a float network as ONNX's quantize–dequantize form, which ONNX Runtime fuses into operators on bytes: weights as signed bytes with a scale per
+/// output channel, activations as unsigned bytes with one scale, biases as 32-bit integers. Scales and zero points of activations are scalars of rank 0:
+/// with rank 1 the fusions do not happen. https://onnxruntime.ai/docs/performance/model-optimizations/quantization.html
+/// </summary>
+internal sealed class Int8Graph
+{
+    private const int LargestWeight = 127; // symmetric: −128 is left out
+    private const int Levels = 255;
+
+    private readonly QuantizationPlan _plan;
+    private readonly Graph _source;
+    private readonly GraphBuilder _builder;
+    private readonly Dictionary<string, Quantized> _quantized = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, (string Scale, string ZeroPoint)> _parameters = new(StringComparer.Ordinal);
+    private readonly bool _quantizeClassifier;
+
+    private Int8Graph(Graph source, QuantizationPlan plan, bool quantizeClassifier)
+    {
+        (_source, _plan, _quantizeClassifier) = (source, plan, quantizeClassifier);
+        Graph = new Graph { Name = source.Name };
+        Graph.Inputs.AddRange(source.Inputs);
+        Graph.Outputs.AddRange(source.Outputs);
+        foreach ((string name, Tensor constant) in source.Constants)
+        {
+            Graph.Constants.Add(name, constant);
+        }
+
+        // Names that are still to come stay free for their values.
+        _builder = new GraphBuilder(Graph);
+        foreach (string value in source.Nodes.SelectMany(node => node.Outputs))
+        {
+            _builder.Unique(value);
+        }
+    }
+
+    /// <summary>The network with bytes.</summary>
+    public Graph Graph { get; }
+
+    /// <summary>Its layers in the order in which they are computed; the bias of each can be moved.</summary>
+    public List<Layer> Layers { get; } = [];
+
+    /// <summary>Rewrites a network.</summary>
+    /// <param name="source">The float network; it stays as it is.</param>
+    /// <param name="plan">What becomes bytes.</param>
+    /// <param name="ranges">The range of each value that does.</param>
+    /// <param name="quantizeClassifier">Dense layers compute with bytes, too.</param>
+    public static Int8Graph Write(Graph source, QuantizationPlan plan, IReadOnlyDictionary<string, (float Min, float Max)> ranges, bool quantizeClassifier)
+    {
+        var result = new Int8Graph(source, plan, quantizeClassifier);
+        foreach ((string value, (float min, float max)) in ranges)
+        {
+            result.AddParameters(value, min, max);
+        }
+
+        foreach (GraphValue input in source.Inputs.Where(input => plan.Values.Contains(input.Name)))
+        {
+            result.Quantize(input.Name, input.Name);
+        }
+
+        foreach (Node node in source.Nodes)
+        {
+            result.Add(node);
+        }
+
+        Passes.DeadCode.Apply(result.Graph);
+        return result;
+    }
+
+    private void Add(Node node)
+    {
+        if (_plan.IsAbsorbed(node))
+        {
+            return; // its range was given to the layer before it
+        }
+
+        if (_plan.Front is { } front && front.Nodes.Contains(node))
+        {
+            AddFront(front, node);
+            return;
+        }
+
+        var copy = new Node(node.Op, node.Name, node.Inputs.Select(Read), node.Outputs);
+        foreach ((string name, object value) in node.Attributes)
+        {
+            copy.Attributes.Add(name, value);
+        }
+
+        if (_plan.Convolutions.Contains(node))
+        {
+            QuantizeConvolution(node, copy);
+        }
+        else if (_plan.Classifiers.Contains(node))
+        {
+            AddClassifier(node, copy);
+        }
+
+        Graph.Nodes.Add(copy);
+        foreach (string output in node.Outputs)
+        {
+            // The value that becomes bytes is the layer's own, or that of the activation which it absorbed.
+            string value = _plan.Values.Contains(output) ? output
+                : _source.Nodes.Find(next => _plan.IsAbsorbed(next) && next.Inputs[0] == output)?.Outputs[0] ?? "";
+            if (value.Length > 0)
+            {
+                int at = copy.Outputs.IndexOf(output);
+                if (value == output && _source.Outputs.Exists(answer => answer.Name == value))
+                {
+                    copy.Outputs[at] = _builder.Unique(value + "_float"); // the answer is what the bytes say
+                }
+
+                Quantize(value, copy.Outputs[at]);
+            }
+        }
+    }
+
+    /// <summary>The value as an operator may read it: from its own DequantizeLinear, so that each group of operators can be fused by itself.</summary>
+    private string Read(string value) => _quantized.TryGetValue(value, out Quantized? bytes)
+        ? _builder.AddNode("DequantizeLinear", value + "_dequantized", [bytes.Value, bytes.Scale, bytes.ZeroPoint])
+        : value;
+
+    private void Quantize(string value, string from)
+    {
+        (string scale, string zeroPoint) = _parameters[_plan.Origin(value)];
+        string bytes = _builder.AddNode("QuantizeLinear", value + "_quantized", [from, scale, zeroPoint]);
+        _quantized[value] = new Quantized(bytes, scale, zeroPoint);
+        if (_source.Outputs.Exists(answer => answer.Name == value))
+        {
+            _builder.AddNode("DequantizeLinear", value + "_answer", [bytes, scale, zeroPoint], outputs: 1).Outputs[0] = value;
+        }
+    }
+
+    private void AddParameters(string value, float min, float max)
+    {
+        float scale = Math.Max((max - min) / Levels, 1e-8f);
+        byte zeroPoint = (byte)Math.Clamp(MathF.Round(-min / scale), 0, Levels);
+        _parameters[value] = (_builder.AddConstant(value + "_scale", [scale]), _builder.AddConstant(value + "_zero_point", new Tensor(ElementType.UInt8, [], new[] { zeroPoint })));
+    }
+
+    private void AddFront(PixelFront front, Node node)
+    {
+        if (!PixelFront.Moves(node) && node.Outputs[0] != front.Value)
+        {
+            return;
+        }
+
+        // What moves pixels moves bytes now: it reads what the last one that moved them wrote.
+        Node? before = front.Nodes.TakeWhile(other => other != node).LastOrDefault(PixelFront.Moves);
+        string bytes = before is null ? _source.Inputs[0].Name : before.Outputs[0];
+        if (PixelFront.Moves(node))
+        {
+            var copy = new Node(node.Op, node.Name, [bytes, .. node.Inputs.Skip(1)], node.Outputs);
+            foreach ((string name, object value) in node.Attributes)
+            {
+                copy.Attributes.Add(name, value);
+            }
+
+            Graph.Nodes.Add(copy);
+            bytes = copy.Outputs[0];
+        }
+
+        if (node.Outputs[0] == front.Value)
+        {
+            string scale = _builder.AddConstant("pixel_scale", [front.Scale]);
+            string zeroPoint = _builder.AddConstant("pixel_zero_point", new Tensor(ElementType.UInt8, [], new[] { front.ZeroPoint }));
+            _quantized[front.Value] = new Quantized(bytes, scale, zeroPoint);
+        }
+    }
+
+    private void QuantizeConvolution(Node node, Node copy)
+    {
+        Tensor tensor = _source.Constants[node.Inputs[1]];
+        float[] weights = tensor.ToFloats();
+        int channels = tensor.Shape[0];
+        double[] bias = new double[channels];
+        if (node.Inputs.Count > 2 && node.Inputs[2].Length > 0)
+        {
+            _source.Constants[node.Inputs[2]].ToDoubles().CopyTo(bias, 0);
+        }
+
+        if (_plan.Front is { } front && node.Inputs[0] == front.Value)
+        {
+            // factor · (pixel − centre) = scale · (pixel − zero point) · (factor ÷ scale) + factor · (zero point − centre)
+            int area = tensor.Shape[2] * tensor.Shape[3];
+            for (int i = 0; i < weights.Length; i++)
+            {
+                int input = i / area % tensor.Shape[1];
+                bias[i / area / tensor.Shape[1]] += weights[i] * front.Factor[input] * (front.ZeroPoint - front.Centre[input]);
+                weights[i] *= front.Factor[input] / front.Scale;
+            }
+        }
+
+        float inputScale = Graph.Constants[_quantized[node.Inputs[0]].Scale].As<float>()[0];
+        Layers.Add(QuantizeWeights(node, copy, weights, tensor.Shape, axis: 0, bias, inputScale));
+    }
+
+    /// <summary>Weights and bias as integers, behind the operators that make them floats again.</summary>
+    private Layer QuantizeWeights(Node node, Node copy, float[] weights, int[] shape, int axis, double[] bias, float inputScale)
+    {
+        int channels = shape[axis];
+        int inner = shape.Skip(axis + 1).Aggregate(1, (product, side) => product * side);
+        float[] scales = new float[channels];
+        for (int i = 0; i < weights.Length; i++)
+        {
+            int channel = i / inner % channels;
+            scales[channel] = Math.Max(scales[channel], Math.Abs(weights[i]) / LargestWeight);
+        }
+
+        for (int channel = 0; channel < channels; channel++)
+        {
+            // A channel that is nearly dead must leave room for its bias in 32 bits.
+            float least = (float)(Math.Abs(bias[channel]) / inputScale / (1 << 30));
+            scales[channel] = Math.Max(Math.Max(scales[channel], least), 1e-12f);
+        }
+
+        sbyte[] integers = new sbyte[weights.Length];
+        for (int i = 0; i < weights.Length; i++)
+        {
+            integers[i] = (sbyte)Math.Clamp(MathF.Round(weights[i] / scales[i / inner % channels]), -LargestWeight, LargestWeight);
+        }
+
+        string weightScale = _builder.AddConstant(node.Name + "_weight_scale", scales, channels);
+        string weightZero = _builder.AddConstant(node.Name + "_weight_zero_point", new Tensor(ElementType.Int8, [channels], new byte[channels]));
+        string stored = _builder.AddConstant(node.Name + "_weight_int8", new Tensor(ElementType.Int8, shape, MemoryMarshal.AsBytes(integers.AsSpan()).ToArray()));
+        copy.Inputs[1] = _builder.AddNode("DequantizeLinear", node.Name + "_weight", [stored, weightScale, weightZero], ("axis", (long)axis));
+
+        double[] biasScales = [.. scales.Select(scale => (double)(scale * inputScale))];
+        string biasScale = _builder.AddConstant(node.Name + "_bias_scale", [.. biasScales.Select(scale => (float)scale)], channels);
+        string biasZero = _builder.AddConstant(node.Name + "_bias_zero_point", new Tensor(ElementType.Int32, [channels], new byte[channels * sizeof(int)]));
+        string biasName = _builder.AddConstant(node.Name + "_bias_int32", Integers(bias, biasScales));
+        while (copy.Inputs.Count < 3)
+        {
+            copy.Inputs.Add("");
+        }
+
+        copy.Inputs[2] = _builder.AddNode("DequantizeLinear", node.Name + "_bias", [biasName, biasScale, biasZero], ("axis", 0L));
+        return new Layer(node.Outputs[0], copy, bias, moved => Graph.Constants[biasName] = Integers(moved, biasScales));
+    }
+
+    private void AddClassifier(Node node, Node copy)
+    {
+        Tensor weights = _source.Constants[node.Inputs[1]];
+        int axis = node.Op == "Conv" || node.Int("transB", 0) == 1 ? 0 : 1;
+        int channels = weights.Shape[axis];
+        Tensor? given = node.Inputs.Count > 2 && node.Inputs[2].Length > 0 ? _source.Constants[node.Inputs[2]] : null;
+        if (node.Op == "Gemm" && (node.Float("alpha", 1) != 1 || node.Float("beta", 1) != 1 || node.Int("transA", 0) != 0 || (given is not null && given.Length != channels)))
+        {
+            return; // no plain dense layer
+        }
+
+        double[] bias = given?.ToDoubles() ?? new double[channels];
+        if (_quantizeClassifier && node.Op == "Gemm" && _parameters.TryGetValue(node.Inputs[0], out (string Scale, string ZeroPoint) input))
+        {
+            string bytes = _builder.AddNode("QuantizeLinear", node.Inputs[0] + "_quantized", [copy.Inputs[0], input.Scale, input.ZeroPoint]);
+            copy.Inputs[0] = _builder.AddNode("DequantizeLinear", node.Inputs[0] + "_dequantized", [bytes, input.Scale, input.ZeroPoint]);
+            Layers.Add(QuantizeWeights(node, copy, weights.ToFloats(), weights.Shape, axis, bias, Graph.Constants[input.Scale].As<float>()[0]));
+            return;
+        }
+
+        while (copy.Inputs.Count < 3)
+        {
+            copy.Inputs.Add("");
+        }
+
+        string biasName = copy.Inputs[2] = _builder.AddConstant(node.Name + "_bias", Floats(bias));
+        Layers.Add(new Layer(node.Outputs[0], copy, bias, moved => Graph.Constants[biasName] = Floats(moved)));
+    }
+
+    private static Tensor Integers(double[] values, double[] scales) =>
+        Tensor.FromDoubles(ElementType.Int32, [values.Length], [.. values.Select((value, i) => Math.Round(value / scales[i]))]);
+
+    private static Tensor Floats(double[] values) => Tensor.Float32([values.Length], Array.ConvertAll(values, value => (float)value));
+
+    /// <summary>The bytes of a value, and how they are read.</summary>
+    private sealed record Quantized(string Value, string Scale, string ZeroPoint);
+
+    /// <summary>A layer with weights in both networks.</summary>
+    /// <param name="Source">What it computes in the float network.</param>
+    /// <param name="Node">The layer in the network with bytes.</param>
+    /// <param name="Bias">One number per output channel, as it is now.</param>
+    /// <param name="SetBias">Writes other ones.</param>
+    internal sealed record Layer(string Source, Node Node, double[] Bias, Action<double[]> SetBias)
+    {
+        /// <summary>What it computes there, before it is rounded to bytes.</summary>
+        public string Output => Node.Outputs[0];
+
+        /// <summary>Adds to each channel's bias.</summary>
+        public void Move(ReadOnlySpan<double> by)
+        {
+            for (int channel = 0; channel < Bias.Length; channel++)
+            {
+                Bias[channel] += by[channel];
+            }
+
+            SetBias(Bias);
+        }
+    }
+}

@@ -1,0 +1,148 @@
+using Whatsit.Inference.Catalog;
+using Whatsit.Inference.Imaging;
+using Whatsit.Inference.Preprocessing;
+using Whatsit.ModelTools.Commands;
+using Whatsit.ModelTools.Commands.Import;
+using Whatsit.ModelTools.Formats.Onnx;
+using Whatsit.ModelTools.Graphs;
+using Whatsit.ModelTools.Tests.Formats.TensorFlowJs;
+using Whatsit.ModelTools.Tests.Formats.TensorFlowLite;
+using Whatsit.ModelTools.Tests.Graphs;
+
+namespace Whatsit.ModelTools.Tests.Commands;
+
+/// <summary>Whole bundles: what TensorFlow.js answers for the export against what ONNX Runtime answers for the bundle.</summary>
+public sealed class ExportTests(TensorFlowJsRuntime tensorFlow) : IClassFixture<TensorFlowJsRuntime>, IDisposable
+{
+    private const float SingleTolerance = 1e-4f;
+    private const float HalfTolerance = 5e-3f;
+
+    private readonly string _folder = Directory.CreateTempSubdirectory("whatsit-export-").FullName;
+
+    private static string Grocery => Path.Combine(WhatsitCommand.Root, "models/grocery");
+
+    public void Dispose() => Directory.Delete(_folder, recursive: true);
+
+    [Theory]
+    [InlineData(false, 9.3)]
+    [InlineData(true, 4.9)]
+    public void The_shipped_model_answers_the_same_in_TensorFlow_js_for_every_tenth_validation_photo(bool half, double megabytes)
+    {
+        IReadOnlyList<(string File, long Bytes)> files = Export(Grocery, half);
+        Assert.InRange(files.Sum(file => file.Bytes) / 1e6, megabytes - 0.3, megabytes);
+        (float difference, int changed, int photos) = Compare(ValidationPhotos().Where((_, i) => i % 10 == 0));
+
+        Assert.Equal(30, photos);
+        Assert.InRange(difference, 0, half ? HalfTolerance : SingleTolerance);
+        Assert.Equal(0, changed);
+    }
+
+    /// <summary>The whole of it, for the figures in the model's card: <c>ModelTools.Tests -explicit only -method "*Every_validation_photo*"</c>.</summary>
+    [Theory(Explicit = true)]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void Every_validation_photo_gets_the_same_label_in_TensorFlow_js(bool half)
+    {
+        Export(Grocery, half);
+        (float difference, int changed, int photos) = Compare(ValidationPhotos());
+
+        TestContext.Current.TestOutputHelper!.WriteLine($"{(half ? "fp16" : "fp32")}: {photos} photos, largest difference {difference:0.0e+0}, {changed} other labels");
+        Assert.InRange(difference, 0, half ? HalfTolerance : SingleTolerance);
+        Assert.Equal(0, changed);
+    }
+
+    [Theory]
+    [InlineData("teachable/waste-keras/keras_model.h5")]
+    [InlineData("teachable/trash-tfjs")]
+    [InlineData("teachable/bread-tflite/model_unquant.tflite")]
+    [InlineData("imagenet/mobilenet_v2_1.0_224_quant.tflite")]
+    [InlineData("imagenet/tf2_mobilenet_v2_1.0_224_ptq.tflite")]
+    public void What_was_imported_can_be_exported(string model)
+    {
+        // A quantized network becomes float on the way, and so does the one that it is compared with: their roundings would jump apart.
+        string bundle = ModelImporter.Import(new ImportRequest(Golden.Shared(model), "real", _folder) { Dequantize = true }, _ => { }).Folder;
+        ModelManifest manifest = Bundle.ReadManifest(bundle);
+        Export(bundle, half: false);
+        byte[] pixels = new byte[manifest.Input.Width * manifest.Input.Height * 3];
+        new Random(5).NextBytes(pixels);
+        using var runner = new OnnxRunner(Path.Combine(bundle, manifest.Files["fp32"].File));
+        using RgbImage sample = Decode(Path.Combine(bundle, "sample.png"));
+
+        foreach (byte[] picture in (byte[][])[Prepare(manifest, sample), pixels])
+        {
+            (Tensor expected, Tensor actual) = Answers(manifest, runner, picture);
+            Assert.InRange(Numbers.LargestDifference(expected, actual), 0, SingleTolerance);
+        }
+    }
+
+    [Fact]
+    public void A_quantized_bundle_is_exported_as_the_floats_that_importing_would_have_made_of_it()
+    {
+        string model = Golden.Shared("imagenet/mobilenet_v2_1.0_224_quant.tflite");
+        Export(ModelImporter.Import(new ImportRequest(model, "quantized", _folder), _ => { }).Folder, half: false);
+        string bundle = ModelImporter.Import(new ImportRequest(model, "floats", _folder) { Dequantize = true }, _ => { }).Folder;
+        ModelManifest manifest = Bundle.ReadManifest(bundle);
+        using var runner = new OnnxRunner(Path.Combine(bundle, manifest.Files["fp32"].File));
+        using RgbImage sample = Decode(Path.Combine(bundle, "sample.png"));
+
+        (Tensor expected, Tensor actual) = Answers(manifest, runner, Prepare(manifest, sample));
+        Assert.InRange(Numbers.LargestDifference(expected, actual), 0, SingleTolerance);
+    }
+
+    private IReadOnlyList<(string File, long Bytes)> Export(string bundle, bool half)
+    {
+        ModelManifest manifest = Bundle.ReadManifest(bundle);
+        return ExportCommand.Export(manifest, bundle, Path.Combine(bundle, manifest.Files["fp32"].File), Path.Combine(_folder, "tfjs"), half);
+    }
+
+    private (float Difference, int Changed, int Photos) Compare(IEnumerable<string> photos)
+    {
+        ModelManifest manifest = Bundle.ReadManifest(Grocery);
+        using var runner = new OnnxRunner(Path.Combine(Grocery, manifest.Files["fp32"].File));
+        float largest = 0;
+        int changed = 0, count = 0;
+        foreach (string photo in photos)
+        {
+            using RgbImage image = Decode(photo);
+            (Tensor expected, Tensor actual) = Answers(manifest, runner, Prepare(manifest, image));
+            largest = Math.Max(largest, Numbers.LargestDifference(expected, actual));
+            changed += Best(expected) == Best(actual) ? 0 : 1;
+            count++;
+        }
+
+        return (largest, changed, count);
+
+        static int Best(Tensor scores) => Array.IndexOf(scores.ToFloats(), scores.ToFloats().Max());
+    }
+
+    private (Tensor Expected, Tensor Actual) Answers(ModelManifest manifest, OnnxRunner runner, byte[] pixels)
+    {
+        int[] shape = [1, manifest.Input.Height, manifest.Input.Width, 3];
+        Tensor expected = runner.Run(new Dictionary<string, Tensor> { [manifest.Input.Name] = new Tensor(ElementType.UInt8, shape, pixels) }, manifest.Output.Name)[manifest.Output.Name];
+        Tensor actual = Assert.Single(tensorFlow.Run(Path.Combine(_folder, "tfjs"), Tensor.Float32(shape, Array.ConvertAll(pixels, pixel => (pixel / 127.5f) - 1)))).Value;
+        if (manifest.Output.Kind == OutputKind.Logits)
+        {
+            float[] probabilities = expected.ToFloats();
+            Inference.Postprocessing.Softmax.Apply(probabilities);
+            expected = Tensor.Float32(expected.Shape, probabilities);
+        }
+
+        return (expected, actual);
+    }
+
+    private static byte[] Prepare(ModelManifest manifest, RgbImage image)
+    {
+        byte[] pixels = new byte[manifest.Input.ByteLength];
+        new Preprocessor(manifest.Preprocessing, manifest.Input).Process(image, pixels);
+        return pixels;
+    }
+
+    private static RgbImage Decode(string path) => ImageDecoders.Create(new DecodingOptions()).Decode(File.ReadAllBytes(path));
+
+    private static IEnumerable<string> ValidationPhotos()
+    {
+        string data = Path.Combine(WhatsitCommand.Root, "../shared/data/grocery");
+        Assert.SkipUnless(File.Exists(Path.Combine(data, "val.txt")), "The data set is not at ../shared/data/grocery.");
+        return File.ReadLines(Path.Combine(data, "val.txt")).Select(line => Path.Combine(data, line.Split(", ")[0]));
+    }
+}
