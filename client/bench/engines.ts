@@ -1,11 +1,13 @@
 import { BrowserEngine } from '../src/engines/browser-engine';
 import type { RuntimeChoice } from '../src/engines/browser-engine';
 import { getClasses, getModel } from '../src/engines/server-api';
+import type { Prediction } from '../src/engines/engine';
 
 /** What scripts/measure-engines.mjs calls in the page. */
 declare global {
   interface Window {
     measure: typeof measure;
+    measureGraphModel: typeof measureGraphModel;
   }
 }
 
@@ -31,4 +33,25 @@ async function measure(choice: { runtime: RuntimeChoice; threads: number }, mode
   return { name: first.accelerator, variant: first.variant, firstMs, compute, total, predictions: first.predictions };
 }
 
+/** The same for TensorFlow.js' own loader and the exported graph model. */
+async function measureGraphModel(threads: number, model: string, photo: string, runs: number) {
+  const blob = await image(photo);
+  const start = performance.now();
+  const [{ manifest }, classes, { createGraphModel }] = await Promise.all([getModel(model), getClasses(model), import('./graph-model')]);
+  const run = await createGraphModel(manifest, classes, threads);
+  let predictions: Prediction[] = (await run(blob)).predictions;
+  const firstMs = performance.now() - start;
+  const compute: number[] = [];
+  const total: number[] = [];
+  for (let turn = 0; turn < runs; turn++) {
+    const before = performance.now();
+    const answer = await run(blob);
+    predictions = answer.predictions;
+    compute.push(answer.computeMs);
+    total.push(performance.now() - before);
+  }
+  return { name: `TensorFlow.js, its graph model × ${threads}`, variant: 'tfjs', firstMs, compute, total, predictions };
+}
+
 window.measure = measure;
+window.measureGraphModel = measureGraphModel;

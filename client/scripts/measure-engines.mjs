@@ -16,6 +16,8 @@ const server = new URL(process.env.WHATSIT_URL ?? 'http://127.0.0.1:8080');
 const candidates = [
   { runtime: 'tensorflow', threads: 1 },
   { runtime: 'tensorflow', threads: 2 },
+  { runtime: 'graph-model', threads: 1 },
+  { runtime: 'graph-model', threads: 2 },
   { runtime: 'onnxruntime', threads: 1 },
   { runtime: 'onnxruntime', threads: 2 },
 ];
@@ -35,7 +37,10 @@ for (let round = 0; round < Number(options.rounds); round++) {
       const tab = await (await browser.newContext()).newPage();
       await tab.goto(page);
       Object.assign(state, { bytes: 0, bitsPerSecond });
-      const answer = await tab.evaluate(([choice, model, url, count]) => window.measure(choice, model, url, count), [candidate, options.model, photo, runs]);
+      const answer = await tab.evaluate(
+        ([choice, model, url, count]) => (choice.runtime === 'graph-model' ? window.measureGraphModel(choice.threads, model, url, count) : window.measure(choice, model, url, count)),
+        [candidate, options.model, photo, runs],
+      );
       const result = results[at];
       if (bitsPerSecond) {
         result.bytes = state.bytes;

@@ -143,8 +143,9 @@ public sealed partial class ModelCatalog : IAsyncDisposable
 
     private async Task LookAsync(bool firstLook, CancellationToken cancellationToken)
     {
+        // A hidden folder is a bundle that is being written: whatsit import renames it when it is whole.
         var folders = Directory.Exists(Folder)
-            ? Directory.GetDirectories(Folder).Where(folder => File.Exists(Path.Combine(folder, Bundle.ManifestFile))).ToDictionary(folder => Path.GetFileName(folder)!)
+            ? Directory.GetDirectories(Folder).Where(folder => !Path.GetFileName(folder).StartsWith('.') && File.Exists(Path.Combine(folder, Bundle.ManifestFile))).ToDictionary(folder => Path.GetFileName(folder)!)
             : [];
         foreach (var gone in _entries.Keys.Where(name => !folders.ContainsKey(name)))
         {

@@ -89,7 +89,7 @@ internal static class InferCommand
         }
 
         string file = source.File(variant ?? "fp32");
-        using var runner = new OnnxRunner(file);
+        using var runner = new OnnxRunner(file, fewRuns: true);
         GraphValue input = runner.Inputs[0];
         if (input.Type != ElementType.UInt8 || !floats)
         {

@@ -17,28 +17,24 @@ internal sealed record Trial(RangeMethod Method, bool DenseLayers, double Diverg
 /// <summary>
 /// Float network and photos in, network with bytes out:
 /// <code>
-///   photos ─► ranges and means of every activation ─┬► min-max ─► bytes ─► biases corrected ─┐
+///   photos ─► ranges and moments of every activation ─┬► min-max ─► bytes ─► corrected ─┐      
 ///                                                   ├► percentile ─► …                       ├► the nearest to the float network
 ///                                                   └► mean squared error ─► …               ┘
 /// </code>
 /// </summary>
 internal sealed class StaticQuantizer
 {
-    // The means that biases are corrected to settle after a few dozen photos; what costs time is running the float network once for each.
-    private const int CorrectionPhotos = 64;
-
     // Dense layers become bytes only where that changes the answers by less than this beyond what the convolutions did.
     private const double AllowedForDenseLayers = 1.02;
 
     private readonly Graph _graph;
     private readonly QuantizationPlan _plan;
     private readonly IReadOnlyList<Tensor> _photos;
-    private readonly IReadOnlyList<Tensor> _correctionPhotos;
     private readonly string _output;
     private readonly OutputKind _kind;
     private readonly Action<string> _progress;
     private readonly Dictionary<string, ActivationRange> _ranges = new(StringComparer.Ordinal);
-    private readonly Dictionary<string, ChannelMean> _means = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, ChannelMoments> _moments = new(StringComparer.Ordinal);
     private readonly List<float[]> _answers = [];
 
     private StaticQuantizer(Graph graph, OutputSpec output, IReadOnlyList<Tensor> photos, Action<string> progress)
@@ -51,8 +47,6 @@ internal sealed class StaticQuantizer
         Prepare(graph);
         (_graph, _output, _kind, _photos, _progress) = (graph, output.Name, output.Kind, photos, progress);
         _plan = new QuantizationPlan(graph);
-        int step = Math.Max(1, photos.Count / CorrectionPhotos);
-        _correctionPhotos = [.. photos.Where((_, photo) => photo % step == 0).Take(CorrectionPhotos)];
     }
 
     /// <summary>Quantizes a network; its inputs and outputs stay what they are.</summary>
@@ -90,7 +84,7 @@ internal sealed class StaticQuantizer
         FuseActivations.Apply(graph);
     }
 
-    /// <summary>Runs the float network over the photos: extremes, means and answers first, then histograms.</summary>
+    /// <summary>Runs the float network over the photos: extremes, moments and answers first, then histograms.</summary>
     private void Observe()
     {
         string[] dense = [.. _plan.Classifiers.Where(layer => layer.Op == "Gemm").Select(layer => layer.Inputs[0])];
@@ -103,11 +97,11 @@ internal sealed class StaticQuantizer
 
         foreach (Node layer in layers)
         {
-            _means[layer.Outputs[0]] = new ChannelMean(_plan.Shapes[layer.Outputs[0]].Shape[1]);
+            _moments[layer.Outputs[0]] = new ChannelMoments(_plan.Shapes[layer.Outputs[0]].Shape[1]);
         }
 
         HashSet<string> given = [_graph.Inputs[0].Name];
-        Graph watched = Subgraph.Of(_graph, _plan.Shapes, given, ranged.Concat(_means.Keys).Append(_output).Where(value => !given.Contains(value)));
+        Graph watched = Subgraph.Of(_graph, _plan.Shapes, given, ranged.Concat(_moments.Keys).Append(_output).Where(value => !given.Contains(value)));
         using var runner = new OnnxRunner(watched);
         for (int photo = 0; photo < _photos.Count; photo++)
         {
@@ -118,12 +112,9 @@ internal sealed class StaticQuantizer
                 _ranges[value].Extend(seen[value].As<float>());
             }
 
-            if (_correctionPhotos.Contains(_photos[photo]))
+            foreach ((string value, ChannelMoments moments) in _moments)
             {
-                foreach ((string value, ChannelMean mean) in _means)
-                {
-                    mean.Add(seen[value]);
-                }
+                moments.Add(seen[value]);
             }
 
             _answers.Add(Probabilities(seen[_output]));
@@ -152,8 +143,8 @@ internal sealed class StaticQuantizer
         _progress($"Quantizing: {name}");
         Dictionary<string, (float Min, float Max)> ranges = _ranges.ToDictionary(range => range.Key, range => _plan.Limit(range.Key, range.Value.Choose(method)), StringComparer.Ordinal);
         var network = Int8Graph.Write(_graph, _plan, ranges, denseLayers);
-        _progress($"Correcting biases: {name}");
-        BiasCorrection.Apply(network, _means.ToDictionary(mean => mean.Key, mean => mean.Value.Values, StringComparer.Ordinal), _correctionPhotos);
+        _progress($"Correcting: {name}");
+        ChannelCorrection.Apply(network, _moments, _photos);
 
         _progress($"Comparing with the float network: {name}");
         using var runner = new OnnxRunner(network.Graph);

@@ -1,3 +1,4 @@
+using System.IO.Compression;
 using Whatsit.Inference;
 using Whatsit.Inference.Backends;
 using Whatsit.Inference.Catalog;
@@ -73,6 +74,8 @@ public sealed class ImportTests : IDisposable
     [InlineData("""{"0":"a","2":"c","1":"b","3":"d","4":"e"}""")]
     [InlineData("""{"0":["n1","a"],"1":["n2","b"],"2":["n3","c"],"3":["n4","d"],"4":["n5","e"]}""")]
     [InlineData("""{"labels":["a","b","c","d","e"]}""")]
+    [InlineData("""{"b":1,"a":0,"d":3,"c":2,"e":4}""")]
+    [InlineData("0: a\n1: b\n2: c\n3: d\n4: e\n")]
     [InlineData("0 a\n1 b\n2 c\n3 d\n4 e\n")]
     [InlineData("a\r\nb\r\nc\r\nd\r\ne")]
     public void Labels_come_in_the_forms_that_people_have(string text)
@@ -101,7 +104,7 @@ public sealed class ImportTests : IDisposable
     }
 
     [Fact]
-    public void Normalised_pixels_are_turned_back_for_a_bundle_that_takes_pixels_and_other_floats_are_refused()
+    public void Normalised_pixels_are_turned_back_for_a_bundle_that_takes_pixels()
     {
         string path = Write(Classifier(), "shapes");
         ModelImporter.Import(new ImportRequest(path, "shapes", Models) { Preset = "minus-one-to-one" }, _ => { });
@@ -114,7 +117,131 @@ public sealed class ImportTests : IDisposable
         Tensor fromFloats = InferCommand.Run(bundle, Tensor.Float32([1, 32, 32, 3], normalised).Data.ToArray(), ElementType.Float32, [1, 32, 32, 3])["probabilities"];
 
         Assert.Equal(0, Numbers.LargestDifference(fromPixels, fromFloats));
-        Assert.Throws<ModelFormatException>(() => InferCommand.Run(bundle, Numbers.Random(1, 1, 32, 32, 3).Data.ToArray(), ElementType.Float32, [1, 32, 32, 3]));
+    }
+
+    [Fact]
+    public void Floats_that_no_picture_has_run_through_a_bundle_too()
+    {
+        string path = Write(Classifier(), "shapes");
+        ModelImporter.Import(new ImportRequest(path, "shapes", Models) { Preset = "keras-resnet50" }, _ => { }); // blue first
+        Tensor planes = Numbers.Random(1, 1, 3, 32, 32);
+        Tensor rows = Operators.Permute(planes, [0, 2, 3, 1]);
+
+        var bundle = ModelSource.Find(Path.Combine(Models, "shapes"), Models);
+        Tensor fromFile = InferCommand.Run(ModelSource.Find(path, Models), planes.Data.ToArray()).First().Value;
+
+        // The first convolution has weights for values around zero; as bytes they lie around a hundred, with as many digits less.
+        Assert.InRange(Numbers.LargestDifference(fromFile, InferCommand.Run(bundle, rows.Data.ToArray())["probabilities"]), 0, 1e-4f);
+        Assert.InRange(Numbers.LargestDifference(fromFile, InferCommand.Run(bundle, planes.Data.ToArray(), ElementType.Float32, [1, 3, 32, 32])["probabilities"]), 0, 1e-4f);
+    }
+
+    [Fact]
+    public void A_zip_is_unpacked_and_its_labels_are_found()
+    {
+        string zip = Path.Combine(_folder, "download.zip");
+        using (ZipArchive archive = ZipFile.Open(zip, ZipArchiveMode.Create))
+        {
+            archive.CreateEntryFromFile(Write(Classifier(), "model"), "export/model.onnx");
+            using var writer = new StreamWriter(archive.CreateEntry("export/labels.txt").Open());
+            writer.Write("0 a\n1 b\n2 c\n3 d\n4 e\n");
+        }
+
+        ModelImporter.Import(new ImportRequest(zip, "shapes", Models), _ => { });
+
+        Assert.Equal(["a", "b", "c", "d", "e"], File.ReadLines(Path.Combine(Models, "shapes", "labels.txt")));
+    }
+
+    [Theory]
+    [InlineData("../labels.txt", "would lie outside of it")]
+    [InlineData("archive/data.pkl", "is a PyTorch checkpoint")]
+    [InlineData("readme.txt", "holds no model that can be read")]
+    public void A_zip_that_holds_something_else_is_refused(string entry, string reason)
+    {
+        string zip = Path.Combine(_folder, "download.zip");
+        using (ZipArchive archive = ZipFile.Open(zip, ZipArchiveMode.Create))
+        {
+            archive.CreateEntry(entry);
+        }
+
+        Assert.Contains(reason, Assert.Throws<ModelFormatException>(() => ModelImporter.Import(new ImportRequest(zip, "x", Models), _ => { })).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_network_whose_input_and_output_have_a_bundles_names_keeps_them_apart()
+    {
+        var builder = new GraphBuilder("names");
+        string image = builder.AddInput("image", ElementType.Float32, 1, 3, 16, 16);
+        string features = builder.AddNode("Conv", "probabilities", [image, builder.AddConstant("embedding", Numbers.Random(1, 4, 3, 3, 3))]);
+        builder.AddOutput(builder.AddNode("Gemm", "features", [builder.AddNode("Flatten", "flat", [builder.AddNode("GlobalAveragePool", "pool", [features])]), builder.AddConstant("w", Numbers.Random(2, 4, 5))]), ElementType.Float32, 1, 5);
+        string path = Write(builder.Graph, "names");
+
+        ImportReport report = ModelImporter.Import(new ImportRequest(path, "names", Models), _ => { });
+
+        Assert.Equal(("image", "logits"), (report.Manifest.Input.Name, report.Manifest.Output.Name));
+        Assert.Equal(["logits", "embedding", "features"], InferCommand.Run(ModelSource.Find("names", Models), new byte[16 * 16 * 3]).Keys);
+    }
+
+    [Fact]
+    public void A_file_for_exactly_four_pictures_takes_any_number()
+    {
+        Graph graph = Classifier();
+        graph.Inputs[0] = graph.Inputs[0] with { Shape = [4, 3, 32, 32] };
+        graph.Outputs[0] = graph.Outputs[0] with { Shape = [4, 5] };
+        ImportReport report = ModelImporter.Import(new ImportRequest(Write(graph, "four"), "four", Models), _ => { });
+
+        Assert.Contains("The file is made for exactly 4 pictures at a time; the bundle takes any number.", report.Notes);
+        Assert.Equal([1, 5], InferCommand.Run(ModelSource.Find("four", Models), new byte[32 * 32 * 3])["probabilities"].Shape);
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void A_half_precision_network_becomes_one_of_floats(bool floatsOutside)
+    {
+        Graph graph = Classifier();
+        foreach ((string name, Tensor constant) in graph.Constants.ToArray())
+        {
+            graph.Constants[name] = Tensor.FromDoubles(ElementType.Float16, constant.Shape, constant.ToDoubles());
+        }
+
+        if (floatsOutside)
+        {
+            // As onnxconverter_common.convert_float_to_float16(keep_io_types=True) writes it.
+            var cast = new Node("Cast", "cast", ["x"], ["x_half"]);
+            cast.Attributes["to"] = (long)ElementType.Float16;
+            graph.Nodes[0].Inputs[0] = "x_half";
+            graph.Nodes.Insert(0, cast);
+            var back = new Node("Cast", "back", [graph.Outputs[0].Name], ["scores_float"]);
+            back.Attributes["to"] = (long)ElementType.Float32;
+            graph.Nodes.Add(back);
+            graph.Outputs[0] = graph.Outputs[0] with { Name = "scores_float" };
+        }
+        else
+        {
+            graph.Inputs[0] = graph.Inputs[0] with { Type = ElementType.Float16 };
+            graph.Outputs[0] = graph.Outputs[0] with { Type = ElementType.Float16 };
+        }
+
+        ImportReport report = ModelImporter.Import(new ImportRequest(Write(graph, "half"), "half", Models), _ => { });
+
+        Assert.Contains("Half-precision weights and values became 32-bit floats.", report.Notes);
+        Assert.InRange(report.LargestDifference, 0, 1e-5f);
+        Tensor pictures = Numbers.Random(4, 1, 3, 32, 32);
+        Tensor expected = new Interpreter(Classifier()).Run(pictures).Values.Single();
+        Assert.InRange(Numbers.LargestDifference(expected, InferCommand.Run(ModelSource.Find("half", Models), pictures.Data.ToArray(), ElementType.Float32, [1, 3, 32, 32])["probabilities"]), 0, 5e-3f);
+    }
+
+    [Fact]
+    public void A_single_sigmoid_answers_two_classes_and_keeps_its_own_number()
+    {
+        Graph graph = Classifier(classes: 1, last: "Sigmoid");
+        ImportReport report = ModelImporter.Import(new ImportRequest(Write(graph, "binary"), "binary", Models), _ => { });
+
+        Assert.Equal(OutputKind.Probabilities, report.Manifest.Output.Kind);
+        IReadOnlyDictionary<string, Tensor> answers = InferCommand.Run(ModelSource.Find("binary", Models), new byte[32 * 32 * 3]);
+        float[] both = answers["probabilities"].ToFloats();
+        Assert.Equal(both[1], answers["scores"].ToFloats().Single());
+        Assert.Equal(1, both.Sum(), 6);
     }
 
     [Theory]
@@ -228,14 +355,14 @@ public sealed class ImportTests : IDisposable
         await SelfTest.RunAsync(model, classifier, TestContext.Current.CancellationToken);
     }
 
-    private static Graph Classifier(int channels = 3)
+    private static Graph Classifier(int channels = 3, int classes = 5, string last = "Softmax")
     {
         var builder = new GraphBuilder("shapes");
         string value = builder.AddInput("x", ElementType.Float32, -1, channels, 32, 32);
         value = builder.AddNode("Conv", "conv", [value, builder.AddConstant("w", Numbers.Random(1, 8, channels, 3, 3)), builder.AddConstant("b", Numbers.Random(2, 8))], ("strides", new long[] { 2, 2 }), ("pads", new long[] { 1, 1, 1, 1 }));
         value = builder.AddNode("GlobalAveragePool", "pool", [builder.AddNode("Relu", "relu", [value])]);
-        value = builder.AddNode("Gemm", "dense", [builder.AddNode("Flatten", "flat", [value]), builder.AddConstant("dense_w", Numbers.Random(3, -3, 3, [8, 5]))]);
-        builder.AddOutput(builder.AddNode("Softmax", "softmax", [value], ("axis", -1L)), ElementType.Float32, -1, 5);
+        value = builder.AddNode("Gemm", "dense", [builder.AddNode("Flatten", "flat", [value]), builder.AddConstant("dense_w", Numbers.Random(3, -3, 3, [8, classes]))]);
+        builder.AddOutput(last == "Softmax" ? builder.AddNode(last, "scores", [value], ("axis", -1L)) : builder.AddNode(last, "scores", [value]), ElementType.Float32, -1, classes);
         return builder.Graph;
     }
 }

@@ -34,6 +34,11 @@ internal sealed class ModelArchive : IDisposable
                 inner = only;
             }
 
+            if (!ModelReaders.All().Any(reader => Directory.EnumerateFiles(inner).Prepend(inner).Any(reader.CanRead)))
+            {
+                throw new ModelFormatException($"The zip '{path}' holds no model that can be read: {string.Join(", ", ModelReaders.All().Select(reader => reader.Format))}.");
+            }
+
             return new ModelArchive(inner, folder);
         }
         catch (Exception exception)

@@ -54,10 +54,16 @@ internal static partial class ModelImporter
     /// <summary>The variant whose input is the network's own: floats instead of pixels.</summary>
     public const string FloatInput = "float_input";
 
+    private const int LargestSide = 4096;
+
     public static ImportReport Import(ImportRequest request, Action<string> progress)
     {
         long started = TimeProvider.System.GetTimestamp();
         CheckName(request.Name);
+        if (request.Size is <= 0 or > LargestSide)
+        {
+            throw new ModelFormatException($"A picture cannot be {request.Size} pixels wide; 1 to {LargestSide} are possible.");
+        }
 
         // 1. Read.
         using var archive = ModelArchive.Open(request.Path);
@@ -240,7 +246,7 @@ internal static partial class ModelImporter
 
     private static float[][] Answers(string path, IReadOnlyList<byte[]> pictures, InputSpec input, string output)
     {
-        using var runner = new OnnxRunner(path);
+        using var runner = new OnnxRunner(path, fewRuns: true);
         return [.. pictures.Select(pixels => runner.Run(
             new Dictionary<string, Tensor> { [input.Name] = new Tensor(ElementType.UInt8, [1, input.Height, input.Width, 3], pixels) }, output)[output].ToFloats())];
     }

@@ -48,7 +48,9 @@ internal static class QuantizeCommand
                 return report.Problem is null ? 0 : 1;
             }
 
-            return Show(await AnsiConsole.Status().StartAsync("Starting", status => VariantBuilder.BuildAsync(request, step => status.Status(Markup.Escape(step)), cancellationToken)));
+            return Show(Console.IsOutputRedirected
+                ? await VariantBuilder.BuildAsync(request, _ => { }, cancellationToken)
+                : await AnsiConsole.Status().StartAsync("Starting", status => VariantBuilder.BuildAsync(request, step => status.Status(Markup.Escape(step)), cancellationToken)));
         });
         return command;
     }

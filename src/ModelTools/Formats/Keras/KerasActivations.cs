@@ -27,6 +27,7 @@ internal static class KerasActivations
         ["hard_swish"] = HardSwish,
         ["hard_tanh"] = (call, x) => Clip(call, x, -1, 1),
         ["gelu"] = (call, x) => Gelu(call, x, approximate: false),
+        ["gelu_new"] = (call, x) => Gelu(call, x, approximate: true), // TensorFlow.js' name
         ["mish"] = (call, x) => call.Map("Mul", x, call.Map("Tanh", call.Map("Softplus", x)).Value),
     };
 

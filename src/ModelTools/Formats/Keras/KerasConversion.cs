@@ -24,6 +24,9 @@ internal sealed class KerasConversion(GraphBuilder builder, IKerasWeights weight
     /// <summary>Keras 3 changed the arithmetic of a few names.</summary>
     public bool Keras3 { get; } = keras3;
 
+    /// <summary>TensorFlow.js resizes from corner to corner of the first pixels where TensorFlow 2 resizes from centre to centre.</summary>
+    public bool TensorFlowJs { get; init; }
+
     /// <summary>Constants of layers by layer and name: a layer that is called twice has one set of weights.</summary>
     public Dictionary<string, string> Constants { get; } = new(StringComparer.Ordinal);
 

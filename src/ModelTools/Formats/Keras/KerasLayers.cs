@@ -567,7 +567,9 @@ internal static class KerasLayers
             // Whole factors repeat each pixel.
             "nearest" when nearest == "floor" => call.AddSpatial("Resize", [x.Value, "", scale], shape, ("mode", "nearest"), ("coordinate_transformation_mode", "asymmetric"), ("nearest_mode", "floor")),
             "nearest" => call.AddSpatial("Resize", [x.Value, "", scale], shape, ("mode", "nearest"), ("coordinate_transformation_mode", "half_pixel"), ("nearest_mode", nearest)),
-            "bilinear" => call.AddSpatial("Resize", [x.Value, "", scale], shape, ("mode", "linear"), ("coordinate_transformation_mode", "half_pixel")),
+            // UpSampling2D of TensorFlow.js: image.resizeBilinear(x, size) with alignCorners and halfPixelCenters left at false.
+            // https://github.com/tensorflow/tfjs/blob/master/tfjs-layers/src/layers/convolutional.ts
+            "bilinear" => call.AddSpatial("Resize", [x.Value, "", scale], shape, ("mode", "linear"), ("coordinate_transformation_mode", call.Conversion.TensorFlowJs ? "asymmetric" : "half_pixel")),
             var other => throw call.Config.Refuse($"has the interpolation '{other}', which is not supported"),
         };
     }

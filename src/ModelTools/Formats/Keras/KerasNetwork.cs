@@ -17,12 +17,13 @@ public static class KerasNetwork
     /// <param name="modelConfig">The attribute <c>model_config</c>, <c>config.json</c>, or <c>modelTopology</c> with or without its <c>model_config</c>.</param>
     /// <param name="weights">Looks weights up by layer.</param>
     /// <param name="kerasVersion">What wrote the file: <c>2.2.4-tf</c>, <c>3.5.0</c>, <c>tfjs-layers 1.3.1</c>; a few layers changed their arithmetic with Keras 3.</param>
+    /// <param name="tensorFlowJs">The file is TensorFlow.js', whose layers differ from Keras' in a few numbers.</param>
     /// <exception cref="ModelFormatException">A layer is not supported, a weight is missing, or the description is malformed.</exception>
-    public static ImportedModel Import(JsonElement modelConfig, IKerasWeights weights, string? kerasVersion = null)
+    public static ImportedModel Import(JsonElement modelConfig, IKerasWeights weights, string? kerasVersion = null, bool tensorFlowJs = false)
     {
         try
         {
-            return Import(KerasTopology.Parse(modelConfig), weights, kerasVersion);
+            return Import(KerasTopology.Parse(modelConfig), weights, kerasVersion, tensorFlowJs);
         }
         catch (OverflowException exception)
         {
@@ -30,7 +31,7 @@ public static class KerasNetwork
         }
     }
 
-    internal static ImportedModel Import(KerasTopology topology, IKerasWeights weights, string? kerasVersion)
+    internal static ImportedModel Import(KerasTopology topology, IKerasWeights weights, string? kerasVersion, bool tensorFlowJs = false)
     {
         if (topology.Inputs is not [var input])
         {
@@ -38,7 +39,7 @@ public static class KerasNetwork
             throw new ModelFormatException($"The model '{topology.Name}' has {topology.Inputs.Count} inputs ({names}); models with one input are supported.");
         }
 
-        var conversion = new KerasConversion(new GraphBuilder(topology.Name), weights, kerasVersion?.StartsWith('3') == true);
+        var conversion = new KerasConversion(new GraphBuilder(topology.Name), weights, !tensorFlowJs && kerasVersion?.StartsWith('3') == true) { TensorFlowJs = tensorFlowJs };
         int[] shape = InputShape(topology);
         var pixels = new KerasTensor(conversion.Builder.AddInput(input.Layer, ElementType.Float32, shape), shape);
         conversion.Raw.Add(pixels.Value);

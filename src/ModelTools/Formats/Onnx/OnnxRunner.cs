@@ -10,7 +10,11 @@ public sealed class OnnxRunner : IDisposable
     private readonly InferenceSession _session;
 
     /// <summary>Loads an ONNX file as the server does: every optimisation.</summary>
-    public OnnxRunner(string path) => _session = Load(options => new InferenceSession(path, options));
+    /// <param name="path">The file.</param>
+    /// <param name="fewRuns">
+    /// Goes without what only pays over many runs and costs a second copy of the weights, and a pool as large as all activations together.
+    /// </param>
+    public OnnxRunner(string path, bool fewRuns = false) => _session = Load(options => new InferenceSession(path, options), fewRuns);
 
     /// <summary>Loads a graph.</summary>
     public OnnxRunner(Graph graph)
@@ -48,18 +52,21 @@ public sealed class OnnxRunner : IDisposable
     /// <inheritdoc/>
     public void Dispose() => _session.Dispose();
 
-    private static InferenceSession Load(Func<SessionOptions, InferenceSession> load)
+    private static InferenceSession Load(Func<SessionOptions, InferenceSession> load, bool fewRuns = false)
     {
         using var options = new SessionOptions
         {
             GraphOptimizationLevel = GraphOptimizationLevel.ORT_ENABLE_ALL,
             IntraOpNumThreads = Environment.ProcessorCount,
             LogSeverityLevel = OrtLoggingLevel.ORT_LOGGING_LEVEL_ERROR,
-            // What only pays over many runs costs a second copy of the weights, and a pool as large as all activations together.
-            EnableCpuMemArena = false,
-            EnableMemoryPattern = false,
+            EnableCpuMemArena = !fewRuns,
+            EnableMemoryPattern = !fewRuns,
         };
-        options.AddSessionConfigEntry("session.disable_prepacking", "1");
+        if (fewRuns)
+        {
+            options.AddSessionConfigEntry("session.disable_prepacking", "1");
+        }
+
         try
         {
             return load(options);

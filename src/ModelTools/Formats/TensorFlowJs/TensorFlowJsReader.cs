@@ -39,7 +39,7 @@ public sealed class TensorFlowJsReader : IModelReader
         }
         else
         {
-            imported = KerasNetwork.Import(topology, new LayersWeights(weights), topology.Member("keras_version").Text() ?? model.Member("generatedBy").Text());
+            imported = KerasNetwork.Import(topology, new LayersWeights(weights), topology.Member("keras_version").Text() ?? model.Member("generatedBy").Text(), tensorFlowJs: true);
         }
 
         return WithMetadata(imported, file, folder);

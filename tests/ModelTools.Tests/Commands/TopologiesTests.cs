@@ -1,0 +1,50 @@
+using System.Text.Json;
+using Whatsit.ModelTools.Commands;
+using Whatsit.ModelTools.Commands.Import;
+using Whatsit.ModelTools.Graphs;
+using Whatsit.ModelTools.Tests.Formats.Keras;
+
+namespace Whatsit.ModelTools.Tests.Commands;
+
+/// <summary>
+/// Networks of full size, from descriptions without weights in shared/models/topologies: scripts give them random weights and compute with PyTorch what they
+/// answer. Skipped where the descriptions, Python, PyTorch or h5py are absent.
+/// </summary>
+public sealed class TopologiesTests
+{
+    [Theory]
+    [InlineData("keras-mobilenet_v2.tfjs-layers", "model.h5")]
+    [InlineData("keras-resnet50.tfjs-layers", "model.h5")]
+    [InlineData("keras-mobilenet_v2.tfjs-layers", "tfjs")]
+    [InlineData("keras-resnet50.tfjs-layers", "tfjs")]
+    [InlineData("food101-mobilenet_v2.tfjs-graph", "tfjs")]
+    [InlineData("food101-resnet50_v2.tfjs-graph", "tfjs")]
+    public async Task A_network_of_full_size_becomes_a_bundle_that_answers_what_PyTorch_answers(string topology, string file)
+    {
+        string description = KerasFiles.Shared($"topologies/{topology}.json");
+        string folder = Directory.CreateTempSubdirectory("topologies").FullName;
+        try
+        {
+            string path = Path.Combine(folder, file);
+            await KerasFiles.Python(file == "tfjs" ? "../tfjs/networks.py" : "networks.py", description, path);
+            using JsonDocument answers = JsonDocument.Parse(await File.ReadAllBytesAsync(file == "tfjs" ? Path.Combine(path, "answers.json") : $"{path}.json", TestContext.Current.CancellationToken));
+            (Tensor input, IReadOnlyDictionary<string, Tensor> outputs) = KerasFiles.Expected(answers.RootElement, "model");
+            float[] expected = outputs.Values.Single().ToFloats();
+
+            string models = Path.Combine(folder, "models");
+            ImportReport report = ModelImporter.Import(new ImportRequest(path, "network", models), _ => { });
+            float[] fromFile = InferCommand.Run(ModelSource.Find(path, models), input.Data.ToArray(), ElementType.Float32).First().Value.ToFloats();
+            float[] fromBundle = InferCommand.Run(ModelSource.Find("network", models), input.Data.ToArray(), ElementType.Float32).First().Value.ToFloats();
+
+            Assert.InRange(report.LargestDifference, 0, 1e-4f);
+            Assert.InRange(KerasFiles.LargestDifference(expected, fromFile), 0, 1e-4f);
+            Assert.InRange(KerasFiles.LargestDifference(expected, fromBundle), 0, 1e-4f);
+            // Probabilities that all are the same would agree with anything.
+            Assert.InRange(expected.Max() / expected.Average(), 2, float.MaxValue);
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+    }
+}

@@ -1,0 +1,102 @@
+using System.Diagnostics;
+using System.Text;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Whatsit.ModelTools.Formats;
+using Whatsit.ModelTools.Formats.TensorFlowJs;
+using Whatsit.ModelTools.Tests.Formats.Keras;
+using Whatsit.ModelTools.Tests.Formats.TensorFlowLite;
+
+namespace Whatsit.ModelTools.Tests.Formats.TensorFlowJs;
+
+public sealed class TensorFlowJsFuzzTests
+{
+    public static TheoryData<string> Models => [.. Directory.EnumerateDirectories(Golden.Data("tfjs")).Select(path => Path.GetFileName(path)!).Order(StringComparer.Ordinal)];
+
+    [Theory]
+    [MemberData(nameof(Models))]
+    public void A_damaged_model_is_read_or_refused_in_bounded_time_and_memory(string model)
+    {
+        string folder = Directory.CreateTempSubdirectory("tfjs-fuzz").FullName;
+        int refused = 0;
+        try
+        {
+            foreach (string file in Directory.EnumerateFiles(Golden.Data(Path.Combine("tfjs", model))))
+            {
+                File.Copy(file, Path.Combine(folder, Path.GetFileName(file)));
+            }
+
+            string path = Path.Combine(folder, "model.json");
+            string original = File.ReadAllText(path);
+            var reader = new TensorFlowJsReader();
+            for (int seed = 0; seed < 400; seed++)
+            {
+                var random = new Random(seed);
+                // Damaged bytes are seldom JSON, so that most damage is done to what the JSON says.
+                File.WriteAllBytes(path, seed % 8 == 0 ? Damage.Apply(Encoding.UTF8.GetBytes(original), random) : Encoding.UTF8.GetBytes(Lie(JsonNode.Parse(original)!, random)));
+                var watch = Stopwatch.StartNew();
+                long allocated = GC.GetAllocatedBytesForCurrentThread();
+                try
+                {
+                    if (reader.CanRead(folder))
+                    {
+                        reader.Read(folder);
+                    }
+                }
+                catch (ModelFormatException exception)
+                {
+                    refused++;
+                    Assert.DoesNotContain('\n', exception.Message);
+                }
+                catch (Exception exception)
+                {
+                    Assert.Fail($"Seed {seed}: {exception}");
+                }
+
+                allocated = GC.GetAllocatedBytesForCurrentThread() - allocated;
+                Assert.True(watch.Elapsed < TimeSpan.FromSeconds(10), $"Seed {seed} took {watch.Elapsed}.");
+                Assert.True(allocated < 1L << 30, $"Seed {seed} took {allocated} bytes.");
+            }
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+
+        Assert.InRange(refused, 50, 400);
+    }
+
+    /// <summary>Some values become others: of another kind, huge, negative, from another place of the document, or nothing at all.</summary>
+    private static string Lie(JsonNode document, Random random)
+    {
+        for (int lies = random.Next(1, 4); lies > 0; lies--)
+        {
+            JsonNode[] nodes = [.. Below(document).Where(node => node.Parent is not null)];
+            JsonNode victim = nodes[random.Next(nodes.Length)];
+            JsonNode? lie = random.Next(10) switch
+            {
+                0 => null,
+                1 => JsonValue.Create(long.MaxValue),
+                2 => JsonValue.Create(-1),
+                3 => JsonValue.Create(0.5),
+                4 => JsonValue.Create("\u0000nonsense"),
+                5 => new JsonArray(),
+                6 => new JsonObject(),
+                7 => JsonValue.Create(1 << 30),
+                8 => JsonValue.Create(true),
+                _ => nodes[random.Next(nodes.Length)].DeepClone(),
+            };
+            victim.ReplaceWith(lie);
+        }
+
+        return document.ToJsonString(new JsonSerializerOptions { MaxDepth = 256 });
+    }
+
+    private static IEnumerable<JsonNode> Below(JsonNode node) =>
+        (node switch
+        {
+            JsonObject members => members.Select(member => member.Value),
+            JsonArray items => items,
+            _ => [],
+        }).OfType<JsonNode>().SelectMany(child => Below(child).Prepend(child));
+}
