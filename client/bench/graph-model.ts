@@ -25,7 +25,9 @@ export async function createGraphModel(manifest: Manifest, classes: ClassInfo[],
   return async (image: Blob) => {
     const pixels = preprocess(await decode(image), manifest);
     const start = performance.now();
-    const scores = tf.tidy(() => model.execute(tf.tensor4d(Float32Array.from(pixels, (pixel) => pixel / 127.5 - 1), [1, height, width, 3])) as tf.Tensor);
+    const input = new Float32Array(pixels.length);
+    for (let at = 0; at < input.length; at++) input[at] = pixels[at]! / 127.5 - 1;
+    const scores = tf.tidy(() => model.execute(tf.tensor4d(input, [1, height, width, 3])) as tf.Tensor);
     const values = (await scores.data()) as Float32Array;
     const computeMs = performance.now() - start;
     scores.dispose();
