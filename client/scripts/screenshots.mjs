@@ -84,10 +84,12 @@ for (const [device, settings] of Object.entries(devices)) {
     await take('measure');
 
     await page.evaluate(() => scrollTo(0, 0));
+    // The samples as files of the visitor's own: without a network nothing answers for them.
+    const bytes = await page.evaluate(async (addresses) => Promise.all(addresses.map(async (address) => [...new Uint8Array(await (await fetch(address)).arrayBuffer())])), await samples.locator('img').evaluateAll((images) => images.map(({ src }) => src)));
+    const files = bytes.map((file, at) => ({ name: `photo-${at + 1}.jpg`, mimeType: 'image/jpeg', buffer: Buffer.from(file) }));
     await context.setOffline(true);
     await page.locator('.offline').waitFor();
-    // Without the service worker nothing answers for the samples: a picture of our own instead.
-    await chooser.setInputFiles({ name: 'drawing.png', mimeType: 'image/png', buffer: await page.locator('.picture').screenshot() });
+    await chooser.setInputFiles(files[0]);
     await page.waitForFunction(() => document.querySelectorAll('.prediction').length === 1 && document.querySelector('.prediction .total'));
     await take('offline');
     await context.setOffline(false);
@@ -96,8 +98,7 @@ for (const [device, settings] of Object.entries(devices)) {
     await page.locator('[data-tone=browser] [role=alert]').waitFor();
     await take('error');
 
-    const files = await page.evaluate(async (addresses) => Promise.all(addresses.map(async (address) => [...new Uint8Array(await (await fetch(address)).arrayBuffer())])), await samples.locator('img').evaluateAll((images) => images.map(({ src }) => src)));
-    await chooser.setInputFiles(files.concat(files).map((bytes, at) => ({ name: `photo-${at + 1}.jpg`, mimeType: 'image/jpeg', buffer: Buffer.from(bytes) })));
+    await chooser.setInputFiles([...files, ...files]);
     await page.getByText('All done').waitFor();
     await take('several');
     await context.close();
