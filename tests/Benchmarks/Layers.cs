@@ -6,6 +6,7 @@ using BenchmarkDotNet.Jobs;
 using BenchmarkDotNet.Loggers;
 using BenchmarkDotNet.Running;
 using BenchmarkDotNet.Toolchains.InProcess.NoEmit;
+using Perfolizer.Horology;
 using Microsoft.Extensions.Options;
 using Whatsit.Benchmarks.Contestants;
 using Whatsit.Benchmarks.Load;
@@ -66,7 +67,7 @@ public class Layers : IDisposable
     {
         (_photos, _server, _model) = (photos, server, model);
         var config = ManualConfig.CreateEmpty()
-            .AddJob(Job.Default.WithToolchain(InProcessNoEmitToolchain.Instance).WithWarmupCount(8).WithIterationCount(15))
+            .AddJob(Job.Default.WithToolchain(new InProcessNoEmitToolchain(TimeSpan.FromMinutes(10), logOutput: false)).WithIterationTime(TimeInterval.FromMilliseconds(250)).WithWarmupCount(4).WithIterationCount(12))
             .AddColumnProvider(DefaultColumnProviders.Instance)
             .AddDiagnoser(MemoryDiagnoser.Default)
             .AddLogger(NullLogger.Instance)
@@ -136,7 +137,7 @@ public class Layers : IDisposable
 
     /// <summary>All of the above in one, as the server calls it.</summary>
     [Benchmark]
-    public Task<Classification> Classify() => _classifier.ClassifyAsync(_lease.Model, _file, new(), CancellationToken.None);
+    public Task<Classification> Classify() => _classifier.ClassifyAsync(_lease.Model, _file, new ClassifyOptions(TopK: 5), CancellationToken.None);
 
     /// <summary>The web alone: a request that asks for nothing.</summary>
     [Benchmark]

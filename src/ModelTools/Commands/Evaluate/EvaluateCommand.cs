@@ -4,6 +4,7 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using Spectre.Console;
 using Whatsit.Inference.Catalog;
+using Whatsit.Inference.Preprocessing;
 using Whatsit.ModelTools.Evaluation;
 using Whatsit.ModelTools.Formats;
 using Whatsit.ModelTools.Formats.Onnx;
@@ -25,7 +26,7 @@ internal static class EvaluateCommand
         var variant = new Option<string>("--variant") { Description = "fp32, fp16, int8, or auto: what the server would take here.", DefaultValueFactory = _ => "auto" };
         var compare = new Option<string[]>("--compare")
         {
-            Description = "Several variants side by side, for example fp32 fp16 int8; without names, all that the bundle has. Details are about the first.",
+            Description = "Several variants side by side, for example fp32 fp16 int8; without names, all that the bundle has. Details are about the first. fp32:exact and fp32:fast name the fidelity of decoding, too.",
             Arity = ArgumentArity.ZeroOrMore,
             AllowMultipleArgumentsPerToken = true,
         };
@@ -74,21 +75,22 @@ internal static class EvaluateCommand
 
     private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true };
 
-    private static async Task<EvaluationResult> RunAsync(ModelManifest manifest, string folder, string[] variants, string images, Action<string> progress, CancellationToken cancellationToken)
+    private static async Task<EvaluationResult> RunAsync(ModelManifest bundle, string folder, string[] variants, string images, Action<string> progress, CancellationToken cancellationToken)
     {
-        IReadOnlyList<ClassLabel> classes = Labels.Read(Bundle.PathOf(folder, manifest.Labels));
+        IReadOnlyList<ClassLabel> classes = Labels.Read(Bundle.PathOf(folder, bundle.Labels));
         IReadOnlyList<LabelledPhoto> photos = LabelledPhotos.Read(images, classes);
         if (photos.All(photo => photo.Label is null))
         {
             throw new ModelFormatException(
-                $"None of the {photos.Count} photos in '{images}' has a label that the model '{manifest.Name}' knows (the first is '{photos[0].Name}'). " +
+                $"None of the {photos.Count} photos in '{images}' has a label that the model '{bundle.Name}' knows (the first is '{photos[0].Name}'). " +
                 "Name their folders after labels, or give a list with a line 'path,label' for each.");
         }
 
         using var evaluator = new Evaluator();
         var rows = new List<VariantRow>();
-        foreach (string variant in variants)
+        foreach (string name in variants)
         {
+            (ModelManifest manifest, string variant) = Choose(bundle, name);
             using ModelLease lease = evaluator.Load(manifest, folder, variant);
             Answers answers = await evaluator.RunAsync(lease.Model, photos, progress, cancellationToken);
             if (answers.Photos.All(answer => answer.Photo.Label is null))
@@ -100,11 +102,24 @@ internal static class EvaluateCommand
             string counted = manifest.Files.ContainsKey("fp32") ? "fp32" : variant;
             Graph graph = new OnnxReader().Read(Bundle.PathOf(folder, manifest.Files[counted].File)).Graph;
             rows.Add(new VariantRow(
-                variant, Network(graph), graph.Constants.Values.Where(constant => constant.Type is not (ElementType.Int64 or ElementType.Bool)).Sum(constant => (long)constant.Length),
+                name, Network(graph), graph.Constants.Values.Where(constant => constant.Type is not (ElementType.Int64 or ElementType.Bool)).Sum(constant => (long)constant.Length),
                 manifest.Files[variant].Bytes, new Figures(manifest, classes, answers), rows.Count == 0 ? null : Agreement.Of(rows[0].Figures.Answers, answers)));
         }
 
-        return new EvaluationResult(manifest, classes, images, Machine(), rows);
+        return new EvaluationResult(bundle, classes, images, Machine(), rows);
+    }
+
+    /// <summary><c>fp32</c>, or with the bundle's fidelity replaced <c>fp32:exact</c> and <c>fp32:fast</c>.</summary>
+    private static (ModelManifest Manifest, string Variant) Choose(ModelManifest bundle, string name)
+    {
+        if (name.Split(':') is not [var variant, var fidelity])
+        {
+            return (bundle, name);
+        }
+
+        return Enum.TryParse(fidelity, ignoreCase: true, out Fidelity chosen) && Enum.IsDefined(chosen)
+            ? (bundle with { Preprocessing = bundle.Preprocessing with { Fidelity = chosen } }, variant)
+            : throw new ModelFormatException($"'{fidelity}' in '{name}' is no fidelity; it may be exact or fast.");
     }
 
     /// <summary>The name in the file where it says something, and the layers.</summary>

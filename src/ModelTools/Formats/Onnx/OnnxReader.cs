@@ -381,7 +381,7 @@ public sealed class OnnxReader : IModelReader
     private static ReadOnlyMemory<byte> ReadExternal(string name, Dictionary<string, string> external, string folder, long bytes)
     {
         string location = external.GetValueOrDefault("location", "");
-        string path = Path.GetFullPath(Path.Combine(folder, location));
+        string path = location.Contains('\0') ? "" : Path.GetFullPath(Path.Combine(folder, location)); // no path has a null, and Path throws
         if (location.Length == 0 || !path.StartsWith(Path.GetFullPath(folder) + Path.DirectorySeparatorChar, StringComparison.Ordinal) || !File.Exists(path))
         {
             throw new ModelFormatException($"The constant '{name}' lies in the file '{location}', which is not beside the model.");

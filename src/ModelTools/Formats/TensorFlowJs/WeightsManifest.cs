@@ -38,7 +38,7 @@ internal static class WeightsManifest
     private static string Resolve(string folder, string path)
     {
         string root = Path.GetFullPath(folder) + Path.DirectorySeparatorChar;
-        string full = Path.GetFullPath(Path.Combine(root, path));
+        string full = path.Contains('\0') ? "" : Path.GetFullPath(Path.Combine(root, path)); // no path has a null, and Path throws
         if (path.Length == 0 || !full.StartsWith(root, StringComparison.Ordinal))
         {
             throw new ModelFormatException($"The weight shard '{path}' does not lie beside the model.");
