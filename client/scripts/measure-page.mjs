@@ -27,6 +27,7 @@ const browser = await chromium.launch(browserOptions);
 await weigh();
 await wait();
 await browser.close();
+await install();
 if (options.lighthouse) score();
 process.exit(broken === 0 ? 0 : 1);
 
@@ -116,6 +117,24 @@ function processorMs(events) {
 function median(numbers) {
   const sorted = [...numbers].sort((a, b) => a - b);
   return (sorted[(sorted.length - 1) >> 1] + sorted[sorted.length >> 1]) / 2;
+}
+
+/** What Chromium itself says about installing the app, and whether its start address answers without a network. */
+async function install() {
+  // A window without a memory cannot install anything: a profile of its own.
+  const context = await chromium.launchPersistentContext(mkdtempSync(join(tmpdir(), 'profile-')), browserOptions);
+  const page = await context.newPage();
+  await page.goto(url);
+  await page.evaluate(() => navigator.serviceWorker.ready);
+  const cdp = await context.newCDPSession(page);
+  const { installabilityErrors } = await cdp.send('Page.getInstallabilityErrors');
+  await context.setOffline(true);
+  await page.reload();
+  const opens = await page.locator('h1').waitFor({ timeout: 10_000 }).then(() => true, () => false);
+  await context.close();
+  console.log('\nThe app');
+  report('Installable', installabilityErrors.map(({ errorId }) => errorId).join(', ') || 'yes', installabilityErrors.length === 0);
+  report('Start address without a network', opens ? 'opens' : 'does not open', opens);
 }
 
 function score() {

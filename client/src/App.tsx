@@ -198,7 +198,7 @@ export function App() {
       <main id="photo" className={view} tabIndex={-1}>
         {view === 'developers' && (
           <Suspense>
-            <Developers model={name} topK={options.topK} file={photo?.name ?? 'photo.jpg'} answer={withoutMaps(results.find(({ engine }) => engine === 'server'))} />
+            <Developers model={name} topK={options.topK} file={photo && /\.\w+$/.test(photo.name) ? photo.name : 'photo.jpg'} answer={withoutMaps(results.find(({ engine }) => engine === 'server'))} />
           </Suspense>
         )}
 
