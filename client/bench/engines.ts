@@ -1,11 +1,15 @@
 import { BrowserEngine } from '../src/engines/browser-engine';
 import type { RuntimeChoice } from '../src/engines/browser-engine';
 import { getClasses, getModel } from '../src/engines/server-api';
+import { ServerEngine } from '../src/engines/server-engine';
+import type { Prediction } from '../src/engines/engine';
 
 /** What scripts/measure-engines.mjs calls in the page. */
 declare global {
   interface Window {
     measure: typeof measure;
+    measureGraphModel: typeof measureGraphModel;
+    sendBothWays: typeof sendBothWays;
   }
 }
 
@@ -31,4 +35,53 @@ async function measure(choice: { runtime: RuntimeChoice; threads: number }, mode
   return { name: first.accelerator, variant: first.variant, firstMs, compute, total, predictions: first.predictions };
 }
 
+/** The same for TensorFlow.js' own loader and the exported graph model. */
+async function measureGraphModel(threads: number, model: string, photo: string, runs: number) {
+  const blob = await image(photo);
+  const start = performance.now();
+  const [{ manifest }, classes, { createGraphModel }] = await Promise.all([getModel(model), getClasses(model), import('./graph-model')]);
+  const run = await createGraphModel(manifest, classes, threads);
+  let predictions: Prediction[] = (await run(blob)).predictions;
+  const firstMs = performance.now() - start;
+  const compute: number[] = [];
+  const total: number[] = [];
+  for (let turn = 0; turn < runs; turn++) {
+    const before = performance.now();
+    const answer = await run(blob);
+    predictions = answer.predictions;
+    compute.push(answer.computeMs);
+    total.push(performance.now() - before);
+  }
+  return { name: `TensorFlow.js, its graph model × ${threads}`, variant: 'tfjs', firstMs, compute, total, predictions };
+}
+
+/**
+ * One photo to the server as it is, and as the page sends it. A photo that is smaller than what phones take is enlarged first, when `shortSide` says so.
+ */
+async function sendBothWays(model: string, photo: string, shortSide: number) {
+  const { manifest } = await getModel(model);
+  let blob = await image(photo);
+  if (shortSide > 0) blob = await enlarged(blob, shortSide);
+  const server = new ServerEngine();
+  const signal = new AbortController().signal;
+  const options = { model, topK: 5, explain: false };
+  const whole = await server.classify(signal, blob, options);
+  const sent = await server.classify(signal, blob, { ...options, shrinkFor: manifest.input });
+  const shrinkMs = sent.timing.find(({ stage }) => stage === 'shrink')?.ms;
+  return { bytes: blob.size, sentBytes: sent.shrunk?.to ?? blob.size, shrinkMs, whole: whole.predictions, sent: sent.predictions, abstained: whole.abstained };
+}
+
+async function enlarged(photo: Blob, shortSide: number): Promise<Blob> {
+  const full = await createImageBitmap(photo);
+  const scale = Math.max(1, shortSide / Math.min(full.width, full.height));
+  const canvas = new OffscreenCanvas(Math.round(full.width * scale), Math.round(full.height * scale));
+  const context = canvas.getContext('2d')!;
+  context.imageSmoothingQuality = 'high';
+  context.drawImage(full, 0, 0, canvas.width, canvas.height);
+  full.close();
+  return canvas.convertToBlob({ type: 'image/jpeg', quality: 0.92 });
+}
+
 window.measure = measure;
+window.sendBothWays = sendBothWays;
+window.measureGraphModel = measureGraphModel;

@@ -31,6 +31,12 @@ for (const colorScheme of ['light', 'dark'] as const) {
     await expect(page.locator('.grid-head [role=status]')).toHaveText('All done');
     expect(await violations(page), 'several photos').toEqual([]);
 
+    await page.getByRole('button', { name: 'Close' }).click();
+    await page.getByRole('button', { name: 'Use the camera' }).click();
+    await expect(page.getByRole('button', { name: 'Take the photo' })).toBeEnabled();
+    expect(await violations(page), 'the camera').toEqual([]);
+    await page.keyboard.press('Escape');
+
     await page.getByRole('link', { name: 'For developers' }).click();
     await expect(page.locator('.code').first()).toBeVisible();
     expect(await violations(page), 'for developers').toEqual([]);
@@ -89,6 +95,22 @@ test('An answer is announced to those who do not see it', async ({ page }) => {
   await page.goto('/');
   await firstSample(page);
   await expect(page.locator('.unseen[role=status]')).toContainText(/^Server: .+, \d+\.\d%, in /);
+});
+
+test('Whoever wants less motion gets none', async ({ page }) => {
+  const longest = () =>
+    page.evaluate(() => {
+      const seconds = (list: string) => list.split(',').map((part) => (part.trim().endsWith('ms') ? parseFloat(part) / 1000 : parseFloat(part)));
+      return Math.max(...[...document.querySelectorAll('*')].flatMap((element) => {
+        const style = getComputedStyle(element);
+        return [...seconds(style.transitionDuration), ...seconds(style.animationDuration)];
+      }));
+    });
+  await page.goto('/');
+  await expect(page.locator('.facts')).toBeVisible();
+  expect(await longest()).toBeGreaterThan(0.1);
+  await page.emulateMedia({ reducedMotion: 'reduce' });
+  expect(await longest()).toBeLessThan(0.001);
 });
 
 test('Nothing is wider than the page, and nothing moves by itself', async ({ page }) => {

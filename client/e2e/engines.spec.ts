@@ -92,6 +92,33 @@ test('A worker that hangs is ended with the run, and the next run has a new one'
 test.describe('Without the service worker, whose own requests a test cannot answer,', () => {
   test.use({ serviceWorkers: 'block' });
 
+  test('another model is chosen, with its card, and answers', async ({ page }) => {
+    const models = (await (await page.request.get('/models')).json()) as { name: string; title: string; default: boolean }[];
+    const info = (await (await page.request.get(`/models/${models[0]!.name}`)).json()) as { manifest: object };
+    await page.route('**/models', (route) => route.fulfill({ json: [...models, { ...models[0], name: 'other', title: 'Other things', default: false }, { name: 'broken', title: 'Broken', state: 'failed', default: false, variants: [] }] }));
+    await page.route('**/models/other', (route) => route.fulfill({ json: { ...info, manifest: { ...info.manifest, name: 'other', title: 'Other things', license: 'Some licence' } } }));
+    await page.route('**/models/other/**', (route) => route.continue({ url: route.request().url().replace('/models/other/', `/models/${models[0]!.name}/`) }));
+    const asked: (string | null)[] = [];
+    await page.route('**/predict*', (route) => {
+      const url = new URL(route.request().url());
+      asked.push(url.searchParams.get('model'));
+      return route.continue({ url: url.href.replace('model=other', `model=${models[0]!.name}`) });
+    });
+    await page.reload();
+    await firstSample(page);
+    await expectAnswer(page, 'browser');
+
+    const switcher = page.getByRole('combobox', { name: 'Model' });
+    await expect(switcher.getByRole('option', { name: /^Broken/ })).toBeDisabled();
+    await switcher.selectOption('other');
+    await expect(page.locator('.facts')).toContainText('Some licence');
+    await expect(panel(page, 'browser')).toContainText('other 1');
+    await expectAnswer(page, 'browser');
+    expect(asked).toEqual([models[0]!.name, 'other']);
+    await page.reload();
+    await expect(switcher).toHaveValue('other');
+  });
+
   test('a model that cannot be fetched is said so, and the server’s answer stands', async ({ page }) => {
     await page.route('**/*.onnx*', (route) => route.fulfill({ status: 404, body: '' }));
     await firstSample(page);
@@ -125,6 +152,23 @@ test('Where it looked is shown per label and per engine, and both saw alike', as
   expect(Math.max(...maps[0]!.map((value, at) => Math.abs(value - maps[1]![at]!)))).toBeLessThanOrEqual(8);
   await panel(page, 'browser').locator('button.share').first().click();
   await expect(page.locator('.activation-map')).not.toHaveClass(/shown/);
+});
+
+test('What was found out about this device is remembered, and agreed with one thread', async ({ page }) => {
+  await firstSample(page);
+  await expectAnswer(page, 'browser');
+  // Where the browser has one thread for us there is nothing to find out.
+  const cores = await page.evaluate(() => (crossOriginIsolated ? navigator.hardwareConcurrency : 1));
+  test.skip(cores === 1, 'skipped: this machine has one core');
+  const known = () => page.evaluate(() => JSON.parse(localStorage.getItem('whatsit.threads') ?? 'null') as { most: number; threads: number } | null);
+  await expect.poll(known, { timeout: 40_000 }).not.toBeNull();
+  const { most, threads } = (await known())!;
+  expect([1, most]).toContain(threads);
+  await page.reload();
+  await firstSample(page);
+  await expectAnswer(page, 'browser');
+  await expect(panel(page, 'browser')).toContainText(`WebAssembly × ${threads}`);
+  expect(await known()).toEqual({ most, threads });
 });
 
 test('Thirty runs of each are measured, and the table can be taken away', async ({ page, context }) => {

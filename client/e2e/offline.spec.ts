@@ -38,6 +38,36 @@ test('The app can be installed: manifest, icons, and a start address that the wo
   expect(manifest.icons.some(({ purpose }) => purpose === 'maskable')).toBe(true);
 });
 
+test('A new version waits until the visitor takes it', async ({ page }) => {
+  await withSettings(page, { route: 'server', language: 'en' });
+  await page.goto('/');
+  await page.evaluate(() => navigator.serviceWorker.ready);
+  // The same worker under another address is a new version to the browser: one with each visit.
+  await page.addInitScript(() => {
+    const { serviceWorker } = navigator;
+    const register = serviceWorker.register.bind(serviceWorker);
+    serviceWorker.register = (url, options) => register(`${String(url)}?version=${performance.timeOrigin}`, options);
+  });
+  await page.reload();
+  await firstSample(page);
+  await expectAnswer(page);
+  const prompt = page.getByText('A new version is ready.');
+  await expect(prompt).toBeVisible();
+  // Nothing was reloaded away.
+  await expectAnswer(page);
+  await page.getByRole('button', { name: 'Later' }).click();
+  await expect(prompt).toBeHidden();
+  await expectAnswer(page);
+
+  await page.reload();
+  await expect(prompt).toBeVisible();
+  const offered = await page.evaluate(() => performance.timeOrigin);
+  await page.getByRole('button', { name: 'Update' }).click();
+  // The page comes back under the version that was offered.
+  await expect.poll(() => page.evaluate(() => navigator.serviceWorker.controller?.scriptURL).catch(() => '')).toContain(`?version=${offered}`);
+  await expect(page.getByRole('heading', { level: 1 })).toBeVisible();
+});
+
 test('A photo that is shared to the app is classified', async ({ page }) => {
   await withSettings(page, { route: 'server', language: 'en' });
   await page.goto('/');

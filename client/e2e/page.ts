@@ -18,7 +18,7 @@ export async function labelsOf(page: Page, engine: 'server' | 'browser') {
   await expectAnswer(page, engine);
   return panel(page, engine)
     .locator('.shares li')
-    .evaluateAll((rows) => rows.map((row) => ({ name: row.querySelector('.share-name')?.firstChild?.textContent ?? '', share: Number(getComputedStyle(row).getPropertyValue('--share')) })));
+    .evaluateAll((rows) => rows.map((row) => ({ name: row.querySelector('.share-name span')?.textContent ?? '', share: Number(getComputedStyle(row).getPropertyValue('--share')) })));
 }
 
 /** The page as a returning visitor has it: with these settings. */

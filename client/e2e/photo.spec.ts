@@ -68,6 +68,42 @@ test.describe('A photo gets its labels', () => {
   });
 });
 
+test.describe('By its address,', () => {
+  // Requests that the service worker makes are not the test's to answer.
+  test.use({ serviceWorkers: 'block' });
+
+  test.beforeEach(async ({ page }) => {
+    await page.route('**/config.json', async (route) => route.fulfill({ json: { ...((await (await route.fetch()).json()) as object), predictByUrl: true } }));
+    await page.reload();
+  });
+
+  test('a photo that other pages may read is fetched here', async ({ page }) => {
+    const picture = await drawPicture(page);
+    await page.route('https://pictures.test/**', (route) => route.fulfill({ body: picture, contentType: 'image/jpeg', headers: { 'access-control-allow-origin': '*' } }));
+    await page.getByLabel('Address of a picture').fill('https://pictures.test/some/fruit.jpg');
+    await page.getByRole('button', { name: 'Get it' }).click();
+    await expectAnswer(page);
+    await expect(page.getByRole('img', { name: /fruit\.jpg/ })).toBeVisible();
+  });
+
+  test('one that they may not read is left to the server', async ({ page }) => {
+    await page.route('https://pictures.test/**', (route) => route.abort());
+    const asked = page.waitForRequest('**/predict*');
+    await page.getByLabel('Address of a picture').fill('https://pictures.test/some/fruit.jpg');
+    await page.getByRole('button', { name: 'Get it' }).click();
+    expect((await asked).postDataJSON()).toEqual({ url: 'https://pictures.test/some/fruit.jpg' });
+    // This server is not allowed to: its sentence is shown.
+    await expect(panel(page, 'server').getByRole('alert')).toBeVisible();
+  });
+
+  test('it is not offered where the server does not fetch', async ({ page }) => {
+    await page.unroute('**/config.json');
+    await page.reload();
+    await expect(page.locator('.facts')).toBeVisible();
+    await expect(page.getByLabel('Address of a picture')).toHaveCount(0);
+  });
+});
+
 test('The stages stand one behind the other and add up to the round trip', async ({ page }) => {
   await firstSample(page);
   await expectAnswer(page);

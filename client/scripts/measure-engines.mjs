@@ -2,27 +2,24 @@
 // The browser engine's candidates on the very same model and photo, in one Chromium, alternating: bytes to fetch, time to the first answer with an
 // empty cache over 10 Mbit/s, and steady speed. Needs a running server for the model (WHATSIT_URL).
 import { chromium } from '@playwright/test';
-import { createReadStream, existsSync, statSync } from 'node:fs';
-import { createServer, request as forward } from 'node:http';
-import { cpus } from 'node:os';
-import { extname, join } from 'node:path';
-import { Transform } from 'node:stream';
+import { cpus, loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
-import { build } from 'vite';
 import { browserOptions } from '../e2e/browser.js';
+import { benchPage } from './bench-page.mjs';
 
 const { values: options } = parseArgs({ options: { model: { type: 'string', default: 'grocery' }, runs: { type: 'string', default: '30' }, rounds: { type: 'string', default: '3' }, photo: { type: 'string' } } });
 const server = new URL(process.env.WHATSIT_URL ?? 'http://127.0.0.1:8080');
 const candidates = [
   { runtime: 'tensorflow', threads: 1 },
   { runtime: 'tensorflow', threads: 2 },
+  { runtime: 'graph-model', threads: 1 },
+  { runtime: 'graph-model', threads: 2 },
   { runtime: 'onnxruntime', threads: 1 },
   { runtime: 'onnxruntime', threads: 2 },
 ];
 
-await build({ mode: 'bench', logLevel: 'error' });
 const state = { bytes: 0, bitsPerSecond: 0 };
-const page = await serve('bench/dist', state);
+const page = await benchPage(server, state);
 const { manifest } = await (await fetch(new URL(`/models/${options.model}`, server))).json();
 const photo = options.photo ?? `/models/${options.model}/files/${manifest.samples?.[0]?.file ?? manifest.sample.file}`;
 
@@ -35,7 +32,10 @@ for (let round = 0; round < Number(options.rounds); round++) {
       const tab = await (await browser.newContext()).newPage();
       await tab.goto(page);
       Object.assign(state, { bytes: 0, bitsPerSecond });
-      const answer = await tab.evaluate(([choice, model, url, count]) => window.measure(choice, model, url, count), [candidate, options.model, photo, runs]);
+      const answer = await tab.evaluate(
+        ([choice, model, url, count]) => (choice.runtime === 'graph-model' ? window.measureGraphModel(choice.threads, model, url, count) : window.measure(choice, model, url, count)),
+        [candidate, options.model, photo, runs],
+      );
       const result = results[at];
       if (bitsPerSecond) {
         result.bytes = state.bytes;
@@ -50,46 +50,27 @@ for (let round = 0; round < Number(options.rounds); round++) {
   }
 }
 
-console.log(`${cpus()[0].model}, ${cpus().length} logical cores, Chromium; ${options.model}, ${options.rounds} rounds of ${options.runs} runs, alternating; medians\n`);
-console.log('| Engine | Weights | Fetched | First answer at 10 Mbit/s | Compute | Total | Best label |\n|---|---|--:|--:|--:|--:|---|');
+console.log(`${cpus()[0].model}, ${cpus().length} logical cores, load ${loadavg()[0].toFixed(1)}, Chromium; ${options.model}, ${options.rounds} rounds of ${options.runs} runs, alternating; medians, and the fastest tenth\n`);
+console.log('| Engine | Weights | Fetched | First answer at 10 Mbit/s | Compute | Fastest | Total | Best label |\n|---|---|--:|--:|--:|--:|--:|---|');
 for (const { name, variant, bytes, first, compute, total, best } of results) {
-  console.log(`| ${name} | ${variant} | ${(bytes / 1e6).toFixed(2)} MB | ${(median(first) / 1000).toFixed(1)} s | ${median(compute).toFixed(1)} ms | ${median(total).toFixed(1)} ms | ${best.label} ${(best.confidence * 100).toFixed(2)} % |`);
+  console.log(`| ${name} | ${variant} | ${(bytes / 1e6).toFixed(2)} MB | ${(median(first) / 1000).toFixed(1)} s | ${median(compute).toFixed(1)} ms | ${fastest(compute).toFixed(1)} ms | ${median(total).toFixed(1)} ms | ${best.label} ${(best.confidence * 100).toFixed(2)} % |`);
 }
-process.exit(0);
+
+// The page takes the better of one and several threads by itself (calibration.ts); so may the others. Whatever else runs on this machine slows all of
+// them and is no engine's fault: the fastest tenth of the runs is compared.
+const bestOf = (isOurs) => Math.min(...results.filter((_, at) => (candidates[at].runtime === 'tensorflow') === isOurs).map(({ compute }) => fastest(compute)));
+const coldest = Math.max(...results.filter((_, at) => candidates[at].runtime === 'tensorflow').map(({ first }) => median(first)));
+const ratio = bestOf(true) / bestOf(false);
+console.log(`\nThe page's engine takes ${ratio.toFixed(2)} of the faster other one's time (limit 1.00, measured to 5 %); its first answer comes after ${(coldest / 1000).toFixed(1)} s (limit 8)`);
+process.exit(ratio <= 1.05 && coldest <= 8000 ? 0 : 1);
+
+/** The time under which a tenth of the runs lies. */
+function fastest(numbers) {
+  return [...numbers].sort((a, b) => a - b)[Math.floor(numbers.length / 10)];
+}
+
 
 function median(numbers) {
   const sorted = [...numbers].sort((a, b) => a - b);
   return (sorted[(sorted.length - 1) >> 1] + sorted[sorted.length >> 1]) / 2;
-}
-
-/** A static server as ours is (compressed files, isolation), with a link of a chosen width; what it does not have comes from the real one. */
-function serve(folder, link) {
-  const types = { '.html': 'text/html', '.js': 'text/javascript', '.mjs': 'text/javascript', '.wasm': 'application/wasm' };
-  const isolation = { 'cross-origin-opener-policy': 'same-origin', 'cross-origin-embedder-policy': 'require-corp' };
-  const slowly = () =>
-    new Transform({
-      highWaterMark: 16384,
-      transform(chunk, _, done) {
-        link.bytes += chunk.length;
-        const now = performance.now();
-        // One line for all: each chunk waits for those before it.
-        link.freeAt = Math.max(link.freeAt ?? 0, now) + (link.bitsPerSecond ? (chunk.length * 8000) / link.bitsPerSecond : 0);
-        setTimeout(() => done(null, chunk), link.freeAt - now);
-      },
-    });
-  const http = createServer((request, response) => {
-    const path = join(folder, request.url === '/' ? 'index.html' : decodeURIComponent(new URL(request.url, 'http://x').pathname));
-    if (!existsSync(path) || !statSync(path).isFile()) {
-      forward({ host: server.hostname, port: server.port, path: request.url, method: request.method, headers: request.headers }, (answer) => {
-        response.writeHead(answer.statusCode, answer.headers);
-        answer.pipe(slowly()).pipe(response);
-      }).end();
-      return;
-    }
-    const packed = existsSync(`${path}.br`);
-    const file = packed ? `${path}.br` : path;
-    response.writeHead(200, { ...isolation, 'content-type': types[extname(path)] ?? 'application/octet-stream', 'content-length': statSync(file).size, ...(packed && { 'content-encoding': 'br' }) });
-    createReadStream(file).pipe(slowly()).pipe(response);
-  });
-  return new Promise((resolve) => http.listen(0, '127.0.0.1', () => resolve(`http://127.0.0.1:${http.address().port}/`)));
 }

@@ -1,22 +1,53 @@
-// npm run screenshots: the page's main states as pictures for the documentation (OUT, by default ../docs/screenshots), from a running server
-// (WHATSIT_URL). Only the model's own sample pictures are shown.
+// npm run screenshots: the page's main states from a running server (WHATSIT_URL). The README's pictures go to ../docs; with OUT every state, at both sizes,
+// light and dark, goes there instead. Only the model's own sample pictures are shown.
 import { chromium } from '@playwright/test';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { browserOptions } from '../e2e/browser.js';
 
 const url = process.env.WHATSIT_URL ?? 'http://127.0.0.1:8080';
-const folder = process.env.OUT ?? '../docs/screenshots';
+const everything = process.env.OUT;
+const folder = everything ?? '../docs';
+/** What the README shows, by the file's name there. */
+const shown = {
+  'desktop-light-answer-whole': 'page',
+  'desktop-dark-several': 'page-several',
+  'desktop-light-developers': 'page-developers',
+  'phone-light-empty': 'page-phone-empty',
+  'phone-dark-answer': 'page-phone-answer',
+  'phone-light-map': 'page-phone-map',
+  'phone-dark-measure': 'page-phone-measure',
+  'phone-light-error': 'page-phone-error',
+  'phone-dark-offline': 'page-phone-offline',
+};
 mkdirSync(folder, { recursive: true });
 
-const devices = { phone: { viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, isMobile: true, hasTouch: true }, desktop: { viewport: { width: 1440, height: 900 } } };
+const devices = {
+  phone: { viewport: { width: 390, height: 844 }, deviceScaleFactor: everything ? 2 : 1.5, isMobile: true, hasTouch: true },
+  desktop: { viewport: { width: 1440, height: 900 } },
+};
 const browser = await chromium.launch(browserOptions);
 for (const [device, settings] of Object.entries(devices)) {
   for (const colorScheme of ['light', 'dark']) {
     const context = await browser.newContext({ ...settings, colorScheme, locale: 'en', reducedMotion: 'reduce', serviceWorkers: 'block' });
     const page = await context.newPage();
-    const take = (state, fullPage = false) => page.screenshot({ path: join(folder, `${device}-${colorScheme}-${state}.png`), fullPage });
+    const take = async (state, fullPage = false) => {
+      const name = `${device}-${colorScheme}-${state}`;
+      await page.mouse.move(0, 0);
+      if (everything) await page.screenshot({ path: join(folder, `${name}.png`), fullPage });
+      else if (shown[name]) await page.screenshot({ path: join(folder, `${shown[name]}.jpg`), type: 'jpeg', quality: 82, fullPage });
+    };
     const samples = page.getByRole('button', { name: /^Classify the sample picture/ });
+    const chooser = page.locator('input[type=file]');
+    const photo = page.locator('.picture img');
+    /** The sample's answers are there, and they are its own. */
+    const answered = async (sample, engines = 2) => {
+      const before = await photo.getAttribute('src', { timeout: 100 }).catch(() => null);
+      await sample.click();
+      await page.waitForFunction((src) => document.querySelector('.picture img')?.getAttribute('src') !== src, before);
+      await page.waitForFunction((count) => document.querySelectorAll('.prediction .total').length === count, engines, { timeout: 60_000 });
+      await page.evaluate(() => scrollTo(0, 0));
+    };
 
     await page.goto(url);
     await page.locator('.facts').waitFor();
@@ -34,32 +65,42 @@ for (const [device, settings] of Object.entries(devices)) {
     await take('loading');
     await page.unroute('**/*.onnx*', { behavior: 'ignoreErrors' });
     await page.locator('[data-tone=browser] .total').waitFor({ timeout: 60_000 });
-    for (let run = 0; run < 6; run++) {
-      await samples.nth(run % (await samples.count())).click();
-      await page.locator('.agreement').waitFor();
-    }
-    await samples.first().click();
-    await page.locator('.agreement').waitFor();
-    await page.mouse.move(0, 0);
+    for (let run = 1; run < 8; run++) await answered(samples.nth(run % (await samples.count())));
     await take('answer');
     await take('answer-whole', true);
 
-    await page.locator('[data-tone=browser] button.share').first().click();
-    await page.mouse.move(0, 0);
+    await page.locator('[data-tone=server] button.share').first().click();
     await take('map');
 
-    await page.locator('input[type=file]').setInputFiles({ name: 'holiday.jpg', mimeType: 'image/jpeg', buffer: Buffer.from('not a picture at all') });
+    await page.getByRole('link', { name: 'For developers' }).click();
+    await page.locator('.code').nth(1).waitFor();
+    await take('developers');
+    await page.getByRole('link', { name: 'Classify' }).click();
+
+    await page.getByRole('button', { name: 'Measure on this device' }).click();
+    await page.locator('.measure tbody tr').nth(1).waitFor({ timeout: 120_000 });
+    await page.getByRole('button', { name: 'Measure again' }).waitFor();
+    await page.locator('.measure').evaluate((label) => scrollTo(0, label.getBoundingClientRect().top + scrollY - 16));
+    await take('measure');
+
+    await page.evaluate(() => scrollTo(0, 0));
+    // The samples as files of the visitor's own: without a network nothing answers for them.
+    const bytes = await page.evaluate(async (addresses) => Promise.all(addresses.map(async (address) => [...new Uint8Array(await (await fetch(address)).arrayBuffer())])), await samples.locator('img').evaluateAll((images) => images.map(({ src }) => src)));
+    const files = bytes.map((file, at) => ({ name: `photo-${at + 1}.jpg`, mimeType: 'image/jpeg', buffer: Buffer.from(file) }));
+    await context.setOffline(true);
+    await page.locator('.offline').waitFor();
+    await chooser.setInputFiles(files[0]);
+    await page.waitForFunction(() => document.querySelectorAll('.prediction').length === 1 && document.querySelector('.prediction .total'));
+    await take('offline');
+    await context.setOffline(false);
+
+    await chooser.setInputFiles({ name: 'holiday.jpg', mimeType: 'image/jpeg', buffer: Buffer.from('not a picture at all') });
     await page.locator('[data-tone=browser] [role=alert]').waitFor();
     await take('error');
 
-    const files = await page.evaluate(async (addresses) => Promise.all(addresses.map(async (address) => [...new Uint8Array(await (await fetch(address)).arrayBuffer())])), await samples.locator('img').evaluateAll((images) => images.map(({ src }) => src)));
-    await page.locator('input[type=file]').setInputFiles(files.concat(files).map((bytes, at) => ({ name: `photo-${at + 1}.jpg`, mimeType: 'image/jpeg', buffer: Buffer.from(bytes) })));
+    await chooser.setInputFiles([...files, ...files]);
     await page.getByText('All done').waitFor();
     await take('several');
-
-    await page.getByRole('link', { name: 'For developers' }).click();
-    await page.locator('.code').first().waitFor();
-    await take('developers');
     await context.close();
   }
 }

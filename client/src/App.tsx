@@ -198,7 +198,7 @@ export function App() {
       <main id="photo" className={view} tabIndex={-1}>
         {view === 'developers' && (
           <Suspense>
-            <Developers model={name} topK={options.topK} file={photo?.name ?? 'photo.jpg'} answer={withoutMaps(results.find(({ engine }) => engine === 'server'))} />
+            <Developers model={name} topK={options.topK} file={photo && /\.\w+$/.test(photo.name) ? photo.name : 'photo.jpg'} answer={withoutMaps(results.find(({ engine }) => engine === 'server'))} />
           </Suspense>
         )}
 
@@ -261,7 +261,7 @@ export function App() {
                   onShowMap={(prediction) => {
                     setShown(prediction && { photo: photo.id, engine: id, index: prediction.index });
                     // On a phone the photo may have been scrolled away.
-                    if (prediction) document.getElementById('photo')?.scrollIntoView({ block: 'nearest' });
+                    if (prediction) document.querySelector('.frame')?.scrollIntoView({ block: 'nearest' });
                   }}
                   onCancel={() => cancel(id)}
                   onRetry={() => void runOne(engineOf(id), photo.blob, options)}
@@ -270,7 +270,7 @@ export function App() {
             </div>
             <div className="verdict">
               <AgreementLine results={results} />
-              {settings.route === 'both' && panels.length > 1 && <button type="button" className="button small" onClick={() => change({ route: 'faster' })}>{t.agreement.useFaster}</button>}
+              {settings.route === 'both' && results.length > 1 && <button type="button" className="button small" onClick={() => change({ route: 'faster' })}>{t.agreement.useFaster}</button>}
               {settings.route !== 'both' && !offline && <button type="button" className="button small" onClick={() => change({ route: 'both' })}>{t.agreement.showBoth}</button>}
             </div>
           </div>

@@ -5,3 +5,8 @@ interface ImportMetaEnv {
 
 /** Unpacked sizes by file name, see vite.config.ts. */
 declare const runtimeBytes: Record<string, number>;
+
+/** The package brings no types. */
+declare module 'subset-font' {
+  export default function subsetFont(font: Buffer, characters: string, options: { targetFormat: 'woff2'; variationAxes?: Record<string, { min: number; max: number }> }): Promise<Buffer>;
+}

@@ -2,6 +2,8 @@ using System.CommandLine;
 using Spectre.Console;
 using Whatsit.Inference;
 using Whatsit.ModelTools.Commands;
+using Whatsit.ModelTools.Commands.Bench;
+using Whatsit.ModelTools.Commands.Evaluate;
 using Whatsit.ModelTools.Commands.Import;
 using Whatsit.ModelTools.Commands.Quantize;
 using Whatsit.ModelTools.Formats;
@@ -10,10 +12,12 @@ using Whatsit.ModelTools.Formats;
 AnsiConsole.Profile.Capabilities.Ansi &= !Console.IsOutputRedirected;
 var root = new RootCommand("Whatsit: a photo in, labels out.")
 {
+    BenchCommand.Create(),
     ClassifyCommand.Create(),
     ImportCommand.Create(),
     InspectCommand.Create(),
     InferCommand.Create(),
+    EvaluateCommand.Create(),
     QuantizeCommand.Create(),
     ExportCommand.Create(),
 };

@@ -25,6 +25,7 @@ internal sealed class Report(ModelManifest manifest, IReadOnlyList<Photo> photos
     private readonly List<FloorRow> _floors = [];
     private readonly List<LoadRow> _loads = [];
     private readonly List<OpenRow> _opens = [];
+    private readonly List<LayerRow> _layers = [];
     private readonly List<string> _missing = [];
     private readonly List<(string Variant, Endurance Endurance)> _endurances = [];
 
@@ -36,6 +37,8 @@ internal sealed class Report(ModelManifest manifest, IReadOnlyList<Photo> photos
 
     public void Add(string variant, Endurance endurance) => _endurances.Add((variant, endurance));
 
+    public void Add(IReadOnlyList<LayerRow> rows) => _layers.AddRange(rows);
+
     public void Missing(string sentence) => _missing.Add(sentence);
 
     /// <summary>All tables that have something to say.</summary>
@@ -44,6 +47,7 @@ internal sealed class Report(ModelManifest manifest, IReadOnlyList<Photo> photos
         var text = new StringBuilder();
         Headline(text);
         Loads(text);
+        LayersOf(text);
         Opens(text);
         Endurances(text);
         return text.ToString().TrimEnd() + Environment.NewLine;
@@ -54,8 +58,7 @@ internal sealed class Report(ModelManifest manifest, IReadOnlyList<Photo> photos
         # Benchmarks
 
         `./build.sh bench` publishes the server, starts it and its peers in processes of their own, drives them over keep-alive connections, prints these tables and
-        writes them here. `./build.sh bench --quick` takes a minute or two, `./build.sh bench --help` says what else there is, and
-        `./build.sh bench --micro` measures the layers one by one with BenchmarkDotNet.
+        writes them here. `./build.sh bench --quick` takes a minute or two, `./build.sh bench --help` says what else there is.
 
         The figure to compare is **CPU milliseconds per request** of all of a server's processes, from `/proc`; a busy machine distorts it least. Everything that is
         compared takes turns within each round; a ratio is taken within its round, and the table shows medians over the rounds. The *floor* is what no
@@ -129,6 +132,33 @@ internal sealed class Report(ModelManifest manifest, IReadOnlyList<Photo> photos
         }
 
         text.AppendLine().AppendLine("Memory is the resident set, for several processes the sum of their proportional shares: the largest of all rounds.").AppendLine();
+    }
+
+    private void LayersOf(StringBuilder text)
+    {
+        if (_layers.Count == 0)
+        {
+            return;
+        }
+
+        text.AppendLine("The layers one by one (fp32, one call after the other, BenchmarkDotNet): milliseconds, and the managed bytes that a call allocates.").AppendLine();
+        text.AppendLine(string.Concat(["| Layer |", .. photos.Select(photo => $" {photo.Name} | bytes |")]));
+        text.AppendLine(string.Concat(["|---|", .. photos.Select(_ => "--:|--:|")]));
+        foreach (var layer in _layers.Select(row => row.Layer).Distinct())
+        {
+            var cells = photos.Select(photo => _layers.Single(row => row.Layer == layer && row.Size == photo.Name));
+            text.AppendLine(string.Concat([$"| {layer} |", .. cells.Select(row => string.Create(CultureInfo.InvariantCulture, $" {row.Milliseconds:0.0000} | {row.Bytes:N0} |"))]));
+        }
+
+        Share("their sum ÷ Classify", nameof(Layers.Classify), Layers.OfClassify);
+        Share("Classify + Http ÷ Request", nameof(Layers.Request), [nameof(Layers.Classify), nameof(Layers.Http)]);
+        text.AppendLine();
+
+        void Share(string name, string whole, string[] layers)
+        {
+            var shares = photos.Select(photo => _layers.Where(row => row.Size == photo.Name && layers.Contains(row.Layer)).Sum(row => row.Milliseconds) / _layers.Single(row => row.Size == photo.Name && row.Layer == whole).Milliseconds);
+            text.AppendLine(string.Concat([$"| *{name}* |", .. shares.Select(share => string.Create(CultureInfo.InvariantCulture, $" {share:0.00} | |"))]));
+        }
     }
 
     private void Opens(StringBuilder text)

@@ -8,9 +8,9 @@ namespace Whatsit.Benchmarks;
 /// <summary>The parts of a run.</summary>
 internal static class Parts
 {
-    public const string Closed = "closed", Peers = "peers", Open = "open", Endurance = "endurance";
+    public const string Layers = "layers", Closed = "closed", Peers = "peers", Open = "open", Endurance = "endurance";
 
-    public static readonly IReadOnlyList<string> All = [Closed, Peers, Open, Endurance];
+    public static readonly IReadOnlyList<string> All = [Layers, Closed, Peers, Open, Endurance];
 }
 
 /// <summary>What to measure.</summary>
@@ -57,6 +57,12 @@ internal sealed class Suite : IDisposable
         if (options.Parts.Contains(Parts.Endurance))
         {
             await suite.EndureAsync();
+        }
+
+        if (options.Parts.Contains(Parts.Layers))
+        {
+            Console.WriteLine("The layers, one by one …");
+            suite._report.Add(Layers.Measure(suite._photos, options.Server, options.Model));
         }
 
         if (options.Parts.Contains(Parts.Closed) || options.Parts.Contains(Parts.Peers))

@@ -34,7 +34,8 @@ export async function createTensorFlowRuntime(model: Uint8Array, manifest: Manif
     async run(pixels) {
       const [scores, features] = tf.tidy(() => {
         const live = new Map<string, Value>();
-        const rows = pixels instanceof Uint8Array ? tf.tensor(Int32Array.from(pixels), inputShape(manifest), 'int32') : tf.tensor(pixels, inputShape(manifest));
+        // Bytes become floats here; the graph's own cast then has nothing left to do.
+        const rows = tf.tensor(Float32Array.from(pixels), inputShape(manifest));
         live.set(input.name, input.layout === 'nchw' ? tf.transpose(rows, [0, 2, 3, 1]) : tf.reshape(rows, shape));
         for (const step of steps) {
           live.set(step.output, step.run(step.inputs.map((name) => (name ? live.get(name) : undefined))));

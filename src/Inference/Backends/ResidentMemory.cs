@@ -6,7 +6,7 @@ namespace Whatsit.Inference.Backends;
 /// <summary>
 /// Keeps small what the process holds in memory on Linux with glibc, which is where small containers run; elsewhere nothing is done.
 /// </summary>
-public static partial class ResidentMemory
+public static class ResidentMemory
 {
     // malloc.h (https://www.gnu.org/software/libc/manual/html_node/Malloc-Tunable-Parameters.html) and sys/mman.h (man 2 madvise)
     private const int ArenaMax = -8, DontNeed = 4;
@@ -62,12 +62,13 @@ public static partial class ResidentMemory
         }
     }
 
-    [LibraryImport("libc.so.6", EntryPoint = "mallopt")]
-    private static partial int SetOption(int option, int value);
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    [DllImport("libc.so.6", EntryPoint = "mallopt")]
+    private static extern int SetOption(int option, int value);
 
-    [LibraryImport("libc.so.6", EntryPoint = "malloc_trim")]
-    private static partial int TrimHeap(nuint kept);
+    [DllImport("libc.so.6", EntryPoint = "malloc_trim")]
+    private static extern int TrimHeap(nuint kept);
 
-    [LibraryImport("libc.so.6", EntryPoint = "madvise")]
-    private static partial int Advise(nint start, nuint length, int advice);
+    [DllImport("libc.so.6", EntryPoint = "madvise")]
+    private static extern int Advise(nint start, nuint length, int advice);
 }

@@ -63,7 +63,7 @@ internal static class ExportCommand
             }
 
             AnsiConsole.Write(table);
-            AnsiConsole.MarkupLineInterpolated($"Written to {Path.GetRelativePath(Environment.CurrentDirectory, folder)}. It takes float32 [[N, {manifest.Input.Height}, {manifest.Input.Width}, 3]], RGB, pixel / 127.5 - 1.");
+            Console.WriteLine($"Written to {Path.GetRelativePath(Environment.CurrentDirectory, folder)}. It takes float32 [N, {manifest.Input.Height}, {manifest.Input.Width}, 3], RGB, pixel / 127.5 - 1.");
             return 0;
         });
         return command;

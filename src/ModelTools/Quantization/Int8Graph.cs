@@ -42,7 +42,7 @@ internal sealed class Int8Graph
     /// <summary>The network with bytes.</summary>
     public Graph Graph { get; }
 
-    /// <summary>Its layers in the order in which they are computed; the bias of each can be moved.</summary>
+    /// <summary>The layers that compute with bytes, in order; each can be corrected.</summary>
     public List<Layer> Layers { get; } = [];
 
     /// <summary>Rewrites a network.</summary>
@@ -95,9 +95,9 @@ internal sealed class Int8Graph
         {
             QuantizeConvolution(node, copy);
         }
-        else if (_plan.Classifiers.Contains(node))
+        else if (_quantizeClassifier && _plan.Classifiers.Contains(node))
         {
-            AddClassifier(node, copy);
+            QuantizeDense(node, copy);
         }
 
         Graph.Nodes.Add(copy);
@@ -229,8 +229,8 @@ internal sealed class Int8Graph
         string stored = _builder.AddConstant(node.Name + "_weight_int8", new Tensor(ElementType.Int8, shape, MemoryMarshal.AsBytes(integers.AsSpan()).ToArray()));
         copy.Inputs[1] = _builder.AddNode("DequantizeLinear", node.Name + "_weight", [stored, weightScale, weightZero], ("axis", (long)axis));
 
-        double[] biasScales = [.. scales.Select(scale => (double)(scale * inputScale))];
-        string biasScale = _builder.AddConstant(node.Name + "_bias_scale", [.. biasScales.Select(scale => (float)scale)], channels);
+        float[] biasScales = [.. scales.Select(scale => scale * inputScale)];
+        string biasScale = _builder.AddConstant(node.Name + "_bias_scale", biasScales, channels);
         string biasZero = _builder.AddConstant(node.Name + "_bias_zero_point", new Tensor(ElementType.Int32, [channels], new byte[channels * sizeof(int)]));
         string biasName = _builder.AddConstant(node.Name + "_bias_int32", Integers(bias, biasScales));
         while (copy.Inputs.Count < 3)
@@ -239,42 +239,41 @@ internal sealed class Int8Graph
         }
 
         copy.Inputs[2] = _builder.AddNode("DequantizeLinear", node.Name + "_bias", [biasName, biasScale, biasZero], ("axis", 0L));
-        return new Layer(node.Outputs[0], copy, bias, moved => Graph.Constants[biasName] = Integers(moved, biasScales));
+        return new Layer(node.Outputs[0], copy, bias, (gains, biases) =>
+        {
+            for (int channel = 0; channel < channels; channel++)
+            {
+                scales[channel] *= (float)gains[channel];
+                biasScales[channel] = scales[channel] * inputScale;
+            }
+
+            Graph.Constants[weightScale] = Floats(scales);
+            Graph.Constants[biasScale] = Floats(biasScales);
+            Graph.Constants[biasName] = Integers(biases, biasScales);
+        });
     }
 
-    private void AddClassifier(Node node, Node copy)
+    private void QuantizeDense(Node node, Node copy)
     {
         Tensor weights = _source.Constants[node.Inputs[1]];
-        int axis = node.Op == "Conv" || node.Int("transB", 0) == 1 ? 0 : 1;
+        int axis = node.Int("transB", 0) == 1 ? 0 : 1;
         int channels = weights.Shape[axis];
-        Tensor? given = node.Inputs.Count > 2 && node.Inputs[2].Length > 0 ? _source.Constants[node.Inputs[2]] : null;
-        if (node.Op == "Gemm" && (node.Float("alpha", 1) != 1 || node.Float("beta", 1) != 1 || node.Int("transA", 0) != 0 || (given is not null && given.Length != channels)))
+        Tensor? bias = node.Inputs.Count > 2 && node.Inputs[2].Length > 0 ? _source.Constants[node.Inputs[2]] : null;
+        if (node.Op != "Gemm" || node.Float("alpha", 1) != 1 || node.Float("beta", 1) != 1 || node.Int("transA", 0) != 0 || (bias is not null && bias.Length != channels))
         {
             return; // no plain dense layer
         }
 
-        double[] bias = given?.ToDoubles() ?? new double[channels];
-        if (_quantizeClassifier && node.Op == "Gemm" && _parameters.TryGetValue(node.Inputs[0], out (string Scale, string ZeroPoint) input))
-        {
-            string bytes = _builder.AddNode("QuantizeLinear", node.Inputs[0] + "_quantized", [copy.Inputs[0], input.Scale, input.ZeroPoint]);
-            copy.Inputs[0] = _builder.AddNode("DequantizeLinear", node.Inputs[0] + "_dequantized", [bytes, input.Scale, input.ZeroPoint]);
-            Layers.Add(QuantizeWeights(node, copy, weights.ToFloats(), weights.Shape, axis, bias, Graph.Constants[input.Scale].As<float>()[0]));
-            return;
-        }
-
-        while (copy.Inputs.Count < 3)
-        {
-            copy.Inputs.Add("");
-        }
-
-        string biasName = copy.Inputs[2] = _builder.AddConstant(node.Name + "_bias", Floats(bias));
-        Layers.Add(new Layer(node.Outputs[0], copy, bias, moved => Graph.Constants[biasName] = Floats(moved)));
+        (string scale, string zeroPoint) = _parameters[node.Inputs[0]];
+        string bytes = _builder.AddNode("QuantizeLinear", node.Inputs[0] + "_quantized", [copy.Inputs[0], scale, zeroPoint]);
+        copy.Inputs[0] = _builder.AddNode("DequantizeLinear", node.Inputs[0] + "_dequantized", [bytes, scale, zeroPoint]);
+        Layers.Add(QuantizeWeights(node, copy, weights.ToFloats(), weights.Shape, axis, bias?.ToDoubles() ?? new double[channels], Graph.Constants[scale].As<float>()[0]));
     }
 
-    private static Tensor Integers(double[] values, double[] scales) =>
+    private static Tensor Integers(double[] values, float[] scales) =>
         Tensor.FromDoubles(ElementType.Int32, [values.Length], [.. values.Select((value, i) => Math.Round(value / scales[i]))]);
 
-    private static Tensor Floats(double[] values) => Tensor.Float32([values.Length], Array.ConvertAll(values, value => (float)value));
+    private static Tensor Floats(float[] values) => Tensor.Float32([values.Length], values);
 
     /// <summary>The bytes of a value, and how they are read.</summary>
     private sealed record Quantized(string Value, string Scale, string ZeroPoint);
@@ -282,22 +281,11 @@ internal sealed class Int8Graph
     /// <summary>A layer with weights in both networks.</summary>
     /// <param name="Source">What it computes in the float network.</param>
     /// <param name="Node">The layer in the network with bytes.</param>
-    /// <param name="Bias">One number per output channel, as it is now.</param>
-    /// <param name="SetBias">Writes other ones.</param>
-    internal sealed record Layer(string Source, Node Node, double[] Bias, Action<double[]> SetBias)
+    /// <param name="Bias">One number per output channel, as it was in the float network.</param>
+    /// <param name="Set">Multiplies the weights of each channel, and gives it another bias. Once.</param>
+    internal sealed record Layer(string Source, Node Node, double[] Bias, Action<double[], double[]> Set)
     {
         /// <summary>What it computes there, before it is rounded to bytes.</summary>
         public string Output => Node.Outputs[0];
-
-        /// <summary>Adds to each channel's bias.</summary>
-        public void Move(ReadOnlySpan<double> by)
-        {
-            for (int channel = 0; channel < Bias.Length; channel++)
-            {
-                Bias[channel] += by[channel];
-            }
-
-            SetBias(Bias);
-        }
     }
 }

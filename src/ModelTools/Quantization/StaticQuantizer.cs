@@ -7,7 +7,7 @@ using Whatsit.ModelTools.Passes;
 
 namespace Whatsit.ModelTools.Quantization;
 
-/// <summary>How near a way of quantizing comes to the float network on the calibration photos.</summary>
+/// <summary>How near a way of quantizing comes to the float network on photos that it was not calibrated with.</summary>
 /// <param name="Method">How ranges were chosen.</param>
 /// <param name="DenseLayers">Whether dense layers compute with bytes, too.</param>
 /// <param name="Divergence">The mean Kullback–Leibler divergence from the float network's probabilities, in nats; 0 is the same answer.</param>
@@ -17,28 +17,28 @@ internal sealed record Trial(RangeMethod Method, bool DenseLayers, double Diverg
 /// <summary>
 /// Float network and photos in, network with bytes out:
 /// <code>
-///   photos ─► ranges and means of every activation ─┬► min-max ─► bytes ─► biases corrected ─┐
+///   photos ─► ranges and moments of every activation ─┬► min-max ─► bytes ─► corrected ─┐      
 ///                                                   ├► percentile ─► …                       ├► the nearest to the float network
 ///                                                   └► mean squared error ─► …               ┘
 /// </code>
 /// </summary>
 internal sealed class StaticQuantizer
 {
-    // The means that biases are corrected to settle after a few dozen photos; what costs time is running the float network once for each.
-    private const int CorrectionPhotos = 64;
-
     // Dense layers become bytes only where that changes the answers by less than this beyond what the convolutions did.
     private const double AllowedForDenseLayers = 1.02;
+
+    // One in so many photos judges what the others calibrated.
+    private const int JudgeEvery = 5;
 
     private readonly Graph _graph;
     private readonly QuantizationPlan _plan;
     private readonly IReadOnlyList<Tensor> _photos;
-    private readonly IReadOnlyList<Tensor> _correctionPhotos;
+    private readonly IReadOnlyList<Tensor> _judges;
     private readonly string _output;
     private readonly OutputKind _kind;
     private readonly Action<string> _progress;
     private readonly Dictionary<string, ActivationRange> _ranges = new(StringComparer.Ordinal);
-    private readonly Dictionary<string, ChannelMean> _means = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, ChannelMoments> _moments = new(StringComparer.Ordinal);
     private readonly List<float[]> _answers = [];
 
     private StaticQuantizer(Graph graph, OutputSpec output, IReadOnlyList<Tensor> photos, Action<string> progress)
@@ -49,10 +49,13 @@ internal sealed class StaticQuantizer
         }
 
         Prepare(graph);
-        (_graph, _output, _kind, _photos, _progress) = (graph, output.Name, output.Kind, photos, progress);
+        (_graph, _output, _kind, _progress) = (graph, output.Name, output.Kind, progress);
+
+        // Ranges that hold everything seen look best on what was seen: the choice is made on others.
+        bool enough = photos.Count >= 2 * JudgeEvery;
+        _judges = enough ? [.. photos.Where((_, photo) => photo % JudgeEvery == 0)] : photos;
+        _photos = enough ? [.. photos.Where((_, photo) => photo % JudgeEvery != 0)] : photos;
         _plan = new QuantizationPlan(graph);
-        int step = Math.Max(1, photos.Count / CorrectionPhotos);
-        _correctionPhotos = [.. photos.Where((_, photo) => photo % step == 0).Take(CorrectionPhotos)];
     }
 
     /// <summary>Quantizes a network; its inputs and outputs stay what they are.</summary>
@@ -90,7 +93,7 @@ internal sealed class StaticQuantizer
         FuseActivations.Apply(graph);
     }
 
-    /// <summary>Runs the float network over the photos: extremes, means and answers first, then histograms.</summary>
+    /// <summary>Runs the float network over the photos: extremes and moments first, then histograms; and what it answers.</summary>
     private void Observe()
     {
         string[] dense = [.. _plan.Classifiers.Where(layer => layer.Op == "Gemm").Select(layer => layer.Inputs[0])];
@@ -103,11 +106,11 @@ internal sealed class StaticQuantizer
 
         foreach (Node layer in layers)
         {
-            _means[layer.Outputs[0]] = new ChannelMean(_plan.Shapes[layer.Outputs[0]].Shape[1]);
+            _moments[layer.Outputs[0]] = new ChannelMoments(_plan.Shapes[layer.Outputs[0]].Shape[1]);
         }
 
         HashSet<string> given = [_graph.Inputs[0].Name];
-        Graph watched = Subgraph.Of(_graph, _plan.Shapes, given, ranged.Concat(_means.Keys).Append(_output).Where(value => !given.Contains(value)));
+        Graph watched = Subgraph.Of(_graph, _plan.Shapes, given, ranged.Concat(_moments.Keys).Where(value => !given.Contains(value)));
         using var runner = new OnnxRunner(watched);
         for (int photo = 0; photo < _photos.Count; photo++)
         {
@@ -118,15 +121,10 @@ internal sealed class StaticQuantizer
                 _ranges[value].Extend(seen[value].As<float>());
             }
 
-            if (_correctionPhotos.Contains(_photos[photo]))
+            foreach ((string value, ChannelMoments moments) in _moments)
             {
-                foreach ((string value, ChannelMean mean) in _means)
-                {
-                    mean.Add(seen[value]);
-                }
+                moments.Add(seen[value]);
             }
-
-            _answers.Add(Probabilities(seen[_output]));
         }
 
         for (int photo = 0; photo < _photos.Count; photo++)
@@ -138,6 +136,8 @@ internal sealed class StaticQuantizer
                 _ranges[value].Count(seen[value].As<float>());
             }
         }
+
+        _answers.AddRange(Answers(_graph));
     }
 
     private Dictionary<string, Tensor> Watch(OnnxRunner runner, int photo)
@@ -152,20 +152,21 @@ internal sealed class StaticQuantizer
         _progress($"Quantizing: {name}");
         Dictionary<string, (float Min, float Max)> ranges = _ranges.ToDictionary(range => range.Key, range => _plan.Limit(range.Key, range.Value.Choose(method)), StringComparer.Ordinal);
         var network = Int8Graph.Write(_graph, _plan, ranges, denseLayers);
-        _progress($"Correcting biases: {name}");
-        BiasCorrection.Apply(network, _means.ToDictionary(mean => mean.Key, mean => mean.Value.Values, StringComparer.Ordinal), _correctionPhotos);
+        _progress($"Correcting: {name}");
+        ChannelCorrection.Apply(network, _moments, _photos);
 
         _progress($"Comparing with the float network: {name}");
-        using var runner = new OnnxRunner(network.Graph);
-        (double divergence, int agreeing) = (0, 0);
-        for (int photo = 0; photo < _photos.Count; photo++)
-        {
-            float[] answer = Probabilities(runner.Run(new Dictionary<string, Tensor> { [_graph.Inputs[0].Name] = _photos[photo] }, _output)[_output]);
-            divergence += Divergence(_answers[photo], answer);
-            agreeing += Array.IndexOf(answer, answer.Max()) == Array.IndexOf(_answers[photo], _answers[photo].Max()) ? 1 : 0;
-        }
+        float[][] answers = Answers(network.Graph);
+        return (new Trial(
+            method, denseLayers,
+            answers.Zip(_answers, (actual, expected) => Divergence(expected, actual)).Average(),
+            answers.Zip(_answers, (actual, expected) => Array.IndexOf(actual, actual.Max()) == Array.IndexOf(expected, expected.Max()) ? 1d : 0).Average()), network.Graph);
+    }
 
-        return (new Trial(method, denseLayers, divergence / _photos.Count, (double)agreeing / _photos.Count), network.Graph);
+    private float[][] Answers(Graph graph)
+    {
+        using var runner = new OnnxRunner(graph);
+        return [.. _judges.Select(photo => Probabilities(runner.Run(new Dictionary<string, Tensor> { [graph.Inputs[0].Name] = photo }, _output)[_output]))];
     }
 
     /// <summary>The method as people call it.</summary>

@@ -1,3 +1,4 @@
+using System.Text.Json.Nodes;
 using Whatsit.Inference.Catalog;
 using Whatsit.Inference.Imaging;
 using Whatsit.Inference.Preprocessing;
@@ -37,18 +38,56 @@ public sealed class ExportTests(TensorFlowJsRuntime tensorFlow) : IClassFixture<
         Assert.Equal(0, changed);
     }
 
-    /// <summary>The whole of it, for the figures in the model's card: <c>ModelTools.Tests -explicit only -method "*Every_validation_photo*"</c>.</summary>
+    /// <summary>The whole of it, for the figures in models/README.md: <c>ModelTools.Tests -explicit only -method "*Every_validation_photo*"</c>.</summary>
     [Theory(Explicit = true)]
     [InlineData(false)]
     [InlineData(true)]
     public void Every_validation_photo_gets_the_same_label_in_TensorFlow_js(bool half)
     {
-        Export(Grocery, half);
+        long bytes = Export(Grocery, half).Sum(file => file.Bytes);
         (float difference, int changed, int photos) = Compare(ValidationPhotos());
 
-        TestContext.Current.TestOutputHelper!.WriteLine($"{(half ? "fp16" : "fp32")}: {photos} photos, largest difference {difference:0.0e+0}, {changed} other labels");
+        TestContext.Current.TestOutputHelper!.WriteLine($"{(half ? "fp16" : "fp32")}: {bytes} bytes, {photos} photos, largest difference {difference:0.0e+0}, {changed} other labels");
         Assert.InRange(difference, 0, half ? HalfTolerance : SingleTolerance);
         Assert.Equal(0, changed);
+    }
+
+    [Fact]
+    public void The_shipped_export_is_the_one_of_the_shipped_model()
+    {
+        ModelManifest manifest = Bundle.ReadManifest(Grocery);
+        Assert.All(manifest.Tfjs!, file => Bundle.Verify(manifest, Grocery, file));
+        using var runner = new OnnxRunner(Path.Combine(Grocery, manifest.Files["fp32"].File));
+        using RgbImage sample = Decode(Path.Combine(Grocery, "sample.png"));
+
+        (Tensor expected, Tensor actual) = Answers(manifest, runner, Prepare(manifest, sample), Path.Combine(Grocery, "tfjs"));
+        Assert.InRange(Numbers.LargestDifference(expected, actual), 0, HalfTolerance);
+    }
+
+    [Fact]
+    public async Task The_command_lists_what_it_wrote_in_the_manifest_and_leaves_the_rest_as_it_was()
+    {
+        string bundle = ModelImporter.Import(new ImportRequest(Golden.Shared("digits-tfjs"), "digits", _folder), _ => { }).Folder;
+        JsonNode before = JsonNode.Parse(File.ReadAllText(Path.Combine(bundle, Bundle.ManifestFile)))!;
+
+        (int code, string output, string error) = await WhatsitCommand.RunAsync("export", "digits", "--to", "tfjs", "--models", _folder, "--json");
+
+        Assert.Equal((0, ""), (code, error));
+        ModelManifest manifest = Bundle.ReadManifest(bundle);
+        Assert.Equal(["tfjs/model.json", "tfjs/group1-shard1of1.bin", "tfjs/classes.json", "tfjs/metadata.json"], manifest.Tfjs!.Select(file => file.File));
+        Assert.All(manifest.Tfjs!, file => Bundle.Verify(manifest, bundle, file));
+        Assert.Equal(manifest.Tfjs!.Select(file => file.Bytes), JsonNode.Parse(output)!["files"]!.AsArray().Select(file => (long)file!["bytes"]!));
+        JsonNode after = JsonNode.Parse(File.ReadAllText(Path.Combine(bundle, Bundle.ManifestFile)))!;
+        after.AsObject().Remove("tfjs");
+        Assert.True(JsonNode.DeepEquals(before, after));
+    }
+
+    [Fact]
+    public async Task What_is_no_bundle_is_not_exported_but_told_how_to_become_one()
+    {
+        string model = Golden.Data("tfjs/fused");
+        (int code, _, string error) = await WhatsitCommand.RunAsync("export", model);
+        Assert.Equal((1, $"'{model}' is not a bundle. Import it first: whatsit import {model} --name NAME"), (code, error.Trim()));
     }
 
     [Theory]
@@ -115,11 +154,11 @@ public sealed class ExportTests(TensorFlowJsRuntime tensorFlow) : IClassFixture<
         static int Best(Tensor scores) => Array.IndexOf(scores.ToFloats(), scores.ToFloats().Max());
     }
 
-    private (Tensor Expected, Tensor Actual) Answers(ModelManifest manifest, OnnxRunner runner, byte[] pixels)
+    private (Tensor Expected, Tensor Actual) Answers(ModelManifest manifest, OnnxRunner runner, byte[] pixels, string? export = null)
     {
         int[] shape = [1, manifest.Input.Height, manifest.Input.Width, 3];
         Tensor expected = runner.Run(new Dictionary<string, Tensor> { [manifest.Input.Name] = new Tensor(ElementType.UInt8, shape, pixels) }, manifest.Output.Name)[manifest.Output.Name];
-        Tensor actual = Assert.Single(tensorFlow.Run(Path.Combine(_folder, "tfjs"), Tensor.Float32(shape, Array.ConvertAll(pixels, pixel => (pixel / 127.5f) - 1)))).Value;
+        Tensor actual = Assert.Single(tensorFlow.Run(export ?? Path.Combine(_folder, "tfjs"), Tensor.Float32(shape, Array.ConvertAll(pixels, pixel => (pixel / 127.5f) - 1)))).Value;
         if (manifest.Output.Kind == OutputKind.Logits)
         {
             float[] probabilities = expected.ToFloats();

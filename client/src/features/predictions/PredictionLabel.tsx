@@ -81,7 +81,7 @@ function Share({ prediction, group, shown, onShowMap }: { prediction: Prediction
   const line = (
     <>
       <span className="share-name">
-        {prediction.label}
+        <span>{prediction.label}</span>
         {group && group !== prediction.label && <small>{group}</small>}
       </span>
       <span className="share-value">{percent(prediction.confidence)}</span>

@@ -51,7 +51,8 @@ public sealed class KerasNetworksTests
 
     private static Task Imports(string name, string extension) => WithModel(extension, name, (path, input, outputs) => KerasFiles.Agrees(new KerasReader().Read(path), input, outputs));
 
-    private static async Task WithModel(string extension, string network, Action<string, Tensor, IReadOnlyDictionary<string, Tensor>> test)
+    /// <summary>A network as the script writes it, and what PyTorch answers.</summary>
+    internal static async Task WithModel(string extension, string network, Action<string, Tensor, IReadOnlyDictionary<string, Tensor>> test)
     {
         string folder = Directory.CreateTempSubdirectory().FullName;
         try

@@ -1,20 +1,27 @@
+using System.Numerics.Tensors;
 using Whatsit.ModelTools.Formats.Onnx;
 using Whatsit.ModelTools.Graphs;
+using Tensor = Whatsit.ModelTools.Graphs.Tensor;
 
 namespace Whatsit.ModelTools.Quantization;
 
 /// <summary>
-/// Rounding weights moves the mean of what a layer computes, and layer upon layer the error grows. For each layer in order, the mean of every channel is
-/// compared with the float network's on the same photos, and the difference goes into the bias; the next layer is measured with that done.
-/// Nagel et al., Data-Free Quantization Through Weight Equalization and Bias Correction (https://arxiv.org/abs/1906.04721), section 4.2, with photos.
+/// Rounding moves the mean of what a layer computes and narrows its spread, and layer upon layer the error grows: uncorrected, a network of fifty layers
+/// is a sixth less sure of everything. For each layer in order, mean and standard deviation of every channel are compared with the float network's on the
+/// same photos; the differences go into the bias and into the scale of the weights, and the next layer is measured with that done.
+/// Nagel et al., Data-Free Quantization Through Weight Equalization and Bias Correction (https://arxiv.org/abs/1906.04721), section 4.2, with photos, and
+/// with the spread as well.
 /// </summary>
-internal static class BiasCorrection
+internal static class ChannelCorrection
 {
-    /// <summary>Moves the biases of all layers.</summary>
+    // A channel that rounding changed by more than this is better left alone than blown up.
+    private const double LargestGain = 1.25;
+
+    /// <summary>Corrects all layers.</summary>
     /// <param name="network">The network with bytes.</param>
-    /// <param name="means">The float network's means per channel, by the name of the layer's value.</param>
+    /// <param name="wanted">What the float network's channels are like, by the name of the layer's value, on the same photos.</param>
     /// <param name="inputs">The photos.</param>
-    public static void Apply(Int8Graph network, IReadOnlyDictionary<string, double[]> means, IReadOnlyList<Tensor> inputs)
+    public static void Apply(Int8Graph network, IReadOnlyDictionary<string, ChannelMoments> wanted, IReadOnlyList<Tensor> inputs)
     {
         Graph graph = network.Graph;
         IReadOnlyDictionary<string, (ElementType Type, int[] Shape)> shapes = Shapes.Infer(graph);
@@ -29,14 +36,14 @@ internal static class BiasCorrection
             Graph upTo = Subgraph.Of(graph, shapes, given, [layer.Output]);
             string[] bytes = [.. upTo.Nodes.Where(node => node.Op == "QuantizeLinear").Select(node => node.Outputs[0])];
             Graph part = Subgraph.Of(graph, shapes, given, [layer.Output, .. bytes]);
-            var mean = new ChannelMean(layer.Bias.Length);
+            var moments = new ChannelMoments(layer.Bias.Length);
             Tensor[][] computed = [.. bytes.Select(_ => new Tensor[inputs.Count])];
             using (var runner = new OnnxRunner(part))
             {
                 for (int photo = 0; photo < inputs.Count; photo++)
                 {
                     IReadOnlyDictionary<string, Tensor> results = runner.Run(part.Inputs.ToDictionary(input => input.Name, input => known[input.Name][photo]));
-                    mean.Add(results[layer.Output]);
+                    moments.Add(results[layer.Output]);
                     for (int value = 0; value < bytes.Length; value++)
                     {
                         computed[value][photo] = results[bytes[value]];
@@ -44,8 +51,7 @@ internal static class BiasCorrection
                 }
             }
 
-            double[] wanted = means[layer.Source];
-            layer.Move([.. mean.Values.Select((value, channel) => wanted[channel] - value)]);
+            Correct(layer, wanted[layer.Source], moments);
 
             // Keep the bytes that later layers read, let go of those that only this part did. The layer itself runs again, with its new bias, in the next.
             for (int value = 0; value < bytes.Length; value++)
@@ -65,16 +71,35 @@ internal static class BiasCorrection
             }
         }
     }
+
+    /// <summary>y becomes gain · (y − bias) + new bias, with the wanted mean and standard deviation.</summary>
+    private static void Correct(Int8Graph.Layer layer, ChannelMoments wanted, ChannelMoments actual)
+    {
+        double[] gains = new double[layer.Bias.Length];
+        double[] biases = new double[layer.Bias.Length];
+        for (int channel = 0; channel < gains.Length; channel++)
+        {
+            double gain = wanted.Deviation(channel) / actual.Deviation(channel);
+            gains[channel] = gain is >= 1 / LargestGain and <= LargestGain ? gain : 1; // not a number where a channel is dead
+            biases[channel] = wanted.Mean(channel) - (gains[channel] * (actual.Mean(channel) - layer.Bias[channel]));
+        }
+
+        layer.Set(gains, biases);
+    }
 }
 
-/// <summary>The mean of each channel of [N, C, …] over everything else.</summary>
-internal sealed class ChannelMean(int channels)
+/// <summary>Mean and spread of each channel of [N, C, …] over everything else.</summary>
+internal sealed class ChannelMoments(int channels)
 {
     private readonly double[] _sums = new double[channels];
+    private readonly double[] _squares = new double[channels];
     private long _count;
 
-    /// <summary>The means.</summary>
-    public double[] Values => [.. _sums.Select(sum => sum / Math.Max(1, _count))];
+    /// <summary>The mean of a channel.</summary>
+    public double Mean(int channel) => _sums[channel] / Math.Max(1, _count);
+
+    /// <summary>The standard deviation of a channel.</summary>
+    public double Deviation(int channel) => Math.Sqrt(Math.Max(0, (_squares[channel] / Math.Max(1, _count)) - (Mean(channel) * Mean(channel))));
 
     /// <summary>Takes a tensor in.</summary>
     public void Add(Tensor tensor)
@@ -83,13 +108,9 @@ internal sealed class ChannelMean(int channels)
         int area = values.Length / channels / tensor.Shape[0];
         for (int start = 0, plane = 0; start < values.Length; start += area, plane++)
         {
-            double sum = 0;
-            foreach (float value in values.Slice(start, area))
-            {
-                sum += value;
-            }
-
-            _sums[plane % channels] += sum;
+            ReadOnlySpan<float> channel = values.Slice(start, area);
+            _sums[plane % channels] += TensorPrimitives.Sum(channel);
+            _squares[plane % channels] += TensorPrimitives.SumOfSquares(channel);
         }
 
         _count += (long)area * tensor.Shape[0];

@@ -1,0 +1,220 @@
+using System.CommandLine;
+using System.Runtime.InteropServices;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Spectre.Console;
+using Whatsit.Inference.Catalog;
+using Whatsit.Inference.Preprocessing;
+using Whatsit.ModelTools.Evaluation;
+using Whatsit.ModelTools.Formats;
+using Whatsit.ModelTools.Formats.Onnx;
+using Whatsit.ModelTools.Graphs;
+
+namespace Whatsit.ModelTools.Commands.Evaluate;
+
+/// <summary><c>whatsit evaluate NAME --images FOLDER|LIST</c>: how good a model is on labelled photos, by the server's own way of a picture.</summary>
+internal static class EvaluateCommand
+{
+    public static Command Create()
+    {
+        var model = new Argument<string>("model") { Description = "A bundle's name or folder." };
+        var images = new Option<string>("--images")
+        {
+            Description = "The photos: a folder, labelled by its folders' names or the files' own, or a list with a line 'path,label' for each (label or index).",
+            Required = true,
+        };
+        var variant = new Option<string>("--variant") { Description = "fp32, fp16, int8, or auto: what the server would take here.", DefaultValueFactory = _ => "auto" };
+        var compare = new Option<string[]>("--compare")
+        {
+            Description = "Several variants side by side, for example fp32 fp16 int8; without names, all that the bundle has. Details are about the first. fp32:exact and fp32:fast name the fidelity of decoding, too.",
+            Arity = ArgumentArity.ZeroOrMore,
+            AllowMultipleArgumentsPerToken = true,
+        };
+        var report = new Option<string?>("--report") { Description = "Write a page with tables, confusion matrix, calibration curve and the worst mistakes: one file that needs no network." };
+        var record = new Option<string?>("--record") { Description = "Write the figures into the bundle's manifest; the text says which photos they are of." };
+        var models = new Option<string>("--models") { Description = "The folder with the bundles.", DefaultValueFactory = _ => "models" };
+        var json = new Option<bool>("--json") { Description = "JSON for scripts instead of tables." };
+        var command = new Command("evaluate", "Measure a model on labelled photos: accuracy, mistakes, calibration, latency.") { model, images, variant, compare, report, record, models, json };
+        command.SetAction(async (arguments, cancellationToken) =>
+        {
+            var source = ModelSource.Find(arguments.GetValue(model)!, arguments.GetValue(models)!);
+            ModelManifest manifest = source.Manifest
+                ?? throw new ModelFormatException($"'{arguments.GetValue(model)}' is not a bundle. Import it first: whatsit import {arguments.GetValue(model)} --name NAME");
+            string folder = Path.GetFullPath(source.Path);
+            string[] variants = arguments.GetResult(compare) is null ? [Variants.Choose(manifest, arguments.GetValue(variant)!)]
+                : arguments.GetValue(compare) is { Length: > 0 } named ? [.. named.Distinct()]
+                : [.. manifest.Files.Keys];
+
+            Task<EvaluationResult> Measure(Action<string> progress) => RunAsync(manifest, folder, variants, arguments.GetValue(images)!, progress, cancellationToken);
+            bool quiet = arguments.GetValue(json) || Console.IsOutputRedirected;
+            EvaluationResult evaluation = quiet ? await Measure(_ => { }) : await AnsiConsole.Status().StartAsync("Starting", status => Measure(step => status.Status(Markup.Escape(step))));
+            if (arguments.GetValue(report) is { } page)
+            {
+                using var evaluator = new Evaluator();
+                await File.WriteAllTextAsync(page, EvaluationPage.Write(evaluation, evaluator), cancellationToken);
+            }
+
+            if (arguments.GetValue(record) is { } photos)
+            {
+                Record(folder, evaluation, photos);
+            }
+
+            if (arguments.GetValue(json))
+            {
+                Console.WriteLine(EvaluationJson.Write(evaluation).ToJsonString(Indented));
+            }
+            else
+            {
+                Show(evaluation, arguments.GetResult(compare) is not null);
+            }
+
+            return 0;
+        });
+        return command;
+    }
+
+    private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true };
+
+    private static async Task<EvaluationResult> RunAsync(ModelManifest bundle, string folder, string[] variants, string images, Action<string> progress, CancellationToken cancellationToken)
+    {
+        IReadOnlyList<ClassLabel> classes = Labels.Read(Bundle.PathOf(folder, bundle.Labels));
+        IReadOnlyList<LabelledPhoto> photos = LabelledPhotos.Read(images, classes);
+        if (photos.All(photo => photo.Label is null))
+        {
+            throw new ModelFormatException(
+                $"None of the {photos.Count} photos in '{images}' has a label that the model '{bundle.Name}' knows (the first is '{photos[0].Name}'). " +
+                "Name their folders after labels, or give a list with a line 'path,label' for each.");
+        }
+
+        using var evaluator = new Evaluator();
+        var rows = new List<VariantRow>();
+        foreach (string name in variants)
+        {
+            (ModelManifest manifest, string variant) = Choose(bundle, name);
+            using ModelLease lease = evaluator.Load(manifest, folder, variant);
+            Answers answers = await evaluator.RunAsync(lease.Model, photos, progress, cancellationToken);
+            if (answers.Photos.All(answer => answer.Photo.Label is null))
+            {
+                throw new ModelFormatException($"No photo with a label could be read. '{answers.Failures[0].Photo.Name}': {answers.Failures[0].Problem}");
+            }
+
+            // Parameters are counted in the weights as they were trained: the scales of a quantized file are no parameters.
+            string counted = manifest.Files.ContainsKey("fp32") ? "fp32" : variant;
+            Graph graph = new OnnxReader().Read(Bundle.PathOf(folder, manifest.Files[counted].File)).Graph;
+            rows.Add(new VariantRow(
+                name, Network(graph), graph.Constants.Values.Where(constant => constant.Type is not (ElementType.Int64 or ElementType.Bool)).Sum(constant => (long)constant.Length),
+                manifest.Files[variant].Bytes, new Figures(manifest, classes, answers), rows.Count == 0 ? null : Agreement.Of(rows[0].Figures.Answers, answers)));
+        }
+
+        return new EvaluationResult(bundle, classes, images, Machine(), rows);
+    }
+
+    /// <summary><c>fp32</c>, or with the bundle's fidelity replaced <c>fp32:exact</c> and <c>fp32:fast</c>.</summary>
+    private static (ModelManifest Manifest, string Variant) Choose(ModelManifest bundle, string name)
+    {
+        if (name.Split(':') is not [var variant, var fidelity])
+        {
+            return (bundle, name);
+        }
+
+        return Enum.TryParse(fidelity, ignoreCase: true, out Fidelity chosen) && Enum.IsDefined(chosen)
+            ? (bundle with { Preprocessing = bundle.Preprocessing with { Fidelity = chosen } }, variant)
+            : throw new ModelFormatException($"'{fidelity}' in '{name}' is no fidelity; it may be exact or fast.");
+    }
+
+    /// <summary>The name in the file where it says something, and the layers.</summary>
+    private static string Network(Graph graph)
+    {
+        int convolutions = graph.Nodes.Count(node => node.Op == "Conv");
+        int dense = graph.Nodes.Count(node => node.Op is "Gemm" or "MatMul");
+        string layers = $"{convolutions} convolutions, {dense} dense";
+        return graph.Name is "" or "main" or "main_graph" or "model" or "torch_jit" ? layers : $"{graph.Name}: {layers}";
+    }
+
+    /// <summary>Speed is a number with a machine next to it.</summary>
+    private static string Machine()
+    {
+        const string CpuInfo = "/proc/cpuinfo";
+        string? name = File.Exists(CpuInfo) ? File.ReadLines(CpuInfo).FirstOrDefault(line => line.StartsWith("model name", StringComparison.Ordinal))?.Split(':', 2)[1].Trim() : null;
+        return $"{name ?? $"{RuntimeInformation.ProcessArchitecture}"}, {Environment.ProcessorCount} processors, one picture at a time on one thread";
+    }
+
+    private static void Record(string folder, EvaluationResult evaluation, string photos) => ManifestEdit.Apply(folder, manifest =>
+    {
+        JsonObject metrics = ManifestEdit.Member(manifest, "metrics");
+        foreach (VariantRow row in evaluation.Variants)
+        {
+            Figures figures = row.Figures;
+            var entry = new JsonObject
+            {
+                ["photos"] = figures.Labelled.Count,
+                ["top1"] = Math.Round(figures.Top1, 4),
+                ["top5"] = Math.Round(figures.Top5, 4),
+            };
+            if (figures.CoarseTop1 is { } coarse)
+            {
+                entry["coarse_top1"] = Math.Round(coarse, 4);
+            }
+
+            entry["calibration_error"] = Math.Round(figures.CalibrationError, 4);
+            entry["data"] = photos;
+            metrics[row.Variant] = entry;
+        }
+    });
+
+    private static void Show(EvaluationResult evaluation, bool compared)
+    {
+        Figures figures = evaluation.Figures;
+        var sizes = Columns(new Table().Border(TableBorder.Rounded).Title(Markup.Escape($"{evaluation.Manifest.Title ?? evaluation.Manifest.Name}, {figures.Labelled.Count} photos")).AddColumn("Variant").AddColumn("Network"),
+            "Parameters", "Size", "Compute", "Photo");
+        var accuracies = Columns(new Table().Border(TableBorder.Rounded).AddColumn("Variant"),
+            ["Top-1", "Top-5", .. figures.CoarseTop1 is null ? (string[])[] : ["Group"], "Calibration error", .. compared ? (string[])["Same answer"] : []]);
+        foreach (VariantRow row in evaluation.Variants)
+        {
+            sizes.AddRow(row.Variant, Markup.Escape(row.Network), $"{row.Parameters / 1e6:0.00} M", $"{row.Bytes / 1e6:0.00} MB", $"{row.Median("compute"):0.0} ms", $"{row.Median("total"):0.0} ms");
+            accuracies.AddRow([
+                row.Variant, $"{row.Figures.Top1:P1}", $"{row.Figures.Top5:P1}",
+                .. row.Figures.CoarseTop1 is { } coarse ? (string[])[$"{coarse:P1}"] : [],
+                $"{row.Figures.CalibrationError:P1}",
+                .. compared ? (string[])[row.Agreement is { } agreement ? $"{agreement.SameTop1:P1}" : ""] : []]);
+        }
+
+        AnsiConsole.Write(sizes);
+        AnsiConsole.Write(accuracies);
+        var latencies = new Table().Border(TableBorder.Rounded).Title($"Milliseconds, {evaluation.Variants[0].Variant}").AddColumn("Stage");
+        Columns(latencies, "Median", "90 %", "99 %", "Mean");
+
+        foreach (Latency latency in figures.Latencies)
+        {
+            latencies.AddRow(latency.Stage, $"{latency.P50:0.0}", $"{latency.P90:0.0}", $"{latency.P99:0.0}", $"{latency.Mean:0.0}");
+        }
+
+        AnsiConsole.Write(latencies);
+        AnsiConsole.MarkupLineInterpolated($"{evaluation.Machine}.");
+        foreach ((ClassLabel truth, ClassLabel answer, int photos) in figures.Confusions.Take(5))
+        {
+            AnsiConsole.MarkupLineInterpolated($"· {truth.Label} taken for {answer.Label}: {photos}");
+        }
+
+        int unlabelled = figures.Answers.Photos.Count - figures.Labelled.Count;
+        if (unlabelled > 0)
+        {
+            AnsiConsole.MarkupLineInterpolated($"· {unlabelled} photos have no label that the model knows; they count for latency only.");
+        }
+
+        foreach ((LabelledPhoto photo, string problem) in figures.Answers.Failures)
+        {
+            AnsiConsole.MarkupLineInterpolated($"[red]{photo.Name}[/]: {problem}");
+        }
+    }
+
+    private static Table Columns(Table table, params string[] names)
+    {
+        foreach (string name in names)
+        {
+            table.AddColumn(new TableColumn(name).RightAligned());
+        }
+
+        return table;
+    }
+}
