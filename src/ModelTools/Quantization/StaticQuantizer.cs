@@ -24,8 +24,8 @@ internal sealed record Trial(RangeMethod Method, bool DenseLayers, double Diverg
 /// </summary>
 internal sealed class StaticQuantizer
 {
-    // Dense layers become bytes only where that changes the answers by less than this beyond what the convolutions did.
-    private const double AllowedForDenseLayers = 1.02;
+    // Dense layers become bytes only where that adds less than this share to what the convolutions changed.
+    private const double AllowedForDenseLayers = 1.15;
 
     // One in so many photos judges what the others calibrated.
     private const int JudgeEvery = 5;
