@@ -63,6 +63,7 @@ public sealed class QuantizationTests : IDisposable
     [InlineData("hard swish")]
     [InlineData("one mean per colour")]
     [InlineData("float input")]
+    [InlineData("classifier over one pixel")]
     public void Networks_of_other_kinds_keep_their_answers(string kind)
     {
         Graph network = Network(kind);
@@ -302,9 +303,11 @@ public sealed class QuantizationTests : IDisposable
         value = Clip(kind.Length == 0 ? value : Convolution("head", value, 8, 32, 1));
         int channels = kind.Length == 0 ? 8 : 32;
         string features = value;
-        value = builder.AddNode("Flatten", "embedding", [builder.AddNode("GlobalAveragePool", "pool", [value])]);
-        string embedding = value;
-        value = builder.AddNode("Gemm", "dense", [value, builder.AddConstant("dense_w", Numbers.Random(9, -1, 1, [channels, 10]))]);
+        string pooled = builder.AddNode("GlobalAveragePool", "pool", [value]);
+        string embedding = builder.AddNode("Flatten", "embedding", [pooled]);
+        value = kind == "classifier over one pixel"
+            ? builder.AddNode("Flatten", "scores", [Convolution("classifier", pooled, channels, 10, 1)])
+            : builder.AddNode("Gemm", "dense", [embedding, builder.AddConstant("dense_w", Numbers.Random(9, -1, 1, [channels, 10]))]);
         builder.AddOutput(builder.AddNode("Softmax", "probabilities", [value], ("axis", -1L)), ElementType.Float32, -1, 10);
         builder.AddOutput(embedding, ElementType.Float32, -1, channels);
         Graph graph = builder.Graph;
