@@ -21,7 +21,8 @@ export default defineConfig({
   ...(!running && {
     webServer: {
       command: process.env.WHATSIT_SERVER ?? 'dotnet run --project ../src/Server',
-      env: { PORT: String(port) },
+      // The weights that the browser runs, halved at most: what int8 differs by is the server's tests' business.
+      env: { PORT: String(port), Catalog__Variant: 'fp32' },
       url: `http://127.0.0.1:${port}/health/ready`,
       timeout: 240_000,
     },

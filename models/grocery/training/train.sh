@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # From the photos to the bundle:
 #   ./train.sh [data folder] [initial weights .tflite]
-# Needs python3 with torch, numpy and PIL (Debian: python3-torch python3-numpy python3-pil libopenblas0), and
-# node with npm for ONNX Runtime. The sample pictures are rendered separately: samples/render.sh.
+# Needs python3 with torch, numpy and PIL (Debian: python3-torch python3-numpy python3-pil libopenblas0),
+# node with npm for ONNX Runtime, and the .NET SDK for the reduced variants. The sample pictures are rendered separately: samples/render.sh.
 set -euo pipefail
 cd "$(dirname "$0")"
 data=$(realpath "${1:-../../../../shared/data/grocery}")
@@ -28,3 +28,9 @@ python3 average.py --out "$work/grocery.pt" "$work/b.pt" "$work/c.pt"
 
 npm install --silent --no-audit --no-fund --ignore-scripts --prefix "$work/ort" onnxruntime-node@1.30.0
 ONNXRUNTIME="$work/ort" python3 bundle.py --data "$data" --checkpoint "$work/grocery.pt"
+
+# The reduced variants, calibrated on training photos and judged on validation photos, and the figures of all.
+whatsit() { dotnet run --project ../../../src/ModelTools -c Release -- "$@"; }
+whatsit quantize ../../grocery --to fp16 --images "$data/val.txt"
+whatsit quantize ../../grocery --to int8 --calibrate "$data/train.txt" --images "$data/val.txt"
+whatsit evaluate ../../grocery --images "$data/val.txt" --compare fp32 fp16 int8 --record 'validation split of GroceryStoreDataset'

@@ -132,7 +132,7 @@ internal static class InspectCommand
 
         AnsiConsole.Write(layers);
         var summary = new Table().Border(TableBorder.Rounded).HideHeaders().AddColumn("").AddColumn("");
-        summary.AddRow("Format", Markup.Escape($"{description.Format}, {description.Bytes / 1e6:0.00} MB"));
+        summary.AddRow("Format", Markup.Escape($"{description.Format}, {ModelCard.Size(description.Bytes)}"));
         summary.AddRow("Parameters", $"{description.Parameters:N0}");
         summary.AddRow("Operators", string.Join(", ", Operators(description.Graph).Select(count => $"{count.Count} {count.Op}")));
         foreach ((string kind, GraphValue value) in description.Graph.Inputs.Select(value => ("Input", value)).Concat(description.Graph.Outputs.Select(value => ("Output", value))))

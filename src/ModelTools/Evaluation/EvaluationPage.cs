@@ -30,7 +30,7 @@ internal static class EvaluationPage
         .bar { display: inline-block; width: 6rem; height: .5rem; border-radius: 4px; background: var(--line); overflow: hidden; vertical-align: middle } .bar i { display: block; height: 100%; background: var(--accent) }
         .gallery { display: grid; grid-template-columns: repeat(auto-fill, minmax(11rem, 1fr)); gap: 1rem } figure { margin: 0 } figure img { width: 100%; aspect-ratio: 1; object-fit: cover; border-radius: 10px; background: var(--line); display: block }
         figcaption { font-size: .875rem; margin-top: .4rem; overflow-wrap: anywhere } figcaption b { color: rgb(var(--bad)) } figcaption em { font-style: normal; color: rgb(var(--good)); font-weight: 600 } figcaption small { color: var(--soft); display: block }
-        svg { display: block; width: 100%; height: auto } svg text { fill: var(--soft); font-size: 11px } .axis { stroke: var(--line) } .ideal { stroke: var(--soft); stroke-dasharray: 4 4 } .fill { fill: var(--accent) } .right { fill: rgb(var(--good)) } .wrong { fill: rgb(var(--bad)) }
+        svg { display: block; width: 100%; height: auto } .two svg { max-width: 24rem; margin: 0 auto } svg text { fill: var(--soft); font-size: 11px } .axis { stroke: var(--line) } .ideal { stroke: var(--soft); stroke-dasharray: 4 4 } .fill { fill: var(--accent) } .right { fill: rgb(var(--good)) } .wrong { fill: rgb(var(--bad)) }
         details summary { cursor: pointer; color: var(--accent); margin-top: .75rem } footer { color: var(--soft); font-size: .875rem; margin-top: 2rem }
         """;
 

@@ -7,7 +7,7 @@ using Whatsit.ModelTools.Passes;
 
 namespace Whatsit.ModelTools.Quantization;
 
-/// <summary>How near a way of quantizing comes to the float network on the calibration photos.</summary>
+/// <summary>How near a way of quantizing comes to the float network on photos that it was not calibrated with.</summary>
 /// <param name="Method">How ranges were chosen.</param>
 /// <param name="DenseLayers">Whether dense layers compute with bytes, too.</param>
 /// <param name="Divergence">The mean Kullback–Leibler divergence from the float network's probabilities, in nats; 0 is the same answer.</param>
@@ -27,9 +27,13 @@ internal sealed class StaticQuantizer
     // Dense layers become bytes only where that changes the answers by less than this beyond what the convolutions did.
     private const double AllowedForDenseLayers = 1.02;
 
+    // One in so many photos judges what the others calibrated.
+    private const int JudgeEvery = 5;
+
     private readonly Graph _graph;
     private readonly QuantizationPlan _plan;
     private readonly IReadOnlyList<Tensor> _photos;
+    private readonly IReadOnlyList<Tensor> _judges;
     private readonly string _output;
     private readonly OutputKind _kind;
     private readonly Action<string> _progress;
@@ -45,7 +49,12 @@ internal sealed class StaticQuantizer
         }
 
         Prepare(graph);
-        (_graph, _output, _kind, _photos, _progress) = (graph, output.Name, output.Kind, photos, progress);
+        (_graph, _output, _kind, _progress) = (graph, output.Name, output.Kind, progress);
+
+        // Ranges that hold everything seen look best on what was seen: the choice is made on others.
+        bool enough = photos.Count >= 2 * JudgeEvery;
+        _judges = enough ? [.. photos.Where((_, photo) => photo % JudgeEvery == 0)] : photos;
+        _photos = enough ? [.. photos.Where((_, photo) => photo % JudgeEvery != 0)] : photos;
         _plan = new QuantizationPlan(graph);
     }
 
@@ -84,7 +93,7 @@ internal sealed class StaticQuantizer
         FuseActivations.Apply(graph);
     }
 
-    /// <summary>Runs the float network over the photos: extremes, moments and answers first, then histograms.</summary>
+    /// <summary>Runs the float network over the photos: extremes and moments first, then histograms; and what it answers.</summary>
     private void Observe()
     {
         string[] dense = [.. _plan.Classifiers.Where(layer => layer.Op == "Gemm").Select(layer => layer.Inputs[0])];
@@ -101,7 +110,7 @@ internal sealed class StaticQuantizer
         }
 
         HashSet<string> given = [_graph.Inputs[0].Name];
-        Graph watched = Subgraph.Of(_graph, _plan.Shapes, given, ranged.Concat(_moments.Keys).Append(_output).Where(value => !given.Contains(value)));
+        Graph watched = Subgraph.Of(_graph, _plan.Shapes, given, ranged.Concat(_moments.Keys).Where(value => !given.Contains(value)));
         using var runner = new OnnxRunner(watched);
         for (int photo = 0; photo < _photos.Count; photo++)
         {
@@ -116,8 +125,6 @@ internal sealed class StaticQuantizer
             {
                 moments.Add(seen[value]);
             }
-
-            _answers.Add(Probabilities(seen[_output]));
         }
 
         for (int photo = 0; photo < _photos.Count; photo++)
@@ -129,6 +136,8 @@ internal sealed class StaticQuantizer
                 _ranges[value].Count(seen[value].As<float>());
             }
         }
+
+        _answers.AddRange(Answers(_graph));
     }
 
     private Dictionary<string, Tensor> Watch(OnnxRunner runner, int photo)
@@ -147,16 +156,17 @@ internal sealed class StaticQuantizer
         ChannelCorrection.Apply(network, _moments, _photos);
 
         _progress($"Comparing with the float network: {name}");
-        using var runner = new OnnxRunner(network.Graph);
-        (double divergence, int agreeing) = (0, 0);
-        for (int photo = 0; photo < _photos.Count; photo++)
-        {
-            float[] answer = Probabilities(runner.Run(new Dictionary<string, Tensor> { [_graph.Inputs[0].Name] = _photos[photo] }, _output)[_output]);
-            divergence += Divergence(_answers[photo], answer);
-            agreeing += Array.IndexOf(answer, answer.Max()) == Array.IndexOf(_answers[photo], _answers[photo].Max()) ? 1 : 0;
-        }
+        float[][] answers = Answers(network.Graph);
+        return (new Trial(
+            method, denseLayers,
+            answers.Zip(_answers, (actual, expected) => Divergence(expected, actual)).Average(),
+            answers.Zip(_answers, (actual, expected) => Array.IndexOf(actual, actual.Max()) == Array.IndexOf(expected, expected.Max()) ? 1d : 0).Average()), network.Graph);
+    }
 
-        return (new Trial(method, denseLayers, divergence / _photos.Count, (double)agreeing / _photos.Count), network.Graph);
+    private float[][] Answers(Graph graph)
+    {
+        using var runner = new OnnxRunner(graph);
+        return [.. _judges.Select(photo => Probabilities(runner.Run(new Dictionary<string, Tensor> { [graph.Inputs[0].Name] = photo }, _output)[_output]))];
     }
 
     /// <summary>The method as people call it.</summary>

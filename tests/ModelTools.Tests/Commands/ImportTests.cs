@@ -34,7 +34,7 @@ public sealed class ImportTests : IDisposable
         Assert.Equal(("image", InputElementType.UInt8, TensorLayout.Nhwc, 32, 32), (manifest.Input.Name, manifest.Input.ElementType, manifest.Input.Layout, manifest.Input.Width, manifest.Input.Height));
         Assert.Equal(("probabilities", "embedding", "features"), (manifest.Output.Name, manifest.Output.Embedding, manifest.Output.Features));
         Assert.InRange(report.LargestDifference, 0, 1e-5f);
-        Assert.Equal(3, manifest.Proof!.Value.GetProperty("inputs").GetInt32());
+        Assert.Equal(2, manifest.Proof!.Value.GetProperty("inputs").GetInt32());
         Assert.Equal(5, manifest.Sample!.Predictions.Count);
 
         await SelfTestAsync(manifest, folder);

@@ -80,8 +80,9 @@ internal static class ImportCommand
         table.AddRow("Network", Markup.Escape($"{report.Network}, {report.Parameters:N0} parameters"));
         table.AddRow("Input", $"uint8 pixels, {manifest.Input.Width} × {manifest.Input.Height}, RGB");
         table.AddRow("Preprocessing", Markup.Escape(ModelCard.Describe(manifest.Preprocessing)));
+        table.AddRow("Classes", Markup.Escape(Classes(report)));
         table.AddRow("Output", Markup.Escape(string.Join(", ", new[] { manifest.Output.Name, manifest.Output.Embedding, manifest.Output.Features }.OfType<string>())));
-        table.AddRow("Files", Markup.Escape(string.Join(", ", manifest.Files.Select(file => $"{file.Value.File} {file.Value.Bytes / 1e6:0.00} MB"))));
+        table.AddRow("Files", Markup.Escape(string.Join(", ", manifest.Files.Select(file => $"{file.Value.File} {ModelCard.Size(file.Value.Bytes)}"))));
         table.AddRow("Proof", $"at most {report.LargestDifference:0.#######} from the original on {report.ProofInputs} pictures");
         Prediction best = manifest.Sample!.Predictions[0];
         table.AddRow("Sample", Markup.Escape($"{best.Label} {best.Confidence:P1}"));
@@ -92,5 +93,10 @@ internal static class ImportCommand
         }
 
         AnsiConsole.MarkupLineInterpolated($"[green]{request.Name}[/] is in {report.Folder} ({report.Elapsed.TotalSeconds:0.0} s).");
+    }
+    private static string Classes(ImportReport report)
+    {
+        string[] labels = [.. report.Labels.Take(4).Select(label => label.Split('\t')[0])];
+        return $"{report.Labels.Count}: {string.Join(", ", labels)}{(report.Labels.Count > labels.Length ? ", …" : "")}";
     }
 }

@@ -20,7 +20,7 @@ internal static class ModelCard
         card.AppendLine($"| Network | {report.Network}, {report.Parameters:N0} parameters |");
         foreach ((string variant, BundleFile file) in manifest.Files)
         {
-            card.AppendLine($"| {variant} | `{file.File}`, {file.Bytes / 1e6:0.00} MB |");
+            card.AppendLine($"| {variant} | `{file.File}`, {Size(file.Bytes)} |");
         }
 
         card.AppendLine($"| Input | `{manifest.Input.Name}`: uint8 pixels, RGB, {manifest.Input.Width} × {manifest.Input.Height} |");
@@ -52,9 +52,16 @@ internal static class ModelCard
             Crop.ResizeThenCenter => $"shorter side to {spec.ResizeShortest}, then the centre",
             _ => "the whole picture, squashed",
         };
-        string order = spec.ChannelOrder == ChannelOrder.Bgr ? ", BGR" : "";
-        return $"{crop} ({spec.Resample}); pixel × {spec.RescaleFactor:0.#######} − [{Numbers(spec.ImageMean)}], ÷ [{Numbers(spec.ImageStd)}]{order}";
+        string order = spec.ChannelOrder == ChannelOrder.Bgr ? ", blue first" : "";
+        string rescale = spec.RescaleFactor == 1 ? "pixels as they are" : $"pixel × {spec.RescaleFactor:0.#######}";
+        string mean = spec.ImageMean.All(value => value == 0) ? "" : $" − {Numbers(spec.ImageMean)}";
+        string std = spec.ImageStd.All(value => value == 1) ? "" : $", ÷ {Numbers(spec.ImageStd)}";
+        return $"{crop} ({spec.Resample}); {rescale}{mean}{std}{order}";
     }
 
-    private static string Numbers(IReadOnlyList<double> values) => string.Join(", ", (values.Distinct().Count() == 1 ? values.Take(1) : values).Select(value => $"{value:0.#######}"));
+    /// <summary>A file's size for people.</summary>
+    public static string Size(long bytes) => bytes < 100_000 ? $"{bytes / 1e3:0.0} kB" : $"{bytes / 1e6:0.00} MB";
+
+    private static string Numbers(IReadOnlyList<double> values) =>
+        values.Distinct().Count() == 1 ? $"{values[0]:0.#######}" : $"[{string.Join(", ", values.Select(value => $"{value:0.#######}"))}]";
 }

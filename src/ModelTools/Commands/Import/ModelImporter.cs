@@ -41,7 +41,7 @@ internal sealed record ImportRequest(string Path, string Name, string Models)
 
 /// <summary>What was imported.</summary>
 internal sealed record ImportReport(
-    string Folder, string Format, string Network, long Parameters, ModelManifest Manifest, float LargestDifference, int ProofInputs, IReadOnlyList<string> Notes, TimeSpan Elapsed);
+    string Folder, string Format, string Network, long Parameters, ModelManifest Manifest, IReadOnlyList<string> Labels, float LargestDifference, int ProofInputs, IReadOnlyList<string> Notes, TimeSpan Elapsed);
 
 /// <summary>
 /// From a file to a bundle, in steps that leave nothing behind where one fails:
@@ -172,7 +172,7 @@ internal static partial class ModelImporter
                 Proof = JsonSerializer.SerializeToElement(new JsonObject { ["largest_difference"] = difference, ["inputs"] = answers.Length }, ProofJson),
             };
             File.WriteAllText(Path.Combine(temporary, Bundle.ManifestFile), JsonSerializer.Serialize(manifest, ManifestJson.Default.ModelManifest) + "\n");
-            var report = new ImportReport(folder, reader.Format, network, parameters, manifest, difference, answers.Length, notes, TimeProvider.System.GetElapsedTime(started));
+            var report = new ImportReport(folder, reader.Format, network, parameters, manifest, labels, difference, answers.Length, notes, TimeProvider.System.GetElapsedTime(started));
             File.WriteAllText(Path.Combine(temporary, "README.md"), ModelCard.Write(report));
 
             // 8. In place, at once.

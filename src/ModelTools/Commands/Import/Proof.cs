@@ -28,7 +28,7 @@ internal sealed class Proof
     {
         var proof = new Proof();
         var interpreter = new Interpreter(original);
-        byte[][] pictures = [sample, Noise(input), Waves(input)];
+        byte[][] pictures = [sample, Noise(input)];
         for (int picture = 0; picture < pictures.Length; picture++)
         {
             progress($"Running the original, picture {picture + 1} of {pictures.Length}");
@@ -130,20 +130,6 @@ internal sealed class Proof
     {
         byte[] pixels = new byte[input.Width * input.Height * 3];
         new Random(1).NextBytes(pixels);
-        return pixels;
-    }
-
-    /// <summary>Soft colours in waves: nearer to a photo than noise is.</summary>
-    private static byte[] Waves(PictureInput input)
-    {
-        byte[] pixels = new byte[input.Width * input.Height * 3];
-        for (int i = 0; i < pixels.Length; i++)
-        {
-            (int pixel, int channel) = Math.DivRem(i, 3);
-            (double y, double x) = (pixel / input.Width / (double)input.Height, pixel % input.Width / (double)input.Width);
-            pixels[i] = (byte)(128 + (127 * Math.Sin((9 * x) + (5 * y * (channel + 1)) + channel) * Math.Cos((4 * y) - (3 * x * channel))));
-        }
-
         return pixels;
     }
 }

@@ -22,7 +22,7 @@ internal sealed record QuantizeRequest(string Model, string Models, string To)
     public string? Calibrate { get; init; }
 
     /// <summary>How many of them at most.</summary>
-    public int CalibrationPhotos { get; init; } = 200;
+    public int CalibrationPhotos { get; init; } = 250;
 
     /// <summary>Photos to measure the variant on; by default those for calibration, or else the bundle's own samples.</summary>
     public string? Images { get; init; }
@@ -33,7 +33,7 @@ internal sealed record QuantizeRequest(string Model, string Models, string To)
 
 /// <summary>What was made, and whether it was good enough.</summary>
 internal sealed record QuantizeReport(
-    string Folder, string Variant, BundleFile Full, BundleFile Reduced, Figures FullFigures, Figures ReducedFigures, Agreement Agreement, IReadOnlyList<Trial> Trials, string? Problem);
+    string Folder, string Variant, BundleFile Full, BundleFile Reduced, Figures FullFigures, Figures ReducedFigures, Agreement Agreement, IReadOnlyList<Trial> Trials, float? RaisedTolerance, string? Problem);
 
 /// <summary>
 /// A reduced variant of a bundle's weights, installed only where it is good enough:
@@ -44,6 +44,10 @@ internal sealed record QuantizeReport(
 internal static class VariantBuilder
 {
     private const string Full = "fp32";
+
+    // Another processor rounds a little differently; and beyond a tenth, a recorded answer proves little.
+    private const float SpareTolerance = 1.25f;
+    private const float LargestTolerance = 0.1f;
 
     public static async Task<QuantizeReport> BuildAsync(QuantizeRequest request, Action<string> progress, CancellationToken cancellationToken)
     {
@@ -86,7 +90,15 @@ internal static class VariantBuilder
             ModelManifest candidate = manifest with { Files = new Dictionary<string, BundleFile>(manifest.Files) { [request.To] = file } };
             Answers full = await AnswersAsync(evaluator, candidate, folder, Full, measured, progress, cancellationToken);
             string? problem = null;
+            float? tolerance = null;
             Answers reduced;
+            using (ModelLease lease = evaluator.Load(candidate, folder, request.To))
+            {
+                tolerance = await ToleranceAsync(evaluator, lease.Model, cancellationToken);
+                reduced = await evaluator.RunAsync(lease.Model, measured, progress, cancellationToken);
+            }
+
+            candidate = tolerance is { } raised ? candidate with { Sample = candidate.Sample! with { Tolerance = raised } } : candidate;
             using (ModelLease lease = evaluator.Load(candidate, folder, request.To))
             {
                 try
@@ -97,8 +109,6 @@ internal static class VariantBuilder
                 {
                     problem = exception.Message;
                 }
-
-                reduced = await evaluator.RunAsync(lease.Model, measured, progress, cancellationToken);
             }
 
             var agreement = Agreement.Of(full, reduced);
@@ -111,10 +121,10 @@ internal static class VariantBuilder
             if (problem is null)
             {
                 File.Move(Path.Combine(folder, temporary), Path.Combine(folder, name), overwrite: true);
-                Install(folder, request.To, file, manifest);
+                Install(folder, request.To, file, manifest, tolerance);
             }
 
-            return new QuantizeReport(folder, request.To, manifest.Files[Full], file, new Figures(manifest, classes, full), new Figures(manifest, classes, reduced), agreement, trials, problem);
+            return new QuantizeReport(folder, request.To, manifest.Files[Full], file, new Figures(manifest, classes, full), new Figures(manifest, classes, reduced), agreement, trials, tolerance, problem);
         }
         finally
         {
@@ -127,6 +137,29 @@ internal static class VariantBuilder
     {
         using ModelLease lease = evaluator.Load(manifest, folder, variant);
         return await evaluator.RunAsync(lease.Model, photos, progress, cancellationToken);
+    }
+
+    /// <summary>
+    /// The tolerance of the recorded answer that the variant needs, where that is more than the manifest's, and still says something. The sample need not
+    /// look like a photo, and what a network makes of such a picture moves more than what it was trained for.
+    /// </summary>
+    private static async Task<float?> ToleranceAsync(Evaluator evaluator, Model model, CancellationToken cancellationToken)
+    {
+        if (model.Manifest.Sample is not { } sample)
+        {
+            return null;
+        }
+
+        var picture = new LabelledPhoto(Bundle.PathOf(model.Folder, sample.File), sample.File, null);
+        Answers answers = await evaluator.RunAsync(model, [picture], _ => { }, cancellationToken);
+        if (answers.Photos is not [var answer])
+        {
+            return null; // the self-test says why
+        }
+
+        float needed = sample.Predictions.Max(recorded => Math.Abs(recorded.Confidence - answer.Probabilities[recorded.Index]));
+        float rounded = MathF.Ceiling(needed * SpareTolerance * 100) / 100;
+        return needed > sample.Tolerance && rounded <= LargestTolerance ? rounded : null;
     }
 
     private static List<Tensor> Tensors(Evaluator evaluator, ModelManifest manifest, IReadOnlyList<LabelledPhoto> photos, Action<string> progress)
@@ -160,10 +193,15 @@ internal static class VariantBuilder
         return photos.Count > 0 ? photos : throw new ModelFormatException($"The model '{manifest.Name}' has no sample picture to measure on: give photos with --images FOLDER|LIST.");
     }
 
-    private static void Install(string folder, string variant, BundleFile file, ModelManifest old) => ManifestEdit.Apply(folder, manifest =>
+    private static void Install(string folder, string variant, BundleFile file, ModelManifest old, float? tolerance) => ManifestEdit.Apply(folder, manifest =>
     {
         bool replaces = old.Files.TryGetValue(variant, out BundleFile? before) && before.Sha256 != file.Sha256;
         ManifestEdit.Member(manifest, "files")[variant] = JsonSerializer.SerializeToNode(file, ManifestJson.Default.BundleFile);
+        if (tolerance is { } raised)
+        {
+            ManifestEdit.Member(manifest, "sample")["tolerance"] = Math.Round(raised, 2);
+        }
+
         if (replaces)
         {
             // Other weights under an old name: answers may change, and old figures are wrong.

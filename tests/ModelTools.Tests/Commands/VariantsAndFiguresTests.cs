@@ -1,0 +1,218 @@
+using System.Text.Json.Nodes;
+using Whatsit.Inference.Catalog;
+using Whatsit.ModelTools.Commands.Import;
+using Whatsit.ModelTools.Commands.Quantize;
+using Whatsit.ModelTools.Evaluation;
+using Whatsit.ModelTools.Formats.Onnx;
+using Whatsit.ModelTools.Graphs;
+using Whatsit.ModelTools.Tests.Graphs;
+
+namespace Whatsit.ModelTools.Tests.Commands;
+
+/// <summary>A bundle gets variants, and figures: <c>whatsit quantize</c> and <c>whatsit evaluate</c>.</summary>
+public sealed class VariantsAndFiguresTests : IDisposable
+{
+    private const int Photos = 12;
+
+    private readonly string _root = Directory.CreateTempSubdirectory("variants").FullName;
+
+    public VariantsAndFiguresTests()
+    {
+        string onnx = Path.Combine(_root, "shapes.onnx");
+        OnnxWriter.Write(Network(), onnx);
+        string labels = Path.Combine(_root, "labels.txt");
+        File.WriteAllLines(labels, ["circle", "square", "star", "cross", "moon"]);
+        ModelImporter.Import(new ImportRequest(onnx, "shapes", Models) { Labels = labels, Preset = "minus-one-to-one" }, _ => { });
+        Directory.CreateDirectory(Pictures);
+        for (int photo = 0; photo < Photos; photo++)
+        {
+            File.WriteAllBytes(Path.Combine(Pictures, $"{photo:00}.jpg"), Photo(photo));
+        }
+    }
+
+    private string Models => Path.Combine(_root, "models");
+
+    private string Folder => Path.Combine(Models, "shapes");
+
+    private string Pictures => Path.Combine(_root, "photos");
+
+    public void Dispose() => Directory.Delete(_root, recursive: true);
+
+    [Theory]
+    [InlineData("fp16", 0.6)]
+    [InlineData("int8", 0.5)]
+    public async Task A_variant_is_smaller_gives_the_recorded_answer_and_is_approved(string variant, double size)
+    {
+        QuantizeReport report = await Quantize(variant);
+
+        Assert.Null(report.Problem);
+        ModelManifest manifest = Bundle.ReadManifest(Folder);
+        BundleFile file = manifest.Files[variant];
+        Assert.Equal(($"model.{variant}.onnx", true), (file.File, file.Approved));
+        Assert.InRange(file.Bytes, 1, (long)(size * manifest.Files["fp32"].Bytes));
+        Assert.Equal("1", manifest.Version);
+        using var evaluator = new Evaluator();
+        using ModelLease lease = evaluator.Load(manifest, Folder, variant); // checks size and SHA-256
+        await evaluator.SelfTestAsync(lease.Model, TestContext.Current.CancellationToken);
+        Assert.True(report.Agreement.SameTop1 >= 0.9, $"Only {report.Agreement.SameTop1:P0} of the answers are the same.");
+    }
+
+    [Fact]
+    public async Task A_variant_that_loses_more_than_allowed_is_not_installed()
+    {
+        string[] before = [.. Directory.EnumerateFiles(Folder).Order()];
+        string manifest = await File.ReadAllTextAsync(Path.Combine(Folder, Bundle.ManifestFile), TestContext.Current.CancellationToken);
+
+        // Losing nothing is more than less than nothing.
+        QuantizeReport report = await Quantize("fp16", maxLoss: -0.5);
+
+        Assert.StartsWith("fp16 loses 0.0 % of accuracy on 12 photos; the limit is", report.Problem, StringComparison.Ordinal);
+        Assert.Equal(before, Directory.EnumerateFiles(Folder).Order());
+        Assert.Equal(manifest, await File.ReadAllTextAsync(Path.Combine(Folder, Bundle.ManifestFile), TestContext.Current.CancellationToken));
+    }
+
+    [Fact]
+    public async Task A_variant_that_does_not_give_the_recorded_answer_is_not_installed()
+    {
+        string path = Path.Combine(Folder, Bundle.ManifestFile);
+        JsonNode manifest = JsonNode.Parse(await File.ReadAllTextAsync(path, TestContext.Current.CancellationToken))!;
+        JsonNode best = manifest["sample"]!["predictions"]![0]!;
+        best["confidence"] = ((double)best["confidence"]! + 0.5) % 1;
+        await File.WriteAllTextAsync(path, manifest.ToJsonString(), TestContext.Current.CancellationToken);
+
+        QuantizeReport report = await Quantize("fp16");
+
+        Assert.Contains("does not give its recorded answer", report.Problem, StringComparison.Ordinal);
+        Assert.False(File.Exists(Path.Combine(Folder, "model.fp16.onnx")));
+    }
+
+    [Fact]
+    public async Task Other_weights_under_an_old_name_are_a_new_version_without_the_old_figures()
+    {
+        await Quantize("int8");
+        string path = Path.Combine(Folder, Bundle.ManifestFile);
+        JsonNode manifest = JsonNode.Parse(await File.ReadAllTextAsync(path, TestContext.Current.CancellationToken))!;
+        manifest["metrics"] = new JsonObject { ["int8"] = new JsonObject(), ["fp32"] = new JsonObject() };
+        manifest["maker"] = "someone";
+        await File.WriteAllTextAsync(path, manifest.ToJsonString(), TestContext.Current.CancellationToken);
+
+        await Quantize("int8", photos: 5);
+
+        JsonNode after = JsonNode.Parse(await File.ReadAllTextAsync(path, TestContext.Current.CancellationToken))!;
+        Assert.Equal("2", (string?)after["version"]);
+        Assert.Equal(["fp32"], after["metrics"]!.AsObject().Select(entry => entry.Key));
+        Assert.Equal("someone", (string?)after["maker"]);
+    }
+
+    [Theory]
+    [InlineData("int8 needs photos to calibrate with", "quantize", "grocery", "--to", "int8")]
+    [InlineData("There is no folder or list 'nowhere'", "quantize", "grocery", "--to", "int8", "--calibrate", "nowhere")]
+    [InlineData("has a label that the model 'grocery' knows", "evaluate", "grocery", "--images", "tests/data/images")]
+    [InlineData("has no variant 'int3'", "evaluate", "grocery", "--images", "models/grocery/samples", "--variant", "int3")]
+    public async Task What_cannot_be_done_is_said_in_one_sentence(string message, params string[] arguments)
+    {
+        (int code, _, string error) = await WhatsitCommand.RunAsync(arguments);
+
+        Assert.Equal(1, code);
+        Assert.Contains(message, error, StringComparison.Ordinal);
+        Assert.DoesNotContain("   at ", error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Evaluate_counts_compares_records_and_writes_a_page()
+    {
+        await Quantize("int8");
+        await LabelByAnswers(wrong: 3);
+        string page = Path.Combine(_root, "report.html");
+
+        (int code, string output, string error) = await WhatsitCommand.RunAsync(
+            "evaluate", "shapes", "--models", Models, "--images", Pictures, "--compare", "fp32", "int8", "--report", page, "--record", "twelve drawings", "--json");
+
+        Assert.Equal("", error);
+        Assert.Equal(0, code);
+        JsonNode result = JsonNode.Parse(output)!;
+        Assert.Equal(["fp32", "int8"], result["variants"]!.AsArray().Select(row => (string)row!["variant"]!));
+        Assert.Equal((Photos - 3d) / Photos, (double)result["variants"]![0]!["top1"]!, 1e-9);
+        Assert.Equal(Photos, result["photos"]!.AsArray().Count);
+        Assert.True((double)result["variants"]![1]!["agreement"]!["same_top1"]! >= 0.9);
+        Assert.True((double)result["variants"]![0]!["latency"]!["total"]!["p99"]! > 0);
+        JsonNode metrics = JsonNode.Parse(await File.ReadAllTextAsync(Path.Combine(Folder, Bundle.ManifestFile), TestContext.Current.CancellationToken))!["metrics"]!;
+        Assert.Equal((0.75, 12, "twelve drawings"), ((double)metrics["fp32"]!["top1"]!, (int)metrics["fp32"]!["photos"]!, (string)metrics["fp32"]!["data"]!));
+        Assert.NotNull(metrics["int8"]);
+        Assert.Equal(3, (await File.ReadAllTextAsync(page, TestContext.Current.CancellationToken)).Split("<figure>").Length - 1);
+    }
+
+    [Fact]
+    public async Task A_photo_that_cannot_be_read_spoils_only_itself()
+    {
+        await LabelByAnswers(wrong: 0);
+        await File.WriteAllTextAsync(Path.Combine(Pictures, "03.jpg"), "no picture", TestContext.Current.CancellationToken);
+
+        (int code, string output, _) = await WhatsitCommand.RunAsync("evaluate", "shapes", "--models", Models, "--images", Path.Combine(Pictures, LabelledPhotos.List), "--json");
+
+        Assert.Equal(0, code);
+        JsonNode result = JsonNode.Parse(output)!;
+        Assert.Equal("03.jpg", (string)Assert.Single(result["failures"]!.AsArray())!["file"]!);
+        Assert.Equal(1, (double)result["variants"]![0]!["top1"]!);
+    }
+
+    [Fact]
+    public async Task The_ImageNet_network_recognises_its_photos()
+    {
+        string shared = Path.Combine(WhatsitCommand.Root, "../shared");
+        Assert.SkipUnless(Directory.Exists(Path.Combine(shared, "photos/imagenet")), "The reference photos are not at ../shared/photos/imagenet.");
+        ModelImporter.Import(new ImportRequest(Path.Combine(shared, "models/imagenet/tf2_mobilenet_v2_1.0_224_ptq.tflite"), "mobilenet", Models) { Labels = Path.Combine(shared, "models/imagenet/labels.txt") }, _ => { });
+
+        (int code, string output, _) = await WhatsitCommand.RunAsync("evaluate", "mobilenet", "--models", Models, "--images", Path.Combine(shared, "photos/imagenet"), "--json");
+
+        Assert.Equal(0, code);
+        JsonNode row = JsonNode.Parse(output)!["variants"]![0]!;
+        Assert.Equal(200, (int)row["photos"]!);
+        Assert.InRange((double)row["top1"]!, 0.8, 1);
+    }
+
+    private Task<QuantizeReport> Quantize(string to, double maxLoss = 0.1, int photos = Photos) => VariantBuilder.BuildAsync(
+        new QuantizeRequest("shapes", Models, to) { Calibrate = Pictures, CalibrationPhotos = photos, MaxLoss = maxLoss }, _ => { }, TestContext.Current.CancellationToken);
+
+    /// <summary>Writes the list of the photos with what the model says to each, but to a few.</summary>
+    private async Task LabelByAnswers(int wrong)
+    {
+        ModelManifest manifest = Bundle.ReadManifest(Folder);
+        using var evaluator = new Evaluator();
+        using ModelLease lease = evaluator.Load(manifest, Folder, "fp32");
+        Answers answers = await evaluator.RunAsync(lease.Model, LabelledPhotos.Read(Pictures, lease.Model.Classes), _ => { }, TestContext.Current.CancellationToken);
+        Assert.Equal(Photos, answers.Photos.Count);
+        await File.WriteAllLinesAsync(Path.Combine(Pictures, LabelledPhotos.List),
+            answers.Photos.Select((answer, i) => $"{answer.Photo.Name},{(i < wrong ? (answer.Best + 1) % 5 : answer.Best)}"), TestContext.Current.CancellationToken);
+    }
+
+    private static byte[] Photo(int seed)
+    {
+        var random = new Random(seed);
+        (double a, double b, int c) = (random.NextDouble() * 8, random.NextDouble() * 8, random.Next(256));
+        byte[] pixels = new byte[48 * 40 * 3];
+        for (int i = 0; i < pixels.Length; i++)
+        {
+            pixels[i] = (byte)Math.Clamp(c + (100 * Math.Sin((a * (i / 3 % 48) / 48) + (b * (i / 3 / 48) / 40) + (i % 3 * c))), 0, 255);
+        }
+
+        return JpegWriter.Encode(pixels, 48, 40, 90);
+    }
+
+    private static Graph Network()
+    {
+        var builder = new GraphBuilder("shapes");
+        string value = builder.AddInput("x", ElementType.Float32, -1, 3, 32, 32);
+        value = Convolution("first", value, 3, 16, 2);
+        value = Convolution("second", value, 16, 32, 2);
+        value = Convolution("third", value, 32, 32, 1);
+        value = builder.AddNode("GlobalAveragePool", "pool", [value]);
+        value = builder.AddNode("Gemm", "dense", [builder.AddNode("Flatten", "flat", [value]), builder.AddConstant("dense_w", Numbers.Random(4, -1.5f, 1.5f, [32, 5]))]);
+        builder.AddOutput(builder.AddNode("Softmax", "softmax", [value], ("axis", -1L)), ElementType.Float32, -1, 5);
+        return builder.Graph;
+
+        string Convolution(string name, string input, int from, int to, long stride) => builder.AddNode("Relu", name + "_relu", [builder.AddNode("Conv", name,
+            [input, builder.AddConstant(name + "_w", Numbers.Random(name.Length, -0.3f, 0.3f, [to, from, 3, 3])), builder.AddConstant(name + "_b", Numbers.Random(name.Length + 1, to))],
+            ("strides", new long[] { stride, stride }), ("pads", new long[] { 1, 1, 1, 1 }))]);
+    }
+}
