@@ -21,7 +21,7 @@ internal sealed class Floor : IDisposable
 
     public Floor(string model, string variant)
     {
-        var folder = Repository.PathOf("models", model);
+        var folder = Repository.BundleOf(model);
         _manifest = Bundle.ReadManifest(folder);
         _preprocessor = new(_manifest.Preprocessing, _manifest.Input);
         using var options = new SessionOptions { GraphOptimizationLevel = GraphOptimizationLevel.ORT_ENABLE_ALL, IntraOpNumThreads = 1, InterOpNumThreads = 1 };

@@ -83,7 +83,7 @@ public class Layers : IDisposable
     public void Setup()
     {
         var photo = _photos.Single(photo => photo.Name == Size);
-        var folder = Repository.PathOf("models", _model);
+        var folder = Repository.BundleOf(_model);
         var manifest = Bundle.ReadManifest(folder);
         _file = photo.Files[0];
         _decoder = new(Options.Create(_decoding));

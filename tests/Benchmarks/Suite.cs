@@ -43,7 +43,7 @@ internal sealed class Suite : IDisposable
     private Suite(SuiteOptions options)
     {
         _options = options;
-        _manifest = Bundle.ReadManifest(Repository.PathOf("models", options.Model));
+        _manifest = Bundle.ReadManifest(Repository.BundleOf(options.Model));
         _variants = options.Variants.Count > 0 ? options.Variants : [.. _manifest.Files.Keys.Where(variant => variant is "fp32" or "int8")];
         Console.WriteLine("Drawing the pictures …");
         _photos = [.. options.Sizes.Select(Photo.Create)];
@@ -129,11 +129,11 @@ internal sealed class Suite : IDisposable
         }
     }
 
-    private async Task AddPeerAsync(Func<ModelManifest, string, Task<Contestant>> start, string variant)
+    private async Task AddPeerAsync(Func<string, ModelManifest, string, Task<Contestant>> start, string variant)
     {
         try
         {
-            _contestants.Add(await start(_manifest, variant));
+            _contestants.Add(await start(Repository.BundleOf(_options.Model), _manifest, variant));
         }
         catch (PeerMissingException missing)
         {

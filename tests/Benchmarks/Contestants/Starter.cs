@@ -9,19 +9,19 @@ internal static class Starter
     /// <summary>Our server as it is published, with its default settings.</summary>
     /// <param name="folder">Where it was published to.</param>
     /// <param name="name">As the tables say it.</param>
-    /// <param name="model">The model's name.</param>
+    /// <param name="model">The bundle: its name in models/, or its folder.</param>
     /// <param name="variant">The variant of its weights.</param>
     public static Task<Contestant> WhatsitAsync(string folder, string name, string model, string variant) => Contestant.StartAsync(
         name,
         variant,
         [Path.Combine(Repository.PathOf(folder), "Whatsit.Server"), "--urls", "http://127.0.0.1:{port}"],
-        new() { ["Catalog__Models"] = Repository.PathOf("models"), ["Catalog__DefaultModel"] = model, ["Catalog__Variant"] = variant },
+        new() { ["Catalog__Models"] = Path.GetDirectoryName(Repository.BundleOf(model))!, ["Catalog__DefaultModel"] = Path.GetFileName(Repository.BundleOf(model)), ["Catalog__Variant"] = variant },
         "/predict",
         "/health/ready");
 
     /// <summary>Node's http, sharp and onnxruntime-node in two cluster workers, installed from the lock file beside it.</summary>
     /// <exception cref="PeerMissingException">There is no Node or no registry.</exception>
-    public static async Task<Contestant> NodeAsync(ModelManifest manifest, string variant)
+    public static async Task<Contestant> NodeAsync(string bundle, ModelManifest manifest, string variant)
     {
         var folder = Repository.PathOf("tests", "Benchmarks", "peers", "node");
         if (!File.Exists(Path.Combine(folder, "node_modules", ".package-lock.json")))
@@ -32,7 +32,7 @@ internal static class Starter
         return await Contestant.StartAsync(
             "Node: http, sharp, onnxruntime-node",
             variant,
-            ["node", Path.Combine(folder, "server.mjs"), "{port}", FileOf(manifest, manifest.Files[variant].File), FileOf(manifest, manifest.Labels), $"{manifest.Input.Width}"],
+            ["node", Path.Combine(folder, "server.mjs"), "{port}", Path.Combine(bundle, manifest.Files[variant].File), Path.Combine(bundle, manifest.Labels), $"{manifest.Input.Width}"],
             new() { ["NODE_ENV"] = "production" },
             "/predict",
             "/ready");
@@ -40,7 +40,7 @@ internal static class Starter
 
     /// <summary>FastAPI under uvicorn with Pillow and TorchScript in two workers, from Debian's packages.</summary>
     /// <exception cref="PeerMissingException">The packages are not installed, or the weights are not fp32.</exception>
-    public static async Task<Contestant> FastApiAsync(ModelManifest manifest, string variant)
+    public static async Task<Contestant> FastApiAsync(string bundle, ModelManifest manifest, string variant)
     {
         if (variant != "fp32" || manifest.Name != "grocery")
         {
@@ -53,12 +53,10 @@ internal static class Starter
             "FastAPI: Pillow, TorchScript",
             variant,
             ["/usr/bin/python3", "-m", "uvicorn", "server:app", "--app-dir", folder, "--host", "127.0.0.1", "--port", "{port}", "--workers", "2", "--loop", "uvloop", "--http", "httptools", "--no-access-log", "--log-level", "warning"],
-            new() { ["MODEL"] = FileOf(manifest, manifest.Files[variant].File), ["LABELS"] = FileOf(manifest, manifest.Labels), ["PYTHONDONTWRITEBYTECODE"] = "1" },
+            new() { ["MODEL"] = Path.Combine(bundle, manifest.Files[variant].File), ["LABELS"] = Path.Combine(bundle, manifest.Labels), ["PYTHONDONTWRITEBYTECODE"] = "1" },
             "/predict",
             "/ready");
     }
-
-    private static string FileOf(ModelManifest manifest, string file) => Repository.PathOf("models", manifest.Name, file);
 
     private static async Task CheckAsync(string folder, string program, params string[] arguments)
     {
