@@ -179,7 +179,7 @@ internal sealed class Suite : IDisposable
     {
         foreach (var variant in _variants)
         {
-            var requests = _options.Quick ? 3_000 : 10_000;
+            var requests = _options.Quick ? 3_000 : Math.Max(2_000, (int)(10_000 * Math.Min(1, _options.Effort)));
             Console.WriteLine($"Starting five times, then {requests:N0} requests with {variant} …");
             _report.Add(variant, await Endurance.MeasureAsync(_options.Server, _options.Model, variant, _photos[0], requests));
         }
