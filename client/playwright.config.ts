@@ -21,8 +21,9 @@ export default defineConfig({
   ...(!running && {
     webServer: {
       command: process.env.WHATSIT_SERVER ?? 'dotnet run --project ../src/Server',
-      // The weights that the browser runs, halved at most: what int8 differs by is the server's tests' business.
-      env: { PORT: String(port), Catalog__Variant: 'fp32' },
+      // The very weights that the browser runs, so that the engines are held to each other and not the variants: what int8 differs by is the server's tests'
+      // business.
+      env: { PORT: String(port), Catalog__Variant: 'fp16' },
       url: `http://127.0.0.1:${port}/health/ready`,
       timeout: 240_000,
     },
