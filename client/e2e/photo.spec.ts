@@ -95,13 +95,11 @@ test.describe('By its address,', () => {
     // This server is not allowed to: its sentence is shown.
     await expect(panel(page, 'server').getByRole('alert')).toBeVisible();
   });
+});
 
-  test('it is not offered where the server does not fetch', async ({ page }) => {
-    await page.unroute('**/config.json');
-    await page.reload();
-    await expect(page.locator('.facts')).toBeVisible();
-    await expect(page.getByLabel('Address of a picture')).toHaveCount(0);
-  });
+test('An address is not asked for where the server does not fetch', async ({ page }) => {
+  await expect(page.locator('.facts')).toBeVisible();
+  await expect(page.getByLabel('Address of a picture')).toHaveCount(0);
 });
 
 test('The stages stand one behind the other and add up to the round trip', async ({ page }) => {
