@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using Whatsit.Inference;
 using Whatsit.Inference.Catalog;
 using Whatsit.ModelTools.Commands.Import;
 using Whatsit.ModelTools.Commands.Quantize;
@@ -74,16 +75,32 @@ public sealed class VariantsAndFiguresTests : IDisposable
     [Fact]
     public async Task A_variant_that_does_not_give_the_recorded_answer_is_not_installed()
     {
-        string path = Path.Combine(Folder, Bundle.ManifestFile);
-        JsonNode manifest = JsonNode.Parse(await File.ReadAllTextAsync(path, TestContext.Current.CancellationToken))!;
-        JsonNode best = manifest["sample"]!["predictions"]![0]!;
-        best["confidence"] = ((double)best["confidence"]! + 0.5) % 1;
-        await File.WriteAllTextAsync(path, manifest.ToJsonString(), TestContext.Current.CancellationToken);
+        await MoveRecordedAnswerAsync(0.5);
 
         QuantizeReport report = await Quantize("fp16");
 
         Assert.Contains("does not give its recorded answer", report.Problem, StringComparison.Ordinal);
         Assert.False(File.Exists(Path.Combine(Folder, "model.fp16.onnx")));
+    }
+
+    [Fact]
+    public async Task A_variant_a_little_off_on_the_sample_is_held_to_an_answer_of_its_own()
+    {
+        await MoveRecordedAnswerAsync(0.05);
+
+        QuantizeReport report = await Quantize("fp16");
+
+        Assert.Null(report.Problem);
+        Assert.True(report.HasOwnAnswer);
+        ModelManifest manifest = Bundle.ReadManifest(Folder);
+        IReadOnlyList<Prediction> own = manifest.Files["fp16"].Predictions!;
+        Assert.Equal(manifest.Sample!.Predictions.Select(prediction => prediction.Label), own.Select(prediction => prediction.Label));
+        Assert.InRange(Math.Abs(manifest.Sample.Predictions[0].Confidence - own[0].Confidence), 0.03, 0.07);
+        using var evaluator = new Evaluator();
+        using ModelLease lease = evaluator.Load(manifest, Folder, "fp16");
+        await evaluator.SelfTestAsync(lease.Model, TestContext.Current.CancellationToken);
+        using ModelLease full = evaluator.Load(manifest, Folder, "fp32");
+        await Assert.ThrowsAsync<InferenceException>(() => evaluator.SelfTestAsync(full.Model, TestContext.Current.CancellationToken));
     }
 
     [Fact]
@@ -169,6 +186,16 @@ public sealed class VariantsAndFiguresTests : IDisposable
         JsonNode row = JsonNode.Parse(output)!["variants"]![0]!;
         Assert.Equal(200, (int)row["photos"]!);
         Assert.InRange((double)row["top1"]!, 0.8, 1);
+    }
+
+    private async Task MoveRecordedAnswerAsync(double by)
+    {
+        string path = Path.Combine(Folder, Bundle.ManifestFile);
+        JsonNode manifest = JsonNode.Parse(await File.ReadAllTextAsync(path, TestContext.Current.CancellationToken))!;
+        JsonNode best = manifest["sample"]!["predictions"]![0]!;
+        double recorded = (double)best["confidence"]!;
+        best["confidence"] = recorded + by <= 1 ? recorded + by : recorded - by;
+        await File.WriteAllTextAsync(path, manifest.ToJsonString(), TestContext.Current.CancellationToken);
     }
 
     private Task<QuantizeReport> Quantize(string to, double maxLoss = 0.1, int photos = Photos) => VariantBuilder.BuildAsync(

@@ -33,7 +33,7 @@ internal sealed record QuantizeRequest(string Model, string Models, string To)
 
 /// <summary>What was made, and whether it was good enough.</summary>
 internal sealed record QuantizeReport(
-    string Folder, string Variant, BundleFile Full, BundleFile Reduced, Figures FullFigures, Figures ReducedFigures, Agreement Agreement, IReadOnlyList<Trial> Trials, float? RaisedTolerance, string? Problem);
+    string Folder, string Variant, BundleFile Full, BundleFile Reduced, Figures FullFigures, Figures ReducedFigures, Agreement Agreement, IReadOnlyList<Trial> Trials, bool HasOwnAnswer, string? Problem);
 
 /// <summary>
 /// A reduced variant of a bundle's weights, installed only where it is good enough:
@@ -45,9 +45,8 @@ internal static class VariantBuilder
 {
     private const string Full = "fp32";
 
-    // Another processor rounds a little differently; and beyond a tenth, a recorded answer proves little.
-    private const float SpareTolerance = 1.25f;
-    private const float LargestTolerance = 0.1f;
+    // A variant that strays further on the sample than this has changed too much, whatever the photos say.
+    private const float LargestDifference = 0.1f;
 
     public static async Task<QuantizeReport> BuildAsync(QuantizeRequest request, Action<string> progress, CancellationToken cancellationToken)
     {
@@ -90,15 +89,14 @@ internal static class VariantBuilder
             ModelManifest candidate = manifest with { Files = new Dictionary<string, BundleFile>(manifest.Files) { [request.To] = file } };
             Answers full = await AnswersAsync(evaluator, candidate, folder, Full, measured, progress, cancellationToken);
             string? problem = null;
-            float? tolerance = null;
             Answers reduced;
             using (ModelLease lease = evaluator.Load(candidate, folder, request.To))
             {
-                tolerance = await ToleranceAsync(evaluator, lease.Model, cancellationToken);
+                file = file with { Predictions = await OwnAnswerAsync(evaluator, lease.Model, cancellationToken) };
                 reduced = await evaluator.RunAsync(lease.Model, measured, progress, cancellationToken);
             }
 
-            candidate = tolerance is { } raised ? candidate with { Sample = candidate.Sample! with { Tolerance = raised } } : candidate;
+            candidate = candidate with { Files = new Dictionary<string, BundleFile>(candidate.Files) { [request.To] = file } };
             using (ModelLease lease = evaluator.Load(candidate, folder, request.To))
             {
                 try
@@ -121,10 +119,10 @@ internal static class VariantBuilder
             if (problem is null)
             {
                 File.Move(Path.Combine(folder, temporary), Path.Combine(folder, name), overwrite: true);
-                Install(folder, request.To, file, manifest, tolerance);
+                Install(folder, request.To, file, manifest);
             }
 
-            return new QuantizeReport(folder, request.To, manifest.Files[Full], file, new Figures(manifest, classes, full), new Figures(manifest, classes, reduced), agreement, trials, tolerance, problem);
+            return new QuantizeReport(folder, request.To, manifest.Files[Full], file, new Figures(manifest, classes, full), new Figures(manifest, classes, reduced), agreement, trials, file.Predictions is not null, problem);
         }
         finally
         {
@@ -140,10 +138,11 @@ internal static class VariantBuilder
     }
 
     /// <summary>
-    /// The tolerance of the recorded answer that the variant needs, where that is more than the manifest's, and still says something. The sample need not
-    /// look like a photo, and what a network makes of such a picture moves more than what it was trained for.
+    /// What the variant says to the sample, where that is further from the recorded answer than its tolerance and still names the same label: then it gets a
+    /// recorded answer of its own, and is held to that as strictly. The sample need not look like a photo, and what a network makes of such a picture
+    /// moves more than what it was trained for.
     /// </summary>
-    private static async Task<float?> ToleranceAsync(Evaluator evaluator, Model model, CancellationToken cancellationToken)
+    private static async Task<IReadOnlyList<Prediction>?> OwnAnswerAsync(Evaluator evaluator, Model model, CancellationToken cancellationToken)
     {
         if (model.Manifest.Sample is not { } sample)
         {
@@ -152,14 +151,15 @@ internal static class VariantBuilder
 
         var picture = new LabelledPhoto(Bundle.PathOf(model.Folder, sample.File), sample.File, null);
         Answers answers = await evaluator.RunAsync(model, [picture], _ => { }, cancellationToken);
-        if (answers.Photos is not [var answer])
+        if (answers.Photos is not [var answer] || answer.Best != sample.Predictions[0].Index)
         {
             return null; // the self-test says why
         }
 
-        float needed = sample.Predictions.Max(recorded => Math.Abs(recorded.Confidence - answer.Probabilities[recorded.Index]));
-        float rounded = MathF.Ceiling(needed * SpareTolerance * 100) / 100;
-        return needed > sample.Tolerance && rounded <= LargestTolerance ? rounded : null;
+        float difference = sample.Predictions.Max(recorded => Math.Abs(recorded.Confidence - answer.Probabilities[recorded.Index]));
+        return difference > sample.Tolerance && difference <= LargestDifference
+            ? [.. sample.Predictions.Select(recorded => recorded with { Confidence = answer.Probabilities[recorded.Index] })]
+            : null;
     }
 
     private static List<Tensor> Tensors(Evaluator evaluator, ModelManifest manifest, IReadOnlyList<LabelledPhoto> photos, Action<string> progress)
@@ -193,15 +193,10 @@ internal static class VariantBuilder
         return photos.Count > 0 ? photos : throw new ModelFormatException($"The model '{manifest.Name}' has no sample picture to measure on: give photos with --images FOLDER|LIST.");
     }
 
-    private static void Install(string folder, string variant, BundleFile file, ModelManifest old, float? tolerance) => ManifestEdit.Apply(folder, manifest =>
+    private static void Install(string folder, string variant, BundleFile file, ModelManifest old) => ManifestEdit.Apply(folder, manifest =>
     {
         bool replaces = old.Files.TryGetValue(variant, out BundleFile? before) && before.Sha256 != file.Sha256;
         ManifestEdit.Member(manifest, "files")[variant] = JsonSerializer.SerializeToNode(file, ManifestJson.Default.BundleFile);
-        if (tolerance is { } raised)
-        {
-            ManifestEdit.Member(manifest, "sample")["tolerance"] = Math.Round(raised, 2);
-        }
-
         if (replaces)
         {
             // Other weights under an old name: answers may change, and old figures are wrong.
