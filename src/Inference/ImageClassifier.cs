@@ -17,20 +17,18 @@ public sealed class ImageClassifier(IImageDecoder decoder, DecodePermits permits
     private readonly TimeSpan _timeout = TimeSpan.FromSeconds(scheduling.TimeoutSeconds);
 
     /// <summary>
-    /// Refuses a request that would find no place in the queue, before its upload is read. It takes no place: a slow upload must not keep others waiting.
+    /// Why a request is refused that would find no place in the queue, before its upload is read; otherwise <see langword="null"/>. It takes no place: a slow
+    /// upload must not keep others waiting. Nothing is thrown: in an overload most requests end here, and an exception costs more than the rest of such a request.
     /// </summary>
-    /// <exception cref="InferenceException"><see cref="InferenceError.QueueFull"/>.</exception>
-    public void RefuseIfFull(Model model)
+    public InferenceException? Refuse(Model model)
     {
-        try
+        var refusal = model.Scheduler.Refusal;
+        if (refusal is not null)
         {
-            model.Scheduler.ThrowIfFull();
+            metrics.Failed(model.Manifest.Name, refusal.Error);
         }
-        catch (InferenceException exception)
-        {
-            metrics.Failed(model.Manifest.Name, exception.Error);
-            throw;
-        }
+
+        return refusal;
     }
 
     /// <summary>Classifies one picture.</summary>

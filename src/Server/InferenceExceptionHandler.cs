@@ -64,10 +64,18 @@ internal sealed partial class InferenceExceptionHandler(ILogger<InferenceExcepti
             Log.Failed(logger, httpContext.Request.Method, httpContext.Request.Path, exception);
         }
 
-        httpContext.Response.StatusCode = status;
-        AddRetryAfter(httpContext.Response, status);
-        await httpContext.Response.WriteAsJsonAsync(Problem(status, title, detail), PredictionJson.Default.ProblemDetails, "application/problem+json", cancellationToken);
+        await WriteAsync(httpContext.Response, Problem(status, title, detail), cancellationToken);
         return true;
+    }
+
+    /// <summary>Answers with a failure that nobody had to throw.</summary>
+    public static Task WriteAsync(HttpResponse response, InferenceException failure, CancellationToken cancellationToken) => WriteAsync(response, ProblemOf(failure), cancellationToken);
+
+    private static Task WriteAsync(HttpResponse response, ProblemDetails problem, CancellationToken cancellationToken)
+    {
+        response.StatusCode = problem.Status!.Value;
+        AddRetryAfter(response, response.StatusCode);
+        return response.WriteAsJsonAsync(problem, PredictionJson.Default.ProblemDetails, "application/problem+json", cancellationToken);
     }
 
     private static ProblemDetails Problem(int status, string title, string detail) => new() { Type = "about:blank", Status = status, Title = title, Detail = detail };

@@ -16,6 +16,9 @@ internal sealed class BilinearResizer(bool halfPixelCenters, int vectorBits) : R
 {
     private readonly TableCache<Positions> _tables = new(axis => Positions.Create(axis, halfPixelCenters));
 
+    /// <inheritdoc/>
+    public override bool Antialiases => false;
+
     public override void Resize(ReadOnlySpan<byte> pixels, int width, Geometry geometry, TensorWriter writer, Span<byte> tensor)
     {
         Positions columns = _tables.Get(geometry.X), lines = _tables.Get(geometry.Y);

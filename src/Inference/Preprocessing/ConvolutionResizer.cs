@@ -25,6 +25,9 @@ internal sealed class ConvolutionResizer(double support, Func<double, double> fi
 
     private readonly TableCache<Weights> _tables = new(axis => Weights.Create(axis, support, filter, parts: vectorBits >= 256 && Avx2.IsSupported));
 
+    /// <inheritdoc/>
+    public override bool Antialiases => true;
+
     /// <summary>
     /// <code>
     ///   source rows          ring of rows, resized across        output row

@@ -7,6 +7,9 @@ internal sealed class NearestResizer : Resizer
 {
     private readonly TableCache<int[]> _tables = new(Positions);
 
+    /// <inheritdoc/>
+    public override bool Antialiases => false;
+
     public override void Resize(ReadOnlySpan<byte> pixels, int width, Geometry geometry, TensorWriter writer, Span<byte> tensor)
     {
         int[] columns = _tables.Get(geometry.X), lines = _tables.Get(geometry.Y);

@@ -5,6 +5,9 @@ namespace Whatsit.Inference.Preprocessing;
 /// <summary>Resizes RGB pixels row by row, and only those that the input takes.</summary>
 internal abstract class Resizer
 {
+    /// <summary>Whether every pixel of the picture counts (an antialiased filter), or only the few nearest to each of the input's.</summary>
+    public abstract bool Antialiases { get; }
+
     /// <summary>Computes the input's rows from top to bottom and hands each to the writer.</summary>
     public abstract void Resize(ReadOnlySpan<byte> pixels, int width, Geometry geometry, TensorWriter writer, Span<byte> tensor);
 }

@@ -36,15 +36,8 @@ public sealed class Scheduler : IAsyncDisposable
     /// <summary>How many requests wait now, or are being prepared.</summary>
     public int QueueLength => Volatile.Read(ref _length);
 
-    /// <summary>Whether <see cref="Enter"/> would refuse now.</summary>
-    /// <exception cref="InferenceException"><see cref="InferenceError.QueueFull"/>.</exception>
-    public void ThrowIfFull()
-    {
-        if (QueueLength >= _maxQueueLength)
-        {
-            throw Full();
-        }
-    }
+    /// <summary>What <see cref="Enter"/> would throw now, or <see langword="null"/>.</summary>
+    public InferenceException? Refusal => QueueLength >= _maxQueueLength ? Full() : null;
 
     /// <summary>Takes a place in the queue. It is given up when the request starts to run, or when the place is disposed.</summary>
     /// <exception cref="InferenceException"><see cref="InferenceError.QueueFull"/>, at once.</exception>

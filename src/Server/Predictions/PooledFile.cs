@@ -28,6 +28,9 @@ public sealed class UploadBudget(LimitsOptions limits)
 /// </summary>
 public sealed class PooledFile : IDisposable
 {
+    // ArrayPool.Shared keeps arrays for every thread that gave one back; with megabytes each that is far more than ever were in use at once.
+    private static readonly ArrayPool<byte> Buffers = ArrayPool<byte>.Create(maxArrayLength: 64 * 1024 * 1024, maxArraysPerBucket: 64);
+
     private readonly UploadBudget _budget;
     private byte[] _buffer = [];
     private int _start;
@@ -93,7 +96,7 @@ public sealed class PooledFile : IDisposable
         var buffer = Interlocked.Exchange(ref _buffer, []);
         if (buffer.Length > 0)
         {
-            ArrayPool<byte>.Shared.Return(buffer);
+            Buffers.Return(buffer);
             _budget.Return(buffer.Length);
         }
 
@@ -102,21 +105,21 @@ public sealed class PooledFile : IDisposable
 
     private void Grow(int length)
     {
-        var larger = ArrayPool<byte>.Shared.Rent(length);
+        var larger = Buffers.Rent(length);
         try
         {
             _budget.Take(larger.Length);
         }
         catch
         {
-            ArrayPool<byte>.Shared.Return(larger);
+            Buffers.Return(larger);
             throw;
         }
 
         Memory.CopyTo(larger);
         if (_buffer.Length > 0)
         {
-            ArrayPool<byte>.Shared.Return(_buffer);
+            Buffers.Return(_buffer);
             _budget.Return(_buffer.Length);
         }
 

@@ -36,7 +36,12 @@ internal static class PredictionApi
         using var lease = catalog.Lease(model);
         var options = new ClassifyOptions(ParseTopK(topK ?? topKSnakeCase, lease.Model.Classes.Count), ParseFlag(explain, "explain"));
         lease.Model.Check(options);
-        classifier.RefuseIfFull(lease.Model);
+        if (classifier.Refuse(lease.Model) is { } refusal)
+        {
+            await InferenceExceptionHandler.WriteAsync(context.Response, refusal, context.RequestAborted);
+            return;
+        }
+
         if (!ImageInput.IsMultipart(context.Request))
         {
             using var file = await input.ReadAsync(context.Request, context.RequestAborted);

@@ -146,16 +146,16 @@ public sealed class PreprocessorTests
     }
 
     [Fact]
-    public void The_decoder_may_shrink_only_when_the_model_says_fast_and_to_twice_of_what_is_used()
+    public void The_decoder_may_shrink_to_1_4_times_of_what_an_antialiased_resizer_makes()
     {
         var input = new InputSpec("pixels", InputElementType.UInt8, TensorLayout.Nhwc, 224, 192);
 
-        Assert.Null(new Preprocessor(new PreprocessingSpec(), input).ShrinkTo);
-        Assert.Equal((448, 384), new Preprocessor(new PreprocessingSpec { Fidelity = Fidelity.Fast }, input).ShrinkTo);
-        Assert.Equal((448, 448), new Preprocessor(new PreprocessingSpec { Fidelity = Fidelity.Fast, Crop = Crop.CenterSquare }, input).ShrinkTo);
-        Assert.Equal(
-            (512, 512),
-            new Preprocessor(new PreprocessingSpec { Fidelity = Fidelity.Fast, Crop = Crop.ResizeThenCenter, ResizeShortest = 256 }, input).ShrinkTo);
+        Assert.Null(new Preprocessor(new PreprocessingSpec { Fidelity = Fidelity.Exact }, input).ShrinkTo);
+        Assert.Null(new Preprocessor(new PreprocessingSpec { Resample = "tf-bilinear" }, input).ShrinkTo);
+        Assert.Equal((313, 268), new Preprocessor(new PreprocessingSpec { Resample = "tf-bilinear", Fidelity = Fidelity.Fast }, input).ShrinkTo);
+        Assert.Equal((313, 268), new Preprocessor(new PreprocessingSpec(), input).ShrinkTo);
+        Assert.Equal((313, 313), new Preprocessor(new PreprocessingSpec { Crop = Crop.CenterSquare }, input).ShrinkTo);
+        Assert.Equal((358, 358), new Preprocessor(new PreprocessingSpec { Crop = Crop.ResizeThenCenter, ResizeShortest = 256 }, input).ShrinkTo);
     }
 
     [Fact]

@@ -49,10 +49,10 @@ public sealed class SchedulerTests
         using (scheduler.Enter())
         {
             Assert.Equal(InferenceError.QueueFull, Assert.Throws<InferenceException>(scheduler.Enter).Error);
-            Assert.Throws<InferenceException>(scheduler.ThrowIfFull);
+            Assert.Equal(InferenceError.QueueFull, scheduler.Refusal!.Error);
         }
 
-        scheduler.ThrowIfFull();
+        Assert.Null(scheduler.Refusal);
         var running = scheduler.RunAsync(preparing, backend.Lease(false), default).AsTask();
         await backend.Started.WaitAsync(TestContext.Current.CancellationToken);
         Assert.Equal(0, scheduler.QueueLength);
