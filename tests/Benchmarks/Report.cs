@@ -168,7 +168,7 @@ internal sealed class Report(ModelManifest manifest, IReadOnlyList<Photo> photos
             return;
         }
 
-        text.AppendLine("Requests on a schedule (348 px, random independent arrivals); capacity is what 32 connections reach in a closed loop just before. Latency counts from").AppendLine("the scheduled time. Refused requests got 429 or 503 with `Retry-After`.").AppendLine();
+        text.AppendLine("Requests on a schedule (348 px, random independent arrivals); capacity is what 32 connections reach in a closed loop just before and just after.").AppendLine("Latency counts from the scheduled time. Refused requests got 429 or 503 with `Retry-After`.").AppendLine();
         text.AppendLine("| Load ÷ capacity | offered/s | served/s | served ÷ capacity | refused | failed | p50 ms | p99 ms |");
         text.AppendLine("|--:|--:|--:|--:|--:|--:|--:|--:|");
         foreach (var rows in _opens.GroupBy(row => row.Factor))
