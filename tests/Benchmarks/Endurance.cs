@@ -1,6 +1,7 @@
 using Whatsit.Benchmarks.Contestants;
 using Whatsit.Benchmarks.Load;
 using Whatsit.Benchmarks.Photos;
+using Whatsit.ModelTools.Evaluation;
 
 namespace Whatsit.Benchmarks;
 

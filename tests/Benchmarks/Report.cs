@@ -4,6 +4,7 @@ using System.Text;
 using Whatsit.Benchmarks.Load;
 using Whatsit.Benchmarks.Photos;
 using Whatsit.Inference.Catalog;
+using Whatsit.ModelTools.Evaluation;
 
 namespace Whatsit.Benchmarks;
 

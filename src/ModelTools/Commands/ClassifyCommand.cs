@@ -3,10 +3,8 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using Spectre.Console;
 using Whatsit.Inference;
-using Whatsit.Inference.Backends;
 using Whatsit.Inference.Catalog;
-using Whatsit.Inference.Imaging;
-using Whatsit.Inference.Scheduling;
+using Whatsit.ModelTools.Evaluation;
 
 namespace Whatsit.ModelTools.Commands;
 
@@ -38,15 +36,11 @@ internal static class ClassifyCommand
     /// <summary>Answers every photo; one that fails is said, and makes the exit code 1.</summary>
     private static async Task<int> ClassifyAsync(string[] photos, string folder, string variant, int topK, bool json, CancellationToken cancellationToken)
     {
-        var scheduling = new SchedulingOptions();
-        var decoding = new DecodingOptions();
-        using var metrics = new InferenceMetrics();
-        using var permits = new DecodePermits(decoding, scheduling);
-        var classifier = new ImageClassifier(ImageDecoders.Create(decoding), permits, metrics, scheduling);
+        using var evaluator = new Evaluator();
         var manifest = Bundle.ReadManifest(folder);
-        var model = Model.Load(manifest, folder, Variants.Choose(manifest, variant), new OnnxBackendOptions(), scheduling);
+        using var lease = evaluator.Load(manifest, folder, Variants.Choose(manifest, variant));
         var options = new ClassifyOptions(topK);
-        model.Check(options);
+        lease.Model.Check(options);
 
         var results = new JsonArray();
         var failures = 0;
@@ -54,7 +48,7 @@ internal static class ClassifyCommand
         {
             try
             {
-                var answer = await classifier.ClassifyAsync(model, await ReadAsync(photo, cancellationToken), options, cancellationToken);
+                var answer = await evaluator.Classifier.ClassifyAsync(lease.Model, await ReadAsync(photo, cancellationToken), options, cancellationToken);
                 if (json)
                 {
                     results.Add(ToJson(photo, answer));

@@ -39,21 +39,23 @@ internal sealed class Evaluator : IDisposable
     private readonly InferenceMetrics _metrics = new();
     private readonly DecodePermits _permits;
     private readonly IImageDecoder _decoder;
-    private readonly ImageClassifier _classifier;
 
     public Evaluator()
     {
         _permits = new DecodePermits(_decoding, _scheduling);
         _decoder = ImageDecoders.Create(_decoding);
-        _classifier = new ImageClassifier(_decoder, _permits, _metrics, _scheduling);
+        Classifier = new ImageClassifier(_decoder, _permits, _metrics, _scheduling);
     }
+
+    /// <summary>The server's own way from photo to labels.</summary>
+    public ImageClassifier Classifier { get; }
 
     /// <summary>Loads a variant; dispose the lease to unload it.</summary>
     public ModelLease Load(ModelManifest manifest, string folder, string variant) => new(Model.Load(manifest, folder, variant, new OnnxBackendOptions(), _scheduling));
 
     /// <summary>Whether a model gives its recorded answer, as the server asks before it is ready.</summary>
     /// <exception cref="InferenceException">It does not.</exception>
-    public Task SelfTestAsync(Model model, CancellationToken cancellationToken) => SelfTest.RunAsync(model, _classifier, cancellationToken);
+    public Task SelfTestAsync(Model model, CancellationToken cancellationToken) => SelfTest.RunAsync(model, Classifier, cancellationToken);
 
     /// <summary>Classifies the photos. One that cannot be read spoils only itself.</summary>
     public async Task<Answers> RunAsync(Model model, IReadOnlyList<LabelledPhoto> photos, Action<string> progress, CancellationToken cancellationToken)
@@ -71,10 +73,10 @@ internal sealed class Evaluator : IDisposable
                 for (; !warm; warm = true)
                 {
                     // The first run allocates; its time is nobody's.
-                    await _classifier.ClassifyAsync(model, file, options, cancellationToken);
+                    await Classifier.ClassifyAsync(model, file, options, cancellationToken);
                 }
 
-                Classification answer = await _classifier.ClassifyAsync(model, file, options, cancellationToken);
+                Classification answer = await Classifier.ClassifyAsync(model, file, options, cancellationToken);
                 float[] probabilities = new float[model.Classes.Count];
                 foreach (Prediction prediction in answer.Predictions)
                 {

@@ -120,11 +120,9 @@ internal sealed class Figures
 
     private Latency Of(string stage, Func<Timings, TimeSpan> select)
     {
-        double[] sorted = [.. Answers.Photos.Select(answer => select(answer.Timings).TotalMilliseconds).Order()];
-        return sorted.Length == 0 ? new Latency(stage, 0, 0, 0, 0) : new Latency(stage, Percentile(50), Percentile(90), Percentile(99), sorted.Average());
-
-        // Nearest rank: a time that did occur.
-        double Percentile(int percent) => sorted[Math.Max(0, (int)Math.Ceiling(sorted.Length * percent / 100d) - 1)];
+        double[] sorted = Percentiles.Sort(Answers.Photos.Select(answer => select(answer.Timings).TotalMilliseconds));
+        return sorted.Length == 0 ? new Latency(stage, 0, 0, 0, 0)
+            : new Latency(stage, Percentiles.Of(sorted, 0.5), Percentiles.Of(sorted, 0.9), Percentiles.Of(sorted, 0.99), sorted.Average());
     }
 }
 

@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Text;
 using Whatsit.Benchmarks.Contestants;
 using Whatsit.Benchmarks.Photos;
+using Whatsit.ModelTools.Evaluation;
 
 namespace Whatsit.Benchmarks.Load;
 

@@ -3,6 +3,7 @@ using System.Diagnostics;
 using System.Net.Sockets;
 using Whatsit.Benchmarks.Contestants;
 using Whatsit.Benchmarks.Photos;
+using Whatsit.ModelTools.Evaluation;
 
 namespace Whatsit.Benchmarks.Load;
 

@@ -24,8 +24,8 @@ internal static class BenchCommand
         var write = new Option<string?>("--write") { Description = "Write the recommended settings into this configuration file, such as appsettings.json; what else it holds stays." };
         var models = new Option<string>("--models") { Description = "The folder with the bundles.", DefaultValueFactory = _ => "models" };
         var json = new Option<bool>("--json") { Description = "JSON for scripts instead of a table." };
-        rounds.Validators.Add(result => Check(result, result.GetValue(rounds) is >= 1 and <= 1000, "--rounds must be from 1 to 1000."));
-        seconds.Validators.Add(result => Check(result, result.GetValue(seconds) is > 0 and <= 600, "--seconds must be above 0 and at most 600."));
+        rounds.Require(value => value is >= 1 and <= 1000, "--rounds must be from 1 to 1000.");
+        seconds.Require(value => value is > 0 and <= 600, "--seconds must be above 0 and at most 600.");
         var command = new Command("bench", "Measure a model on this machine: which variant, how many instances, what to expect.") { model, variant, images, rounds, seconds, write, models, json };
         command.SetAction(async (arguments, cancellationToken) =>
         {
@@ -175,13 +175,5 @@ internal static class BenchCommand
                 ["OnnxRuntime:IntraOpThreads"] = best.Settings.IntraOpThreads,
             },
         };
-    }
-
-    private static void Check(System.CommandLine.Parsing.OptionResult result, bool valid, string message)
-    {
-        if (!valid)
-        {
-            result.AddError(message);
-        }
     }
 }

@@ -4,6 +4,7 @@ using Whatsit.Inference.Backends;
 using Whatsit.Inference.Catalog;
 using Whatsit.Inference.Imaging;
 using Whatsit.Inference.Scheduling;
+using Whatsit.ModelTools.Evaluation;
 
 namespace Whatsit.ModelTools.Commands.Bench;
 
@@ -164,9 +165,10 @@ internal sealed class ModelBenchmark : IDisposable
         double elapsed = Stopwatch.GetElapsedTime(started).TotalSeconds;
         double cpuMs = (Environment.CpuUsage.TotalTime - cpu).TotalMilliseconds;
         List<(double Ms, Timings Timings)> all = [.. answers.SelectMany(list => list)];
+        double[] sorted = Percentiles.Sort(all.Select(answer => answer.Ms));
         return new Turn(
-            Percentile([.. all.Select(answer => answer.Ms)], 0.5),
-            Percentile([.. all.Select(answer => answer.Ms)], 0.99),
+            Percentiles.Of(sorted, 0.5),
+            Percentiles.Of(sorted, 0.99),
             all.Count / elapsed,
             cpuMs / all.Count,
             Median(all, answer => answer.Timings.Decode.TotalMilliseconds),
@@ -174,13 +176,7 @@ internal sealed class ModelBenchmark : IDisposable
             Median(all, answer => answer.Timings.Compute.TotalMilliseconds));
     }
 
-    private static double Percentile(double[] values, double share)
-    {
-        Array.Sort(values);
-        return values[Math.Max(0, (int)Math.Ceiling(share * values.Length) - 1)];
-    }
-
-    private static double Median<T>(IEnumerable<T> items, Func<T, double> value) => Percentile([.. items.Select(value)], 0.5);
+    private static double Median<T>(IEnumerable<T> items, Func<T, double> value) => Percentiles.Median(items.Select(value));
 
     private sealed record Turn(double P50, double P99, double PerSecond, double CpuMs, double Decode, double Preprocess, double Compute);
 

@@ -27,8 +27,8 @@ internal static class QuantizeCommand
             Description = "The loss of top-1 accuracy, from 0 to 1, above which the variant is not installed. Without labels it is estimated from fp32's own probabilities. The default is 0.01, one point.",
             DefaultValueFactory = _ => DefaultMaxLoss,
         };
-        maxLoss.Validators.Add(result => Check(result, result.GetValue(maxLoss) is >= 0 and <= 1, "--max-loss must be from 0 to 1."));
-        count.Validators.Add(result => Check(result, result.GetValue(count) is >= 1 and <= 10_000, "--photos must be from 1 to 10000."));
+        maxLoss.Require(value => value is >= 0 and <= 1, "--max-loss must be from 0 to 1.");
+        count.Require(value => value is >= 1 and <= 10_000, "--photos must be from 1 to 10000.");
         var models = new Option<string>("--models") { Description = "The folder with the bundles.", DefaultValueFactory = _ => "models" };
         var json = new Option<bool>("--json") { Description = "JSON for scripts instead of tables." };
         var command = new Command("quantize", "Add a reduced variant of a bundle's weights: half-precision or 8-bit. It is installed only where it loses little.") { model, to, calibrate, count, images, maxLoss, models, json };
@@ -56,14 +56,6 @@ internal static class QuantizeCommand
     }
 
     private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true };
-
-    private static void Check(System.CommandLine.Parsing.OptionResult result, bool valid, string message)
-    {
-        if (!valid)
-        {
-            result.AddError(message);
-        }
-    }
 
     private static JsonObject ToJson(QuantizeReport report) => new()
     {

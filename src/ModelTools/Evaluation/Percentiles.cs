@@ -1,4 +1,4 @@
-namespace Whatsit.Benchmarks.Load;
+namespace Whatsit.ModelTools.Evaluation;
 
 /// <summary>Percentiles and medians of what was measured.</summary>
 internal static class Percentiles
@@ -11,7 +11,7 @@ internal static class Percentiles
         return sorted;
     }
 
-    /// <summary>The smallest value that at least this share of the values does not exceed; not a number where there are none.</summary>
+    /// <summary>By nearest rank, so that it did occur: the smallest value that at least this share of the values does not exceed; not a number where there are none.</summary>
     public static double Of(double[] sorted, double share) => sorted.Length == 0 ? double.NaN : sorted[Math.Max(0, (int)Math.Ceiling(share * sorted.Length) - 1)];
 
     /// <summary>The middle one, or the mean of the middle two.</summary>
