@@ -64,14 +64,18 @@ test('The runtime and the model are fetched with the first photo and not before,
 });
 
 test('While they are fetched the page says how many bytes, and it can be cancelled', async ({ page }) => {
+  let release = () => {};
+  const held = new Promise<void>((resolve) => (release = resolve));
   await page.route('**/*.onnx*', async (route) => {
-    await new Promise((resolve) => setTimeout(resolve, 3000));
+    await held;
     await route.continue().catch(() => undefined);
   });
   await firstSample(page);
   await expectAnswer(page, 'server');
+  await expect(panel(page, 'browser')).toContainText(/Fetching the (engine|model), .+ of [\d.]+ MB/);
   await panel(page, 'browser').getByRole('button', { name: 'Cancel' }).click();
   await expect(panel(page, 'browser').getByText('Cancelled')).toBeVisible();
+  release();
   await page.unroute('**/*.onnx*');
   await panel(page, 'browser').getByRole('button', { name: 'Try again' }).click();
   await expectAnswer(page, 'browser');
