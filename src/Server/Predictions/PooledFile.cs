@@ -24,12 +24,14 @@ public sealed class UploadBudget(LimitsOptions limits)
 }
 
 /// <summary>
-/// An uploaded file in a rented buffer, never on disk. Rented by the announced length where there is one, else grown by doubling.
+/// An uploaded file in a rented buffer, never on disk. The buffer grows with what has come: who announces megabytes and sends nothing must not keep others out.
 /// </summary>
 public sealed class PooledFile : IDisposable
 {
     // ArrayPool.Shared keeps arrays for every thread that gave one back; with megabytes each that is far more than ever were in use at once.
     private static readonly ArrayPool<byte> Buffers = ArrayPool<byte>.Create(maxArrayLength: 64 * 1024 * 1024, maxArraysPerBucket: 64);
+
+    private const int FirstBytes = 256 * 1024, GrowthFactor = 4;
 
     private readonly UploadBudget _budget;
     private byte[] _buffer = [];
@@ -56,10 +58,11 @@ public sealed class PooledFile : IDisposable
         }
 
         var file = new PooledFile(budget);
+        // One byte more: the read that finds the end, or that there is none, needs room.
+        var most = (int)(announced ?? maxBytes) + 1;
         try
         {
-            // One byte more than announced: the read that finds the end needs room.
-            file.Grow((int)(announced ?? 64 * 1024) + 1);
+            file.Grow(Math.Min(most, FirstBytes));
             while (await stream.ReadAsync(file._buffer.AsMemory(file._length), cancellationToken) is > 0 and var read)
             {
                 file._length += read;
@@ -70,7 +73,8 @@ public sealed class PooledFile : IDisposable
 
                 if (file._length == file._buffer.Length)
                 {
-                    file.Grow((int)Math.Min(2L * file._length, maxBytes + 1L));
+                    // More than announced should not come; if it does, there is room.
+                    file.Grow(Math.Max((int)Math.Min(GrowthFactor * (long)file._length, most), file._length + 1));
                 }
             }
 

@@ -1,4 +1,5 @@
 using System.Net;
+using System.Net.Sockets;
 using System.Text;
 using System.Text.Json.Nodes;
 
@@ -194,6 +195,34 @@ public sealed class PredictTests(WhatsitServer server)
         var response = await small.Http.PostAsync("/predict", content, TestContext.Current.CancellationToken);
         await HttpAssert.ProblemAsync(HttpStatusCode.TooManyRequests, "2,048", response);
         Assert.Equal("1", response.Headers.GetValues("Retry-After").Single());
+    }
+
+    [Fact]
+    public async Task Uploads_that_are_announced_and_do_not_come_keep_nobody_out()
+    {
+        await using var server = WhatsitServer.With(new() { ["Limits:MaxUploadBytesInMemory"] = "8388608" });
+        await server.InitializeAsync();
+        var slow = new List<TcpClient>();
+        try
+        {
+            for (var upload = 0; upload < 8; upload++)
+            {
+                var client = new TcpClient();
+                slow.Add(client);
+                await client.ConnectAsync(server.Http.BaseAddress!.Host, server.Http.BaseAddress.Port, TestContext.Current.CancellationToken);
+                await client.GetStream().WriteAsync("POST /predict HTTP/1.1\r\nHost: whatsit\r\nContent-Type: image/jpeg\r\nContent-Length: 20000000\r\nExpect: 100-continue\r\n\r\n"u8.ToArray(), TestContext.Current.CancellationToken);
+                // The server says so when it begins to read, and has taken its memory.
+                Assert.Equal("HTTP/1.1 100 Continue", await new StreamReader(client.GetStream()).ReadLineAsync(TestContext.Current.CancellationToken));
+            }
+
+            using var content = HttpAssert.Raw(WhatsitServer.Picture, "image/png");
+            using var response = await server.Http.PostAsync("/predict", content, TestContext.Current.CancellationToken);
+            Assert.Equal(HttpStatusCode.OK, response.StatusCode);
+        }
+        finally
+        {
+            slow.ForEach(client => client.Dispose());
+        }
     }
 
     [Fact]
