@@ -155,7 +155,8 @@ public sealed class VariantsAndFiguresTests : IDisposable
         Assert.True((double)result["variants"]![0]!["latency"]!["total"]!["p99"]! > 0);
         JsonNode metrics = JsonNode.Parse(await File.ReadAllTextAsync(Path.Combine(Folder, Bundle.ManifestFile), TestContext.Current.CancellationToken))!["metrics"]!;
         Assert.Equal((0.75, 12, "twelve drawings"), ((double)metrics["fp32"]!["top1"]!, (int)metrics["fp32"]!["photos"]!, (string)metrics["fp32"]!["data"]!));
-        Assert.NotNull(metrics["int8"]);
+        Assert.Null(metrics["fp32"]!["largest_difference"]);
+        Assert.Equal(Math.Round((double)result["variants"]![1]!["agreement"]!["largest_difference"]!, 4), (double)metrics["int8"]!["largest_difference"]!);
         Assert.Equal(3, (await File.ReadAllTextAsync(page, TestContext.Current.CancellationToken)).Split("<figure>").Length - 1);
     }
 

@@ -157,6 +157,12 @@ internal static class EvaluateCommand
             }
 
             entry["calibration_error"] = Math.Round(figures.CalibrationError, 4);
+            if (row.Agreement is { } agreement)
+            {
+                entry["same_top1"] = Math.Round(agreement.SameTop1, 4);
+                entry["largest_difference"] = Math.Round(agreement.LargestDifference, 4);
+            }
+
             entry["data"] = photos;
             metrics[row.Variant] = entry;
         }
@@ -168,7 +174,7 @@ internal static class EvaluateCommand
         var sizes = Columns(new Table().Border(TableBorder.Rounded).Title(Markup.Escape($"{evaluation.Manifest.Title ?? evaluation.Manifest.Name}, {figures.Labelled.Count} photos")).AddColumn("Variant").AddColumn("Network"),
             "Parameters", "Size", "Compute", "Photo");
         var accuracies = Columns(new Table().Border(TableBorder.Rounded).AddColumn("Variant"),
-            ["Top-1", "Top-5", .. figures.CoarseTop1 is null ? (string[])[] : ["Group"], "Calibration error", .. compared ? (string[])["Same answer"] : []]);
+            ["Top-1", "Top-5", .. figures.CoarseTop1 is null ? (string[])[] : ["Group"], "Calibration error", .. compared ? (string[])["Same answer", "Largest difference"] : []]);
         foreach (VariantRow row in evaluation.Variants)
         {
             sizes.AddRow(row.Variant, Markup.Escape(row.Network), $"{row.Parameters / 1e6:0.00} M", $"{row.Bytes / 1e6:0.00} MB", $"{row.Median("compute"):0.0} ms", $"{row.Median("total"):0.0} ms");
@@ -176,7 +182,7 @@ internal static class EvaluateCommand
                 row.Variant, $"{row.Figures.Top1:P1}", $"{row.Figures.Top5:P1}",
                 .. row.Figures.CoarseTop1 is { } coarse ? (string[])[$"{coarse:P1}"] : [],
                 $"{row.Figures.CalibrationError:P1}",
-                .. compared ? (string[])[row.Agreement is { } agreement ? $"{agreement.SameTop1:P1}" : ""] : []]);
+                .. compared ? row.Agreement is { } agreement ? [$"{agreement.SameTop1:P1}", $"{agreement.LargestDifference:0.000}"] : (string[])["", ""] : []]);
         }
 
         AnsiConsole.Write(sizes);
