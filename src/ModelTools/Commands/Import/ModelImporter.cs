@@ -149,6 +149,9 @@ internal static partial class ModelImporter
             Passes.Dequantize.Apply(graph);
         }
 
+        // PyTorch, from where most ONNX files come, flattens whole channels; TensorFlow has the channels last.
+        Conversion.Unflatten(graph, channelsFirst: reader is OnnxReader, notes);
+
         // 2. What the network sees, and what its classes are called.
         GraphValue onlyInput = Conversion.OnlyInput(graph);
         PictureInput input = PictureInput.Of(graph)
