@@ -6,17 +6,17 @@ namespace Whatsit.ModelTools.Graphs;
 /// </summary>
 internal struct Garbage()
 {
-    // A full collection of a heap of few large arrays takes about a millisecond.
-    private const long CollectEvery = 12 << 20;
+    private const long LeastBetween = 4 << 20;
 
     private long _collectedAt = GC.GetTotalAllocatedBytes();
 
-    /// <summary>Collects where enough was allocated since the last time.</summary>
+    /// <summary>Collects where enough was allocated since the last time: an eighth of what lives, for that is what a collection costs.</summary>
     public void CollectIfMuch()
     {
-        if (GC.GetTotalAllocatedBytes() - _collectedAt > CollectEvery)
+        if (GC.GetTotalAllocatedBytes() - _collectedAt > Math.Max(LeastBetween, GC.GetTotalMemory(forceFullCollection: false) / 8))
         {
-            GC.Collect();
+            // Aggressive: freed memory goes back to the operating system at once, not over the next dozens of collections.
+            GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true);
             _collectedAt = GC.GetTotalAllocatedBytes();
         }
     }

@@ -195,7 +195,7 @@ internal static partial class Operators
 
     private static readonly Tensor Nothing = new(ElementType.Float32, [0], default);
 
-    // One zero for everyone: the memory is never written, so the operating system never provides it.
+    // One zero for everyone: the memory is never written, and pinned, so that the collector does not copy it; the operating system then never provides it.
     private static byte[] _zeros = [];
 
     private static Tensor Zeros(ElementType type, int[] shape)
@@ -204,7 +204,7 @@ internal static partial class Operators
         byte[] zeros = _zeros;
         if (zeros.Length < bytes)
         {
-            _zeros = zeros = new byte[bytes];
+            _zeros = zeros = GC.AllocateArray<byte>(bytes, pinned: true);
         }
 
         return new Tensor(type, shape, zeros.AsMemory(0, bytes));

@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using Whatsit.ModelTools.Graphs;
 
 namespace Whatsit.ModelTools.Passes;
@@ -192,14 +193,14 @@ public static class FoldBatchNorm
 
         private void Replace(GraphBuilder builder, Wiring wiring, Func<int, int, double> factor, Func<int, double> biasAt)
         {
-            float[] scaled = new float[_weights.Length];
+            byte[] scaled = new byte[_weights.Data.Length];
             int at = 0;
-            ForEachWeight((input, output, value) => scaled[at++] = (float)(value * factor(input, output)));
+            ForEachWeight((input, output, value) => MemoryMarshal.Cast<byte, float>(scaled.AsSpan())[at++] = (float)(value * factor(input, output)));
             float[] bias = [.. Enumerable.Range(0, OutputChannels).Select(output => (float)biasAt(output))];
 
             string weightName = _node.Inputs[1];
             bool shared = wiring.Consumers(weightName).Count > 1 || wiring.IsOutput(weightName);
-            var weights = Tensor.Float32(_weights.Shape, scaled);
+            var weights = new Tensor(ElementType.Float32, _weights.Shape, scaled);
             if (shared)
             {
                 wiring.SetInput(_node, 1, builder.AddConstant(weightName, weights));

@@ -13,8 +13,8 @@ namespace Whatsit.ModelTools.Passes;
 /// <param name="Channels">3, or 1 for greyscale, or 0 for greyscale without an axis for it: [N, H, W].</param>
 public sealed record PictureInput(string Name, ElementType Type, TensorLayout Layout, int Width, int Height, int Channels)
 {
-    // Smaller than this, [N, a, b] is a table rather than a picture.
-    private const int SmallestSide = 8;
+    /// <summary>Smaller than this, [N, a, b] is a table rather than a picture.</summary>
+    public const int SmallestSide = 8;
 
     /// <summary>The graph's only input, if it is a picture: one or three channels, first or last, or none.</summary>
     public static PictureInput? Of(Graph graph) => graph.Inputs is not [var input] ? null : input.Shape switch

@@ -34,6 +34,42 @@ internal static class Conversion
         }
     }
 
+    /// <summary>
+    /// A network on one long row of numbers, flattened outside of it, takes a square picture again where the length is one of a square: [N, 784] becomes
+    /// [N, 28, 28], and [N, 3072] becomes 32 × 32 in three colours. (No number is both: the root of three is not rational.)
+    /// </summary>
+    public static void Unflatten(Graph graph, bool channelsFirst, List<string> notes)
+    {
+        if (graph.Inputs is not [{ Shape: [var batch, > 0 and var length] } flat])
+        {
+            return;
+        }
+
+        bool coloured = length % 3 == 0 && IsSquare(length / 3);
+        if (!coloured && !IsSquare(length))
+        {
+            return;
+        }
+
+        int side = (int)Math.Sqrt(coloured ? length / 3 : length);
+        int[] shape = !coloured ? [batch, side, side] : channelsFirst ? [batch, 3, side, side] : [batch, side, side, 3];
+        if (side < PictureInput.SmallestSide)
+        {
+            return;
+        }
+
+        var builder = new GraphBuilder(graph);
+        string row = builder.AddNode("Reshape", flat.Name + "_row", [flat.Name, builder.AddInt64Constant(flat.Name + "_row_shape", -1, length)]);
+        Node reshape = graph.Nodes[^1];
+        graph.Nodes.Remove(reshape);
+        new Wiring(graph).Redirect(flat.Name, row);
+        graph.Nodes.Insert(0, reshape);
+        graph.Inputs[0] = flat with { Shape = shape };
+        notes.Add($"The network takes rows of {length} numbers; assumed to be pictures of {side} × {side} pixels, {(!coloured ? "grey" : channelsFirst ? "in three colours, one after the other" : "the three colours of each pixel together")}.");
+
+        static bool IsSquare(int number) => (int)Math.Round(Math.Sqrt(number)) is var root && root * root == number;
+    }
+
     private static void FreeFixedBatch(Graph graph, GraphValue input, int batch)
     {
         graph.Inputs[0] = input with { Shape = [-1, .. input.Shape[1..]] };

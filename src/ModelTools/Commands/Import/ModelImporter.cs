@@ -4,6 +4,7 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
 using Whatsit.Inference;
+using Whatsit.Inference.Backends;
 using Whatsit.Inference.Catalog;
 using Whatsit.Inference.Imaging;
 using Whatsit.Inference.Postprocessing;
@@ -65,6 +66,70 @@ internal static partial class ModelImporter
             throw new ModelFormatException($"A picture cannot be {request.Size} pixels wide; 1 to {LargestSide} are possible.");
         }
 
+        string temporary = Path.Combine(Path.GetFullPath(request.Models), $".{request.Name}.{Guid.NewGuid():N}");
+        try
+        {
+            // 1 to 5. A method of its own: what it held is let go of, for what follows needs room for more copies of the weights.
+            using RgbImage sample = SamplePicture.Draw();
+            Converted network = ConvertNetwork(request, sample, temporary, progress);
+            GCSettings.LargeObjectHeapCompactionMode = GCLargeObjectHeapCompactionMode.CompactOnce;
+            GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true);
+
+            // 6. Prove.
+            progress("Comparing with the original");
+            ClassifierDescription classifier = network.Classifier;
+            float[][] answers = Answers(Path.Combine(temporary, "model.onnx"), network.Proof.Pictures, network.Input, OutputName(classifier));
+            float difference = network.Proof.Check(answers, classifier.Kind, network.AddedSoftmax, network.Quantized);
+
+            // 7. The bundle's papers.
+            File.WriteAllBytes(Path.Combine(temporary, "sample.png"), SamplePicture.ToPng(sample));
+            File.WriteAllLines(Path.Combine(temporary, "labels.txt"), network.Labels);
+            string folder = Path.Combine(request.Models, request.Name);
+            var manifest = new ModelManifest
+            {
+                Name = request.Name,
+                Version = NextVersion(folder),
+                Title = request.Title ?? Title(request.Name),
+                Description = $"An image classifier with {classifier.Classes} classes.",
+                License = request.License,
+                Source = request.Source ?? $"{Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(request.Path)))} ({network.Format})",
+                Files = network.Files,
+                Input = network.Input,
+                Preprocessing = network.Preprocessing,
+                Output = new OutputSpec
+                {
+                    Name = OutputName(classifier),
+                    Kind = classifier.Kind,
+                    Embedding = classifier.HasEmbedding ? ClassifierOutputs.Embedding : null,
+                    Features = classifier.HasFeatures ? ClassifierOutputs.Features : null,
+                    ClassifierWeights = network.ClassifierWeights,
+                },
+                Sample = new SampleSpec("sample.png", Best(answers[0], classifier.Kind, network.Labels)),
+                Proof = JsonSerializer.SerializeToElement(new JsonObject { ["largest_difference"] = difference, ["inputs"] = answers.Length }, ProofJson),
+            };
+            File.WriteAllText(Path.Combine(temporary, Bundle.ManifestFile), JsonSerializer.Serialize(manifest, ManifestJson.Default.ModelManifest) + "\n");
+            var report = new ImportReport(
+                folder, network.Format, network.Name, network.Parameters, manifest, network.Labels, difference, answers.Length, network.Notes, TimeProvider.System.GetElapsedTime(started));
+            File.WriteAllText(Path.Combine(temporary, "README.md"), ModelCard.Write(report));
+
+            // 8. In place, at once.
+            Install(temporary, folder);
+            return report;
+        }
+        catch when (Directory.Exists(temporary))
+        {
+            Directory.Delete(temporary, recursive: true);
+            throw;
+        }
+    }
+
+    /// <summary>What is known of a network whose <c>model.onnx</c> is written.</summary>
+    private sealed record Converted(
+        string Format, string Name, long Parameters, InputSpec Input, PreprocessingSpec Preprocessing, bool Quantized, bool AddedSoftmax, ClassifierDescription Classifier,
+        string[] Labels, Proof Proof, Dictionary<string, BundleFile> Files, BundleFile? ClassifierWeights, List<string> Notes);
+
+    private static Converted ConvertNetwork(ImportRequest request, RgbImage sample, string temporary, Action<string> progress)
+    {
         // 1. Read.
         using var archive = ModelArchive.Open(request.Path);
         (IModelReader reader, string path) = ModelReaders.Find(archive.Path, request.Dequantize);
@@ -72,7 +137,7 @@ internal static partial class ModelImporter
         ImportedModel model = reader.Read(path);
         Graph graph = model.Graph;
         var notes = new List<string>(model.Notes);
-        string network = graph.Name;
+        string name = graph.Name;
         Conversion.FixSize(graph, request.Size, notes);
         if (WidenHalf.Apply(graph))
         {
@@ -83,6 +148,9 @@ internal static partial class ModelImporter
         {
             Passes.Dequantize.Apply(graph);
         }
+
+        // PyTorch, from where most ONNX files come, flattens whole channels; TensorFlow has the channels last.
+        Conversion.Unflatten(graph, channelsFirst: reader is OnnxReader, notes);
 
         // 2. What the network sees, and what its classes are called.
         GraphValue onlyInput = Conversion.OnlyInput(graph);
@@ -100,7 +168,6 @@ internal static partial class ModelImporter
         }
 
         var spec = new InputSpec(PixelInput.Name, InputElementType.UInt8, TensorLayout.Nhwc, input.Width, input.Height);
-        using RgbImage sample = SamplePicture.Draw();
         byte[] pixels = new byte[spec.ByteLength];
         new Preprocessor(preprocessing, spec).Process(sample, pixels);
 
@@ -108,82 +175,31 @@ internal static partial class ModelImporter
         bool quantized = graph.Nodes.Exists(node => node.Op == "QuantizeLinear");
         var proof = Proof.Record(graph, input, preprocessing, pixels, progress);
 
-        // 4. Convert.
+        // 4. Convert; the code that read and ran the original is not needed for that.
         progress("Converting");
+        ResidentMemory.Trim();
         Conversion.Optimize(graph);
-        string temporary = Path.Combine(Directory.CreateDirectory(request.Models).FullName, $".{request.Name}.{Guid.NewGuid():N}");
         Directory.CreateDirectory(temporary);
-        try
+        var files = new Dictionary<string, BundleFile>();
+        if (request.KeepInput || input.Channels <= 1)
         {
-            var files = new Dictionary<string, BundleFile>();
-            if (request.KeepInput || input.Channels <= 1)
-            {
-                OnnxWriter.Write(graph, Path.Combine(temporary, "model.float.onnx"));
-                files[FloatInput] = Describe(temporary, "model.float.onnx");
-            }
-
-            PixelInput.Apply(graph, input, preprocessing);
-            FoldBatchNorm.Apply(graph);
-            ClassifierDescription classifier = ClassifierOutputs.Apply(graph, request.Softmax);
-            bool addedSoftmax = request.Softmax && graph.Nodes[^1].Name == "softmax";
-            string[] labels = Labels(request, path, model, classifier.Classes, notes);
-
-            // 5. Write, and let go of everything: what follows needs room for another copy of the weights.
-            progress("Writing model.onnx");
-            long parameters = Parameters(graph);
-            OnnxWriter.Write(graph, Path.Combine(temporary, "model.onnx"), new Dictionary<string, string> { ["source_format"] = reader.Format });
-            files["fp32"] = Describe(temporary, "model.onnx");
-            BundleFile? weights = WriteWeights(temporary, classifier);
-            classifier = classifier with { ClassifierWeights = null };
-            model = model with { Graph = new Graph() };
-            graph = model.Graph;
-            GCSettings.LargeObjectHeapCompactionMode = GCLargeObjectHeapCompactionMode.CompactOnce;
-            GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true);
-
-            // 6. Prove.
-            progress("Comparing with the original");
-            float[][] answers = Answers(Path.Combine(temporary, "model.onnx"), proof.Pictures, spec, OutputName(classifier));
-            float difference = proof.Check(answers, classifier.Kind, addedSoftmax, quantized);
-
-            // 7. The bundle's papers.
-            File.WriteAllBytes(Path.Combine(temporary, "sample.png"), SamplePicture.ToPng(sample));
-            File.WriteAllLines(Path.Combine(temporary, "labels.txt"), labels);
-            string folder = Path.Combine(request.Models, request.Name);
-            var manifest = new ModelManifest
-            {
-                Name = request.Name,
-                Version = NextVersion(folder),
-                Title = request.Title ?? Title(request.Name),
-                Description = $"An image classifier with {classifier.Classes} classes.",
-                License = request.License,
-                Source = request.Source ?? $"{Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(request.Path)))} ({reader.Format})",
-                Files = files,
-                Input = spec,
-                Preprocessing = preprocessing,
-                Output = new OutputSpec
-                {
-                    Name = OutputName(classifier),
-                    Kind = classifier.Kind,
-                    Embedding = classifier.HasEmbedding ? ClassifierOutputs.Embedding : null,
-                    Features = classifier.HasFeatures ? ClassifierOutputs.Features : null,
-                    ClassifierWeights = weights,
-                },
-                Sample = new SampleSpec("sample.png", Best(answers[0], classifier.Kind, labels)),
-                Proof = JsonSerializer.SerializeToElement(new JsonObject { ["largest_difference"] = difference, ["inputs"] = answers.Length }, ProofJson),
-            };
-            File.WriteAllText(Path.Combine(temporary, Bundle.ManifestFile), JsonSerializer.Serialize(manifest, ManifestJson.Default.ModelManifest) + "\n");
-            var report = new ImportReport(folder, reader.Format, network, parameters, manifest, labels, difference, answers.Length, notes, TimeProvider.System.GetElapsedTime(started));
-            File.WriteAllText(Path.Combine(temporary, "README.md"), ModelCard.Write(report));
-
-            // 8. In place, at once.
-            Install(temporary, folder);
-            return report;
+            OnnxWriter.Write(graph, Path.Combine(temporary, "model.float.onnx"));
+            files[FloatInput] = Describe(temporary, "model.float.onnx");
         }
-        catch
-        {
-            Directory.Delete(temporary, recursive: true);
-            throw;
-        }
+
+        PixelInput.Apply(graph, input, preprocessing);
+        FoldBatchNorm.Apply(graph);
+        ClassifierDescription classifier = ClassifierOutputs.Apply(graph, request.Softmax);
+        bool addedSoftmax = request.Softmax && graph.Nodes[^1].Name == "softmax";
+        string[] labels = Labels(request, path, model, classifier.Classes, notes);
+
+        // 5. Write.
+        progress("Writing model.onnx");
+        OnnxWriter.Write(graph, Path.Combine(temporary, "model.onnx"), new Dictionary<string, string> { ["source_format"] = reader.Format });
+        files["fp32"] = Describe(temporary, "model.onnx");
+        BundleFile? weights = WriteWeights(temporary, classifier);
+        return new Converted(
+            reader.Format, name, Parameters(graph), spec, preprocessing, quantized, addedSoftmax, classifier with { ClassifierWeights = null }, labels, proof, files, weights, notes);
     }
 
     private static JsonSerializerOptions ProofJson { get; } = new();

@@ -12,9 +12,9 @@ internal static class SamplePicture
 {
     private const int Side = 256;
 
-    // Centre, radius (in parts of the side) and colour of each ball.
+    // Centre, radius (in parts of the side) and colour of each ball; the one in front first.
     private static readonly (double X, double Y, double Radius, double Red, double Green, double Blue)[] Balls =
-        [(0.36, 0.62, 0.21, 0.86, 0.18, 0.12), (0.68, 0.66, 0.17, 0.95, 0.62, 0.10), (0.53, 0.78, 0.12, 0.42, 0.66, 0.16)];
+        [(0.53, 0.78, 0.12, 0.42, 0.66, 0.16), (0.68, 0.66, 0.17, 0.95, 0.62, 0.10), (0.36, 0.62, 0.21, 0.86, 0.18, 0.12)];
 
     /// <summary>Draws it.</summary>
     public static RgbImage Draw()
@@ -79,7 +79,7 @@ internal static class SamplePicture
 
     private static (double Red, double Green, double Blue) Shade(double x, double y)
     {
-        foreach ((double centreX, double centreY, double radius, double red, double green, double blue) in Balls.OrderByDescending(ball => ball.Y))
+        foreach ((double centreX, double centreY, double radius, double red, double green, double blue) in Balls)
         {
             (double dx, double dy) = ((x - centreX) / radius, (y - centreY) / radius);
             double squared = (dx * dx) + (dy * dy);

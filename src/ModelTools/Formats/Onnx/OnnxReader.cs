@@ -113,6 +113,7 @@ public sealed class OnnxReader : IModelReader
 
         Graph read = ReadGraph(new ProtobufReader(graph.Value), folder);
         OnnxUpgrade.Apply(read, opset);
+        QuantizedOperators.Apply(read);
         Check(read);
         return new ImportedModel(read) { Notes = [producer.Length == 0 ? $"ONNX opset {opset}." : $"ONNX opset {opset}, written by {producer}."] };
     }
@@ -192,7 +193,7 @@ public sealed class OnnxReader : IModelReader
 
         // Exporters may leave the name out; an error message needs one.
         var node = new Node(op, name.Length > 0 ? name : outputs.FirstOrDefault(output => output.Length > 0) ?? $"node {number}", inputs, outputs);
-        if (domain is not ("" or "ai.onnx"))
+        if (domain is not ("" or "ai.onnx") && !(domain == "com.microsoft" && QuantizedOperators.Knows(op)))
         {
             throw new ModelFormatException($"The operator '{domain}.{op}' ({node.Name}) is not supported.");
         }
