@@ -207,7 +207,7 @@ describe('A worker', () => {
 
 describe('The accelerator', () => {
   /** How long each takes, what it answers instead of 0.97, or why it does not. */
-  type Device = Record<string, number | { ms: number; confidence: number } | { fails: 'engine-failed' | 'download-failed' }>;
+  type Device = Record<string, number | { ms: number; confidence: number } | { fails: 'engine-failed' | 'download-failed' } | 'never answers'>;
   let device: Device;
   let storage: Map<string, string>;
   const memory = () => JSON.parse(storage.get('whatsit.accelerator') ?? '{}') as { choice?: { accelerator: Accelerator; candidates: string[]; trials: { name: string }[] }; failed?: Backend[] };
@@ -243,6 +243,7 @@ describe('The accelerator', () => {
       const say = (answered: FromWorker) => void Promise.resolve().then(() => this.say(answered));
       if (message.type === 'backends') return say({ type: 'done', id: message.id, answer: backends });
       const behaviour = device[nameOf(message.accelerator)]!;
+      if (behaviour === 'never answers') return;
       if (typeof behaviour === 'object' && 'fails' in behaviour) return say({ type: 'failed', id: message.id, code: behaviour.fails });
       const { ms, confidence } = typeof behaviour === 'number' ? { ms: behaviour, confidence: 0.97 } : behaviour;
       say({ type: 'done', id: message.id, answer: { ...answer(ms).answer, accelerator: nameOf(message.accelerator), predictions: [{ label: 'Lemon', index: 8, confidence }] } });
@@ -295,6 +296,25 @@ describe('The accelerator', () => {
     expect(memory()).toEqual({});
     await vi.advanceTimersByTimeAsync(2_000);
     expect(memory().choice).toBeDefined();
+  });
+
+  test('is no longer tried once somebody comes, who does not wait for it', async () => {
+    device = { 'WebAssembly × 1': 20, 'WebAssembly × 2': 11, WebGL: 'never answers' };
+    const browser = open();
+    await classifyAndRest(browser);
+    const trial = FakeWorker.all.at(-1)!;
+    expect([trial.terminated, ran('WebGL')]).toEqual([false, 1]);
+    const result = browser.classify(new AbortController().signal, new Blob(), options);
+    await settle();
+    expect(trial.terminated).toBe(true);
+    expect((await result).accelerator).toBe('WebAssembly × 2');
+    expect(memory()).toEqual({});
+  });
+
+  test('that is silent for too long is no candidate', async () => {
+    await calibrate({ 'WebAssembly × 1': 20, 'WebAssembly × 2': 11, WebGL: 'never answers', WebGPU: 4 });
+    await vi.advanceTimersByTimeAsync(31_000);
+    expect(memory().choice).toMatchObject({ accelerator: { backend: 'webgpu' }, candidates: ['WebAssembly × 1', 'WebAssembly × 2', 'WebGL', 'WebGPU'] });
   });
 
   test('that is hopelessly slow is not tried to the end', async () => {
