@@ -17,7 +17,7 @@ const memoryOf = (page: Page) => page.evaluate(() => JSON.parse(localStorage.get
 async function calibrated(page: Page) {
   await firstSample(page);
   await expectAnswer(page, 'browser');
-  await expect.poll(async () => (await memoryOf(page)).choice, { timeout: 120_000 }).toBeDefined();
+  await expect.poll(async () => (await memoryOf(page)).choice, { timeout: 240_000 }).toBeDefined();
   return (await memoryOf(page)).choice!;
 }
 
@@ -29,7 +29,7 @@ const fetchedBy = (page: Page) => {
 
 test.describe('With graphics that count', () => {
   // The emulated ones take a minute to be tried; the tests behind the first go on from what it remembers.
-  test.describe.configure({ mode: 'serial', timeout: 180_000 });
+  test.describe.configure({ mode: 'serial', timeout: 300_000 });
   let memory: Memory;
 
   /** A visitor who comes back to this device, where that accelerator won. */
@@ -40,7 +40,7 @@ test.describe('With graphics that count', () => {
     await page.goto('/?software-gpu');
     await firstSample(page);
     // On emulated graphics the first runs, which compile, take their time.
-    await expect(panel(page, 'browser').locator('.total')).toHaveText(/\d ?m?s$/, { timeout: 120_000 });
+    await expect(panel(page, 'browser').locator('.total')).toHaveText(/\d ?m?s$/, { timeout: 200_000 });
   }
 
   test.beforeEach(async ({ page, isMobile }) => {
@@ -93,7 +93,7 @@ test.describe('With graphics that count', () => {
       // The graphics process dies, as it does when a driver crashes. https://chromedevtools.github.io/devtools-protocol/tot/Browser/#method-crashGpuProcess
       await (await browser.newBrowserCDPSession()).send('Browser.crashGpuProcess').catch(() => undefined);
       await firstSample(page);
-      await expect(panel(page, 'browser')).toContainText('TensorFlow.js, WebAssembly', { timeout: 60_000 });
+      await expect(panel(page, 'browser')).toContainText('TensorFlow.js, WebAssembly', { timeout: 150_000 });
       await expectAnswer(page, 'browser');
       expect((await memoryOf(page)).failed).toEqual([backend]);
       expect((await memoryOf(page)).choice).toBeUndefined();

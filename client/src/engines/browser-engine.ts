@@ -26,8 +26,10 @@ export type FromWorker =
 export interface BrowserSettings {
   accelerator: Accelerator;
   runtime: RuntimeChoice;
-  /** While it is to be found out what is fastest here: up to so many threads, and with `software` also graphics that the processor emulates. */
-  calibration?: { threads: number; software: boolean };
+  /** While it is to be found out what is fastest here: up to so many threads. */
+  calibration?: { threads: number };
+  /** Graphics that the processor emulates count too. They are slow, and are waited for. */
+  software?: boolean;
 }
 
 export interface BrowserModel {
@@ -36,7 +38,7 @@ export interface BrowserModel {
 }
 
 /** How long a worker may be silent while it works before it counts as wedged. Large photos on old phones take seconds. */
-const patienceMs = 30_000;
+const usualPatienceMs = 30_000;
 /** How long nobody must have asked for anything before the calibration begins. */
 const restMs = 1_500;
 /** Enough for a median, behind a first run that is not counted. */
@@ -77,7 +79,7 @@ export class BrowserEngine implements Engine {
     if (!this.settings.calibration) return;
     const { signal } = (this.calibration = new AbortController());
     if (!(await undisturbed(signal)) || !this.worker) return;
-    const { accelerator: current, runtime, calibration: { threads, software } } = this.settings;
+    const { accelerator: current, runtime, software = false, calibration: { threads } } = this.settings;
     const others: BrowserEngine[] = [];
     try {
       const backends = await this.ask<Backend[]>(signal, this.worker, { type: 'backends', id: ++this.ids, software });
@@ -87,7 +89,7 @@ export class BrowserEngine implements Engine {
         let best: { engine: BrowserEngine; trial: Trial } | undefined;
         for (const accelerator of candidates) {
           // Nobody may wait for a trial: its worker is ended at once.
-          const engine = nameOf(accelerator) === nameOf(current) ? this : new BrowserEngine(this.modelOf, { accelerator, runtime }, this.createWorker, 0);
+          const engine = nameOf(accelerator) === nameOf(current) ? this : new BrowserEngine(this.modelOf, { accelerator, runtime, software }, this.createWorker, 0);
           if (engine !== this) others.push(engine);
           const trial = await engine.attempt(signal, image, model, best?.trial);
           if (trial) trials.push(trial);
@@ -174,6 +176,7 @@ export class BrowserEngine implements Engine {
 
   private ask<Answer extends BrowserAnswer | Backend[]>(signal: AbortSignal, worker: Worker, request: Exclude<ToWorker, { type: 'cancel' }>, onProgress?: (progress: Progress) => void): Promise<Answer> {
     const { cancelPatienceMs } = this;
+    const patienceMs = this.settings.software ? 4 * usualPatienceMs : usualPatienceMs;
     return new Promise<Answer>((resolve, reject) => {
       let patience = setTimeout(wedged, patienceMs);
       const settle = (end: () => void) => {
@@ -246,6 +249,7 @@ function settingsHere(): BrowserSettings {
   return {
     accelerator: rememberedChoice() ?? { backend: 'wasm', threads },
     runtime: 'auto',
-    calibration: { threads, software: new URLSearchParams(location.search).has('software-gpu') },
+    calibration: { threads },
+    software: new URLSearchParams(location.search).has('software-gpu'),
   };
 }
