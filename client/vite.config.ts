@@ -7,6 +7,7 @@ import type { Plugin } from 'vite';
 import { VitePWA } from 'vite-plugin-pwa';
 import { defaultClientConditions } from 'vite';
 import { defineConfig } from 'vitest/config';
+import manifest from './package.json' with { type: 'json' };
 
 /** Where `npm run dev` finds the server that answers. */
 const server = process.env.WHATSIT_URL ?? 'http://127.0.0.1:8080';
@@ -19,7 +20,7 @@ export default defineConfig(({ mode }) => ({
   worker: { format: 'es', plugins: () => [selfContainedThreads()] },
   ...(mode === 'bench' && { root: 'bench' }),
   build: { target: 'es2022', assetsInlineLimit: 0, outDir: 'dist', reportCompressedSize: false },
-  define: { runtimeBytes: JSON.stringify(runtimeBytes()) },
+  define: { runtimeBytes: JSON.stringify(runtimeBytes()), appVersion: JSON.stringify(manifest.version) },
   resolve: { conditions: ['onnxruntime-web-use-extern-wasm', ...defaultClientConditions] },
   server: {
     port: Number(process.env.PORT ?? 5173),
@@ -39,7 +40,7 @@ function pwa() {
     injectRegister: null,
     injectManifest: {
       globPatterns: ['**/*.{html,js,css,woff2,svg}', 'icon-192.png'],
-      globIgnores: ['**/*-runtime-*.js', '**/rolldown-runtime*'],
+      globIgnores: ['**/*-runtime-*.js', '**/rolldown-runtime*', '**/shared-*.js'],
     },
     manifest: {
       id: '/',

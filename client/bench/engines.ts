@@ -1,3 +1,5 @@
+import { backendsHere, candidatesFor, threadsFor } from '../src/engines/accelerator';
+import type { Accelerator } from '../src/engines/accelerator';
 import { BrowserEngine } from '../src/engines/browser-engine';
 import type { RuntimeChoice } from '../src/engines/browser-engine';
 import { getClasses, getModel } from '../src/engines/server-api';
@@ -7,6 +9,7 @@ import type { Prediction } from '../src/engines/engine';
 /** What scripts/measure-engines.mjs calls in the page. */
 declare global {
   interface Window {
+    accelerators: typeof accelerators;
     measure: typeof measure;
     measureGraphModel: typeof measureGraphModel;
     sendBothWays: typeof sendBothWays;
@@ -15,9 +18,12 @@ declare global {
 
 const image = async (url: string) => (await fetch(url)).blob();
 
+/** What the page would try here (calibration.ts); `software` as in the page's `?software-gpu`. */
+const accelerators = async (software: boolean) => candidatesFor(threadsFor(navigator.hardwareConcurrency, crossOriginIsolated), await backendsHere(software));
+
 /** One engine, freshly made: the first answer with everything that it fetches, then runs one after another. */
-async function measure(choice: { runtime: RuntimeChoice; threads: number }, model: string, photo: string, runs: number) {
-  const engine = new BrowserEngine(async (name) => ({ manifest: (await getModel(name)).manifest, classes: await getClasses(name) }), { ...choice, calibrated: true });
+async function measure(choice: { runtime: RuntimeChoice; accelerator: Accelerator }, model: string, photo: string, runs: number) {
+  const engine = new BrowserEngine(async (name) => ({ manifest: (await getModel(name)).manifest, classes: await getClasses(name) }), choice);
   const blob = await image(photo);
   const signal = new AbortController().signal;
   const options = { model, topK: 5, explain: false };
@@ -82,6 +88,7 @@ async function enlarged(photo: Blob, shortSide: number): Promise<Blob> {
   return canvas.convertToBlob({ type: 'image/jpeg', quality: 0.92 });
 }
 
+window.accelerators = accelerators;
 window.measure = measure;
 window.sendBothWays = sendBothWays;
 window.measureGraphModel = measureGraphModel;

@@ -18,3 +18,13 @@ export const browserOptions = {
     '--use-fake-ui-for-media-stream',
   ],
 };
+
+/** Chromium with graphics that the processor emulates; the page counts them with `?software-gpu`. */
+export const softwareGraphics = [
+  ...browserOptions.args.filter((arg) => arg !== '--disable-gpu'),
+  '--ignore-gpu-blocklist',
+  '--use-angle=swiftshader',
+  '--enable-unsafe-swiftshader',
+  '--enable-unsafe-webgpu',
+  '--use-webgpu-adapter=swiftshader',
+];

@@ -176,23 +176,6 @@ test('Where it looked is shown per label and per engine, and both saw alike', as
   await expect(page.locator('.activation-map')).not.toHaveClass(/shown/);
 });
 
-test('What was found out about this device is remembered, and agreed with one thread', async ({ page }) => {
-  await firstSample(page);
-  await expectAnswer(page, 'browser');
-  // Where the browser has one thread for us there is nothing to find out.
-  const cores = await page.evaluate(() => (crossOriginIsolated ? navigator.hardwareConcurrency : 1));
-  test.skip(cores === 1, 'skipped: this machine has one core');
-  const known = () => page.evaluate(() => JSON.parse(localStorage.getItem('whatsit.threads') ?? 'null') as { most: number; threads: number } | null);
-  await expect.poll(known, { timeout: 40_000 }).not.toBeNull();
-  const { most, threads } = (await known())!;
-  expect([1, most]).toContain(threads);
-  await page.reload();
-  await firstSample(page);
-  await expectAnswer(page, 'browser');
-  await expect(panel(page, 'browser')).toContainText(`WebAssembly × ${threads}`);
-  expect(await known()).toEqual({ most, threads });
-});
-
 test('Thirty runs of each are measured, and the table can be taken away', async ({ page, context }) => {
   test.setTimeout(240_000);
   await firstSample(page);

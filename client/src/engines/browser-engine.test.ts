@@ -1,7 +1,9 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { BrowserEngine, threadsFor, variantFor } from './browser-engine';
-import type { FromWorker, ToWorker } from './browser-engine';
-import { better } from './calibration';
+import { candidatesFor, nameOf, threadsFor } from './accelerator';
+import type { Accelerator, Backend } from './accelerator';
+import { BrowserEngine, variantFor } from './browser-engine';
+import type { BrowserAnswer, FromWorker, ToWorker } from './browser-engine';
+import { isBetter } from './calibration';
 import type { EngineError } from './engine';
 import { sumOf } from './timing';
 import type { Manifest } from './server-api';
@@ -33,7 +35,7 @@ class FakeWorker {
 }
 
 const manifest = { name: 'grocery', version: '1', files: { fp32: { file: 'model.onnx', bytes: 8, sha256: 'a' }, fp16: { file: 'half.onnx', bytes: 4, sha256: 'b' } } } as Manifest;
-const answer = (ms: number): FromWorker & { type: 'done' } => ({
+const answer = (ms: number): FromWorker & { answer: BrowserAnswer } => ({
   type: 'done',
   id: 0,
   answer: {
@@ -43,8 +45,11 @@ const answer = (ms: number): FromWorker & { type: 'done' } => ({
 });
 const options = { model: 'grocery', topK: 5, explain: false };
 
-function engine(of: (name: string) => Manifest = () => manifest, calibrated = true) {
-  return new BrowserEngine((name) => Promise.resolve({ manifest: of(name), classes: [] }), { threads: 2, runtime: 'auto', calibrated }, () => new FakeWorker() as unknown as Worker);
+const twoThreads: Accelerator = { backend: 'wasm', threads: 2 };
+
+const newWorker = () => new FakeWorker() as unknown as Worker;
+function engine(of: (name: string) => Manifest = () => manifest) {
+  return new BrowserEngine((name) => Promise.resolve({ manifest: of(name), classes: [] }), { accelerator: twoThreads, runtime: 'auto' }, newWorker);
 }
 /** Lets promises that are settled already have their say. */
 const settle = () => vi.advanceTimersByTimeAsync(0);
@@ -74,7 +79,7 @@ describe('The browser engine', () => {
   test('asks for the 16-bit weights', async () => {
     void engine().classify(new AbortController().signal, new Blob(), options);
     await settle();
-    expect(only().asked[0]).toMatchObject({ variant: 'fp16', threads: 2 });
+    expect(only().asked[0]).toMatchObject({ variant: 'fp16', accelerator: twoThreads });
   });
 
   test('names the time that no stage claims, so that the stages add up', async () => {
@@ -200,40 +205,180 @@ describe('A worker', () => {
   });
 });
 
-describe('The calibration', () => {
-  /** Answers whatever is asked, in the time that the number of threads takes. */
-  function automatic(times: Record<number, number>) {
+describe('The accelerator', () => {
+  /** How long each takes, what it answers instead of 0.97, or why it does not. */
+  type Device = Record<string, number | { ms: number; confidence: number } | { fails: 'engine-failed' | 'download-failed' } | 'never answers'>;
+  let device: Device;
+  let storage: Map<string, string>;
+  const memory = () => JSON.parse(storage.get('whatsit.accelerator') ?? '{}') as { choice?: { accelerator: Accelerator; candidates: string[]; trials: { name: string }[] }; failed?: Backend[] };
+  /** What the newest worker that still lives was asked to run last. */
+  const used = () => {
+    const last = FakeWorker.all.filter(({ terminated }) => !terminated).at(-1)?.asked.at(-1);
+    return last?.type === 'classify' ? nameOf(last.accelerator) : undefined;
+  };
+  const ran = (name: string) => FakeWorker.all.filter(({ asked }) => asked.some((message) => message.type === 'classify' && nameOf(message.accelerator) === name)).length;
+
+  /** Opens the page anew on this device: what is remembered counts, and the browser's own facts. */
+  const open = () => new BrowserEngine(() => Promise.resolve({ manifest, classes: [] }), undefined, newWorker);
+  async function classifyAndRest(browser: BrowserEngine) {
+    const result = await browser.classify(new AbortController().signal, new Blob(), options);
+    await vi.advanceTimersByTimeAsync(2_000);
+    return result;
+  }
+  const calibrate = (on: Device) => {
+    device = on;
+    return classifyAndRest(open());
+  };
+
+  beforeEach(() => {
+    storage = new Map();
+    vi.stubGlobal('localStorage', { getItem: (key: string) => storage.get(key) ?? null, setItem: (key: string, value: string) => storage.set(key, value) });
+    vi.stubGlobal('location', { search: '' });
+    vi.stubGlobal('crossOriginIsolated', true);
+    vi.stubGlobal('navigator', { hardwareConcurrency: 2, userAgent: 'Browser 1' });
     vi.spyOn(FakeWorker.prototype, 'postMessage').mockImplementation(function (this: FakeWorker, message: ToWorker) {
       this.asked.push(message);
-      if (message.type === 'classify') void Promise.resolve().then(() => this.say({ ...answer(times[message.threads]!), id: message.id }));
+      if (message.type === 'cancel') return;
+      const backends = (['wasm', 'webgl', 'webgpu'] as const).filter((backend) => backend === 'wasm' || nameOf({ backend, threads: 1 }) in device);
+      const say = (answered: FromWorker) => void Promise.resolve().then(() => this.say(answered));
+      if (message.type === 'backends') return say({ type: 'done', id: message.id, answer: backends });
+      const behaviour = device[nameOf(message.accelerator)]!;
+      if (behaviour === 'never answers') return;
+      if (typeof behaviour === 'object' && 'fails' in behaviour) return say({ type: 'failed', id: message.id, code: behaviour.fails });
+      const { ms, confidence } = typeof behaviour === 'number' ? { ms: behaviour, confidence: 0.97 } : behaviour;
+      say({ type: 'done', id: message.id, answer: { ...answer(ms).answer, accelerator: nameOf(message.accelerator), predictions: [{ label: 'Lemon', index: 8, confidence }] } });
     });
-  }
+  });
   afterEach(() => {
     vi.restoreAllMocks();
     vi.unstubAllGlobals();
   });
 
-  test.each([
-    [{ 1: 20, 2: 11 }, 2],
-    [{ 1: 20, 2: 19 }, 1],
-    [{ 1: 20, 2: 60 }, 1],
-  ])('of %o milliseconds keeps %i thread(s), and remembers', async (times, kept) => {
-    const storage = new Map<string, string>();
-    vi.stubGlobal('localStorage', { getItem: (key: string) => storage.get(key) ?? null, setItem: (key: string, value: string) => storage.set(key, value) });
-    automatic(times);
-    const device = engine(() => manifest, false);
-    await device.classify(new AbortController().signal, new Blob(), options);
-    await vi.advanceTimersByTimeAsync(2000);
-    await device.classify(new AbortController().signal, new Blob(), options);
-    const last = FakeWorker.all.filter(({ terminated }) => !terminated).at(-1)?.asked.at(-1);
-    expect(last).toMatchObject({ threads: kept });
-    expect(JSON.parse([...storage.values()][0] ?? '')).toEqual({ most: 2, threads: kept });
+  test.each<[Device, string]>([
+    [{ 'WebAssembly × 1': 20, 'WebAssembly × 2': 11 }, 'WebAssembly × 2'],
+    [{ 'WebAssembly × 1': 20, 'WebAssembly × 2': 19 }, 'WebAssembly × 1'],
+    [{ 'WebAssembly × 1': 20, 'WebAssembly × 2': 60 }, 'WebAssembly × 1'],
+    [{ 'WebAssembly × 1': 20, 'WebAssembly × 2': 11, WebGL: 4 }, 'WebGL'],
+    [{ 'WebAssembly × 1': 20, 'WebAssembly × 2': 11, WebGL: 10 }, 'WebAssembly × 2'],
+    [{ 'WebAssembly × 1': 20, 'WebAssembly × 2': 11, WebGL: 8, WebGPU: 3 }, 'WebGPU'],
+    [{ 'WebAssembly × 1': 20, 'WebAssembly × 2': 11, WebGL: 4, WebGPU: 3.9 }, 'WebGL'],
+    [{ 'WebAssembly × 1': 20, 'WebAssembly × 2': 11, WebGL: { ms: 4, confidence: 0.9 } }, 'WebAssembly × 2'],
+    [{ 'WebAssembly × 1': 20, 'WebAssembly × 2': 11, WebGL: { ms: 4, confidence: NaN } }, 'WebAssembly × 2'],
+    [{ 'WebAssembly × 1': 20, 'WebAssembly × 2': 11, WebGL: { fails: 'engine-failed' }, WebGPU: 3 }, 'WebGPU'],
+  ])('of a device with %o is %s, answers the next photo, and is remembered', async (on, chosen) => {
+    device = on;
+    const browser = open();
+    await classifyAndRest(browser);
+    const before = FakeWorker.all.length;
+    await classifyAndRest(browser);
+    expect(used()).toBe(chosen);
+    // The winner's worker is kept; nothing is loaded again.
+    expect(FakeWorker.all).toHaveLength(before);
+    expect(FakeWorker.all.filter(({ terminated }) => !terminated)).toHaveLength(1);
+
+    FakeWorker.all = [];
+    await classifyAndRest(open());
+    expect(used() ?? nameOf(memory().choice!.accelerator)).toBe(chosen);
+    expect(FakeWorker.all).toHaveLength(1);
   });
 
-  test('does not take threads that answer something else', () => {
-    const trial = (threads: number, ms: number, confidence: number) => ({ threads, computeMs: [ms], predictions: [{ label: 'Lemon', index: 8, confidence }] });
-    expect(better(trial(1, 20, 0.97), trial(2, 10, 0.97))).toBe(2);
-    expect(better(trial(1, 20, 0.97), trial(2, 10, 0.9))).toBe(1);
+  test('is not searched for where there is one', async () => {
+    vi.stubGlobal('crossOriginIsolated', false);
+    await calibrate({ 'WebAssembly × 1': 20 });
+    expect(FakeWorker.all).toHaveLength(1);
+    expect(memory()).toEqual({});
+  });
+
+  test('is not searched for while somebody waits', async () => {
+    device = { 'WebAssembly × 1': 20, 'WebAssembly × 2': 11 };
+    const browser = open();
+    for (let photo = 0; photo < 3; photo++) await browser.classify(new AbortController().signal, new Blob(), options);
+    expect(memory()).toEqual({});
+    await vi.advanceTimersByTimeAsync(2_000);
+    expect(memory().choice).toBeDefined();
+  });
+
+  test('is no longer tried once somebody comes, who does not wait for it', async () => {
+    device = { 'WebAssembly × 1': 20, 'WebAssembly × 2': 11, WebGL: 'never answers' };
+    const browser = open();
+    await classifyAndRest(browser);
+    const trial = FakeWorker.all.at(-1)!;
+    expect([trial.terminated, ran('WebGL')]).toEqual([false, 1]);
+    const result = browser.classify(new AbortController().signal, new Blob(), options);
+    await settle();
+    expect(trial.terminated).toBe(true);
+    expect((await result).accelerator).toBe('WebAssembly × 2');
+    expect(memory()).toEqual({});
+  });
+
+  test('that is silent for too long is no candidate', async () => {
+    await calibrate({ 'WebAssembly × 1': 20, 'WebAssembly × 2': 11, WebGL: 'never answers', WebGPU: 4 });
+    await vi.advanceTimersByTimeAsync(31_000);
+    expect(memory().choice).toMatchObject({ accelerator: { backend: 'webgpu' }, candidates: ['WebAssembly × 1', 'WebAssembly × 2', 'WebGL', 'WebGPU'] });
+  });
+
+  test('that is hopelessly slow is not tried to the end', async () => {
+    await calibrate({ 'WebAssembly × 1': 20, 'WebAssembly × 2': 11, WebGL: 900 });
+    expect(FakeWorker.all.find(({ asked }) => asked.some((message) => message.type === 'classify' && message.accelerator.backend === 'webgl'))!.asked).toHaveLength(3);
+  });
+
+  test('must give the same best label', () => {
+    const trial = (ms: number, index: number) => ({ accelerator: twoThreads, computeMs: [ms], predictions: [{ label: '', index, confidence: 0.5 }, { label: '', index: 1 - index, confidence: 0.5 }] });
+    expect(isBetter(trial(1, 0), trial(20, 0), trial(20, 0))).toBe(true);
+    expect(isBetter(trial(1, 1), trial(20, 0), trial(20, 0))).toBe(false);
+  });
+
+  test.each<[string, () => void]>([
+    ['another browser', () => vi.stubGlobal('navigator', { hardwareConcurrency: 2, userAgent: 'Browser 2' })],
+    ['another number of cores', () => vi.stubGlobal('navigator', { hardwareConcurrency: 4, userAgent: 'Browser 1' })],
+    ['a page without isolation', () => vi.stubGlobal('crossOriginIsolated', false)],
+    ['another version of the app', () => vi.stubGlobal('appVersion', '0.0.0')],
+    ['a new graphics processor', () => (device.WebGPU = 30)],
+    ['a missing graphics processor', () => delete device.WebGL],
+  ])('that was remembered is void with %s', async (_, change) => {
+    vi.stubGlobal('appVersion', '1.0.0');
+    await calibrate({ 'WebAssembly × 1': 20, 'WebAssembly × 2': 11, WebGL: 12 });
+    FakeWorker.all = [];
+    change();
+    await classifyAndRest(open());
+    expect(ran('WebAssembly × 1')).toBe(1);
+    expect(FakeWorker.all.length).toBeGreaterThan(1);
+  });
+
+  test('that fails at work is replaced by WebAssembly for that very photo, and never tried again', async () => {
+    await calibrate({ 'WebAssembly × 1': 20, 'WebAssembly × 2': 11, WebGL: 4 });
+    const browser = open();
+    expect((await classifyAndRest(browser)).accelerator).toBe('WebGL');
+    device.WebGL = { fails: 'engine-failed' };
+    expect((await classifyAndRest(browser)).accelerator).toBe('WebAssembly × 2');
+    expect(memory()).toEqual({ failed: ['webgl'] });
+
+    device.WebGL = 4;
+    FakeWorker.all = [];
+    vi.stubGlobal('navigator', { hardwareConcurrency: 2, userAgent: 'Browser 2' });
+    await classifyAndRest(open());
+    expect(memory().choice?.candidates).toEqual(['WebAssembly × 1', 'WebAssembly × 2']);
+    expect(ran('WebGL')).toBe(0);
+  });
+
+  test('whose kernels cannot be fetched is replaced this once', async () => {
+    await calibrate({ 'WebAssembly × 1': 20, 'WebAssembly × 2': 11, WebGL: 4 });
+    device.WebGL = { fails: 'download-failed' };
+    expect((await classifyAndRest(open())).accelerator).toBe('WebAssembly × 2');
+    device.WebGL = 4;
+    expect((await classifyAndRest(open())).accelerator).toBe('WebGL');
+  });
+
+  test('is not to blame for what WebAssembly cannot do either', async () => {
+    await calibrate({ 'WebAssembly × 1': 20, 'WebAssembly × 2': 11, WebGL: 4 });
+    device = { WebGL: { fails: 'engine-failed' }, 'WebAssembly × 2': { fails: 'engine-failed' } };
+    await expect(classifyAndRest(open())).rejects.toMatchObject({ code: 'engine-failed' });
+    expect(memory().failed).toBeUndefined();
+  });
+
+  test('is tried one after another, the plainest first', () => {
+    expect(candidatesFor(4, ['wasm', 'webgl', 'webgpu']).map(nameOf)).toEqual(['WebAssembly × 1', 'WebAssembly × 4', 'WebGL', 'WebGPU']);
+    expect(candidatesFor(1, ['wasm']).map(nameOf)).toEqual(['WebAssembly × 1']);
   });
 });
 

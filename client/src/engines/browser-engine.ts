@@ -1,5 +1,7 @@
-import { better, rememberThreads, rememberedThreads } from './calibration';
+import type { Accelerator, Backend } from './accelerator';
+import { candidatesFor, nameOf, threadsFor } from './accelerator';
 import type { Trial } from './calibration';
+import { hasFailed, isBetter, isHopeless, rememberChoice, rememberFailure, rememberedChoice } from './calibration';
 import type { Classification, ClassifyOptions, Engine, EngineErrorCode, Progress } from './engine';
 import { EngineError } from './engine';
 import type { ClassInfo, Manifest, Variant } from './server-api';
@@ -9,16 +11,26 @@ export type RuntimeChoice = 'auto' | 'tensorflow' | 'onnxruntime';
 
 /** What the worker is asked. */
 export type ToWorker =
-  | { type: 'classify'; id: number; image: Blob; topK: number; explain: boolean; manifest: Manifest; classes: ClassInfo[]; variant: Variant; threads: number; runtime: RuntimeChoice }
+  | { type: 'classify'; id: number; image: Blob; topK: number; explain: boolean; manifest: Manifest; classes: ClassInfo[]; variant: Variant; accelerator: Accelerator; runtime: RuntimeChoice }
+  | { type: 'backends'; id: number; software: boolean }
   | { type: 'cancel'; id: number };
 
-/** What it answers: one result without the parts that only the page can measure. */
+/** What it answers: one result without the parts that only the page can measure, or what the held model could be run on. */
 export type BrowserAnswer = Omit<Classification, 'engine' | 'totalMs'>;
 
 export type FromWorker =
   | { type: 'progress'; id: number; progress: Progress }
-  | { type: 'done'; id: number; answer: BrowserAnswer }
+  | { type: 'done'; id: number; answer: BrowserAnswer | Backend[] }
   | { type: 'failed'; id: number; code: EngineErrorCode | 'cancelled'; detail?: string };
+
+export interface BrowserSettings {
+  accelerator: Accelerator;
+  runtime: RuntimeChoice;
+  /** While it is to be found out what is fastest here: up to so many threads. */
+  calibration?: { threads: number };
+  /** Graphics that the processor emulates count too. They are slow, and are waited for. */
+  software?: boolean;
+}
 
 export interface BrowserModel {
   manifest: Manifest;
@@ -26,19 +38,17 @@ export interface BrowserModel {
 }
 
 /** How long a worker may be silent while it works before it counts as wedged. Large photos on old phones take seconds. */
-const patienceMs = 30_000;
+const usualPatienceMs = 30_000;
 /** How long nobody must have asked for anything before the calibration begins. */
 const restMs = 1_500;
-/** Enough for a median. */
+/** Enough for a median, behind a first run that is not counted. */
 const calibrationRuns = 5;
-/** How long a cancelled run may take to end by itself before its worker is ended. */
-const cancelPatienceMs = 1_500;
 
 /** The very same model in this browser. The worker is started with the first photo, and anew whenever it fails or hangs. */
 export class BrowserEngine implements Engine {
   readonly id = 'browser';
   private worker: Worker | undefined;
-  /** The model that the worker holds. */
+  /** The model that the worker holds, and what it runs on. */
   private holds = '';
   private ids = 0;
   /** One run after another: two at once would only slow each other down, and spoil both measurements. */
@@ -47,8 +57,10 @@ export class BrowserEngine implements Engine {
 
   constructor(
     private readonly modelOf: (name: string) => Promise<BrowserModel>,
-    private readonly settings: { threads: number; runtime: RuntimeChoice; calibrated: boolean } = settingsHere(),
+    private readonly settings: BrowserSettings = settingsHere(),
     private readonly createWorker = () => new Worker(new URL('./browser-worker.ts', import.meta.url), { type: 'module', name: 'browser-engine' }),
+    /** How long a cancelled run may take to end by itself before its worker is ended. */
+    private readonly cancelPatienceMs = 1_500,
   ) {}
 
   async classify(signal: AbortSignal, image: Blob, options: ClassifyOptions): Promise<Classification> {
@@ -60,48 +72,99 @@ export class BrowserEngine implements Engine {
   }
 
   /**
-   * Once per device, behind the first answer: do several threads pay here? A second engine runs the same photo on one thread; the faster is kept.
+   * Once per device, behind the first answer: which accelerator is the fastest here? Each runs the same photo in a worker of its own; the winner's is
+   * kept. What was remembered stands as long as the device offers the same candidates.
    */
-  private async calibrate(image: Blob, options: ClassifyOptions) {
-    if (this.settings.calibrated) return;
+  private async calibrate(image: Blob, { model }: ClassifyOptions) {
+    if (!this.settings.calibration) return;
     const { signal } = (this.calibration = new AbortController());
-    if (!(await undisturbed(signal))) return;
-    const most = this.settings.threads;
-    const other = new BrowserEngine(this.modelOf, { ...this.settings, threads: 1, calibrated: true }, this.createWorker);
-    const quiet = { model: options.model, topK: options.topK, explain: false };
-    const attempt = async (threads: number, run: () => Promise<Classification>): Promise<Trial> => {
-      const trial: Trial = { threads, computeMs: [], predictions: [] };
-      for (let turn = 0; turn < calibrationRuns; turn++) {
-        const { timing, predictions } = await run();
-        trial.computeMs.push(timing.find(({ stage }) => stage === 'compute')?.ms ?? 0);
-        trial.predictions = predictions;
-      }
-      return trial;
-    };
+    if (!(await undisturbed(signal)) || !this.worker) return;
+    const { accelerator: current, runtime, software = false, calibration: { threads } } = this.settings;
+    const others: BrowserEngine[] = [];
     try {
-      const several = await attempt(most, () => this.run(signal, image, quiet));
-      const single = await attempt(1, () => other.run(signal, image, quiet));
-      this.settings.calibrated = true;
-      this.settings.threads = better(single, several);
-      rememberThreads(most, this.settings.threads);
-      if (this.settings.threads !== most) this.dispose();
+      const backends = await this.ask<Backend[]>(signal, this.worker, { type: 'backends', id: ++this.ids, software });
+      const candidates = candidatesFor(threads, backends.filter((backend) => !hasFailed(backend)));
+      if (candidates.length > 1 && !rememberedChoice(candidates)) {
+        const trials: Trial[] = [];
+        let best: { engine: BrowserEngine; trial: Trial } | undefined;
+        for (const accelerator of candidates) {
+          // Nobody may wait for a trial: its worker is ended at once.
+          const engine = nameOf(accelerator) === nameOf(current) ? this : new BrowserEngine(this.modelOf, { accelerator, runtime, software }, this.createWorker, 0);
+          if (engine !== this) others.push(engine);
+          const trial = await engine.attempt(signal, image, model, best?.trial);
+          if (trial) trials.push(trial);
+          if (trial && (!best || isBetter(trial, best.trial, trials[0]!))) best = { engine, trial };
+          for (const other of others) if (other !== best?.engine) other.dispose();
+        }
+        if (best) {
+          rememberChoice(best.trial.accelerator, candidates, trials);
+          if (best.engine !== this) this.takeOver(best.engine);
+        }
+      }
+      delete this.settings.calibration;
     } catch {
       // Somebody came, or it did not work: what runs already stays, and the next photo is another chance.
     } finally {
-      other.dispose();
+      for (const other of others) other.dispose();
     }
   }
 
-  private async run(signal: AbortSignal, image: Blob, { model, topK, explain, onProgress }: ClassifyOptions): Promise<Classification> {
+  /** The same photo a few times, all classes. Nothing where the graphics processor fails at it: then it is no candidate. */
+  private async attempt(signal: AbortSignal, image: Blob, model: string, best?: Trial): Promise<Trial | undefined> {
+    const { accelerator } = this.settings;
+    const trial: Trial = { accelerator, computeMs: [], predictions: [] };
+    try {
+      for (let turn = -1; turn < calibrationRuns; turn++) {
+        const { timing, predictions } = await this.runHere(signal, image, { model, topK: Infinity, explain: false });
+        if (turn >= 0) trial.computeMs.push(timing.find(({ stage }) => stage === 'compute')?.ms ?? 0);
+        trial.predictions = predictions;
+        if (best && isHopeless(trial, best)) break;
+      }
+    } catch (error) {
+      if (accelerator.backend !== 'wasm' && error instanceof EngineError && error.code === 'engine-failed') return undefined;
+      throw error;
+    }
+    return trial;
+  }
+
+  private takeOver(winner: BrowserEngine) {
+    this.dispose();
+    this.settings.accelerator = winner.settings.accelerator;
+    [this.worker, this.holds] = [winner.worker, winner.holds];
+    winner.worker = undefined;
+  }
+
+  /** A graphics processor that fails, or whose kernels cannot be fetched, is replaced by the processor for this very run. */
+  private async run(signal: AbortSignal, image: Blob, options: ClassifyOptions): Promise<Classification> {
+    const { backend, threads } = this.settings.accelerator;
+    try {
+      return await this.runHere(signal, image, options);
+    } catch (error) {
+      const code = error instanceof EngineError ? error.code : undefined;
+      if (backend === 'wasm' || (code !== 'engine-failed' && code !== 'download-failed')) throw error;
+      this.settings.accelerator = { backend: 'wasm', threads };
+      const answer = await this.runHere(signal, image, options);
+      // Where WebAssembly answers, it was not the photo's or the model's fault.
+      if (code === 'engine-failed') rememberFailure(backend);
+      return answer;
+    }
+  }
+
+  private async runHere(signal: AbortSignal, image: Blob, { model, topK, explain, onProgress }: ClassifyOptions): Promise<Classification> {
     signal.throwIfAborted();
     const { manifest, classes } = await this.modelOf(model);
     const variant = variantFor(manifest);
     signal.throwIfAborted();
 
+    const { accelerator, runtime } = this.settings;
+    const wanted = `${manifest.name} ${manifest.version} ${manifest.files[variant]?.sha256} ${nameOf(accelerator)}`;
+    if (this.holds !== wanted) this.dispose();
+    this.holds = wanted;
+    const worker = (this.worker ??= this.createWorker());
+
     const start = performance.now();
     let lastWait = start;
-    const { threads, runtime } = this.settings;
-    const answer = await this.ask(signal, { type: 'classify', id: ++this.ids, image, topK, explain, manifest, classes, variant, threads, runtime }, (progress) => {
+    const answer = await this.ask<BrowserAnswer>(signal, worker, { type: 'classify', id: ++this.ids, image, topK, explain, manifest, classes, variant, accelerator, runtime }, (progress) => {
       // What is fetched and started once is no part of a run; the run begins when that is done.
       lastWait = performance.now();
       onProgress?.(progress);
@@ -111,13 +174,10 @@ export class BrowserEngine implements Engine {
     return { ...answer, engine: this.id, timing, totalMs: Math.max(stages, sumOf(timing)) };
   }
 
-  private ask(signal: AbortSignal, request: Extract<ToWorker, { type: 'classify' }>, onProgress: (progress: Progress) => void): Promise<BrowserAnswer> {
-    const { manifest, variant } = request;
-    const wanted = `${manifest.name} ${manifest.version} ${manifest.files[variant]?.sha256}`;
-    if (this.holds !== wanted) this.dispose();
-    this.holds = wanted;
-    const worker = (this.worker ??= this.createWorker());
-    return new Promise<BrowserAnswer>((resolve, reject) => {
+  private ask<Answer extends BrowserAnswer | Backend[]>(signal: AbortSignal, worker: Worker, request: Exclude<ToWorker, { type: 'cancel' }>, onProgress?: (progress: Progress) => void): Promise<Answer> {
+    const { cancelPatienceMs } = this;
+    const patienceMs = this.settings.software ? 4 * usualPatienceMs : usualPatienceMs;
+    return new Promise<Answer>((resolve, reject) => {
       let patience = setTimeout(wedged, patienceMs);
       const settle = (end: () => void) => {
         clearTimeout(patience);
@@ -141,7 +201,7 @@ export class BrowserEngine implements Engine {
 
       worker.onmessage = ({ data }: MessageEvent<FromWorker>) => {
         if (data.id !== request.id) return;
-        if (data.type === 'done') return settle(() => resolve(data.answer));
+        if (data.type === 'done') return settle(() => resolve(data.answer as Answer));
         if (data.type === 'failed') {
           if (data.code === 'cancelled') return settle(() => reject(new DOMException('The run was cancelled.', 'AbortError')));
           const error = new EngineError(data.code, data.detail);
@@ -150,7 +210,7 @@ export class BrowserEngine implements Engine {
         if (signal.aborted) return;
         clearTimeout(patience);
         patience = setTimeout(wedged, patienceMs);
-        onProgress(data.progress);
+        onProgress?.(data.progress);
       };
       worker.onerror = ({ message }) => replace(new EngineError('engine-failed', message || 'The worker could not be started.'));
       worker.onmessageerror = () => replace(new EngineError('engine-failed', 'A message to or from the worker could not be read.'));
@@ -183,13 +243,13 @@ function undisturbed(signal: AbortSignal): Promise<boolean> {
   });
 }
 
-function settingsHere() {
-  const most = threadsFor(navigator.hardwareConcurrency, crossOriginIsolated);
-  const known = most === 1 ? 1 : rememberedThreads(most);
-  return { threads: known ?? most, runtime: 'auto' as const, calibrated: known !== undefined };
-}
-
-/** Half of the logical cores, at most four: more gain nothing on a network of this size. One without cross-origin isolation. */
-export function threadsFor(cores: number | undefined, isolated: boolean): number {
-  return isolated ? Math.min(4, Math.max(1, Math.ceil((cores ?? 1) / 2), Math.min(2, cores ?? 1))) : 1;
+/** `?software-gpu` in the page's address lets the tests count graphics that the processor emulates. */
+function settingsHere(): BrowserSettings {
+  const threads = threadsFor(navigator.hardwareConcurrency, crossOriginIsolated);
+  return {
+    accelerator: rememberedChoice() ?? { backend: 'wasm', threads },
+    runtime: 'auto',
+    calibration: { threads },
+    software: new URLSearchParams(location.search).has('software-gpu'),
+  };
 }

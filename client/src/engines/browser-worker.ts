@@ -1,5 +1,8 @@
 /// <reference lib="webworker" />
+import type { Accelerator, Backend } from './accelerator';
+import { backendsHere } from './accelerator';
 import { decode } from './decode';
+import type { FetchBytes } from './download';
 import { download } from './download';
 import type { Progress, StageTime } from './engine';
 import { EngineError } from './engine';
@@ -32,11 +35,17 @@ self.onmessage = ({ data }: MessageEvent<ToWorker>) => {
   const controller = new AbortController();
   running.set(data.id, controller);
   const say = (message: FromWorker) => self.postMessage(message);
-  void classify(controller.signal, data, (progress) => say({ type: 'progress', id: data.id, progress }))
-    .then((answer) => say({ type: 'done', id: data.id, answer }))
+  const answer = data.type === 'backends' ? backends(data.software) : classify(controller.signal, data, (progress) => say({ type: 'progress', id: data.id, progress }));
+  void answer
+    .then((result) => say({ type: 'done', id: data.id, answer: result }))
     .catch((error: unknown) => say({ type: 'failed', id: data.id, ...describe(error, controller.signal) }))
     .finally(() => running.delete(data.id));
 };
+
+/** What the model that is held here could be run on. */
+async function backends(software: boolean): Promise<Backend[]> {
+  return (await backendsHere(software)).filter((backend) => held?.runtime.backends.includes(backend));
+}
 
 type ClassifyMessage = Extract<ToWorker, { type: 'classify' }>;
 
@@ -72,15 +81,16 @@ async function classify(signal: AbortSignal, request: ClassifyMessage, onProgres
   };
 }
 
-async function load(signal: AbortSignal, { manifest, variant, classes, threads, runtime }: ClassifyMessage, onProgress: (progress: Progress) => void): Promise<LoadedModel> {
+async function load(signal: AbortSignal, { manifest, variant, classes, accelerator, runtime }: ClassifyMessage, onProgress: (progress: Progress) => void): Promise<LoadedModel> {
   if (held) return held;
   const file = manifest.files[variant];
   if (!file) throw new EngineError('model-unsupported');
   const bytes = await fetchModelFile(signal, manifest, file, (loaded, total) => onProgress({ step: 'model', loaded, total }));
-  const started = await start(runtime, bytes, manifest, threads, (url) => download(signal, url, (loaded, total) => onProgress({ step: 'runtime', loaded, total }), runtimeBytes[basename(url)]), () =>
+  const started = await start(runtime, bytes, manifest, accelerator, (url) => download(signal, url, (loaded, total) => onProgress({ step: 'runtime', loaded, total }), runtimeBytes[basename(url)]), () =>
     onProgress({ step: 'start', loaded: 0, total: 0 }),
   );
-  // The first run lays the weights out for the kernels; that belongs to getting ready.
+  // The first run lays the weights out for the kernels, and compiles those of a graphics processor; that belongs to getting ready.
+  onProgress({ step: 'start', loaded: 0, total: 0 });
   const { width, height, type } = manifest.input;
   await started.run(type === 'uint8' ? new Uint8Array(width * height * 3) : new Float32Array(width * height * 3));
   signal.throwIfAborted();
@@ -88,25 +98,22 @@ async function load(signal: AbortSignal, { manifest, variant, classes, threads, 
 }
 
 /** TensorFlow.js first: fewer bytes and faster. What it does not know, ONNX Runtime runs. Both are fetched only when they are needed. */
-async function start(choice: RuntimeChoice, bytes: Uint8Array, manifest: Manifest, threads: number, fetchBytes: (url: string) => Promise<Uint8Array<ArrayBuffer>>, onStart: () => void): Promise<Runtime> {
+async function start(choice: RuntimeChoice, bytes: Uint8Array, manifest: Manifest, accelerator: Accelerator, fetchBytes: FetchBytes, onStart: () => void): Promise<Runtime> {
+  const fetchThenStart: FetchBytes = async (url) => {
+    const wasm = await fetchBytes(url);
+    onStart();
+    return wasm;
+  };
   if (choice !== 'onnxruntime') {
     try {
       const { createTensorFlowRuntime } = await import('./tensorflow-runtime');
-      return await createTensorFlowRuntime(bytes, manifest, threads, async (url) => {
-        const wasm = await fetchBytes(url);
-        onStart();
-        return wasm;
-      });
+      return await createTensorFlowRuntime(bytes, manifest, accelerator, fetchThenStart);
     } catch (error) {
       if (!(error instanceof UnsupportedOperatorError) || choice === 'tensorflow') throw error;
     }
   }
   const { createOnnxRuntime } = await import('./onnxruntime-runtime');
-  return createOnnxRuntime(bytes, manifest, threads, async (url) => {
-    const wasm = await fetchBytes(url);
-    onStart();
-    return wasm;
-  });
+  return createOnnxRuntime(bytes, manifest, accelerator.threads, fetchThenStart);
 }
 
 async function weightsOf(signal: AbortSignal, model: LoadedModel): Promise<Float32Array | undefined> {

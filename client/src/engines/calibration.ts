@@ -1,46 +1,86 @@
+import type { Accelerator, Backend } from './accelerator';
+import { nameOf } from './accelerator';
 import type { Prediction } from './engine';
 import { percentile } from './timing';
 
-/** A number of threads, tried: how long its runs took and what it answered. */
+/** An accelerator, tried: how long its runs took, the result read back, and what it answered for every class. */
 export interface Trial {
-  threads: number;
+  accelerator: Accelerator;
   computeMs: number[];
   predictions: Prediction[];
 }
 
-/** How far two answers to one photo may lie apart before one of them is wrong. */
-const tolerance = 1e-3;
+/** How far two answers to one photo may lie apart before one of them is wrong. Graphics processors with 16-bit textures miss it. */
+export const agreementLimit = 1e-3;
 /** Less than this is noise, and more threads warm the phone. */
 const worthwhile = 0.9;
 
 /**
- * The faster of two trials, by median. More threads must earn their place: they are taken where they save a tenth of the time, and only where they
- * answer what one thread answers.
+ * Whether an accelerator earns the place of the one that was kept so far: it must save a tenth of the time, by median, and answer what one thread of
+ * WebAssembly answers.
  */
-export function better(single: Trial, several: Trial): number {
-  if (!agree(single.predictions, several.predictions)) return single.threads;
-  return percentile(several.computeMs, 0.5) < worthwhile * percentile(single.computeMs, 0.5) ? several.threads : single.threads;
+export function isBetter(candidate: Trial, kept: Trial, reference: Trial): boolean {
+  return differenceOf(candidate.predictions, reference.predictions) < agreementLimit && medianOf(candidate) < worthwhile * medianOf(kept);
 }
 
-function agree(a: readonly Prediction[], b: readonly Prediction[]): boolean {
-  return a.length === b.length && a.every(({ index, confidence }, at) => b[at]?.index === index && Math.abs(b[at].confidence - confidence) < tolerance);
+/** Two runs that each take more than twice the time are no chance; a phone's battery is spared the others. */
+export function isHopeless({ computeMs }: Trial, kept: Trial): boolean {
+  return computeMs.length > 1 && Math.min(...computeMs) > 2 * medianOf(kept);
 }
 
-const key = 'whatsit.threads';
+const medianOf = ({ computeMs }: Trial): number => percentile(computeMs, 0.5);
 
-/** What was found out on this device; another processor or isolation makes it void. */
-export function rememberedThreads(most: number): number | undefined {
+/** The largest difference of a confidence; 1 where the best label is another. */
+function differenceOf(predictions: readonly Prediction[], reference: readonly Prediction[]): number {
+  if (predictions[0]?.index !== reference[0]?.index) return 1;
+  const expected = new Map(reference.map(({ index, confidence }) => [index, confidence]));
+  // Written so that a confidence that is no number counts as different.
+  return predictions.reduce((most, { index, confidence }) => {
+    const difference = Math.abs(confidence - (expected.get(index) ?? Infinity));
+    return difference <= most ? most : Number.isNaN(difference) ? 1 : difference;
+  }, 0);
+}
+
+const key = 'whatsit.accelerator';
+
+interface Memory {
+  /** The choice, and what it was made from; another browser, processor or version of this app makes it void. */
+  choice?: { circumstances: string; accelerator: Accelerator; candidates: string[]; trials: { name: string; medianMs: number; difference: number }[] };
+  /** Graphics that failed at work: never tried again on this device. */
+  failed?: Backend[];
+}
+
+const circumstances = () => [navigator.hardwareConcurrency, crossOriginIsolated ? 'isolated' : 'not isolated', navigator.userAgent, appVersion].join(', ');
+
+/** What was chosen on this device. Where it was chosen from other candidates than `candidates`, where they are known, it is void. */
+export function rememberedChoice(candidates?: readonly Accelerator[]): Accelerator | undefined {
+  const { choice } = recall();
+  if (choice?.circumstances !== circumstances()) return undefined;
+  return !candidates || candidates.map(nameOf).join() === choice.candidates.join() ? choice.accelerator : undefined;
+}
+
+export function rememberChoice(accelerator: Accelerator, candidates: readonly Accelerator[], trials: readonly Trial[]) {
+  const tried = trials.map((trial) => ({ name: nameOf(trial.accelerator), medianMs: medianOf(trial), difference: differenceOf(trial.predictions, trials[0]!.predictions) }));
+  keep({ ...recall(), choice: { circumstances: circumstances(), accelerator, candidates: candidates.map(nameOf), trials: tried } });
+}
+
+export const hasFailed = (backend: Backend): boolean => recall().failed?.includes(backend) ?? false;
+
+export function rememberFailure(backend: Backend) {
+  keep({ failed: [...new Set([...(recall().failed ?? []), backend])] });
+}
+
+function recall(): Memory {
   try {
-    const saved = JSON.parse(localStorage.getItem(key) ?? 'null') as { most: number; threads: number } | null;
-    return saved?.most === most && Number.isInteger(saved.threads) ? saved.threads : undefined;
+    return (JSON.parse(localStorage.getItem(key) ?? '{}') ?? {}) as Memory;
   } catch {
-    return undefined;
+    return {};
   }
 }
 
-export function rememberThreads(most: number, threads: number) {
+function keep(memory: Memory) {
   try {
-    localStorage.setItem(key, JSON.stringify({ most, threads }));
+    localStorage.setItem(key, JSON.stringify(memory));
   } catch {
     // Where nothing may be kept, it is found out anew each time.
   }

@@ -38,7 +38,7 @@ export interface Classification {
   model: string;
   version: string;
   variant: string;
-  /** What computed it, for people: "WebAssembly, 2 threads". The server does not say. */
+  /** What computed it, for people: "TensorFlow.js, WebAssembly × 2". The server does not say. */
   accelerator?: string;
   predictions: Prediction[];
   /** The model is not sure enough to answer (the manifest's `abstain`). */

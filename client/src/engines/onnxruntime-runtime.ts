@@ -1,6 +1,7 @@
 import * as ort from 'onnxruntime-web/wasm';
 import moduleUrl from 'onnxruntime-web/ort-wasm-simd-threaded.mjs?url';
 import wasmUrl from 'onnxruntime-web/ort-wasm-simd-threaded.wasm?url';
+import { nameOf } from './accelerator';
 import type { FetchBytes } from './download';
 import type { Runtime } from './runtime';
 import type { Manifest } from './server-api';
@@ -16,7 +17,8 @@ export async function createOnnxRuntime(model: Uint8Array, manifest: Manifest, t
   const wanted = [output.name, ...(output.features && session.outputNames.includes(output.features) ? [output.features] : [])];
 
   return {
-    name: `ONNX Runtime, WebAssembly × ${threads}`,
+    name: `ONNX Runtime, ${nameOf({ backend: 'wasm', threads })}`,
+    backends: ['wasm'],
     async run(pixels) {
       const tensor = pixels instanceof Uint8Array ? new ort.Tensor('uint8', pixels, shape) : new ort.Tensor('float32', pixels, shape);
       const answers = await session.run({ [input.name]: tensor }, wanted);

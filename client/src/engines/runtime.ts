@@ -1,7 +1,11 @@
+import type { Backend } from './accelerator';
+
 /** What executes a model in this browser: TensorFlow.js or ONNX Runtime. Both take the same file and the same tensor. */
 export interface Runtime {
-  /** For people: "TensorFlow.js, 2 threads". */
+  /** For people: "TensorFlow.js, WebGL". */
   readonly name: string;
+  /** What it could run this model on. */
+  readonly backends: readonly Backend[];
   run(input: Uint8Array | Float32Array): Promise<RuntimeAnswer>;
 }
 

@@ -55,7 +55,7 @@ describe('TensorFlow.js runs an ONNX graph as ONNX Runtime does', () => {
     const weights = [scalar('scale', 1 / 127.5), scalar('offset', -1), weight('w', [6, 3, 3, 3]), weight('b', [6]), scalar('zero', 0), scalar('six', 6), weight('hw', [5, 6]), weight('hb', [5])];
     const bytes = onnxFile({ input: 'image', type: 2, shape: [1, side, side, 3], nodes, weights, outputs: ['probabilities', 'features'] });
     const pixels = Uint8Array.from({ length: side * side * 3 }, (_, at) => (at * 37) % 256);
-    const runtime = await createTensorFlowRuntime(bytes, manifestOf({ name: 'image', type: 'uint8', layout: 'nhwc' }, 'probabilities', 'features'), 1, fetchKernels);
+    const runtime = await createTensorFlowRuntime(bytes, manifestOf({ name: 'image', type: 'uint8', layout: 'nhwc' }, 'probabilities', 'features'), { backend: 'wasm', threads: 1 }, fetchKernels);
     const { scores, features } = await runtime.run(pixels);
 
     const session = await ort.InferenceSession.create(bytes);
@@ -77,9 +77,9 @@ describe('TensorFlow.js runs an ONNX graph as ONNX Runtime does', () => {
 
   test('What it does not know it refuses by name', async () => {
     const unknown = onnxFile({ input: 'x', type: 1, shape: [1, channels, side, side], nodes: [node('LSTM', ['x'], 'y')], weights: [], outputs: ['y'] });
-    await expect(createTensorFlowRuntime(unknown, manifestOf({ name: 'x', type: 'float32', layout: 'nchw' }, 'y'), 1, fetchKernels)).rejects.toThrow(UnsupportedOperatorError);
+    await expect(createTensorFlowRuntime(unknown, manifestOf({ name: 'x', type: 'float32', layout: 'nchw' }, 'y'), { backend: 'wasm', threads: 1 }, fetchKernels)).rejects.toThrow(UnsupportedOperatorError);
     const damaged = unknown.slice(0, unknown.length - 9);
-    await expect(createTensorFlowRuntime(damaged, manifestOf({ name: 'x', type: 'float32', layout: 'nchw' }, 'y'), 1, fetchKernels)).rejects.toThrow('ends too early');
+    await expect(createTensorFlowRuntime(damaged, manifestOf({ name: 'x', type: 'float32', layout: 'nchw' }, 'y'), { backend: 'wasm', threads: 1 }, fetchKernels)).rejects.toThrow('ends too early');
   });
 });
 
@@ -93,7 +93,7 @@ async function expectSame({ nodes, weights = [], layout = 'nchw' }: Network) {
   const bytes = onnxFile({ input, type: 1, shape, nodes: [...first, ...nodes, ...last], weights, outputs: [flatEnd ? 'y' : 'out'] });
   const values = Float32Array.from({ length: channels * side * side }, (_, at) => Math.sin(at * 1.7) * 2);
 
-  const runtime = await createTensorFlowRuntime(bytes, manifestOf({ name: input, type: 'float32', layout }, flatEnd ? 'y' : 'out'), 1, fetchKernels);
+  const runtime = await createTensorFlowRuntime(bytes, manifestOf({ name: input, type: 'float32', layout }, flatEnd ? 'y' : 'out'), { backend: 'wasm', threads: 1 }, fetchKernels);
   const { scores } = await runtime.run(values);
   const session = await ort.InferenceSession.create(bytes);
   const answers = await session.run({ [input]: new ort.Tensor('float32', values, shape) });

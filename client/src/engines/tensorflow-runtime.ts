@@ -3,7 +3,10 @@ import { setThreadsCount, setWasmPaths } from '@tensorflow/tfjs-backend-wasm/dis
 import './tensorflow-kernels';
 import simdUrl from '@tensorflow/tfjs-backend-wasm/dist/tfjs-backend-wasm-simd.wasm?url';
 import threadedUrl from '@tensorflow/tfjs-backend-wasm/dist/tfjs-backend-wasm-threaded-simd.wasm?url';
+import type { Accelerator } from './accelerator';
+import { nameOf } from './accelerator';
 import type { FetchBytes } from './download';
+import { EngineError } from './engine';
 import { readOnnx } from './onnx';
 import type { OnnxGraph, OnnxNode, OnnxTensor } from './onnx';
 import type { Runtime } from './runtime';
@@ -11,28 +14,29 @@ import { UnsupportedOperatorError } from './runtime';
 import type { Manifest } from './server-api';
 
 /**
- * TensorFlow.js' WebAssembly kernels (XNNPACK) driven by an ONNX graph: a sixth of ONNX Runtime's download and faster on convolutional
- * networks. It knows the operators of image classifiers and says so where a model needs another one.
+ * TensorFlow.js' kernels (WebAssembly by XNNPACK, WebGL, WebGPU) driven by an ONNX graph: a sixth of ONNX Runtime's download and faster on
+ * convolutional networks. It knows the operators of image classifiers and says so where a model needs another one.
  *
  *     ONNX node ──► plan (once): weights to tensors, activations fused ──► steps, run one after another
  *
  * ONNX pictures are [N, C, H, W], these kernels take [N, H, W, C]: values with four dimensions are held channels-last throughout.
  */
-export async function createTensorFlowRuntime(model: Uint8Array, manifest: Manifest, threads: number, fetchBytes: FetchBytes): Promise<Runtime> {
+export async function createTensorFlowRuntime(model: Uint8Array, manifest: Manifest, accelerator: Accelerator, fetchBytes: FetchBytes): Promise<Runtime> {
   const graph = readOnnx(model);
   const unknown = graph.nodes.find(({ op }) => !(op in operators));
   if (unknown) throw new UnsupportedOperatorError(`The operator '${unknown.op}' (${unknown.name}) is not known to this runtime.`);
 
-  await startBackend(threads, fetchBytes);
+  const guarded = await startBackend(accelerator, fetchBytes);
   const steps = plan(graph, manifest);
   const { input, output } = manifest;
   const shape: [number, number, number, number] = [1, input.height, input.width, 3];
   const wanted = [output.name, ...(output.features && graph.outputs.includes(output.features) ? [output.features] : [])];
 
   return {
-    name: `TensorFlow.js, WebAssembly × ${threads}`,
+    name: `TensorFlow.js, ${nameOf(accelerator)}`,
+    backends: ['wasm', 'webgl', 'webgpu'],
     async run(pixels) {
-      const [scores, features] = tf.tidy(() => {
+      const outputs = tf.tidy(() => {
         const live = new Map<string, Value>();
         // Bytes become floats here; the graph's own cast then has nothing left to do.
         const rows = tf.tensor(Float32Array.from(pixels), inputShape(manifest));
@@ -43,13 +47,11 @@ export async function createTensorFlowRuntime(model: Uint8Array, manifest: Manif
         }
         return wanted.map((name) => live.get(name)!);
       });
-      const answer = { scores: (await scores!.data()).slice() as Float32Array };
-      scores!.dispose();
-      if (!features) return answer;
-      const [, height = 0, width = 0, channels = 0] = features.shape;
-      const data = (await features.data()).slice() as Float32Array;
-      features.dispose();
-      return { ...answer, features: { data, channels, height, width, channelStep: 1, cellStep: channels } };
+      const [scores, data] = await guarded(Promise.all(outputs.map(async (output) => (await output.data()).slice() as Float32Array)));
+      tf.dispose(outputs);
+      if (!data) return { scores: scores! };
+      const [, height = 0, width = 0, channels = 0] = outputs[1]!.shape;
+      return { scores: scores!, features: { data, channels, height, width, channelStep: 1, cellStep: channels } };
     },
   };
 }
@@ -57,15 +59,30 @@ export async function createTensorFlowRuntime(model: Uint8Array, manifest: Manif
 const inputShape = ({ input }: Manifest): [number, number, number, number] =>
   input.layout === 'nhwc' ? [1, input.height, input.width, 3] : [1, 3, input.height, input.width];
 
-async function startBackend(threads: number, fetchBytes: FetchBytes) {
-  const url = threads > 1 ? threadedUrl : simdUrl;
-  const local = URL.createObjectURL(new Blob([await fetchBytes(url)], { type: 'application/wasm' }));
+/** Waits for what a backend computes, and rejects when that cannot come any more: a graphics processor can be lost at any time. */
+export type Guard = <T>(work: Promise<T>) => Promise<T>;
+
+async function startBackend(accelerator: Accelerator, fetchBytes: FetchBytes): Promise<Guard> {
+  tf.enableProdMode();
+  const guarded = accelerator.backend === 'wasm' ? await startWebAssembly(accelerator.threads, fetchBytes) : await startGraphics(accelerator.backend);
+  if (!(await tf.setBackend(accelerator.backend))) throw new Error(`TensorFlow.js' kernels for ${nameOf(accelerator)} did not start.`);
+  return guarded;
+}
+
+async function startWebAssembly(threads: number, fetchBytes: FetchBytes): Promise<Guard> {
+  const local = URL.createObjectURL(new Blob([await fetchBytes(threads > 1 ? threadedUrl : simdUrl)], { type: 'application/wasm' }));
   if (threads > 1) setThreadsCount(threads);
   else tf.env().set('WASM_HAS_MULTITHREAD_SUPPORT', false);
   setWasmPaths({ 'tfjs-backend-wasm.wasm': local, 'tfjs-backend-wasm-simd.wasm': local, 'tfjs-backend-wasm-threaded-simd.wasm': local }, true);
-  if (!(await tf.setBackend('wasm'))) throw new Error('The WebAssembly kernels of TensorFlow.js did not start.');
-  URL.revokeObjectURL(local);
-  tf.enableProdMode();
+  return (work) => work;
+}
+
+/** Each is a script of its own, fetched only by those who have such a device. */
+async function startGraphics(backend: 'webgl' | 'webgpu'): Promise<Guard> {
+  const graphics = await (backend === 'webgl' ? import('./webgl-runtime') : import('./webgpu-runtime')).catch(() => {
+    throw new EngineError('download-failed');
+  });
+  return graphics.start();
 }
 
 type Value = tf.Tensor;
