@@ -19,13 +19,20 @@ export default defineConfig({
     { name: 'desktop', use: { viewport: { width: 1440, height: 900 } } },
   ],
   ...(!running && {
-    webServer: {
-      command: process.env.WHATSIT_SERVER ?? 'dotnet run --project ../src/Server',
-      // The very weights that the browser runs, so that the engines are held to each other and not the variants: what int8 differs by is the server's tests'
-      // business.
-      env: { PORT: String(port), Catalog__Variant: 'fp16' },
-      url: `http://127.0.0.1:${port}/health/ready`,
-      timeout: 240_000,
-    },
+    webServer: [
+      // The very weights that the browser runs, so that the engines are held to each other and not the variants;
+      serve(port, 'fp16'),
+      // and those that a server takes by itself, held to what their manifest publishes.
+      serve(port + 1, 'auto'),
+    ],
   }),
 });
+
+function serve(port: number, variant: string) {
+  return {
+    command: process.env.WHATSIT_SERVER ?? 'dotnet run --project ../src/Server',
+    env: { PORT: String(port), Catalog__Variant: variant },
+    url: `http://127.0.0.1:${port}/health/ready`,
+    timeout: 240_000,
+  };
+}

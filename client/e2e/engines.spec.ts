@@ -1,8 +1,10 @@
 import { expect, test } from '@playwright/test';
+import type { Page } from '@playwright/test';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expectAnswer, firstSample, give, jpeg, labelsOf, panel, withSettings } from './page';
 import { drawPicture } from './pictures';
+import type { Manifest, Variant } from '../src/engines/server-api';
 
 test.beforeEach(async ({ page }) => {
   await withSettings(page, { route: 'both', language: 'en' });
@@ -11,10 +13,10 @@ test.beforeEach(async ({ page }) => {
 });
 
 test.describe('Both engines say the same', () => {
-  /** Largest difference of a confidence: the figure of full-precision weights; reduced ones publish their own. */
-  const bound = 0.02;
+  /** Largest difference of a confidence between the same weights. */
+  const same = 0.02;
 
-  async function expectAgreement(page: Parameters<typeof labelsOf>[0], file: ReturnType<typeof jpeg>) {
+  async function expectAgreement(page: Page, file: ReturnType<typeof jpeg>, bound = same) {
     await give(page, file);
     await expect(page.getByRole('img', { name: file.name })).toBeVisible();
     const [server, browser] = [await labelsOf(page, 'server'), await labelsOf(page, 'browser')];
@@ -36,14 +38,29 @@ test.describe('Both engines say the same', () => {
     }
   });
 
-  test('of ten photos', async ({ page }) => {
+  async function expectAgreementOnPhotos(page: Page, bound = same) {
     const folder = new URL('../../../shared/data/grocery/', import.meta.url).pathname;
     test.skip(!existsSync(folder), `skipped: the photos are not at ${folder}`);
     const lines = readFileSync(join(folder, 'val.txt'), 'utf8').trim().split('\n');
     for (let at = 0; at < 10; at++) {
       const path = lines[Math.floor((at * lines.length) / 10)]!.split(',')[0]!.trim();
-      await expectAgreement(page, jpeg(path.split('/').at(-1)!, readFileSync(join(folder, path))));
+      await expectAgreement(page, jpeg(path.split('/').at(-1)!, readFileSync(join(folder, path))), bound);
     }
+  }
+
+  test('of ten photos', async ({ page }) => {
+    await expectAgreementOnPhotos(page);
+  });
+
+  test.describe('where the server chooses its weights,', () => {
+    test.skip(!!process.env.WHATSIT_URL, 'needs a server of its own');
+    test.use({ baseURL: 'http://127.0.0.1:5141' });
+
+    test('of ten photos, within what the two variants publish', async ({ page, request }) => {
+      const { manifest, variant } = (await (await request.get('/models/grocery')).json()) as { manifest: Manifest; variant: Variant };
+      const published = [variant, 'fp16' as const].reduce((sum, weights) => sum + (manifest.metrics?.[weights]?.largest_difference ?? 0), 0);
+      await expectAgreementOnPhotos(page, Math.max(same, published));
+    });
   });
 });
 

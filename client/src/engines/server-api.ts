@@ -49,7 +49,7 @@ export interface Manifest {
     classifier_weights?: ModelFile | null;
   };
   abstain?: { threshold: number } | null;
-  metrics?: Partial<Record<Variant, { photos?: number; top1?: number; top5?: number; coarse_top1?: number; data?: string }>> | null;
+  metrics?: Partial<Record<Variant, { photos?: number; top1?: number; top5?: number; coarse_top1?: number; largest_difference?: number; data?: string }>> | null;
   samples?: { file: string; title: string; index: number }[] | null;
 }
 
