@@ -103,6 +103,42 @@ public sealed class ImportTests : IDisposable
         Assert.Equal([1, 5], InferCommand.Run(bundle, new byte[32 * 32 * 3]).First().Value.Shape);
     }
 
+    [Theory]
+    [InlineData("ONNX", 784, "The network takes rows of 784 numbers; assumed to be pictures of 28 × 28 pixels, grey.")]
+    [InlineData("ONNX", 3072, "The network takes rows of 3072 numbers; assumed to be pictures of 32 × 32 pixels, in three colours, one after the other.")]
+    [InlineData("TensorFlow.js", 784, "The network takes rows of 784 numbers; assumed to be pictures of 28 × 28 pixels, grey.")]
+    [InlineData("TensorFlow.js", 3072, "The network takes rows of 3072 numbers; assumed to be pictures of 32 × 32 pixels, the three colours of each pixel together.")]
+    public void A_network_on_rows_of_numbers_takes_pictures(string format, int length, string note)
+    {
+        (int side, bool coloured) = length == 784 ? (28, false) : (32, true);
+        string path = format == "ONNX" ? Write(Dense(length), "rows") : WriteTensorFlowJs(length);
+
+        ImportReport report = ModelImporter.Import(new ImportRequest(path, "rows", Models) { Preset = "zero-to-one" }, _ => { });
+
+        Assert.Contains(note, report.Notes);
+        Assert.Equal((side, side), (report.Manifest.Input.Width, report.Manifest.Input.Height));
+        byte[] pixels = new byte[side * side * 3];
+        new Random(4).NextBytes(pixels);
+        float[] row = new float[length];
+        for (int i = 0; i < side * side * 3; i++)
+        {
+            (int pixel, int channel) = (i / 3, i % 3);
+            int at = !coloured ? pixel : format == "ONNX" ? (channel * side * side) + pixel : i;
+            row[at] = coloured ? pixels[i] / 255f : ((0.299f * pixels[pixel * 3]) + (0.587f * pixels[(pixel * 3) + 1]) + (0.114f * pixels[(pixel * 3) + 2])) / 255;
+        }
+
+        Tensor fromFile = InferCommand.Run(ModelSource.Find(path, Models), Tensor.Float32([length], row).Data.ToArray(), ElementType.Float32).First().Value;
+        Tensor fromBundle = InferCommand.Run(ModelSource.Find("rows", Models), pixels)["logits"];
+        Assert.InRange(Numbers.LargestDifference(fromFile, fromBundle), 0, 1e-4f);
+    }
+
+    [Theory]
+    [InlineData(75)] // 3 · 5 · 5: a table rather than a picture
+    [InlineData(1000)]
+    public void A_network_on_rows_that_are_no_square_is_refused(int length) => Assert.Equal(
+        $"The input 'x' of shape [-1, {length}] is no picture: height, width and one or three channels are expected, or a row of side · side or 3 · side · side numbers.",
+        Assert.Throws<ModelFormatException>(() => Import(Dense(length), "rows")).Message);
+
     [Fact]
     public void Normalised_pixels_are_turned_back_for_a_bundle_that_takes_pixels()
     {
@@ -353,6 +389,27 @@ public sealed class ImportTests : IDisposable
         var classifier = new ImageClassifier(ImageDecoders.Create(decoding), permits, metrics, scheduling);
         Model model = Model.Load(renamed, folder, "fp32", new OnnxBackendOptions(), scheduling);
         await SelfTest.RunAsync(model, classifier, TestContext.Current.CancellationToken);
+    }
+
+    private static Graph Dense(int length)
+    {
+        var builder = new GraphBuilder("rows");
+        string value = builder.AddInput("x", ElementType.Float32, -1, length);
+        builder.AddOutput(builder.AddNode("Gemm", "dense", [value, builder.AddConstant("w", Numbers.Random(1, length, 5))]), ElementType.Float32, -1, 5);
+        return builder.Graph;
+    }
+
+    /// <summary>The same as a layers model with one dense layer.</summary>
+    private string WriteTensorFlowJs(int length)
+    {
+        File.WriteAllBytes(Path.Combine(_folder, "weights.bin"), Numbers.Random(1, length, 5).Data.ToArray());
+        string path = Path.Combine(_folder, "model.json");
+        File.WriteAllText(path, """
+            {"format":"layers-model","modelTopology":{"keras_version":"2.4.0","model_config":{"class_name":"Sequential","config":{"name":"rows","layers":[
+              {"class_name":"Dense","config":{"name":"dense","units":5,"activation":"linear","use_bias":false,"batch_input_shape":[null,LENGTH],"dtype":"float32"}}]}}},
+             "weightsManifest":[{"paths":["weights.bin"],"weights":[{"name":"dense/kernel","shape":[LENGTH,5],"dtype":"float32"}]}]}
+            """.Replace("LENGTH", $"{length}", StringComparison.Ordinal));
+        return path;
     }
 
     private static Graph Classifier(int channels = 3, int classes = 5, string last = "Softmax")

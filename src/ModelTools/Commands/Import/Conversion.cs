@@ -9,6 +9,9 @@ internal static class Conversion
 {
     private const int UsualSize = 224;
 
+    // Its dense layer would have a million weights for each of its units.
+    private const int LargestFlatSide = 1024;
+
     /// <summary>Gives a network that takes pictures of any size one size, what everything behind it must know; and one that takes exactly four, say, any number.</summary>
     public static void FixSize(Graph graph, int? size, List<string> notes)
     {
@@ -53,7 +56,7 @@ internal static class Conversion
 
         int side = (int)Math.Sqrt(coloured ? length / 3 : length);
         int[] shape = !coloured ? [batch, side, side] : channelsFirst ? [batch, 3, side, side] : [batch, side, side, 3];
-        if (side < PictureInput.SmallestSide)
+        if (side is < PictureInput.SmallestSide or > LargestFlatSide)
         {
             return;
         }

@@ -155,7 +155,7 @@ internal static partial class ModelImporter
         // 2. What the network sees, and what its classes are called.
         GraphValue onlyInput = Conversion.OnlyInput(graph);
         PictureInput input = PictureInput.Of(graph)
-            ?? throw new ModelFormatException($"The input '{onlyInput.Name}' of shape [{string.Join(", ", onlyInput.Shape)}] is no picture: height, width and one or three channels are expected.");
+            ?? throw new ModelFormatException($"The input '{onlyInput.Name}' of shape [{string.Join(", ", onlyInput.Shape)}] is no picture: height, width and one or three channels are expected, or a row of side · side or 3 · side · side numbers.");
         PreprocessingSpec preprocessing = Presets.Choose(model, reader.Format, request.Preset, request.Resample, notes);
         if (preprocessing is { Crop: Crop.ResizeThenCenter } && preprocessing.ResizeShortest < Math.Max(input.Width, input.Height))
         {
