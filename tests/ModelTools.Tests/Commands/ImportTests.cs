@@ -316,6 +316,14 @@ public sealed class ImportTests : IDisposable
         Assert.Throws<ModelFormatException>(() => Presets.Get("keras-unknown"));
     }
 
+    [Fact]
+    public void Torchvision_crops_the_same_part_of_the_picture_whatever_the_network_s_side()
+    {
+        ModelImporter.Import(new ImportRequest(Write(Classifier(), "small"), "small", Models) { Preset = "torchvision" }, _ => { });
+
+        Assert.Equal(37, Bundle.ReadManifest(Path.Combine(Models, "small")).Preprocessing.ResizeShortest); // 32 · 256 ÷ 224
+    }
+
     public static TheoryData<string> SharedModels =>
     [
         "kivy/model.tflite", "digits-tfjs", "teachable/bread-tflite/model_unquant.tflite", "teachable/trash-tfjs", "teachable/waste-keras/keras_model.h5",
