@@ -6,6 +6,8 @@ using Microsoft.AspNetCore.Mvc.Testing;
 using Microsoft.Extensions.Logging;
 
 [assembly: AssemblyFixture(typeof(Whatsit.Server.Tests.WhatsitServer))]
+// Of several hosts that one process starts at the same time, now and then one starts without the settings that its test gave it.
+[assembly: CollectionBehavior(DisableTestParallelization = true)]
 
 namespace Whatsit.Server.Tests;
 
