@@ -112,7 +112,8 @@ public sealed class PooledFile : IDisposable
         var larger = Buffers.Rent(length);
         try
         {
-            _budget.Take(larger.Length);
+            // The old buffer goes back in a moment; counting both would refuse uploads for which there is room.
+            _budget.Take(larger.Length - _buffer.Length);
         }
         catch
         {
@@ -124,7 +125,6 @@ public sealed class PooledFile : IDisposable
         if (_buffer.Length > 0)
         {
             Buffers.Return(_buffer);
-            _budget.Return(_buffer.Length);
         }
 
         _buffer = larger;
