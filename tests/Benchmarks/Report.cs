@@ -70,7 +70,7 @@ internal sealed class Report(ModelManifest manifest, IReadOnlyList<Photo> photos
         [peers/fastapi](peers/fastapi/server.py) (TorchScript with the weights of the same file). Pictures are drawn by the program (`Photos/`) with the edges,
         grain and file sizes of photos: {string.Join(", ", photos.Select(photo => $"{photo.Name} {photo.Files.Average(file => file.Length) / 1000:N0} kB"))}.
 
-        Measured on {DateTime.UtcNow:yyyy-MM-dd} with `./build.sh bench`: {Machine()}. Model: {manifest.Name}, version {manifest.Version}.
+        Measured on {DateTime.UtcNow:yyyy-MM-dd} with `{string.Join(' ', ["./build.sh bench", .. Environment.GetCommandLineArgs().Skip(1)])}`: {Machine()}. Model: {manifest.Name}, version {manifest.Version}.
 
         {Results()}
         """;
