@@ -305,13 +305,13 @@ public sealed class ImportTests : IDisposable
         // Every preset must be one that the server can apply.
         foreach ((string name, PreprocessingSpec spec) in Presets.ByName)
         {
-            var preprocessor = new Preprocessor(Presets.Choose(new ImportedModel(Classifier()), "ONNX", name, null, []), new InputSpec("image", InputElementType.UInt8, TensorLayout.Nhwc, 224, 224));
+            var preprocessor = new Preprocessor(Presets.Choose(new ImportedModel(Classifier()), "ONNX", name, null, []), new InputSpec("image", InputElementType.UInt8, TensorLayout.Nhwc, 32, 32));
             Assert.NotNull(preprocessor);
             Assert.Contains(spec.Resample, Resizers.Names);
         }
 
         var notes = new List<string>();
-        Assert.Equal(256, Presets.Choose(new ImportedModel(Classifier()), "ONNX", null, null, notes).ResizeShortest);
+        Assert.Equal(37, Presets.Choose(new ImportedModel(Classifier()), "ONNX", null, null, notes).ResizeShortest); // 32 · 256 ÷ 224
         Assert.StartsWith("Preprocessing is not in the file; assumed: the preset torchvision.", Assert.Single(notes), StringComparison.Ordinal);
         Assert.Throws<ModelFormatException>(() => Presets.Get("keras-unknown"));
     }

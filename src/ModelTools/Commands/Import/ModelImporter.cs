@@ -157,12 +157,6 @@ internal static partial class ModelImporter
         PictureInput input = PictureInput.Of(graph)
             ?? throw new ModelFormatException($"The input '{onlyInput.Name}' of shape [{string.Join(", ", onlyInput.Shape)}] is no picture: height, width and one or three channels are expected, or a row of side · side or 3 · side · side numbers.");
         PreprocessingSpec preprocessing = Presets.Choose(model, reader.Format, request.Preset, request.Resample, notes);
-        if (preprocessing is { Crop: Crop.ResizeThenCenter })
-        {
-            // 256 for 224, and 342 for Inception's 299, as torchvision has it (torchvision/models/inception.py); a 32 of 256 would be a tenth of the picture.
-            preprocessing = preprocessing with { ResizeShortest = (int)Math.Round(Math.Max(input.Width, input.Height) * 8 / 7d) };
-        }
-
         if (input.Channels <= 1)
         {
             notes.Add("The network sees greyscale; the graph computes it from the colours.");

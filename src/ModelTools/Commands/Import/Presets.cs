@@ -1,6 +1,7 @@
 using Whatsit.Inference.Preprocessing;
 using Whatsit.ModelTools.Formats;
 using Whatsit.ModelTools.Graphs;
+using Whatsit.ModelTools.Passes;
 
 namespace Whatsit.ModelTools.Commands.Import;
 
@@ -96,6 +97,13 @@ internal static class Presets
         {
             spec = Resizers.Names.Contains(resample) ? spec with { Resample = resample }
                 : throw new ModelFormatException($"There is no resizer '{resample}'. There is {string.Join(", ", Resizers.Names)}.");
+        }
+
+        if (spec.Crop == Crop.ResizeThenCenter && PictureInput.Of(model.Graph) is { } input && Math.Max(input.Width, input.Height) is > 0 and var side
+            && (model.Preprocessing != spec || spec.ResizeShortest < side))
+        {
+            // 256 for 224, and 342 for Inception's 299, as torchvision has it (torchvision/models/inception.py); a 32 of 256 would be a tenth of the picture.
+            spec = spec with { ResizeShortest = (int)Math.Round(side * 8 / 7d) };
         }
 
         // Greyscale networks have one mean; a manifest has three.
