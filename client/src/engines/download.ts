@@ -8,6 +8,7 @@ export type FetchBytes = (url: string) => Promise<Uint8Array<ArrayBuffer>>;
  * and told in proportion to what travels.
  */
 export async function download(signal: AbortSignal, url: string, onProgress: (loaded: number, total: number) => void, unpackedBytes?: number): Promise<Uint8Array<ArrayBuffer>> {
+  if (unpackedBytes) onProgress(0, unpackedBytes);
   let response: Response;
   try {
     response = await fetch(url, { signal });
