@@ -17,76 +17,93 @@ ResidentMemory.ShareHeaps();
 // Decoding and computing keep a thread per processor each; requests must still be read, answered and above all refused meanwhile.
 ThreadPool.SetMinThreads(4 * Environment.ProcessorCount, Environment.ProcessorCount);
 
-var builder = WebApplication.CreateSlimBuilder(new WebApplicationOptions
+try
 {
-    Args = args,
-    // Settings and page lie beside the program, wherever it was started from.
-    ContentRootPath = AppContext.BaseDirectory,
-    WebRootPath = "wwwroot",
-});
-
-// Platforms name the port (Heroku: https://devcenter.heroku.com/articles/dynos#web-dynos); people may name whole addresses as ASP.NET Core does.
-if (builder.Configuration["urls"] is null)
+    var app = Build(args);
+    Settings.Check(app.Services);
+    await app.RunAsync();
+    return 0;
+}
+catch (Exception exception) when (Settings.ProblemOf(exception) is { } problem)
 {
-    builder.WebHost.UseUrls($"http://*:{builder.Configuration["PORT"] ?? "8080"}");
+    // What is wrong is the user's to know; where in our code is not.
+    await Console.Error.WriteLineAsync(problem);
+    return 1;
 }
 
-builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel =>
+static WebApplication Build(string[] args)
 {
-    kestrel.AddServerHeader = false;
-    // The routes know their own limits and answer with a sentence; Kestrel would cut the connection.
-    kestrel.Limits.MaxRequestBodySize = null;
-});
-builder.Logging.ClearProviders().AddSerilog(new LoggerConfiguration().ReadFrom.Configuration(builder.Configuration).CreateLogger(), dispose: true);
+    var builder = WebApplication.CreateSlimBuilder(new WebApplicationOptions
+    {
+        Args = args,
+        // Settings and page lie beside the program, wherever it was started from.
+        ContentRootPath = AppContext.BaseDirectory,
+        WebRootPath = "wwwroot",
+    });
 
-// Options: a wrong value stops the process here, by name.
-builder.Services.AddSettings<CatalogOptions>("Catalog");
-builder.Services.AddSettings<DecodingOptions>("Decoding");
-builder.Services.AddSettings<FetchOptions>("FetchByUrl");
-builder.Services.AddSettings<LimitsOptions>("Limits");
-builder.Services.AddSettings<OnnxBackendOptions>("OnnxRuntime");
-builder.Services.AddSettings<SchedulingOptions>("Scheduling");
+    // People may name whole addresses, as ASP.NET Core does.
+    if (builder.Configuration["urls"] is null)
+    {
+        builder.WebHost.UseUrls(Settings.AddressOf(builder.Configuration));
+    }
 
-// The core, bottom to top.
-builder.Services.AddSingleton(services => ImageDecoders.Create(services.GetRequiredService<DecodingOptions>()));
-builder.Services.AddSingleton<InferenceMetrics>();
-builder.Services.AddSingleton<DecodePermits>();
-builder.Services.AddSingleton<ImageClassifier>();
-builder.Services.AddSingleton<ModelCatalog>();
-builder.Services.AddHostedService<CatalogLoader>();
+    builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel =>
+    {
+        kestrel.AddServerHeader = false;
+        // The routes know their own limits and answer with a sentence; Kestrel would cut the connection.
+        kestrel.Limits.MaxRequestBodySize = null;
+    });
+    builder.Logging.ClearProviders().AddSerilog(new LoggerConfiguration().ReadFrom.Configuration(builder.Configuration).CreateLogger(), dispose: true);
 
-// The web.
-builder.Services.AddSingleton<UploadBudget>();
-builder.Services.AddSingleton<ImageFetcher>();
-builder.Services.AddSingleton<ImageInput>();
-builder.Services.AddSingleton<PrometheusMetrics>();
-builder.Services.AddExceptionHandler<InferenceExceptionHandler>();
-builder.Services.AddProblemDetails();
-builder.Services.AddResponseCompression(compression => (compression.EnableForHttps, compression.MimeTypes) = (true, ["application/json"]));
-builder.Services.AddOpenApiDocument();
-builder.Services.ConfigureHttpJsonOptions(json =>
-{
-    json.SerializerOptions.DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull;
-    json.SerializerOptions.Converters.Add(new KebabCaseEnumConverter<ModelState>());
-});
+    // Options: a wrong value stops the process, by name.
+    builder.Services.AddSettings<CatalogOptions>("Catalog");
+    builder.Services.AddSettings<DecodingOptions>("Decoding");
+    builder.Services.AddSettings<FetchOptions>("FetchByUrl");
+    builder.Services.AddSettings<LimitsOptions>("Limits");
+    builder.Services.AddSettings<OnnxBackendOptions>("OnnxRuntime");
+    builder.Services.AddSettings<SchedulingOptions>("Scheduling");
 
-var app = builder.Build();
-app.Services.GetRequiredService<PrometheusMetrics>();
-app.UseExceptionHandler();
-app.UseStatusCodePages();
-// Manifests, labels and TensorFlow.js graphs shrink to a fifth and less; weights do not shrink, and answers are too small to matter.
-app.UseWhen(context => context.Request.Path.StartsWithSegments("/models") || context.Request.Path.StartsWithSegments("/assets/model_tfjs"), described => described.UseResponseCompression());
-app.UseRouting();
-app.UseClientApp();
+    // The core, bottom to top.
+    builder.Services.AddSingleton(services => ImageDecoders.Create(services.GetRequiredService<DecodingOptions>()));
+    builder.Services.AddSingleton<InferenceMetrics>();
+    builder.Services.AddSingleton<DecodePermits>();
+    builder.Services.AddSingleton<ImageClassifier>();
+    builder.Services.AddSingleton<ModelCatalog>();
+    builder.Services.AddHostedService<CatalogLoader>();
 
-app.MapPredictions();
-app.MapModels();
-app.MapTutorial();
-app.MapHealth();
-app.MapGet("/metrics", (PrometheusMetrics metrics) => Results.Text(metrics.Write(), "text/plain; version=0.0.4; charset=utf-8")).ExcludeFromDescription();
-app.MapGet("/config.json", ClientConfiguration.Get).ExcludeFromDescription();
-app.MapOpenApiDocument();
-await app.RunAsync();
+    // The web.
+    builder.Services.AddSingleton<UploadBudget>();
+    builder.Services.AddSingleton<ImageFetcher>();
+    builder.Services.AddSingleton<ImageInput>();
+    builder.Services.AddSingleton<PrometheusMetrics>();
+    builder.Services.AddExceptionHandler<InferenceExceptionHandler>();
+    builder.Services.AddProblemDetails();
+    builder.Services.AddResponseCompression(compression => (compression.EnableForHttps, compression.MimeTypes) = (true, ["application/json"]));
+    builder.Services.AddOpenApiDocument();
+    builder.Services.ConfigureHttpJsonOptions(json =>
+    {
+        json.SerializerOptions.DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull;
+        json.SerializerOptions.Converters.Add(new KebabCaseEnumConverter<ModelState>());
+    });
+
+    var app = builder.Build();
+    app.Services.GetRequiredService<PrometheusMetrics>();
+    app.UseExceptionHandler();
+    app.UseStatusCodePages();
+    // Manifests, labels and TensorFlow.js graphs shrink to a fifth and less; weights do not shrink, and answers are too small to matter.
+    app.UseWhen(context => context.Request.Path.StartsWithSegments("/models") || context.Request.Path.StartsWithSegments("/assets/model_tfjs"), described => described.UseResponseCompression());
+    app.UseRouting();
+    app.UseClientApp();
+
+    app.MapPredictions();
+    app.MapModels();
+    app.MapTutorial();
+    app.MapHealth();
+    app.MapGet("/metrics", (PrometheusMetrics metrics) => Results.Text(metrics.Write(), "text/plain; version=0.0.4; charset=utf-8")).ExcludeFromDescription();
+    app.MapGet("/config.json", ClientConfiguration.Get).ExcludeFromDescription();
+    app.MapOpenApiDocument();
+    return app;
+}
 
 /// <summary>Visible to the tests, which start the server in their own process.</summary>
 public partial class Program;

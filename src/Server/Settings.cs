@@ -1,14 +1,69 @@
+using System.ComponentModel.DataAnnotations;
+using Microsoft.AspNetCore.Connections;
 using Microsoft.Extensions.Options;
 
 namespace Whatsit.Server;
 
-/// <summary>Binds a configuration section to an options class, which the core takes as a plain object.</summary>
+/// <summary>Binds configuration sections to options classes, which the core takes as plain objects, and says what is wrong with them.</summary>
 internal static class Settings
 {
     public static void AddSettings<T>(this IServiceCollection services, string section)
         where T : class
     {
-        services.AddOptions<T>().BindConfiguration(section, binder => binder.ErrorOnUnknownConfiguration = true).ValidateDataAnnotations().ValidateOnStart();
+        services.AddOptions<T>().BindConfiguration(section).ValidateOnStart();
+        services.AddSingleton<IValidateOptions<T>>(provider => new SettingsValidator<T>(provider.GetRequiredService<IConfiguration>().GetSection(section)));
         services.AddSingleton(provider => provider.GetRequiredService<IOptions<T>>().Value);
+    }
+
+    /// <summary>Where to listen, when nobody named whole addresses: platforms name the port (Heroku: https://devcenter.heroku.com/articles/dynos#web-dynos).</summary>
+    /// <exception cref="OptionsValidationException"><c>PORT</c> is no port.</exception>
+    public static string AddressOf(IConfiguration configuration)
+    {
+        var port = configuration["PORT"] ?? "8080";
+        return ushort.TryParse(port, out _) ? $"http://*:{port}" : throw Wrong($"PORT is '{port}'; it must be a number from 0 to 65535.");
+    }
+
+    /// <summary>Checks every setting before anything is started.</summary>
+    /// <exception cref="OptionsValidationException">One is wrong.</exception>
+    public static void Check(IServiceProvider services)
+    {
+        try
+        {
+            services.GetRequiredService<IStartupValidator>().Validate();
+        }
+        catch (InvalidOperationException exception)
+        {
+            // A value of the wrong type; the binder's sentence names both.
+            throw Wrong(exception.Message);
+        }
+    }
+
+    /// <summary>What a person can mend when the process does not start, in one sentence; nothing where the fault is ours.</summary>
+    public static string? ProblemOf(Exception exception) => exception switch
+    {
+        OptionsValidationException wrong => string.Join(' ', wrong.Failures),
+        // A file of settings that is no JSON, an address that is none, one that another process has.
+        InvalidDataException { InnerException: { } reason } => $"{exception.Message} {reason.GetBaseException().Message}",
+        FormatException => exception.Message,
+        IOException { InnerException: AddressInUseException } => $"{exception.Message} Set PORT to another port, or end the process that has this one.",
+        _ => null,
+    };
+
+    private static OptionsValidationException Wrong(string problem) => new(Options.DefaultName, typeof(Settings), [problem]);
+
+    /// <summary>Names the setting, its value and its limits, as the configuration spells them.</summary>
+    private sealed class SettingsValidator<T>(IConfigurationSection section) : IValidateOptions<T>
+        where T : class
+    {
+        public ValidateOptionsResult Validate(string? name, T options)
+        {
+            var known = typeof(T).GetProperties().Select(property => property.Name).ToArray();
+            var problems = section.GetChildren().ExceptBy(known, setting => setting.Key, StringComparer.OrdinalIgnoreCase)
+                .Select(setting => $"There is no setting {setting.Path}; {section.Key} has {string.Join(", ", known)}.").ToList();
+            var results = new List<ValidationResult>();
+            Validator.TryValidateObject(options, new ValidationContext(options), results, validateAllProperties: true);
+            problems.AddRange(results.Select(result => $"The setting {section.Path}:{result.MemberNames.First()} is '{section[result.MemberNames.First()]}'. {result.ErrorMessage}"));
+            return problems.Count > 0 ? ValidateOptionsResult.Fail(problems) : ValidateOptionsResult.Success;
+        }
     }
 }

@@ -82,6 +82,12 @@ internal static class TutorialApi
         {
             using var lease = catalog.Lease(null);
             var options = new ClassifyOptions(PredictionApi.ParseTopK(topK, lease.Model.Classes.Count));
+            if (classifier.Refuse(lease.Model) is { } refusal)
+            {
+                await WriteFailureAsync(context.Response, refusal);
+                return;
+            }
+
             var answer = await predict(file => classifier.ClassifyAsync(lease.Model, file.Memory, options, context.RequestAborted));
             context.Response.AddServerTiming(TimingResponse.From(answer.Timings));
             // decode + preprocess + model + top-k, without the wait
@@ -91,12 +97,17 @@ internal static class TutorialApi
         }
         catch (Exception exception) when (exception is InferenceException or BadHttpRequestException && !context.Response.HasStarted)
         {
-            var (status, _, detail) = InferenceExceptionHandler.Describe(exception);
-            // The original knew only 400; what is worth a retry keeps its own code, so that a client can tell.
-            context.Response.StatusCode = status is 429 or >= 500 ? status : StatusCodes.Status400BadRequest;
-            InferenceExceptionHandler.AddRetryAfter(context.Response, status);
-            await context.Response.WriteAsJsonAsync(new(0, [], 0, detail), TutorialJson.Default.TutorialResponse);
+            await WriteFailureAsync(context.Response, exception);
         }
+    }
+
+    private static async Task WriteFailureAsync(HttpResponse response, Exception exception)
+    {
+        var (status, _, detail) = InferenceExceptionHandler.Describe(exception);
+        // The original knew only 400; what is worth a retry keeps its own code, so that a client can tell.
+        response.StatusCode = status is 429 or >= 500 ? status : StatusCodes.Status400BadRequest;
+        InferenceExceptionHandler.AddRetryAfter(response, status);
+        await response.WriteAsJsonAsync(new(0, [], 0, detail), TutorialJson.Default.TutorialResponse);
     }
 }
 

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
 using System.Text;
@@ -235,29 +234,6 @@ public sealed class PredictTests(WhatsitServer server)
         using var response = await slow.Http.PostAsync("/predict", content, TestContext.Current.CancellationToken);
         // Either the model could not even prove itself in a millisecond, or the request could not be answered in it.
         Assert.Contains(response.StatusCode, (HttpStatusCode[])[HttpStatusCode.GatewayTimeout, HttpStatusCode.ServiceUnavailable]);
-    }
-
-    [Fact(Timeout = 60_000)]
-    public async Task A_wrong_setting_stops_the_process_by_name()
-    {
-        using var server = Process.Start(new ProcessStartInfo("dotnet", ["exec", typeof(Program).Assembly.Location, "--urls", "http://127.0.0.1:0", "--Scheduling:MaxQueueLength", "0"])
-        {
-            RedirectStandardOutput = true,
-            RedirectStandardError = true,
-        })!;
-        try
-        {
-            var output = server.StandardOutput.ReadToEndAsync(TestContext.Current.CancellationToken);
-            var error = await server.StandardError.ReadToEndAsync(TestContext.Current.CancellationToken);
-            await server.WaitForExitAsync(TestContext.Current.CancellationToken);
-
-            Assert.NotEqual(0, server.ExitCode);
-            Assert.Contains("MaxQueueLength must be between 1 and 10000", await output + error, StringComparison.Ordinal);
-        }
-        finally
-        {
-            server.Kill();
-        }
     }
 
     private static StringContent Json(string text) => new(text, Encoding.UTF8, "application/json");

@@ -1,0 +1,49 @@
+using System.Diagnostics;
+using System.Net;
+using System.Net.Sockets;
+
+namespace Whatsit.Server.Tests;
+
+/// <summary>What is wrong with the settings stops a process of its own, in a sentence.</summary>
+public sealed class SettingsTests
+{
+    [Theory(Timeout = 60_000)]
+    [InlineData("Scheduling:MaxQueueLength", "0", "The setting Scheduling:MaxQueueLength is '0'. The field MaxQueueLength must be between 1 and 10000.")]
+    [InlineData("Scheduling:MaxQueueLength", "many", "Failed to convert configuration value 'many' at 'Scheduling:MaxQueueLength' to type 'System.Int32'.")]
+    [InlineData("Limits:MaxImageBites", "1", "There is no setting Limits:MaxImageBites; Limits has MaxImageBytes, MaxImagesPerRequest, MaxUploadBytesInMemory.")]
+    [InlineData("PORT", "http", "PORT is 'http'; it must be a number from 0 to 65535.")]
+    [InlineData("PORT", "70000", "PORT is '70000'; it must be a number from 0 to 65535.")]
+    [InlineData("urls", "nowhere", "Invalid url: 'nowhere'")]
+    public async Task A_wrong_setting_is_named_with_its_value(string setting, string value, string sentence) =>
+        Assert.Equal(sentence, await RefusalAsync(setting, value));
+
+    [Fact(Timeout = 60_000)]
+    public async Task An_address_that_another_process_has_is_said()
+    {
+        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        var address = $"http://{listener.LocalEndpoint}";
+        Assert.Equal($"Failed to bind to address {address}: address already in use. Set PORT to another port, or end the process that has this one.", await RefusalAsync("urls", address));
+    }
+
+    /// <summary>Starts the server with one setting, and returns all that it printed before it gave up.</summary>
+    private static async Task<string> RefusalAsync(string setting, string value)
+    {
+        var start = new ProcessStartInfo("dotnet", ["exec", typeof(Program).Assembly.Location, $"--{setting}={value}"]) { RedirectStandardOutput = true, RedirectStandardError = true };
+        // A server that starts after all is to take a free port.
+        start.Environment["PORT"] = "0";
+        using var server = Process.Start(start)!;
+        try
+        {
+            var output = server.StandardOutput.ReadToEndAsync(TestContext.Current.CancellationToken);
+            var error = await server.StandardError.ReadToEndAsync(TestContext.Current.CancellationToken);
+            await server.WaitForExitAsync(TestContext.Current.CancellationToken);
+            Assert.Equal(1, server.ExitCode);
+            return (await output + error).Trim();
+        }
+        finally
+        {
+            server.Kill();
+        }
+    }
+}
