@@ -8,6 +8,7 @@ var effort = new Option<double>("--effort") { Description = "Requests per measur
 var sizes = List<string>("--sizes", "Pictures: 348, 1024, 4000. The default is all.");
 var connections = List<int>("--connections", "Connections at once. The default is 1 2 8 32.");
 var variants = List<string>("--variants", "Variants of the weights. The default is fp32, and int8 where the bundle has it.");
+parts.AcceptOnlyFromAmong([.. Parts.All]);
 var model = new Option<string>("--model") { Description = "The bundle: its name in models/, or its folder.", DefaultValueFactory = _ => "grocery" };
 var server = new Option<string>("--server") { Description = "Our server, published.", DefaultValueFactory = _ => "artifacts/server" };
 var against = new Option<string?>("--against") { Description = "Another published server of ours to take turns with: before and after a change." };

@@ -289,30 +289,35 @@ internal sealed class ConvolutionResizer(double support, Func<double, double> fi
             double scale = (double)axis.SourceLength / axis.ResizedLength;
             double filterScale = Math.Max(scale, 1);
             support *= filterScale;
-            int taps = ((int)Math.Ceiling(support) * 2) + 1;
-            int[] first = new int[axis.Length], count = new int[axis.Length], values = new int[axis.Length * taps];
+            int[] first = new int[axis.Length], count = new int[axis.Length];
+            for (int i = 0; i < axis.Length; i++)
+            {
+                double center = Center(i);
+                first[i] = Math.Max((int)(center - support + 0.5), 0);
+                count[i] = Math.Min((int)(center + support + 0.5), axis.SourceLength) - first[i];
+            }
+            // Pillow makes room for ⌈support⌉ · 2 + 1; a filter reaches that many pixels only where its support is whole.
+            int taps = count.Max();
+            int[] values = new int[axis.Length * taps];
             double[] weights = new double[taps];
             for (int i = 0; i < axis.Length; i++)
             {
-                double center = (axis.Start + i + 0.5) * scale;
-                int min = Math.Max((int)(center - support + 0.5), 0);
-                int max = Math.Min((int)(center + support + 0.5), axis.SourceLength) - min;
                 double sum = 0;
-                for (int k = 0; k < max; k++)
+                for (int k = 0; k < count[i]; k++)
                 {
-                    weights[k] = filter((k + min - center + 0.5) * (1.0 / filterScale));
+                    weights[k] = filter((k + first[i] - Center(i) + 0.5) * (1.0 / filterScale));
                     sum += weights[k];
                 }
-                for (int k = 0; k < max; k++)
+                for (int k = 0; k < count[i]; k++)
                 {
                     double weight = (sum != 0 ? weights[k] / sum : weights[k]) * (1 << PrecisionBits);
                     values[(i * taps) + k] = (int)(weight < 0 ? weight - 0.5 : weight + 0.5);
                 }
-                first[i] = min;
-                count[i] = max;
             }
             var table = new Weights(first, count, taps, values);
             return parts ? table.WithParts() : table;
+
+            double Center(int position) => (axis.Start + position + 0.5) * scale;
         }
 
         private Weights WithParts()
