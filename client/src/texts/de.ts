@@ -112,7 +112,7 @@ export const de: Texts = {
 
   measure: {
     heading: 'Messen',
-    note: (runs) => `Lässt jeden der beiden ${runs}-mal mit diesem Foto laufen, einen nach dem anderen.`,
+    note: (runs) => `Lässt jeden der beiden ${runs}-mal mit diesem Foto laufen, einen nach dem anderen: der Median, und worunter 95 % der Läufe bleiben.`,
     start: 'Auf diesem Gerät messen',
     again: 'Noch einmal messen',
     running: (engine, run, runs) => `${engine}: Lauf ${run} von ${runs}`,
@@ -120,7 +120,7 @@ export const de: Texts = {
     total: 'Gesamt',
     inference: 'Rechnen',
     modelSize: 'Modellgröße',
-    p95: (time) => `95 % unter ${time}`,
+    p95: (time) => `≤ ${time}`,
     copy: 'Kopieren',
     copied: 'Kopiert',
   },

@@ -111,7 +111,7 @@ export const en = {
 
   measure: {
     heading: 'Measure',
-    note: (runs: number) => `Runs each engine ${runs} times on this photo, one after the other.`,
+    note: (runs: number) => `Runs each engine ${runs} times on this photo, one after the other: the median, and what 95% of the runs stay within.`,
     start: 'Measure on this device',
     again: 'Measure again',
     running: (engine: string, run: number, runs: number) => `${engine}: run ${run} of ${runs}`,
@@ -119,7 +119,7 @@ export const en = {
     total: 'Total',
     inference: 'Inference',
     modelSize: 'Model size',
-    p95: (time: string) => `95 % within ${time}`,
+    p95: (time: string) => `≤ ${time}`,
     copy: 'Copy',
     copied: 'Copied',
   },
