@@ -39,7 +39,7 @@ export async function createTensorFlowRuntime(model: Uint8Array, manifest: Manif
       const outputs = tf.tidy(() => {
         const live = new Map<string, Value>();
         // Bytes become floats here; the graph's own cast then has nothing left to do.
-        const rows = tf.tensor(Float32Array.from(pixels), inputShape(manifest));
+        const rows = tf.tensor(new Float32Array(pixels), inputShape(manifest));
         live.set(input.name, input.layout === 'nchw' ? tf.transpose(rows, [0, 2, 3, 1]) : tf.reshape(rows, shape));
         for (const step of steps) {
           live.set(step.output, step.run(step.inputs.map((name) => (name ? live.get(name) : undefined))));

@@ -76,7 +76,7 @@ internal static class TutorialApi
             return await classify(file);
         });
 
-    private static async Task AnswerAsync(HttpContext context, string? topK, ModelCatalog catalog, ImageClassifier classifier, Func<Func<PooledFile, Task<Classification>>, Task<Classification>> predict)
+    private static async Task AnswerAsync(HttpContext context, string? topK, ModelCatalog catalog, ImageClassifier classifier, Func<Func<ReceivedFile, Task<Classification>>, Task<Classification>> predict)
     {
         try
         {

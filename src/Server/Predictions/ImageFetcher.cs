@@ -58,7 +58,7 @@ public sealed class ImageFetcher : IDisposable
     /// <see cref="InferenceError.InvalidRequest"/>: off, no such URL, or not public. <see cref="InferenceError.UpstreamFailed"/>: the other side failed.
     /// <see cref="InferenceError.ImageTooLarge"/>.
     /// </exception>
-    public async Task<PooledFile> FetchAsync(string url, CancellationToken cancellationToken)
+    public async Task<ReceivedFile> FetchAsync(string url, CancellationToken cancellationToken)
     {
         if (!_options.Enabled)
         {
@@ -93,7 +93,7 @@ public sealed class ImageFetcher : IDisposable
                 }
 
                 await using var body = await response.Content.ReadAsStreamAsync(deadline.Token);
-                return await PooledFile.ReadAsync(body, response.Content.Headers.ContentLength, _limits.MaxImageBytes, _budget, deadline.Token);
+                return await ReceivedFile.ReadAsync(body, response.Content.Headers.ContentLength, _limits.MaxImageBytes, _budget, deadline.Token);
             }
         }
         catch (HttpRequestException exception) when (exception.InnerException is InferenceException refused)

@@ -19,7 +19,7 @@ public sealed class ImageInput(LimitsOptions limits, UploadBudget budget, ImageF
 
     /// <summary>Reads the one picture of a request that is not multipart.</summary>
     /// <exception cref="InferenceException"><see cref="InferenceError.InvalidRequest"/>, <see cref="InferenceError.UnsupportedImage"/>, <see cref="InferenceError.ImageTooLarge"/> …</exception>
-    public async Task<PooledFile> ReadAsync(HttpRequest request, CancellationToken cancellationToken)
+    public async Task<ReceivedFile> ReadAsync(HttpRequest request, CancellationToken cancellationToken)
     {
         var contentType = request.ContentType;
         var type = MediaTypeHeaderValue.TryParse(contentType, out var parsed) ? parsed.MediaType.Value : null;
@@ -32,7 +32,7 @@ public sealed class ImageInput(LimitsOptions limits, UploadBudget budget, ImageF
         if (string.IsNullOrEmpty(contentType) || type is "application/octet-stream" or "application/x-www-form-urlencoded" or "binary/octet-stream"
             || (type is not null && type.StartsWith("image/", StringComparison.OrdinalIgnoreCase)))
         {
-            return NotEmpty(await PooledFile.ReadAsync(request.Body, request.ContentLength, limits.MaxImageBytes, budget, cancellationToken));
+            return NotEmpty(await ReceivedFile.ReadAsync(request.Body, request.ContentLength, limits.MaxImageBytes, budget, cancellationToken));
         }
 
         throw new InferenceException(
@@ -41,7 +41,7 @@ public sealed class ImageInput(LimitsOptions limits, UploadBudget budget, ImageF
     }
 
     /// <summary>Reads the pictures of a multipart request, one after the other; each is only valid until the next.</summary>
-    public async IAsyncEnumerable<PooledFile> ReadPartsAsync(HttpRequest request, [EnumeratorCancellation] CancellationToken cancellationToken)
+    public async IAsyncEnumerable<ReceivedFile> ReadPartsAsync(HttpRequest request, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         var boundary = HeaderUtilities.RemoveQuotes(MediaTypeHeaderValue.Parse(request.ContentType).Boundary).Value;
         if (string.IsNullOrEmpty(boundary) || boundary.Length > 200)
@@ -74,13 +74,13 @@ public sealed class ImageInput(LimitsOptions limits, UploadBudget budget, ImageF
         }
     }
 
-    private async Task<PooledFile> ReadPartAsync(MultipartSection section, long? requestLength, CancellationToken cancellationToken)
+    private async Task<ReceivedFile> ReadPartAsync(MultipartSection section, long? requestLength, CancellationToken cancellationToken)
     {
         try
         {
             // A part does not announce its length, but it cannot be longer than the request.
             var announced = requestLength is { } length && length <= limits.MaxImageBytes ? length : (long?)null;
-            return await PooledFile.ReadAsync(section.Body, announced, limits.MaxImageBytes, budget, cancellationToken);
+            return await ReceivedFile.ReadAsync(section.Body, announced, limits.MaxImageBytes, budget, cancellationToken);
         }
         catch (IOException exception) when (exception is not BadHttpRequestException)
         {
@@ -107,11 +107,11 @@ public sealed class ImageInput(LimitsOptions limits, UploadBudget budget, ImageF
             ? disposition.FileName.HasValue || disposition.FileNameStar.HasValue || section.ContentType is not null
             : true;
 
-    private async Task<PooledFile> ReadJsonAsync(HttpRequest request, CancellationToken cancellationToken)
+    private async Task<ReceivedFile> ReadJsonAsync(HttpRequest request, CancellationToken cancellationToken)
     {
         // Base64 is a third longer than what it encodes; some room for the other members.
         var maxBytes = (int)Math.Min(int.MaxValue - 1, (limits.MaxImageBytes * 4L / 3) + 4096);
-        var body = await PooledFile.ReadAsync(request.Body, request.ContentLength, maxBytes, budget, cancellationToken);
+        var body = await ReceivedFile.ReadAsync(request.Body, request.ContentLength, maxBytes, budget, cancellationToken);
         try
         {
             if (FindImage(body.Memory.Span, out var url) is { } image)
@@ -205,7 +205,7 @@ public sealed class ImageInput(LimitsOptions limits, UploadBudget budget, ImageF
             : throw new InferenceException(InferenceError.InvalidRequest, "\"image\" is no valid base64 text.");
     }
 
-    private static PooledFile NotEmpty(PooledFile file)
+    private static ReceivedFile NotEmpty(ReceivedFile file)
     {
         if (file.Memory.Length > 0)
         {

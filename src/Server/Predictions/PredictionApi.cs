@@ -79,7 +79,7 @@ internal static class PredictionApi
             await WriteAsync(context, results[0]);
         }
 
-        async Task<PredictionResponse> ClassifyAsync(PooledFile file) =>
+        async Task<PredictionResponse> ClassifyAsync(ReceivedFile file) =>
             PredictionResponse.From(await classifier.ClassifyAsync(lease.Model, file.Memory, options, context.RequestAborted));
     }
 

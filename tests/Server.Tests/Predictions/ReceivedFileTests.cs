@@ -1,0 +1,78 @@
+using System.Globalization;
+using Whatsit.Inference;
+using Whatsit.Server.Predictions;
+
+namespace Whatsit.Server.Tests.Predictions;
+
+public sealed class ReceivedFileTests
+{
+    private const int Megabyte = 1024 * 1024;
+
+    [Theory]
+    [InlineData(0)]
+    [InlineData(1)]
+    [InlineData(256 * 1024)]
+    [InlineData(3 * Megabyte)]
+    public async Task What_came_is_what_was_sent_whether_its_length_was_announced_or_not(int length)
+    {
+        var bytes = new byte[length];
+        new Random(1).NextBytes(bytes);
+        var budget = new UploadBudget(new LimitsOptions());
+        foreach (var announced in (long?[])[length, null])
+        {
+            using var stream = new MemoryStream(bytes);
+            using var file = await ReceivedFile.ReadAsync(stream, announced, 4 * Megabyte, budget, TestContext.Current.CancellationToken);
+            Assert.True(file.Memory.Span.SequenceEqual(bytes));
+            file.Narrow((length / 2, length / 4));
+            Assert.True(file.Memory.Span.SequenceEqual(bytes.AsSpan(length / 2, length / 4)));
+        }
+    }
+
+    [Fact]
+    public async Task One_byte_over_the_limit_is_one_too_many()
+    {
+        var budget = new UploadBudget(new LimitsOptions());
+        using var stream = new MemoryStream(new byte[(4 * Megabyte) + 1]);
+        var failure = await Assert.ThrowsAsync<InferenceException>(() => ReceivedFile.ReadAsync(stream, null, 4 * Megabyte, budget, TestContext.Current.CancellationToken));
+        Assert.Equal(InferenceError.ImageTooLarge, failure.Error);
+        Assert.Contains("4,194,304", failure.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Only_what_came_counts_and_it_stops_counting_when_the_file_is_done_with()
+    {
+        var budget = new UploadBudget(new LimitsOptions { MaxUploadBytesInMemory = 2 * Megabyte });
+        for (var turn = 0; turn < 3; turn++)
+        {
+            using var first = await ReadAsync(Megabyte);
+            using var second = await ReadAsync(Megabyte);
+            var refusal = await Assert.ThrowsAsync<InferenceException>(() => ReadAsync(1));
+            Assert.Equal(InferenceError.QueueFull, refusal.Error);
+            first.Dispose();
+        }
+
+        async Task<ReceivedFile> ReadAsync(int length)
+        {
+            using var stream = new MemoryStream(new byte[length]);
+            return await ReceivedFile.ReadAsync(stream, 3 * Megabyte, 4 * Megabyte, budget, TestContext.Current.CancellationToken);
+        }
+    }
+
+    [Fact]
+    public async Task A_large_file_leaves_no_memory_behind()
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "skipped: reads /proc");
+        var budget = new UploadBudget(new LimitsOptions());
+        using var stream = new MemoryStream(new byte[64 * Megabyte]);
+        var before = ResidentBytes();
+        var file = await ReceivedFile.ReadAsync(stream, stream.Length, 64 * Megabyte, budget, TestContext.Current.CancellationToken);
+        var during = ResidentBytes();
+        file.Dispose();
+        Assert.True(during - before > 60 * Megabyte, $"{before} before, {during} while the file was held");
+        Assert.True(during - ResidentBytes() > 60 * Megabyte, $"{during} while the file was held, {ResidentBytes()} after");
+        Assert.True(file.Memory.IsEmpty);
+    }
+
+    // man 5 proc_pid_statm: the second number is the resident set, in pages.
+    private static long ResidentBytes() => long.Parse(File.ReadAllText("/proc/self/statm").Split(' ')[1], CultureInfo.InvariantCulture) * Environment.SystemPageSize;
+}
