@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
 
@@ -29,10 +28,7 @@ public sealed class SettingsTests
     /// <summary>Starts the server with one setting, and returns all that it printed before it gave up.</summary>
     private static async Task<string> RefusalAsync(string setting, string value)
     {
-        var start = new ProcessStartInfo("dotnet", ["exec", typeof(Program).Assembly.Location, $"--{setting}={value}"]) { RedirectStandardOutput = true, RedirectStandardError = true };
-        // A server that starts after all is to take a free port.
-        start.Environment["PORT"] = "0";
-        using var server = Process.Start(start)!;
+        using var server = WhatsitServer.Start(new Dictionary<string, string> { [setting] = value });
         try
         {
             var output = server.StandardOutput.ReadToEndAsync(TestContext.Current.CancellationToken);

@@ -1,22 +1,23 @@
+using System.Diagnostics;
 using System.Net.Http.Json;
 using System.Text.Json;
 using System.Text.Json.Nodes;
-using Microsoft.AspNetCore.Hosting;
-using Microsoft.AspNetCore.Mvc.Testing;
-using Microsoft.Extensions.Logging;
 
 [assembly: AssemblyFixture(typeof(Whatsit.Server.Tests.WhatsitServer))]
-// Of several hosts that one process starts at the same time, now and then one starts without the settings that its test gave it.
-[assembly: CollectionBehavior(DisableTestParallelization = true)]
 
 namespace Whatsit.Server.Tests;
 
-/// <summary>The server as it ships, on a real socket of this machine; tests speak HTTP to it and nothing else.</summary>
-public sealed class WhatsitServer : WebApplicationFactory<Program>, IAsyncLifetime
+/// <summary>The server as it ships: a process of its own, on a real socket of this machine. Tests speak HTTP to it and nothing else.</summary>
+public sealed class WhatsitServer : IAsyncLifetime
 {
-    private Dictionary<string, string> _settings = [];
+    // artifacts/bin/Server.Tests/release/ → artifacts/bin/Server/release/
+    private static readonly string Program =
+        Path.GetFullPath(Path.Combine(AppContext.BaseDirectory, "../../Server", Path.GetFileName(Path.TrimEndingDirectorySeparator(AppContext.BaseDirectory)), "Whatsit.Server.dll"));
 
-    public WhatsitServer() => UseKestrel(0);
+    private const string Listening = "Now listening on: ";
+
+    private Dictionary<string, string> _settings = [];
+    private Process? _process;
 
     /// <summary>Another server, with settings of its own.</summary>
     public static WhatsitServer With(Dictionary<string, string> settings) => new() { _settings = settings };
@@ -24,17 +25,42 @@ public sealed class WhatsitServer : WebApplicationFactory<Program>, IAsyncLifeti
     /// <summary>The folder above src and tests.</summary>
     public static string Root { get; } = FindRoot();
 
-    public HttpClient Http { get; private set; } = null!;
+    public HttpClient Http { get; } = new();
 
     /// <summary>A picture of the bundled model, as its file.</summary>
     public static byte[] Picture => File.ReadAllBytes(Path.Combine(Root, "models/grocery/sample.png"));
 
+    /// <summary>Starts the program, on a free port unless the settings name one.</summary>
+    public static Process Start(IReadOnlyDictionary<string, string> settings)
+    {
+        var all = new Dictionary<string, string>(settings);
+        all.TryAdd("Catalog:Models", Path.Combine(Root, "models"));
+        if (!all.ContainsKey("PORT"))
+        {
+            all.TryAdd("urls", "http://127.0.0.1:0");
+        }
+
+        return Process.Start(new ProcessStartInfo("dotnet", ["exec", Program, .. all.Select(setting => $"--{setting.Key}={setting.Value}")]) { RedirectStandardOutput = true, RedirectStandardError = true })!;
+    }
+
     public async ValueTask InitializeAsync()
     {
-        StartServer();
-        Http = CreateClient();
+        _process = Start(_settings);
+        _process.BeginErrorReadLine();
+        Http.BaseAddress = await AddressAsync(_process.StandardOutput);
         // Loaded or failed: some tests want a model that fails.
         await WaitUntilAsync(async () => (await GetJsonAsync("/models")).AsArray() is { Count: > 0 } models && models.All(model => (string)model!["state"]! != "loading"));
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        Http.Dispose();
+        if (_process is not null)
+        {
+            _process.Kill();
+            await _process.WaitForExitAsync();
+            _process.Dispose();
+        }
     }
 
     /// <summary>Asks again until the answer is yes; fails after a time that no healthy machine needs.</summary>
@@ -49,14 +75,21 @@ public sealed class WhatsitServer : WebApplicationFactory<Program>, IAsyncLifeti
 
     public async Task<JsonNode> GetJsonAsync(string path) => (await Http.GetFromJsonAsync<JsonNode>(path, JsonSerializerOptions.Web))!;
 
-    protected override void ConfigureWebHost(IWebHostBuilder builder)
+    /// <summary>Where the server says that it listens. What it says later is read too, for a full pipe would stop it.</summary>
+    private static async Task<Uri> AddressAsync(StreamReader output)
     {
-        builder.ConfigureLogging(logging => logging.ClearProviders());
-        builder.UseSetting("Catalog:Models", Path.Combine(Root, "models"));
-        foreach (var (name, value) in _settings)
+        var lines = new List<string>();
+        while (await output.ReadLineAsync() is { } line)
         {
-            builder.UseSetting(name, value);
+            lines.Add(line);
+            if (line.IndexOf(Listening, StringComparison.Ordinal) is >= 0 and var at)
+            {
+                _ = output.BaseStream.CopyToAsync(Stream.Null);
+                return new Uri(line[(at + Listening.Length)..]);
+            }
         }
+
+        throw new InvalidOperationException($"The server did not start. {string.Join('\n', lines)}");
     }
 
     private static string FindRoot()

@@ -1,5 +1,4 @@
 using System.Net;
-using System.Text.Json.Nodes;
 
 namespace Whatsit.Server.Tests.Health;
 
@@ -15,11 +14,10 @@ public sealed class HealthTests(WhatsitServer server)
     public async Task A_server_whose_model_cannot_prove_itself_is_live_but_not_ready()
     {
         await using var unable = WhatsitServer.With(new() { ["Decoding:MaxPixels"] = "65535" });
-        unable.StartServer();
-        using var http = unable.CreateClient();
-        await WhatsitServer.WaitUntilAsync(async () => (string?)JsonNode.Parse(await http.GetStringAsync("/models"))!.AsArray().FirstOrDefault()?["state"] == "failed");
-        Assert.Equal(HttpStatusCode.OK, (await http.GetAsync("/health/live", TestContext.Current.CancellationToken)).StatusCode);
-        Assert.Equal(HttpStatusCode.ServiceUnavailable, (await http.GetAsync("/health/ready", TestContext.Current.CancellationToken)).StatusCode);
+        await unable.InitializeAsync();
+        Assert.Equal("failed", (string?)(await unable.GetJsonAsync("/models")).AsArray().Single()!["state"]);
+        Assert.Equal(HttpStatusCode.OK, (await unable.Http.GetAsync("/health/live", TestContext.Current.CancellationToken)).StatusCode);
+        Assert.Equal(HttpStatusCode.ServiceUnavailable, (await unable.Http.GetAsync("/health/ready", TestContext.Current.CancellationToken)).StatusCode);
     }
 
     [Fact]
