@@ -104,6 +104,3 @@ static WebApplication Build(string[] args)
     app.MapOpenApiDocument();
     return app;
 }
-
-/// <summary>Visible to the tests, which start the server in their own process.</summary>
-public partial class Program;

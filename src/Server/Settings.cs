@@ -1,4 +1,5 @@
 using System.ComponentModel.DataAnnotations;
+using System.Net.Sockets;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.Extensions.Options;
 
@@ -20,7 +21,7 @@ internal static class Settings
     public static string AddressOf(IConfiguration configuration)
     {
         var port = configuration["PORT"] ?? "8080";
-        return ushort.TryParse(port, out _) ? $"http://*:{port}" : throw Wrong($"PORT is '{port}'; it must be a number from 0 to 65535.");
+        return ushort.TryParse(port, out var number) ? $"http://*:{number}" : throw Wrong($"PORT is '{port}'; it must be a number from 0 to 65535.");
     }
 
     /// <summary>Checks every setting before anything is started.</summary>
@@ -46,6 +47,7 @@ internal static class Settings
         InvalidDataException { InnerException: { } reason } => $"{exception.Message} {reason.GetBaseException().Message}",
         FormatException => exception.Message,
         IOException { InnerException: AddressInUseException } => $"{exception.Message} Set PORT to another port, or end the process that has this one.",
+        SocketException { SocketErrorCode: SocketError.AccessDenied or SocketError.AddressNotAvailable } => $"The server cannot listen at its address: {exception.Message}.",
         _ => null,
     };
 

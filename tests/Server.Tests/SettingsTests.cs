@@ -12,6 +12,7 @@ public sealed class SettingsTests
     [InlineData("Limits:MaxImageBites", "1", "There is no setting Limits:MaxImageBites; Limits has MaxImageBytes, MaxImagesPerRequest, MaxUploadBytesInMemory.")]
     [InlineData("PORT", "http", "PORT is 'http'; it must be a number from 0 to 65535.")]
     [InlineData("PORT", "70000", "PORT is '70000'; it must be a number from 0 to 65535.")]
+    [InlineData("urls", "http://192.0.2.1:8080", "The server cannot listen at its address: Cannot assign requested address.")] // RFC 5737: nobody has it
     [InlineData("urls", "nowhere", "Invalid url: 'nowhere'")]
     public async Task A_wrong_setting_is_named_with_its_value(string setting, string value, string sentence) =>
         Assert.Equal(sentence, await RefusalAsync(setting, value));

@@ -46,8 +46,7 @@ public sealed class WhatsitServer : IAsyncLifetime
     public async ValueTask InitializeAsync()
     {
         _process = Start(_settings);
-        _process.BeginErrorReadLine();
-        Http.BaseAddress = await AddressAsync(_process.StandardOutput);
+        Http.BaseAddress = await AddressAsync(_process);
         // Loaded or failed: some tests want a model that fails.
         await WaitUntilAsync(async () => (await GetJsonAsync("/models")).AsArray() is { Count: > 0 } models && models.All(model => (string)model!["state"]! != "loading"));
     }
@@ -76,20 +75,20 @@ public sealed class WhatsitServer : IAsyncLifetime
     public async Task<JsonNode> GetJsonAsync(string path) => (await Http.GetFromJsonAsync<JsonNode>(path, JsonSerializerOptions.Web))!;
 
     /// <summary>Where the server says that it listens. What it says later is read too, for a full pipe would stop it.</summary>
-    private static async Task<Uri> AddressAsync(StreamReader output)
+    private static async Task<Uri> AddressAsync(Process server)
     {
-        var lines = new List<string>();
+        var output = server.StandardOutput;
         while (await output.ReadLineAsync() is { } line)
         {
-            lines.Add(line);
             if (line.IndexOf(Listening, StringComparison.Ordinal) is >= 0 and var at)
             {
                 _ = output.BaseStream.CopyToAsync(Stream.Null);
+                server.BeginErrorReadLine();
                 return new Uri(line[(at + Listening.Length)..]);
             }
         }
 
-        throw new InvalidOperationException($"The server did not start. {string.Join('\n', lines)}");
+        throw new InvalidOperationException($"The server did not start. {await server.StandardError.ReadToEndAsync()}");
     }
 
     private static string FindRoot()

@@ -54,7 +54,7 @@ public sealed class ReceivedFile : IDisposable
 
     /// <summary>Reads a stream to its end.</summary>
     /// <param name="stream">The upload.</param>
-    /// <param name="announced">What it cannot be longer than, if that is known.</param>
+    /// <param name="announced">What it must not be longer than, if that is known.</param>
     /// <param name="maxBytes">The limit.</param>
     /// <param name="budget">Where the memory is counted.</param>
     /// <param name="cancellationToken">The client left.</param>
@@ -66,8 +66,8 @@ public sealed class ReceivedFile : IDisposable
             throw TooLarge(announced.Value, maxBytes);
         }
 
-        // One byte more: the read that finds the end, or that there is none, needs room.
         var most = (int)(announced ?? maxBytes);
+        // One byte more: the read that finds the end, or that there is none, needs room.
         var file = new ReceivedFile(most + 1, budget);
         try
         {
@@ -77,7 +77,7 @@ public sealed class ReceivedFile : IDisposable
                 length += read;
                 if (length > most)
                 {
-                    throw TooLarge(null, most);
+                    throw announced is null ? TooLarge(null, maxBytes) : new InferenceException(InferenceError.InvalidRequest, $"The file is longer than the {announced:N0} bytes that were announced.");
                 }
 
                 budget.Take(read);

@@ -42,6 +42,14 @@ public sealed class ReceivedFileTests
     }
 
     [Fact]
+    public async Task A_file_that_is_longer_than_announced_is_not_cut()
+    {
+        using var stream = new MemoryStream(new byte[6]);
+        var failure = await Assert.ThrowsAsync<InferenceException>(() => ReceivedFile.ReadAsync(stream, 5, Megabyte, new UploadBudget(new LimitsOptions()), TestContext.Current.CancellationToken));
+        Assert.Equal("The file is longer than the 5 bytes that were announced.", failure.Message);
+    }
+
+    [Fact]
     public async Task Only_what_came_counts_and_it_stops_counting_when_the_file_is_done_with()
     {
         var budget = new UploadBudget(new LimitsOptions { MaxUploadBytesInMemory = 2 * Megabyte });
