@@ -10,21 +10,13 @@ RUN npm ci --ignore-scripts
 COPY client/ ./
 RUN npm run build
 
-# The native engines, for the platform that the image is for.
-FROM ${NODE_IMAGE} AS native
-WORKDIR /source/native
-COPY native/package.json native/package-lock.json ./
-RUN npm ci --ignore-scripts
-
 FROM ${SDK_IMAGE} AS server
 WORKDIR /source
-COPY global.json Directory.Build.props Directory.Packages.props .editorconfig ./
-COPY native/ native/
-COPY --from=native /source/native/node_modules native/node_modules
+COPY global.json Directory.Build.props Directory.Build.targets Directory.Packages.props .editorconfig ./
 COPY src/ src/
 COPY --from=client /source/client/dist client/dist
-# The client and the native engines are there already: this image has no Node.js.
-RUN dotnet publish src/Server -c Release -o /app -p:InstallNativeEngines=false -p:BuildClient=false
+# The client is there already: this image has no Node.js.
+RUN dotnet publish src/Server -c Release -o /app -p:BuildClient=false
 COPY models/ /app/models/
 RUN rm -rf /app/models/*/training
 

@@ -198,15 +198,11 @@ internal static unsafe partial class Native
         {
             return 0;
         }
-        (string pattern, string system) = OperatingSystem.IsWindows() ? ("libvips-*.dll", "libvips-42.dll")
-            : OperatingSystem.IsMacOS() ? ("libvips-cpp.*.dylib", "libvips.42.dylib")
-            : ("libvips-cpp.so.*", "libvips.so.42");
-        foreach (string file in Directory.EnumerateFiles(AppContext.BaseDirectory, pattern))
-        {
-            return NativeLibrary.Load(file);
-        }
-        return NativeLibrary.TryLoad(system, out nint handle)
+        // The names of the ABI, https://www.libvips.org/API/current/: exact, or a plug-in beside the library would be loaded in its place. .NET looks in the
+        // folders of NuGet's native files first (runtimes/<rid>/native, or beside the program where that was published for a platform), then on the system.
+        string file = OperatingSystem.IsWindows() ? "libvips-42.dll" : OperatingSystem.IsMacOS() ? "libvips.42.dylib" : "libvips.so.42";
+        return NativeLibrary.TryLoad(file, assembly, null, out nint handle)
             ? handle
-            : throw new DllNotFoundException($"libvips was not found: neither {pattern} in {AppContext.BaseDirectory} nor {system} on the system.");
+            : throw new DllNotFoundException($"{file} was not found: add the package NetVips.Native.{RuntimeInformation.RuntimeIdentifier}, install libvips, or let ImageSharp decode (Decoding:Library).");
     }
 }

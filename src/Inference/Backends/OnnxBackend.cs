@@ -25,6 +25,7 @@ public sealed class OnnxBackend : IBackend
     /// <exception cref="InferenceException"><see cref="InferenceError.ModelNotReady"/>: the file does not load, or is not what the manifest says.</exception>
     public OnnxBackend(string path, ModelManifest manifest, OnnxBackendOptions options)
     {
+        OnnxRuntimeEnvironment.EnsureCreated();
         using var sessionOptions = new SessionOptions
         {
             GraphOptimizationLevel = GraphOptimizationLevel.ORT_ENABLE_ALL,

@@ -7,9 +7,5 @@ public static class ImageDecoders
 {
     /// <summary>libvips, or ImageSharp in a build against the official packages.</summary>
     public static IImageDecoder Create(DecodingOptions options) =>
-#if OFFICIAL_PACKAGES
-        new ImageSharpDecoder(Options.Create(options));
-#else
         new VipsImageDecoder(Options.Create(options));
-#endif
 }

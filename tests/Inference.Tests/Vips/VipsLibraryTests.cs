@@ -8,7 +8,7 @@ public sealed class VipsLibraryTests
     public void The_shipped_library_is_found_whatever_its_version()
     {
         Assert.True(VipsLibrary.Version >= new Version(8, 13), VipsLibrary.Version.ToString());
-        Assert.NotEmpty(Directory.GetFiles(AppContext.BaseDirectory, "libvips*"));
+        Assert.NotEmpty(Directory.GetFiles(AppContext.BaseDirectory, "libvips*", SearchOption.AllDirectories));
     }
 
     [Theory]

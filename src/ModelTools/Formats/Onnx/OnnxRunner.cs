@@ -2,6 +2,7 @@ using Microsoft.ML.OnnxRuntime;
 using Microsoft.ML.OnnxRuntime.Tensors;
 using Whatsit.Inference.Backends;
 using Whatsit.ModelTools.Graphs;
+using Tensor = Whatsit.ModelTools.Graphs.Tensor;
 
 namespace Whatsit.ModelTools.Formats.Onnx;
 
@@ -80,6 +81,7 @@ public sealed class OnnxRunner : IDisposable
 
     private static InferenceSession Load(Func<SessionOptions, InferenceSession> load, bool fewRuns = false)
     {
+        OnnxRuntimeEnvironment.EnsureCreated();
         using var options = new SessionOptions
         {
             // The last level, other layouts of the weights for the processor at hand, is one of the copies.

@@ -1,0 +1,28 @@
+using Microsoft.ML.OnnxRuntime;
+
+namespace Whatsit.Inference.Backends;
+
+/// <summary>ONNX Runtime as a whole: started once per process.</summary>
+public static class OnnxRuntimeEnvironment
+{
+    private static readonly Lazy<OrtEnv> Environment = new(Create);
+
+    /// <summary>Starts the library if nobody has. Everything that makes a session calls this first: an environment that exists takes no options.</summary>
+    public static OrtEnv EnsureCreated() => Environment.Value;
+
+    private static OrtEnv Create()
+    {
+        if (OrtEnv.IsCreated)
+        {
+            // A program that uses Inference as a library may have an environment of its own.
+            return OrtEnv.Instance();
+        }
+
+        // The default is WARNING. What ONNX Runtime warns of (an unknown CPU vendor, a PCI bus it cannot read, an initializer that nothing uses) is
+        // ordinary in containers and helps nobody who runs a server.
+        var options = new EnvironmentCreationOptions { logId = "whatsit", logLevel = OrtLoggingLevel.ORT_LOGGING_LEVEL_ERROR };
+        var environment = OrtEnv.CreateInstanceWithOptions(ref options);
+        environment.DisableTelemetryEvents();
+        return environment;
+    }
+}
