@@ -200,8 +200,8 @@ internal static unsafe partial class Native
         }
         // The names of the ABI, https://www.libvips.org/API/current/: exact, or a plug-in beside the library would be loaded in its place. .NET looks in the
         // folders of NuGet's native files first (runtimes/<rid>/native, or beside the program where that was published for a platform), then on the system.
-        string file = OperatingSystem.IsWindows() ? "libvips-42.dll" : OperatingSystem.IsMacOS() ? "libvips.42.dylib" : "libvips.so.42";
-        return NativeLibrary.TryLoad(file, assembly, null, out nint handle)
+        var file = OperatingSystem.IsWindows() ? "libvips-42.dll" : OperatingSystem.IsMacOS() ? "libvips.42.dylib" : "libvips.so.42";
+        return NativeLibrary.TryLoad(file, assembly, null, out var handle)
             ? handle
             : throw new DllNotFoundException($"{file} was not found: add the package NetVips.Native.{RuntimeInformation.RuntimeIdentifier}, install libvips, or let ImageSharp decode (Decoding:Library).");
     }

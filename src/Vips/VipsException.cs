@@ -16,7 +16,7 @@ public sealed class VipsException : Exception
 
     private static unsafe string EmptyErrorBuffer()
     {
-        byte* text = Native.vips_error_buffer_copy();
+        var text = Native.vips_error_buffer_copy();
         try
         {
             return Marshal.PtrToStringUTF8((nint)text)?.Trim() is { Length: > 0 } message ? message.ReplaceLineEndings("; ") : "no reason given";

@@ -27,7 +27,7 @@ public sealed unsafe class VipsImage : SafeHandleZeroOrMinusOneIsInvalid
         _pinned = pinned;
 
         // The native image holds the one that it is computed from, but not the bytes that we pinned for it.
-        bool added = false;
+        var added = false;
         input?.DangerousAddRef(ref added);
         _input = input;
     }
@@ -81,7 +81,7 @@ public sealed unsafe class VipsImage : SafeHandleZeroOrMinusOneIsInvalid
     // decoding it. Asking for the regions ourselves stays on this thread and lets the last step write where the pixels shall be.
     private void Read(Span<byte> destination, int rows, StripAction? action)
     {
-        int rowBytes = checked(Width * Bands * (Format == VipsBandFormat.UChar ? 1 : 2));
+        var rowBytes = checked(Width * Bands * (Format == VipsBandFormat.UChar ? 1 : 2));
         ArgumentOutOfRangeException.ThrowIfLessThan(destination.Length, checked(rows * rowBytes));
         fixed (byte* pixels = destination)
         {
@@ -96,14 +96,16 @@ public sealed unsafe class VipsImage : SafeHandleZeroOrMinusOneIsInvalid
                 {
                     throw new VipsException("No region");
                 }
-                int height = Height;
-                for (int top = 0; top < height; top += RowsPerStrip)
+
+                var height = Height;
+                for (var top = 0; top < height; top += RowsPerStrip)
                 {
                     var wanted = new VipsRect(0, top, Width, Math.Min(RowsPerStrip, height - top));
                     if (vips_region_prepare_to(source, window, &wanted, 0, action is null ? top : 0) != 0)
                     {
                         throw new VipsException("Reading pixels");
                     }
+
                     action?.Invoke(top, destination[..(wanted.Height * rowBytes)]);
                 }
             }

@@ -36,7 +36,7 @@ public static class VipsLibrary
         // https://www.libvips.org/API/current/func.block_untrusted_set.html
         Native.vips_block_untrusted_set(1);
         Native.vips_operation_block_set("VipsForeignLoad", 1);
-        foreach (string loader in (string[])["Jpeg", "Png", "Webp", "Nsgif", "Heif", "Tiff"])
+        foreach (var loader in (string[])["Jpeg", "Png", "Webp", "Nsgif", "Heif", "Tiff"])
         {
             Native.vips_operation_block_set("VipsForeignLoad" + loader, 0);
         }
@@ -50,19 +50,20 @@ public static class VipsLibrary
 
     private static unsafe void SetOption(ReadOnlySpan<byte> option)
     {
-        nint group = Native.g_option_group_new("vips", "", "", 0, 0);
+        var group = Native.g_option_group_new("vips", "", "", 0, 0);
         Native.vips_add_option_entries(group);
-        nint context = Native.g_option_context_new(null);
+        var context = Native.g_option_context_new(null);
         Native.g_option_context_set_main_group(context, group);
         fixed (byte* name = "whatsit\0"u8, value = option)
         {
-            byte** arguments = stackalloc byte*[] { name, value, null };
-            int count = 2;
+            var arguments = stackalloc byte*[] { name, value, null };
+            var count = 2;
             if (Native.g_option_context_parse(context, &count, &arguments, 0) == 0)
             {
                 throw new VipsException("The library does not know the option");
             }
         }
+
         Native.g_option_context_free(context);
     }
 

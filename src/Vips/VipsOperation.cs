@@ -61,6 +61,7 @@ public sealed unsafe class VipsOperation : SafeHandleZeroOrMinusOneIsInvalid
         {
             vips_value_set_array_double(&value, array, numbers.Length);
         }
+
         return SetAndUnset(property, &value);
     }
 
@@ -68,7 +69,7 @@ public sealed unsafe class VipsOperation : SafeHandleZeroOrMinusOneIsInvalid
     public VipsOperation Set(string property, ReadOnlyMemory<byte> bytes)
     {
         _pinned = bytes.Pin();
-        nint blob = vips_blob_new(0, _pinned.Pointer, (nuint)bytes.Length);
+        var blob = vips_blob_new(0, _pinned.Pointer, (nuint)bytes.Length);
         GValue value = default;
         g_value_init(&value, vips_blob_get_type());
         g_value_set_boxed(&value, blob);
@@ -95,12 +96,13 @@ public sealed unsafe class VipsOperation : SafeHandleZeroOrMinusOneIsInvalid
         {
             throw new VipsException(_name);
         }
+
         GValue value = default;
         g_value_init(&value, vips_image_get_type());
         g_object_get_property(this, "out", &value);
-        nint image = g_object_ref(g_value_get_object(&value));
+        var image = g_object_ref(g_value_get_object(&value));
         g_value_unset(&value);
-        MemoryHandle pinned = _pinned;
+        var pinned = _pinned;
         _pinned = default;
         return new VipsImage(image, pinned, _input);
     }

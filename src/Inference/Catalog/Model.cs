@@ -112,7 +112,7 @@ public sealed class Model
             Softmax.Apply(scores);
         }
 
-        Span<int> best = options.TopK <= 128 ? stackalloc int[options.TopK] : new int[options.TopK];
+        var best = options.TopK <= 128 ? stackalloc int[options.TopK] : new int[options.TopK];
         TopK.Select(scores, best);
         var predictions = new Prediction[best.Length];
         for (var place = 0; place < best.Length; place++)

@@ -13,16 +13,18 @@ internal static class DecodingLimits
     /// <exception cref="InferenceException"><see cref="InferenceError.ImageTooLarge"/></exception>
     public static void Check(int width, int height, bool interlaced, DecodingOptions options)
     {
-        long pixels = (long)width * height;
+        var pixels = (long)width * height;
         if (pixels > options.MaxPixels)
         {
             throw TooLarge("The picture", options.MaxPixels);
         }
+
         if (Math.Max(width, height) > MaxSide)
         {
             throw new InferenceException(
                 InferenceError.ImageTooLarge, $"The picture is {width} × {height} pixels large; a side may have at most {MaxSide} pixels.");
         }
+
         if (interlaced && pixels > options.MaxProgressivePixels)
         {
             throw TooLarge("The picture is progressive, which takes far more memory to decode; it", options.MaxProgressivePixels);

@@ -26,32 +26,35 @@ internal static class IccProfile
     private static bool IsColorant(ReadOnlySpan<byte> profile, ReadOnlySpan<byte> name, double[] expected)
     {
         // XYZType: signature, reserved, three s15Fixed16Numbers
-        ReadOnlySpan<byte> tag = Tag(profile, name);
+        var tag = Tag(profile, name);
         if (tag.Length < 20 || !tag.StartsWith("XYZ "u8))
         {
             return false;
         }
-        for (int i = 0; i < 3; i++)
+
+        for (var i = 0; i < 3; i++)
         {
             if (Math.Abs(Fixed(tag, 8 + (i * 4)) - expected[i]) > 0.002)
             {
                 return false;
             }
         }
+
         return true;
     }
 
     private static bool IsSrgbCurve(ReadOnlySpan<byte> tag)
     {
         // Compared at a dark, a middle and a bright value: a plain gamma of 2.2 differs in the dark one.
-        foreach (double value in (ReadOnlySpan<double>)[0.05, 0.2, 0.5, 0.8])
+        foreach (var value in (ReadOnlySpan<double>)[0.05, 0.2, 0.5, 0.8])
         {
-            double expected = Math.Pow((value + 0.055) / 1.055, 2.4);
+            var expected = Math.Pow((value + 0.055) / 1.055, 2.4);
             if (!(Math.Abs(Evaluate(tag, value) - expected) < 0.001 + (expected * 0.01)))
             {
                 return false;
             }
         }
+
         return true;
     }
 
@@ -60,14 +63,15 @@ internal static class IccProfile
     {
         if (tag.Length >= 12 && tag.StartsWith("curv"u8))
         {
-            int count = BinaryPrimitives.ReadInt32BigEndian(tag[8..]);
+            var count = BinaryPrimitives.ReadInt32BigEndian(tag[8..]);
             if (count < 2 || tag.Length < 12 + ((long)count * 2))
             {
                 // One entry is a plain gamma, none is linear: neither is sRGB.
                 return double.NaN;
             }
-            double at = value * (count - 1);
-            int below = Math.Min((int)at, count - 2);
+
+            var at = value * (count - 1);
+            var below = Math.Min((int)at, count - 2);
             double low = BinaryPrimitives.ReadUInt16BigEndian(tag[(12 + (below * 2))..]);
             double high = BinaryPrimitives.ReadUInt16BigEndian(tag[(14 + (below * 2))..]);
             return (low + ((high - low) * (at - below))) / 65535;
@@ -78,6 +82,7 @@ internal static class IccProfile
             double g = Fixed(tag, 12), a = Fixed(tag, 16), b = Fixed(tag, 20), c = Fixed(tag, 24), d = Fixed(tag, 28);
             return value >= d ? Math.Pow((a * value) + b, g) : c * value;
         }
+
         return double.NaN;
     }
 
@@ -86,16 +91,17 @@ internal static class IccProfile
     /// <summary>A tag's data, empty where the profile has none of that name or is damaged. The table starts after the 128-byte header.</summary>
     private static ReadOnlySpan<byte> Tag(ReadOnlySpan<byte> profile, ReadOnlySpan<byte> name)
     {
-        uint count = Math.Min(BinaryPrimitives.ReadUInt32BigEndian(profile[128..]), 100);
-        for (int at = 132; count > 0 && at + 12 <= profile.Length; at += 12, count--)
+        var count = Math.Min(BinaryPrimitives.ReadUInt32BigEndian(profile[128..]), 100);
+        for (var at = 132; count > 0 && at + 12 <= profile.Length; at += 12, count--)
         {
             if (profile.Slice(at, 4).SequenceEqual(name))
             {
-                uint offset = BinaryPrimitives.ReadUInt32BigEndian(profile[(at + 4)..]);
-                uint length = BinaryPrimitives.ReadUInt32BigEndian(profile[(at + 8)..]);
+                var offset = BinaryPrimitives.ReadUInt32BigEndian(profile[(at + 4)..]);
+                var length = BinaryPrimitives.ReadUInt32BigEndian(profile[(at + 8)..]);
                 return (long)offset + length <= profile.Length ? profile.Slice((int)offset, (int)length) : [];
             }
         }
+
         return [];
     }
 }

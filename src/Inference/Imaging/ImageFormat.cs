@@ -18,6 +18,7 @@ public static class ImageFormat
         {
             throw new InferenceException(InferenceError.InvalidImage, "The picture is empty: 0 bytes.");
         }
+
         return file switch
         {
             [0xFF, 0xD8, 0xFF, ..] => "jpeg",
@@ -37,18 +38,20 @@ public static class ImageFormat
     /// </summary>
     private static string DetectIsoMedia(ReadOnlySpan<byte> file)
     {
-        int end = (int)Math.Min(BinaryPrimitives.ReadUInt32BigEndian(file), (uint)file.Length);
-        bool heif = false;
-        for (int at = 8; at + 4 <= end; at += 4)
+        var end = (int)Math.Min(BinaryPrimitives.ReadUInt32BigEndian(file), (uint)file.Length);
+        var heif = false;
+        for (var at = 8; at + 4 <= end; at += 4)
         {
             // Between the major brand and the compatible ones stands a version number, which looks like none of these.
-            ReadOnlySpan<byte> brand = file.Slice(at, 4);
+            var brand = file.Slice(at, 4);
             if (brand.SequenceEqual("avif"u8) || brand.SequenceEqual("avis"u8))
             {
                 return "avif";
             }
+
             heif |= brand.StartsWith("hei"u8) || brand.StartsWith("hev"u8) || brand.SequenceEqual("mif1"u8) || brand.SequenceEqual("msf1"u8);
         }
+
         throw heif
             ? new InferenceException(
                 InferenceError.UnsupportedImage,
@@ -78,7 +81,7 @@ public static class ImageFormat
             ("a gzip archive", [0x1F, 0x8B]),
             ("a video", [0x1A, 0x45, 0xDF, 0xA3]),
         ];
-        foreach ((string name, byte[] signature) in known)
+        foreach ((var name, var signature) in known)
         {
             if (file.StartsWith(signature))
             {
@@ -86,19 +89,22 @@ public static class ImageFormat
             }
         }
 
-        ReadOnlySpan<byte> head = file[..Math.Min(file.Length, 1024)];
+        var head = file[..Math.Min(file.Length, 1024)];
         if (head is [(byte)'P', >= (byte)'1' and <= (byte)'7', (byte)'\n' or (byte)' ', ..])
         {
             return "a Netpbm picture";
         }
+
         if (head.IndexOf("<svg"u8) >= 0)
         {
             return "an SVG drawing";
         }
+
         if (head.IndexOf("<html"u8) >= 0 || head.IndexOf("<!doctype html"u8) >= 0 || head.IndexOf("<!DOCTYPE html"u8) >= 0)
         {
             return "a web page";
         }
+
         return head.IndexOfAnyExceptInRange((byte)' ', (byte)'~') is int other && (other < 0 || head[other] is (byte)'\n' or (byte)'\r' or (byte)'\t')
             ? "text"
             : null;

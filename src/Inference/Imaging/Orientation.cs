@@ -31,7 +31,7 @@ internal readonly record struct Orientation(int Value)
         }
 
         // Where the stored pixel (0, 0) lands, and how far one step along a stored row and one stored row down move.
-        (int first, int along, int down) = Value switch
+        (var first, var along, var down) = Value switch
         {
             2 => (width - 1, -1, width),
             3 => ((width * height) - 1, -1, -width),
@@ -41,20 +41,20 @@ internal readonly record struct Orientation(int Value)
             7 => ((width * height) - 1, -height, -1),
             _ => ((width - 1) * height, -height, 1),
         };
-        int count = rows.Length / (width * 3);
+        var count = rows.Length / (width * 3);
         first += top * down;
         // Pixels are taken in the order in which they lie side by side in the upright picture: down a stored column where the sides are swapped.
-        (int outer, int inner) = SwapsSides ? (width, count) : (count, width);
-        (int outerFrom, int innerFrom) = SwapsSides ? (3, width * 3) : (width * 3, 3);
-        (int outerTo, int innerTo) = SwapsSides ? (along * 3, down * 3) : (down * 3, along * 3);
+        (var outer, var inner) = SwapsSides ? (width, count) : (count, width);
+        (var outerFrom, var innerFrom) = SwapsSides ? (3, width * 3) : (width * 3, 3);
+        (var outerTo, var innerTo) = SwapsSides ? (along * 3, down * 3) : (down * 3, along * 3);
         // The corners are checked once, here, instead of each pixel.
         _ = rows[(count * width * 3) - 1];
         _ = upright[(width * height * 3) - 1];
         ref byte source = ref MemoryMarshal.GetReference(rows), target = ref Unsafe.Add(ref MemoryMarshal.GetReference(upright), first * 3);
-        for (int i = 0; i < outer; i++)
+        for (var i = 0; i < outer; i++)
         {
             ref byte from = ref Unsafe.Add(ref source, i * outerFrom), to = ref Unsafe.Add(ref target, i * outerTo);
-            for (int j = 0; j < inner; j++)
+            for (var j = 0; j < inner; j++)
             {
                 Unsafe.WriteUnaligned(ref to, Unsafe.ReadUnaligned<ushort>(ref from));
                 Unsafe.Add(ref to, 2) = Unsafe.Add(ref from, 2);

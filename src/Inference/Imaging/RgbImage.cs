@@ -59,21 +59,23 @@ internal static class PixelPool
         lock (Free)
         {
             // The smallest that is large enough
-            int best = -1;
-            for (int i = 0; i < Free.Length; i++)
+            var best = -1;
+            for (var i = 0; i < Free.Length; i++)
             {
                 if (Free[i]?.Length >= length && (best < 0 || Free[i]!.Length < Free[best]!.Length))
                 {
                     best = i;
                 }
             }
+
             if (best >= 0)
             {
-                byte[] pixels = Free[best]!;
+                var pixels = Free[best]!;
                 Free[best] = null;
                 return pixels;
             }
         }
+
         return GC.AllocateUninitializedArray<byte>(length);
     }
 
@@ -83,17 +85,19 @@ internal static class PixelPool
         {
             return;
         }
+
         lock (Free)
         {
             // In an empty place, or in that of the smallest if that is smaller: after a while all are large enough for what comes.
-            int smallest = 0;
-            for (int i = 0; i < Free.Length; i++)
+            var smallest = 0;
+            for (var i = 0; i < Free.Length; i++)
             {
                 if ((Free[i]?.Length ?? 0) < (Free[smallest]?.Length ?? 0))
                 {
                     smallest = i;
                 }
             }
+
             if ((Free[smallest]?.Length ?? 0) < pixels.Length)
             {
                 Free[smallest] = pixels;

@@ -8,8 +8,8 @@ internal static class RgbRows
     /// <summary>16 bits to 8: scaled, so that 0xFFFF becomes 0xFF, and rounded; the high byte alone would darken.</summary>
     public static void To8Bits(ReadOnlySpan<byte> rows, Span<byte> samples)
     {
-        ReadOnlySpan<ushort> wide = MemoryMarshal.Cast<byte, ushort>(rows);
-        for (int i = 0; i < wide.Length; i++)
+        var wide = MemoryMarshal.Cast<byte, ushort>(rows);
+        for (var i = 0; i < wide.Length; i++)
         {
             // round(value ÷ 257) for every 16-bit value
             samples[i] = (byte)((wide[i] * 255 + 32895) >> 16);
@@ -49,7 +49,7 @@ internal static class RgbRows
 
     private static void FromGrey(ReadOnlySpan<byte> samples, Span<byte> rgb)
     {
-        for (int i = 0; i < samples.Length; i++)
+        for (var i = 0; i < samples.Length; i++)
         {
             rgb.Slice(i * 3, 3).Fill(samples[i]);
         }
@@ -67,7 +67,7 @@ internal static class RgbRows
     {
         for (int from = 0, to = 0; from < samples.Length; from += 4, to += 3)
         {
-            byte alpha = samples[from + 3];
+            var alpha = samples[from + 3];
             rgb[to] = OnWhite(samples[from], alpha);
             rgb[to + 1] = OnWhite(samples[from + 1], alpha);
             rgb[to + 2] = OnWhite(samples[from + 2], alpha);
@@ -79,7 +79,7 @@ internal static class RgbRows
     {
         for (int from = 0, to = 0; from < samples.Length; from += bands, to += 3)
         {
-            int light = 255 - samples[from + 3];
+            var light = 255 - samples[from + 3];
             rgb[to] = Divide255(light * (255 - samples[from]));
             rgb[to + 1] = Divide255(light * (255 - samples[from + 1]));
             rgb[to + 2] = Divide255(light * (255 - samples[from + 2]));

@@ -14,19 +14,19 @@ public sealed class VipsImageDecoder(IOptions<DecodingOptions> options) : IImage
     /// <inheritdoc/>
     public RgbImage Decode(ReadOnlyMemory<byte> file, (int Width, int Height)? shrinkTo = null)
     {
-        string format = ImageFormat.Detect(file.Span);
+        var format = ImageFormat.Detect(file.Span);
         try
         {
-            using VipsImage header = Open(file, format, shrink: 1);
+            using var header = Open(file, format, shrink: 1);
             DecodingLimits.Check(header.Width, header.Height, interlaced: header.GetInt("interlaced") is not null, options.Value);
 
             // libheif has applied the container's own rotation already, and that one counts (ISO/IEC 23008-12, 6.5.10).
             var orientation = new Orientation(format == "avif" ? 1 : header.GetInt("orientation") ?? 1);
-            (int width, int height) = orientation.Apply(header.Width, header.Height);
-            int shrink = format == "jpeg" && shrinkTo is { } atLeast ? LargestShrink(width, height, atLeast) : 1;
+            (var width, var height) = orientation.Apply(header.Width, header.Height);
+            var shrink = format == "jpeg" && shrinkTo is { } atLeast ? LargestShrink(width, height, atLeast) : 1;
 
-            using VipsImage loaded = shrink == 1 ? header : Open(file, format, shrink);
-            using VipsImage image = WithSrgbColors(loaded);
+            using var loaded = shrink == 1 ? header : Open(file, format, shrink);
+            using var image = WithSrgbColors(loaded);
             return Read(image, orientation, width, height, format);
         }
         catch (VipsException e)
@@ -44,23 +44,25 @@ public sealed class VipsImageDecoder(IOptions<DecodingOptions> options) : IImage
         {
             load.Set("shrink", shrink);
         }
+
         return load.Build();
     }
 
     /// <summary>libjpeg can leave out frequencies: the inverse transform then gives 1/2, 1/4 or 1/8 of the size, rounded down.</summary>
     private static int LargestShrink(int width, int height, (int Width, int Height) atLeast)
     {
-        int shrink = 8;
+        var shrink = 8;
         while (shrink > 1 && (width / shrink < atLeast.Width || height / shrink < atLeast.Height))
         {
             shrink /= 2;
         }
+
         return shrink;
     }
 
     private static VipsImage WithSrgbColors(VipsImage image)
     {
-        ReadOnlySpan<byte> profile = image.GetBlob("icc-profile-data");
+        var profile = image.GetBlob("icc-profile-data");
         if (!profile.IsEmpty && !IccProfile.IsSrgb(profile))
         {
             try
@@ -73,11 +75,13 @@ public sealed class VipsImageDecoder(IOptions<DecodingOptions> options) : IImage
                 // A profile for another kind of picture (RGB in a grey one) or a broken one. Viewers ignore it, and so do we.
             }
         }
+
         if (image.Interpretation is VipsInterpretation.Srgb or VipsInterpretation.Rgb or VipsInterpretation.Rgb16 or VipsInterpretation.Cmyk
             or VipsInterpretation.BlackAndWhite or VipsInterpretation.Grey16 or VipsInterpretation.Multiband)
         {
             return image;
         }
+
         using var convert = new VipsOperation("colourspace");
         return convert.Set("in", image).Set("space", (int)VipsInterpretation.Srgb).Build();
     }
@@ -90,7 +94,8 @@ public sealed class VipsImageDecoder(IOptions<DecodingOptions> options) : IImage
                 InferenceError.UnsupportedImage,
                 $"The {format.ToUpperInvariant()} picture has samples that are neither 8 nor 16 bits wide; save it with 8 bits per channel.");
         }
-        (int width, int height) = orientation.Apply(image.Width, image.Height);
+
+        (var width, var height) = orientation.Apply(image.Width, image.Height);
         var picture = new RgbImage(width, height) { OriginalWidth = originalWidth, OriginalHeight = originalHeight, Format = format };
         try
         {
@@ -102,6 +107,7 @@ public sealed class VipsImageDecoder(IOptions<DecodingOptions> options) : IImage
             {
                 ReadConverted(image, orientation, picture);
             }
+
             return picture;
         }
         catch
@@ -113,14 +119,14 @@ public sealed class VipsImageDecoder(IOptions<DecodingOptions> options) : IImage
 
     private static void ReadConverted(VipsImage image, Orientation orientation, RgbImage picture)
     {
-        (int width, int height, int bands) = (image.Width, image.Height, image.Bands);
-        bool wide = image.Format == VipsBandFormat.UShort;
-        bool cmyk = image.Interpretation == VipsInterpretation.Cmyk;
-        int pixelsPerStrip = width * Math.Min(VipsImage.RowsPerStrip, height);
-        int samplesPerStrip = checked(pixelsPerStrip * bands);
-        byte[] strip = ArrayPool<byte>.Shared.Rent(checked(samplesPerStrip * (wide ? 2 : 1)));
-        byte[] narrow = ArrayPool<byte>.Shared.Rent(samplesPerStrip);
-        byte[] rgb = ArrayPool<byte>.Shared.Rent(pixelsPerStrip * 3);
+        (var width, var height, var bands) = (image.Width, image.Height, image.Bands);
+        var wide = image.Format == VipsBandFormat.UShort;
+        var cmyk = image.Interpretation == VipsInterpretation.Cmyk;
+        var pixelsPerStrip = width * Math.Min(VipsImage.RowsPerStrip, height);
+        var samplesPerStrip = checked(pixelsPerStrip * bands);
+        var strip = ArrayPool<byte>.Shared.Rent(checked(samplesPerStrip * (wide ? 2 : 1)));
+        var narrow = ArrayPool<byte>.Shared.Rent(samplesPerStrip);
+        var rgb = ArrayPool<byte>.Shared.Rent(pixelsPerStrip * 3);
         try
         {
             image.ReadStrips(strip, (top, rows) =>
@@ -130,7 +136,8 @@ public sealed class VipsImageDecoder(IOptions<DecodingOptions> options) : IImage
                     RgbRows.To8Bits(rows, narrow);
                     rows = narrow.AsSpan(0, rows.Length / 2);
                 }
-                Span<byte> converted = rgb.AsSpan(0, rows.Length / bands * 3);
+
+                var converted = rgb.AsSpan(0, rows.Length / bands * 3);
                 RgbRows.ToRgb(rows, bands, cmyk, converted);
                 orientation.Place(converted, top, width, height, picture.Pixels);
             });

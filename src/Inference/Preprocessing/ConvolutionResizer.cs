@@ -39,22 +39,24 @@ internal sealed class ConvolutionResizer(double support, Func<double, double> fi
     public override void Resize(ReadOnlySpan<byte> pixels, int width, Geometry geometry, TensorWriter writer, Span<byte> tensor)
     {
         Weights across = _tables.Get(geometry.X), down = _tables.Get(geometry.Y);
-        int rowBytes = geometry.X.Length * 3;
-        int ringRows = down.Taps;
-        byte[] scratch = ArrayPool<byte>.Shared.Rent((ringRows + 1) * rowBytes);
-        Span<byte> ring = scratch.AsSpan(rowBytes, ringRows * rowBytes);
-        int next = down.First[0];
-        for (int y = 0; y < down.First.Length; y++)
+        var rowBytes = geometry.X.Length * 3;
+        var ringRows = down.Taps;
+        var scratch = ArrayPool<byte>.Shared.Rent((ringRows + 1) * rowBytes);
+        var ring = scratch.AsSpan(rowBytes, ringRows * rowBytes);
+        var next = down.First[0];
+        for (var y = 0; y < down.First.Length; y++)
         {
-            for (int end = down.First[y] + down.Count[y]; next < end; next++)
+            for (var end = down.First[y] + down.Count[y]; next < end; next++)
             {
-                int start = (((geometry.Y.SourceStart + next) * width) + geometry.X.SourceStart) * 3;
+                var start = (((geometry.Y.SourceStart + next) * width) + geometry.X.SourceStart) * 3;
                 Across(pixels[start..], across, ring.Slice(next % ringRows * rowBytes, rowBytes));
             }
-            Span<byte> row = writer.RowFor(y, tensor, scratch.AsSpan(0, rowBytes));
+
+            var row = writer.RowFor(y, tensor, scratch.AsSpan(0, rowBytes));
             Down(ring, down.First[y] % ringRows * rowBytes, down, y, row);
             writer.Write(row, y, tensor);
         }
+
         ArrayPool<byte>.Shared.Return(scratch);
     }
 
@@ -63,18 +65,19 @@ internal sealed class ConvolutionResizer(double support, Func<double, double> fi
     /// <param name="row">The row resized across.</param>
     private void Across(ReadOnlySpan<byte> source, Weights weights, Span<byte> row)
     {
-        int x = weights.HasParts ? AcrossAvx2(source, weights, row) : vectorBits >= 128 ? AcrossVector128(source, weights, row) : 0;
+        var x = weights.HasParts ? AcrossAvx2(source, weights, row) : vectorBits >= 128 ? AcrossVector128(source, weights, row) : 0;
         for (; x < weights.First.Length; x++)
         {
-            ReadOnlySpan<int> taps = weights.Of(x);
-            ReadOnlySpan<byte> from = source.Slice(weights.First[x] * 3, taps.Length * 3);
+            var taps = weights.Of(x);
+            var from = source.Slice(weights.First[x] * 3, taps.Length * 3);
             int r = Half, g = Half, b = Half;
-            for (int i = 0; i < taps.Length; i++)
+            for (var i = 0; i < taps.Length; i++)
             {
                 r += from[i * 3] * taps[i];
                 g += from[(i * 3) + 1] * taps[i];
                 b += from[(i * 3) + 2] * taps[i];
             }
+
             row[x * 3] = Clip(r);
             row[(x * 3) + 1] = Clip(g);
             row[(x * 3) + 2] = Clip(b);
@@ -84,27 +87,30 @@ internal sealed class ConvolutionResizer(double support, Func<double, double> fi
     // A vector of four samples holds a pixel and the next one's red, which must still be memory of the picture, and of the row.
     private static int AcrossVector128(ReadOnlySpan<byte> source, Weights weights, Span<byte> row)
     {
-        int safe = weights.First.Length - 1;
+        var safe = weights.First.Length - 1;
         while (safe > 0 && ((weights.First[safe - 1] + weights.Count[safe - 1]) * 3) + 1 > source.Length)
         {
             safe--;
         }
-        for (int x = 0; x < safe; x++)
+
+        for (var x = 0; x < safe; x++)
         {
-            ReadOnlySpan<int> taps = weights.Of(x);
-            ref byte from = ref Unsafe.Add(ref MemoryMarshal.GetReference(source), weights.First[x] * 3);
-            Vector128<int> sum = Vector128.Create(Half);
-            foreach (int tap in taps)
+            var taps = weights.Of(x);
+            ref var from = ref Unsafe.Add(ref MemoryMarshal.GetReference(source), weights.First[x] * 3);
+            var sum = Vector128.Create(Half);
+            foreach (var tap in taps)
             {
-                Vector128<byte> pixel = Vector128.CreateScalarUnsafe(Unsafe.ReadUnaligned<uint>(ref from)).AsByte();
+                var pixel = Vector128.CreateScalarUnsafe(Unsafe.ReadUnaligned<uint>(ref from)).AsByte();
                 sum += Vector128.WidenLower(Vector128.WidenLower(pixel)).AsInt32() * tap;
                 from = ref Unsafe.Add(ref from, 3);
             }
-            Vector128<uint> values = Vector128.Max(sum >> PrecisionBits, Vector128<int>.Zero).AsUInt32();
-            Vector128<ushort> narrow = Vector128.NarrowWithSaturation(values, values);
+
+            var values = Vector128.Max(sum >> PrecisionBits, Vector128<int>.Zero).AsUInt32();
+            var narrow = Vector128.NarrowWithSaturation(values, values);
             Unsafe.WriteUnaligned(
                 ref Unsafe.Add(ref MemoryMarshal.GetReference(row), x * 3), Vector128.NarrowWithSaturation(narrow, narrow).AsUInt32().ToScalar());
         }
+
         return safe;
     }
 
@@ -112,36 +118,38 @@ internal sealed class ConvolutionResizer(double support, Func<double, double> fi
     // therefore kept in two parts, and the sums of both put together at the end: the same integers, so the same result.
     private static int AcrossAvx2(ReadOnlySpan<byte> source, Weights weights, Span<byte> row)
     {
-        int groups = weights.Groups;
-        int safe = weights.First.Length;
+        var groups = weights.Groups;
+        var safe = weights.First.Length;
         while (safe > 0 && ((weights.First[safe - 1] + (groups * 4)) * 3) + 4 > source.Length)
         {
             safe--;
         }
+
         ref byte from = ref MemoryMarshal.GetReference(source), to = ref MemoryMarshal.GetReference(row);
-        ref int first = ref MemoryMarshal.GetArrayDataReference(weights.First);
-        ref long pairs = ref MemoryMarshal.GetArrayDataReference(weights.Fours);
-        int x = 0;
+        ref var first = ref MemoryMarshal.GetArrayDataReference(weights.First);
+        ref var pairs = ref MemoryMarshal.GetArrayDataReference(weights.Fours);
+        var x = 0;
         for (; x + 4 <= safe; x += 4)
         {
-            Vector256<int> left = Avx2.HorizontalAdd(
+            var left = Avx2.HorizontalAdd(
                 Sum(ref Unsafe.Add(ref from, first * 3), ref pairs, groups),
                 Sum(ref Unsafe.Add(ref from, Unsafe.Add(ref first, 1) * 3), ref Unsafe.Add(ref pairs, groups * 2), groups));
-            Vector256<int> right = Avx2.HorizontalAdd(
+            var right = Avx2.HorizontalAdd(
                 Sum(ref Unsafe.Add(ref from, Unsafe.Add(ref first, 2) * 3), ref Unsafe.Add(ref pairs, groups * 4), groups),
                 Sum(ref Unsafe.Add(ref from, Unsafe.Add(ref first, 3) * 3), ref Unsafe.Add(ref pairs, groups * 6), groups));
             // Lower half: R G R G R G R G, upper half: B 0 B 0 B 0 B 0; put together as R G B R G B R G B R G B.
-            Vector256<short> words = Avx2.PackSignedSaturate(left >> PrecisionBits, right >> PrecisionBits);
-            Vector256<byte> bytes = Avx2.Shuffle(Avx2.PackUnsignedSaturate(words, words), Vector256.Create(
+            var words = Avx2.PackSignedSaturate(left >> PrecisionBits, right >> PrecisionBits);
+            var bytes = Avx2.Shuffle(Avx2.PackUnsignedSaturate(words, words), Vector256.Create(
                 0, 1, No, 2, 3, No, 4, 5, No, 6, 7, No, No, No, No, No,
                 No, No, 0, No, No, 2, No, No, 4, No, No, 6, No, No, No, No));
-            Vector128<byte> pixels = bytes.GetLower() | bytes.GetUpper();
+            var pixels = bytes.GetLower() | bytes.GetUpper();
             Unsafe.WriteUnaligned(ref to, pixels.AsUInt64().ToScalar());
             Unsafe.WriteUnaligned(ref Unsafe.Add(ref to, 8), pixels.AsUInt32().GetElement(2));
             to = ref Unsafe.Add(ref to, 12);
             first = ref Unsafe.Add(ref first, 4);
             pairs = ref Unsafe.Add(ref pairs, groups * 8);
         }
+
         return x;
 
         // R R G G in the lower half and B B 0 0 in the upper one, each still two parts of a sum.
@@ -152,7 +160,7 @@ internal sealed class ConvolutionResizer(double support, Func<double, double> fi
             do
             {
                 // Four pixels: R0 R1 R2 R3 G0 G1 G2 G3 and B0 B1 B2 B3 as 16-bit numbers
-                Vector256<short> samples = Avx2.Shuffle(Vector256.Create(Vector128.LoadUnsafe(ref from)), Vector256.Create(
+                var samples = Avx2.Shuffle(Vector256.Create(Vector128.LoadUnsafe(ref from)), Vector256.Create(
                     0, No, 3, No, 6, No, 9, No, 1, No, 4, No, 7, No, 10, No,
                     2, No, 5, No, 8, No, 11, No, No, No, No, No, No, No, No, No)).AsInt16();
                 low += Avx2.MultiplyAddAdjacent(samples, Vector256.Create(pairs).AsInt16());
@@ -182,15 +190,16 @@ internal sealed class ConvolutionResizer(double support, Func<double, double> fi
         }
         else
         {
-            for (int x = 0; x < row.Length; x++)
+            for (var x = 0; x < row.Length; x++)
             {
-                int sum = Half;
-                int from = start;
-                foreach (int tap in weights.Of(y))
+                var sum = Half;
+                var from = start;
+                foreach (var tap in weights.Of(y))
                 {
                     sum += ring[from + x] * tap;
                     from = Next(from, row.Length, ring.Length);
                 }
+
                 row[x] = Clip(sum);
             }
         }
@@ -199,21 +208,22 @@ internal sealed class ConvolutionResizer(double support, Func<double, double> fi
     // The last vector of a row is moved back to end with the row: a few samples are computed twice, and no row needs a remainder loop.
     private static void DownVector128(ReadOnlySpan<byte> ring, int start, ReadOnlySpan<int> taps, Span<byte> row)
     {
-        ref byte rows = ref MemoryMarshal.GetReference(ring);
-        for (int at = 0; at < row.Length; at += 16)
+        ref var rows = ref MemoryMarshal.GetReference(ring);
+        for (var at = 0; at < row.Length; at += 16)
         {
-            int x = Math.Min(at, row.Length - 16);
+            var x = Math.Min(at, row.Length - 16);
             Vector128<int> a = Vector128.Create(Half), b = a, c = a, d = a;
-            int from = start;
-            foreach (int tap in taps)
+            var from = start;
+            foreach (var tap in taps)
             {
-                (Vector128<ushort> low, Vector128<ushort> high) = Vector128.Widen(Vector128.LoadUnsafe(ref rows, (nuint)(from + x)));
+                (var low, var high) = Vector128.Widen(Vector128.LoadUnsafe(ref rows, (nuint)(from + x)));
                 a += Vector128.WidenLower(low).AsInt32() * tap;
                 b += Vector128.WidenUpper(low).AsInt32() * tap;
                 c += Vector128.WidenLower(high).AsInt32() * tap;
                 d += Vector128.WidenUpper(high).AsInt32() * tap;
                 from = Next(from, row.Length, ring.Length);
             }
+
             Vector128.NarrowWithSaturation(Narrow(a, b), Narrow(c, d)).StoreUnsafe(ref MemoryMarshal.GetReference(row), (nuint)x);
         }
 
@@ -225,21 +235,21 @@ internal sealed class ConvolutionResizer(double support, Func<double, double> fi
     private static void DownAvx2(ReadOnlySpan<byte> ring, int start, Weights weights, int y, Span<byte> row)
     {
         ref byte rows = ref MemoryMarshal.GetReference(ring), to = ref MemoryMarshal.GetReference(row);
-        for (int at = 0; at < row.Length; at += 16)
+        for (var at = 0; at < row.Length; at += 16)
         {
-            int x = Math.Min(at, row.Length - 16);
-            ref int pairs = ref weights.Twos[y * weights.Groups * 4];
+            var x = Math.Min(at, row.Length - 16);
+            ref var pairs = ref weights.Twos[y * weights.Groups * 4];
             Vector256<int> leftLow = Vector256.Create(Half), rightLow = leftLow, leftHigh = Vector256<int>.Zero, rightHigh = leftHigh;
-            int from = start;
-            for (int pair = (weights.Count[y] + 1) / 2; pair > 0; pair--)
+            var from = start;
+            for (var pair = (weights.Count[y] + 1) / 2; pair > 0; pair--)
             {
-                Vector128<byte> upper = Vector128.LoadUnsafe(ref rows, (nuint)(from + x));
+                var upper = Vector128.LoadUnsafe(ref rows, (nuint)(from + x));
                 from = Next(from, row.Length, ring.Length);
                 // After an odd number of rows this is any row, with the weight 0.
-                Vector128<byte> lower = Vector128.LoadUnsafe(ref rows, (nuint)(from + x));
+                var lower = Vector128.LoadUnsafe(ref rows, (nuint)(from + x));
                 from = Next(from, row.Length, ring.Length);
-                Vector256<short> left = Avx2.ConvertToVector256Int16(Sse2.UnpackLow(upper, lower));
-                Vector256<short> right = Avx2.ConvertToVector256Int16(Sse2.UnpackHigh(upper, lower));
+                var left = Avx2.ConvertToVector256Int16(Sse2.UnpackLow(upper, lower));
+                var right = Avx2.ConvertToVector256Int16(Sse2.UnpackHigh(upper, lower));
                 Vector256<short> low = Vector256.Create(pairs).AsInt16(), high = Vector256.Create(Unsafe.Add(ref pairs, 1)).AsInt16();
                 leftLow += Avx2.MultiplyAddAdjacent(left, low);
                 leftHigh += Avx2.MultiplyAddAdjacent(left, high);
@@ -248,9 +258,9 @@ internal sealed class ConvolutionResizer(double support, Func<double, double> fi
                 pairs = ref Unsafe.Add(ref pairs, 2);
             }
             // 0–3 and 8–11 in the lower half, 4–7 and 12–15 in the upper one
-            Vector256<short> words = Avx2.PackSignedSaturate(
+            var words = Avx2.PackSignedSaturate(
                 ((leftHigh << Weights.LowBits) + leftLow) >> PrecisionBits, ((rightHigh << Weights.LowBits) + rightLow) >> PrecisionBits);
-            Vector128<byte> bytes = Sse2.PackUnsignedSaturate(words.GetLower(), words.GetUpper());
+            var bytes = Sse2.PackUnsignedSaturate(words.GetLower(), words.GetUpper());
             Vector128.Shuffle(bytes.AsInt32(), Vector128.Create(0, 2, 1, 3)).AsByte().StoreUnsafe(ref to, (nuint)x);
         }
     }
@@ -286,34 +296,36 @@ internal sealed class ConvolutionResizer(double support, Func<double, double> fi
         // Resample.c: precompute_coeffs, then normalize_coeffs_8bpc; in the same order, as doubles do not forgive another one.
         public static Weights Create(AxisGeometry axis, double support, Func<double, double> filter, bool parts)
         {
-            double scale = (double)axis.SourceLength / axis.ResizedLength;
-            double filterScale = Math.Max(scale, 1);
+            var scale = (double)axis.SourceLength / axis.ResizedLength;
+            var filterScale = Math.Max(scale, 1);
             support *= filterScale;
             int[] first = new int[axis.Length], count = new int[axis.Length];
-            for (int i = 0; i < axis.Length; i++)
+            for (var i = 0; i < axis.Length; i++)
             {
-                double center = Center(i);
+                var center = Center(i);
                 first[i] = Math.Max((int)(center - support + 0.5), 0);
                 count[i] = Math.Min((int)(center + support + 0.5), axis.SourceLength) - first[i];
             }
             // Pillow makes room for ⌈support⌉ · 2 + 1; a filter reaches that many pixels only where its support is whole.
-            int taps = count.Max();
-            int[] values = new int[axis.Length * taps];
-            double[] weights = new double[taps];
-            for (int i = 0; i < axis.Length; i++)
+            var taps = count.Max();
+            var values = new int[axis.Length * taps];
+            var weights = new double[taps];
+            for (var i = 0; i < axis.Length; i++)
             {
                 double sum = 0;
-                for (int k = 0; k < count[i]; k++)
+                for (var k = 0; k < count[i]; k++)
                 {
                     weights[k] = filter((k + first[i] - Center(i) + 0.5) * (1.0 / filterScale));
                     sum += weights[k];
                 }
-                for (int k = 0; k < count[i]; k++)
+
+                for (var k = 0; k < count[i]; k++)
                 {
-                    double weight = (sum != 0 ? weights[k] / sum : weights[k]) * (1 << PrecisionBits);
+                    var weight = (sum != 0 ? weights[k] / sum : weights[k]) * (1 << PrecisionBits);
                     values[(i * taps) + k] = (int)(weight < 0 ? weight - 0.5 : weight + 0.5);
                 }
             }
+
             var table = new Weights(first, count, taps, values);
             return parts ? table.WithParts() : table;
 
@@ -323,14 +335,15 @@ internal sealed class ConvolutionResizer(double support, Func<double, double> fi
         private Weights WithParts()
         {
             short[] fours = new short[First.Length * Groups * 8], twos = new short[fours.Length];
-            for (int i = 0; i < Values.Length; i++)
+            for (var i = 0; i < Values.Length; i++)
             {
-                (int position, int k) = Math.DivRem(i, Taps);
-                (short low, short high) = ((short)(Values[i] & ((1 << LowBits) - 1)), (short)(Values[i] >> LowBits));
+                (var position, var k) = Math.DivRem(i, Taps);
+                (var low, var high) = ((short)(Values[i] & ((1 << LowBits) - 1)), (short)(Values[i] >> LowBits));
                 int four = (position * Groups * 8) + (k / 4 * 8) + (k % 4), two = (position * Groups * 8) + (k / 2 * 4) + (k % 2);
                 (fours[four], fours[four + 4]) = (low, high);
                 (twos[two], twos[two + 2]) = (low, high);
             }
+
             return this with { Fours = MemoryMarshal.Cast<short, long>(fours).ToArray(), Twos = MemoryMarshal.Cast<short, int>(twos).ToArray() };
         }
     }

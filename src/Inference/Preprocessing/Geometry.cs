@@ -15,15 +15,15 @@ internal readonly record struct Geometry(AxisGeometry X, AxisGeometry Y)
         switch (spec.Crop)
         {
             case Crop.CenterSquare:
-                int side = Math.Min(width, height);
+                var side = Math.Min(width, height);
                 return new Geometry(
                     new AxisGeometry((width - side) / 2, side, input.Width, 0, input.Width),
                     new AxisGeometry((height - side) / 2, side, input.Height, 0, input.Height));
 
             case Crop.ResizeThenCenter:
                 // torchvision, Resize: the longer side is cut to whole pixels, int (size * long / short).
-                int shortest = spec.ResizeShortest!.Value;
-                (int resizedWidth, int resizedHeight) = width <= height
+                var shortest = spec.ResizeShortest!.Value;
+                (var resizedWidth, var resizedHeight) = width <= height
                     ? (shortest, (int)((double)shortest * height / width))
                     : ((int)((double)shortest * width / height), shortest);
                 return new Geometry(

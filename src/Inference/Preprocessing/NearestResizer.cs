@@ -13,33 +13,36 @@ internal sealed class NearestResizer : Resizer
     public override void Resize(ReadOnlySpan<byte> pixels, int width, Geometry geometry, TensorWriter writer, Span<byte> tensor)
     {
         int[] columns = _tables.Get(geometry.X), lines = _tables.Get(geometry.Y);
-        byte[] scratch = ArrayPool<byte>.Shared.Rent(columns.Length * 3);
-        for (int y = 0; y < lines.Length; y++)
+        var scratch = ArrayPool<byte>.Shared.Rent(columns.Length * 3);
+        for (var y = 0; y < lines.Length; y++)
         {
-            ReadOnlySpan<byte> source = pixels[((((geometry.Y.SourceStart + lines[y]) * width) + geometry.X.SourceStart) * 3)..];
-            Span<byte> row = writer.RowFor(y, tensor, scratch);
-            for (int x = 0; x < columns.Length; x++)
+            var source = pixels[((((geometry.Y.SourceStart + lines[y]) * width) + geometry.X.SourceStart) * 3)..];
+            var row = writer.RowFor(y, tensor, scratch);
+            for (var x = 0; x < columns.Length; x++)
             {
                 source.Slice(columns[x] * 3, 3).CopyTo(row[(x * 3)..]);
             }
+
             writer.Write(row, y, tensor);
         }
+
         ArrayPool<byte>.Shared.Return(scratch);
     }
 
     // Pillow, src/libImaging/Geometry.c, ImagingScaleAffine: the position is summed up, not multiplied, and rounding errors are part of the answer.
     private static int[] Positions(AxisGeometry axis)
     {
-        double step = (double)axis.SourceLength / axis.ResizedLength;
-        double at = step * 0.5;
-        int[] positions = new int[axis.Length];
-        for (int i = 0; i < axis.Start + axis.Length; i++, at += step)
+        var step = (double)axis.SourceLength / axis.ResizedLength;
+        var at = step * 0.5;
+        var positions = new int[axis.Length];
+        for (var i = 0; i < axis.Start + axis.Length; i++, at += step)
         {
             if (i >= axis.Start)
             {
                 positions[i - axis.Start] = Math.Min((int)at, axis.SourceLength - 1);
             }
         }
+
         return positions;
     }
 }

@@ -27,16 +27,19 @@ public sealed class Preprocessor
         {
             throw new ArgumentException($"The input '{input.Name}' is {input.Width} × {input.Height} pixels large; both must be at least 1.", nameof(input));
         }
+
         if (spec.Crop == Crop.ResizeThenCenter && !(spec.ResizeShortest >= Math.Max(input.Width, input.Height)))
         {
             throw new ArgumentException(
                 $"resize_shortest is {spec.ResizeShortest?.ToString() ?? "missing"}; the crop 'resize-then-center' needs at least the input's {Math.Max(input.Width, input.Height)}.",
                 nameof(spec));
         }
+
         if (spec.ImageMean.Count != 3 || spec.ImageStd.Count != 3 || spec.ImageStd.Contains(0))
         {
             throw new ArgumentException("image_mean and image_std must have three numbers each, and image_std none that is 0.", nameof(spec));
         }
+
         _spec = spec;
         _input = input;
         _resizer = Resizers.Get(spec.Resample, vectorBits);
@@ -62,6 +65,7 @@ public sealed class Preprocessor
         {
             throw new ArgumentException($"The tensor has {tensor.Length} bytes; the input '{_input.Name}' takes {_input.ByteLength}.", nameof(tensor));
         }
+
         _resizer.Resize(image.Pixels, image.Width, Geometry.Of(image.Width, image.Height, _spec, _input), _writer, tensor);
     }
 

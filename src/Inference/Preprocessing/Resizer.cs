@@ -24,14 +24,16 @@ internal sealed class TableCache<T>(Func<AxisGeometry, T> create)
     {
         // Where the source starts does not change the weights.
         axis = axis with { SourceStart = 0 };
-        if (_tables.TryGetValue(axis, out T? table))
+        if (_tables.TryGetValue(axis, out var table))
         {
             return table;
         }
+
         if (_tables.Count >= MaxTables)
         {
             _tables.Clear();
         }
+
         return _tables[axis] = create(axis);
     }
 }

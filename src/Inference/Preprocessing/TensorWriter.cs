@@ -25,7 +25,7 @@ internal sealed class TensorWriter
         if (input.ElementType == InputElementType.Float32)
         {
             _channel = spec.ChannelOrder == ChannelOrder.Rgb ? [0, 1, 2] : [2, 1, 0];
-            for (int i = 0; i < Period; i++)
+            for (var i = 0; i < Period; i++)
             {
                 _scale[i] = (float)(spec.RescaleFactor / spec.ImageStd[i % 3]);
                 _offset[i] = (float)(-spec.ImageMean[i % 3] / spec.ImageStd[i % 3]);
@@ -39,7 +39,7 @@ internal sealed class TensorWriter
     /// <summary>Where the resizer shall put the row of bytes that it hands to <see cref="Write(ReadOnlySpan{byte}, int, Span{byte})"/> next.</summary>
     public Span<byte> RowFor(int y, Span<byte> tensor, Span<byte> scratch)
     {
-        int length = _input.Width * 3;
+        var length = _input.Width * 3;
         return TakesRowsAsTheyAre ? tensor.Slice(y * length, length) : scratch[..length];
     }
 
@@ -50,24 +50,26 @@ internal sealed class TensorWriter
         {
             return;
         }
-        (int first, int step, int plane) = Layout(y);
+
+        (var first, var step, var plane) = Layout(y);
         if (_input.ElementType == InputElementType.UInt8)
         {
-            for (int i = 0; i < row.Length; i++)
+            for (var i = 0; i < row.Length; i++)
             {
                 tensor[first + (i / 3 * step) + (i % 3 * plane)] = row[i];
             }
+
             return;
         }
 
-        Span<float> floats = MemoryMarshal.Cast<byte, float>(tensor);
-        int x = _vectorBits < 128 ? 0
+        var floats = MemoryMarshal.Cast<byte, float>(tensor);
+        var x = _vectorBits < 128 ? 0
             : _input.Layout == TensorLayout.Nchw ? WritePlanes(row, floats[first..], plane)
             : _channel[0] == 0 ? WriteInterleaved(row, floats.Slice(first, row.Length))
             : 0;
         for (; x < _input.Width; x++)
         {
-            for (int c = 0; c < 3; c++)
+            for (var c = 0; c < 3; c++)
             {
                 floats[first + (x * step) + (c * plane)] = (row[(x * 3) + _channel[c]] * _scale[c]) + _offset[c];
             }
@@ -77,21 +79,22 @@ internal sealed class TensorWriter
     /// <summary>Writes a row of pixels from 0 to 255 in floating point; where the model takes bytes, they are rounded.</summary>
     public void Write(ReadOnlySpan<float> row, int y, Span<byte> tensor)
     {
-        (int first, int step, int plane) = Layout(y);
+        (var first, var step, var plane) = Layout(y);
         if (_input.ElementType == InputElementType.UInt8)
         {
-            for (int i = 0; i < row.Length; i++)
+            for (var i = 0; i < row.Length; i++)
             {
                 tensor[first + (i / 3 * step) + (i % 3 * plane)] = (byte)MathF.Round(row[i]);
             }
+
             return;
         }
 
-        Span<float> floats = MemoryMarshal.Cast<byte, float>(tensor);
-        int x = _vectorBits >= 128 && step == 3 && _channel[0] == 0 ? WriteInterleaved(row, floats.Slice(first, row.Length)) : 0;
+        var floats = MemoryMarshal.Cast<byte, float>(tensor);
+        var x = _vectorBits >= 128 && step == 3 && _channel[0] == 0 ? WriteInterleaved(row, floats.Slice(first, row.Length)) : 0;
         for (; x < _input.Width; x++)
         {
-            for (int c = 0; c < 3; c++)
+            for (var c = 0; c < 3; c++)
             {
                 floats[first + (x * step) + (c * plane)] = (row[(x * 3) + _channel[c]] * _scale[c]) + _offset[c];
             }
@@ -106,23 +109,23 @@ internal sealed class TensorWriter
     /// <returns>How many pixels were written; fewer than 16 are left.</returns>
     private int WriteInterleaved(ReadOnlySpan<byte> row, Span<float> floats)
     {
-        ref byte from = ref MemoryMarshal.GetReference(row);
+        ref var from = ref MemoryMarshal.GetReference(row);
         ref float to = ref MemoryMarshal.GetReference(floats), scale = ref _scale[0], offset = ref _offset[0];
-        int i = 0;
+        var i = 0;
         for (; i + Period <= row.Length; i += Period)
         {
-            for (int k = 0; k < Period; k += 16)
+            for (var k = 0; k < Period; k += 16)
             {
-                Vector128<byte> bytes = Vector128.LoadUnsafe(ref from, (nuint)(i + k));
+                var bytes = Vector128.LoadUnsafe(ref from, (nuint)(i + k));
                 if (_vectorBits >= 256)
                 {
-                    Vector256<ushort> wide = Vector256.WidenLower(bytes.ToVector256Unsafe());
+                    var wide = Vector256.WidenLower(bytes.ToVector256Unsafe());
                     Store256(Vector256.WidenLower(wide), i, k, ref to, ref scale, ref offset);
                     Store256(Vector256.WidenUpper(wide), i, k + 8, ref to, ref scale, ref offset);
                 }
                 else
                 {
-                    (Vector128<ushort> low, Vector128<ushort> high) = Vector128.Widen(bytes);
+                    (var low, var high) = Vector128.Widen(bytes);
                     Store128(Vector128.WidenLower(low), i, k, ref to, ref scale, ref offset);
                     Store128(Vector128.WidenUpper(low), i, k + 4, ref to, ref scale, ref offset);
                     Store128(Vector128.WidenLower(high), i, k + 8, ref to, ref scale, ref offset);
@@ -130,6 +133,7 @@ internal sealed class TensorWriter
                 }
             }
         }
+
         return i / 3;
 
         static void Store256(Vector256<uint> values, int i, int k, ref float to, ref float scale, ref float offset) =>
@@ -145,55 +149,57 @@ internal sealed class TensorWriter
     private int WriteInterleaved(ReadOnlySpan<float> row, Span<float> floats)
     {
         ref float from = ref MemoryMarshal.GetReference(row), to = ref MemoryMarshal.GetReference(floats), scale = ref _scale[0], offset = ref _offset[0];
-        int i = 0;
+        var i = 0;
         for (; i + Period <= row.Length; i += Period)
         {
-            for (int k = 0; k < Period; k += 4)
+            for (var k = 0; k < Period; k += 4)
             {
-                nuint at = (nuint)(i + k);
+                var at = (nuint)(i + k);
                 ((Vector128.LoadUnsafe(ref from, at) * Vector128.LoadUnsafe(ref scale, (nuint)k)) + Vector128.LoadUnsafe(ref offset, (nuint)k))
                     .StoreUnsafe(ref to, at);
             }
         }
+
         return i / 3;
     }
 
     /// <returns>How many pixels were written; fewer than 16 are left.</returns>
     private int WritePlanes(ReadOnlySpan<byte> row, Span<float> floats, int plane)
     {
-        ref byte from = ref MemoryMarshal.GetReference(row);
-        int x = 0;
+        ref var from = ref MemoryMarshal.GetReference(row);
+        var x = 0;
         for (; x + 16 <= _input.Width; x += 16)
         {
-            Vector128<byte> a = Vector128.LoadUnsafe(ref from, (nuint)(x * 3));
-            Vector128<byte> b = Vector128.LoadUnsafe(ref from, (nuint)((x * 3) + 16));
-            Vector128<byte> c = Vector128.LoadUnsafe(ref from, (nuint)((x * 3) + 32));
+            var a = Vector128.LoadUnsafe(ref from, (nuint)(x * 3));
+            var b = Vector128.LoadUnsafe(ref from, (nuint)((x * 3) + 16));
+            var c = Vector128.LoadUnsafe(ref from, (nuint)((x * 3) + 32));
             // An index beyond the vector gives 0.
             const byte No = 255;
-            Vector128<byte> red =
+            var red =
                 Vector128.Shuffle(a, Vector128.Create(0, 3, 6, 9, 12, 15, No, No, No, No, No, No, No, No, No, No))
                 | Vector128.Shuffle(b, Vector128.Create(No, No, No, No, No, No, 2, 5, 8, 11, 14, No, No, No, No, No))
                 | Vector128.Shuffle(c, Vector128.Create(No, No, No, No, No, No, No, No, No, No, No, 1, 4, 7, 10, 13));
-            Vector128<byte> green =
+            var green =
                 Vector128.Shuffle(a, Vector128.Create(1, 4, 7, 10, 13, No, No, No, No, No, No, No, No, No, No, No))
                 | Vector128.Shuffle(b, Vector128.Create(No, No, No, No, No, 0, 3, 6, 9, 12, 15, No, No, No, No, No))
                 | Vector128.Shuffle(c, Vector128.Create(No, No, No, No, No, No, No, No, No, No, No, 2, 5, 8, 11, 14));
-            Vector128<byte> blue =
+            var blue =
                 Vector128.Shuffle(a, Vector128.Create(2, 5, 8, 11, 14, No, No, No, No, No, No, No, No, No, No, No))
                 | Vector128.Shuffle(b, Vector128.Create(No, No, No, No, No, 1, 4, 7, 10, 13, No, No, No, No, No, No))
                 | Vector128.Shuffle(c, Vector128.Create(No, No, No, No, No, No, No, No, No, No, 0, 3, 6, 9, 12, 15));
-            bool rgb = _channel[0] == 0;
+            var rgb = _channel[0] == 0;
             StorePlane(rgb ? red : blue, _scale[0], _offset[0], floats.Slice(x, 16));
             StorePlane(green, _scale[1], _offset[1], floats.Slice(plane + x, 16));
             StorePlane(rgb ? blue : red, _scale[2], _offset[2], floats.Slice((2 * plane) + x, 16));
         }
+
         return x;
     }
 
     private static void StorePlane(Vector128<byte> channel, float scale, float offset, Span<float> floats)
     {
-        (Vector128<ushort> low, Vector128<ushort> high) = Vector128.Widen(channel);
-        ref float to = ref MemoryMarshal.GetReference(floats);
+        (var low, var high) = Vector128.Widen(channel);
+        ref var to = ref MemoryMarshal.GetReference(floats);
         Scaled(Vector128.WidenLower(low)).StoreUnsafe(ref to);
         Scaled(Vector128.WidenUpper(low)).StoreUnsafe(ref to, 4);
         Scaled(Vector128.WidenLower(high)).StoreUnsafe(ref to, 8);

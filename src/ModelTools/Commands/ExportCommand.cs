@@ -38,8 +38,8 @@ internal static class ExportCommand
                 throw new ModelFormatException($"'{arguments.GetValue(model)}' is not a bundle. Import it first: whatsit import {arguments.GetValue(model)} --name NAME");
             }
 
-            string folder = arguments.GetValue(output) ?? Path.Combine(source.Path, Folder);
-            IReadOnlyList<(string File, long Bytes)> files = Export(manifest, Path.GetFullPath(source.Path), source.File(arguments.GetValue(variant)!), folder, arguments.GetValue(half));
+            var folder = arguments.GetValue(output) ?? Path.Combine(source.Path, Folder);
+            var files = Export(manifest, Path.GetFullPath(source.Path), source.File(arguments.GetValue(variant)!), folder, arguments.GetValue(half));
             if (arguments.GetValue(output) is null)
             {
                 BundleFile[] listed = [.. files.Select(file => ModelImporter.Describe(source.Path, $"{Folder}/{file.File}"))];
@@ -57,7 +57,7 @@ internal static class ExportCommand
             }
 
             var table = new Table().Border(TableBorder.Rounded).AddColumn("File").AddColumn(new TableColumn("Bytes").RightAligned());
-            foreach ((string file, long bytes) in files)
+            foreach ((var file, var bytes) in files)
             {
                 table.AddRow(Markup.Escape(file), bytes.ToString("N0", CultureInfo.InvariantCulture));
             }
@@ -74,14 +74,14 @@ internal static class ExportCommand
     /// <summary>Writes one variant of a bundle as a TensorFlow.js graph model whose only answer is the probabilities.</summary>
     internal static IReadOnlyList<(string File, long Bytes)> Export(ModelManifest manifest, string bundle, string onnx, string folder, bool half)
     {
-        Graph graph = new OnnxReader().Read(onnx).Graph;
-        GraphValue answer = graph.Outputs.Find(output => output.Name == manifest.Output.Name)
+        var graph = new OnnxReader().Read(onnx).Graph;
+        var answer = graph.Outputs.Find(output => output.Name == manifest.Output.Name)
             ?? throw new ModelFormatException($"{Path.GetFileName(onnx)} has no output '{manifest.Output.Name}', which the manifest names.");
         graph.Outputs.Clear();
         graph.Outputs.Add(answer);
         if (manifest.Output.Kind == OutputKind.Logits)
         {
-            string probabilities = new GraphBuilder(graph).AddNode("Softmax", "probabilities", [answer.Name], ("axis", -1L));
+            var probabilities = new GraphBuilder(graph).AddNode("Softmax", "probabilities", [answer.Name], ("axis", -1L));
             graph.Outputs[0] = answer with { Name = probabilities };
         }
 
@@ -93,7 +93,7 @@ internal static class ExportCommand
         Conversion.Optimize(graph);
         if (Directory.Exists(folder))
         {
-            foreach (string shard in Directory.EnumerateFiles(folder, "group1-shard*of*.bin"))
+            foreach (var shard in Directory.EnumerateFiles(folder, "group1-shard*of*.bin"))
             {
                 File.Delete(shard); // of an earlier export, cut otherwise
             }

@@ -30,7 +30,7 @@ internal static class InferCommand
         var command = new Command("infer", "Run one raw tensor through a model.") { model, input, shape, type, models, variant, dequantize, json };
         command.SetAction(arguments =>
         {
-            byte[] bytes = ReadInput(arguments.GetValue(input)!);
+            var bytes = ReadInput(arguments.GetValue(input)!);
             ElementType? given = arguments.GetValue(type) switch
             {
                 null => null,
@@ -38,9 +38,9 @@ internal static class InferCommand
                 "uint8" => ElementType.UInt8,
                 var other => throw new ModelFormatException($"The type '{other}' is not supported: use float32 or uint8."),
             };
-            int[]? sides = arguments.GetValue(shape) is { } text ? ParseShape(text) : null;
+            var sides = arguments.GetValue(shape) is { } text ? ParseShape(text) : null;
             var source = ModelSource.Find(arguments.GetValue(model)!, arguments.GetValue(models)!, arguments.GetValue(dequantize));
-            IReadOnlyDictionary<string, Tensor> outputs = Run(source, bytes, given, sides, arguments.GetValue(variant));
+            var outputs = Run(source, bytes, given, sides, arguments.GetValue(variant));
             if (arguments.GetValue(json))
             {
                 Console.WriteLine(new JsonObject { ["outputs"] = new JsonObject(outputs.Select(output => KeyValuePair.Create<string, JsonNode?>(output.Key, ToJson(output.Value)))) }.ToJsonString());
@@ -61,9 +61,9 @@ internal static class InferCommand
 
     private static IReadOnlyDictionary<string, Tensor> RunFile(ModelSource source, byte[] bytes, ElementType? given, int[]? sides)
     {
-        ImportedModel model = source.Reader!.Read(source.Path);
-        Graph graph = model.Graph;
-        GraphValue input = Conversion.OnlyInput(graph);
+        var model = source.Reader!.Read(source.Path);
+        var graph = model.Graph;
+        var input = Conversion.OnlyInput(graph);
         if (sides is not null && sides.Length == input.Shape.Length)
         {
             graph.Inputs[0] = input = input with { Shape = [.. input.Shape.Select((side, axis) => side < 0 && axis > 0 ? sides[axis] : side)] };
@@ -72,8 +72,8 @@ internal static class InferCommand
         Conversion.FixSize(graph, null, []);
         WidenHalf.Apply(graph);
         input = graph.Inputs[0];
-        PictureInput? picture = PictureInput.Of(graph);
-        Tensor tensor = ToTensor(bytes, given, sides, input, model.Preprocessing is { } preprocessing && picture is not null ? pixels => Proof.ToInput(pixels, picture, preprocessing) : null);
+        var picture = PictureInput.Of(graph);
+        var tensor = ToTensor(bytes, given, sides, input, model.Preprocessing is { } preprocessing && picture is not null ? pixels => Proof.ToInput(pixels, picture, preprocessing) : null);
         Conversion.Optimize(graph);
         using var runner = new OnnxRunner(graph);
         return runner.Run(new Dictionary<string, Tensor> { [input.Name] = tensor });
@@ -81,34 +81,34 @@ internal static class InferCommand
 
     private static IReadOnlyDictionary<string, Tensor> RunBundle(ModelSource source, string? variant, byte[] bytes, ElementType? given, int[]? sides)
     {
-        InputSpec spec = source.Manifest!.Input;
-        bool floats = (given ?? (bytes.Length == spec.Width * spec.Height * 3 ? ElementType.UInt8 : ElementType.Float32)) == ElementType.Float32;
+        var spec = source.Manifest!.Input;
+        var floats = (given ?? (bytes.Length == spec.Width * spec.Height * 3 ? ElementType.UInt8 : ElementType.Float32)) == ElementType.Float32;
         if (variant is null && floats && spec.ElementType == InputElementType.UInt8 && source.Manifest.Files.ContainsKey(ModelImporter.FloatInput))
         {
             variant = ModelImporter.FloatInput;
         }
 
-        string file = source.File(variant ?? "fp32");
+        var file = source.File(variant ?? "fp32");
         using var runner = new OnnxRunner(file, fewRuns: true);
-        GraphValue input = runner.Inputs[0];
+        var input = runner.Inputs[0];
         if (input.Type != ElementType.UInt8 || !floats)
         {
             return runner.Run(new Dictionary<string, Tensor> { [input.Name] = ToTensor(bytes, given, sides, input, null) });
         }
 
         // As networks with channels first are fed.
-        GraphValue normalised = input with { Type = ElementType.Float32 };
-        bool planes = sides is [_, 3, var height, var width] && (height, width) == (spec.Height, spec.Width);
-        Tensor tensor = ToTensor(bytes, ElementType.Float32, sides, planes ? normalised with { Shape = sides! } : normalised, null);
+        var normalised = input with { Type = ElementType.Float32 };
+        var planes = sides is [_, 3, var height, var width] && (height, width) == (spec.Height, spec.Width);
+        var tensor = ToTensor(bytes, ElementType.Float32, sides, planes ? normalised with { Shape = sides! } : normalised, null);
         tensor = planes ? Operators.Permute(tensor, [0, 2, 3, 1]) : tensor;
-        float[] pixels = ToPixels(tensor, source.Manifest.Preprocessing);
+        var pixels = ToPixels(tensor, source.Manifest.Preprocessing);
         if (Array.TrueForAll(pixels, pixel => Math.Abs(pixel - MathF.Round(pixel)) < 0.01f && MathF.Round(pixel) is >= 0 and <= 255))
         {
             return runner.Run(new Dictionary<string, Tensor> { [input.Name] = new Tensor(ElementType.UInt8, tensor.Shape, Array.ConvertAll(pixels, pixel => (byte)MathF.Round(pixel))) });
         }
 
         // No picture has such pixels, but the network takes them: the same graph with a float input.
-        Graph graph = new OnnxReader().Read(file).Graph;
+        var graph = new OnnxReader().Read(file).Graph;
         if (!CastsToFloat(graph, input.Name))
         {
             throw new ModelFormatException($"The model '{source.Manifest.Name}' is quantized from its input on: it takes pixels (uint8), and not every float in the file is one of its normalised pixels.");
@@ -125,12 +125,12 @@ internal static class InferCommand
     /// <summary>Floats for a bundle that takes pixels: what was normalised by its own numbers is turned back.</summary>
     private static float[] ToPixels(Tensor tensor, PreprocessingSpec preprocessing)
     {
-        ReadOnlySpan<float> values = tensor.As<float>();
-        float[] pixels = new float[values.Length];
-        for (int i = 0; i < pixels.Length; i++)
+        var values = tensor.As<float>();
+        var pixels = new float[values.Length];
+        for (var i = 0; i < pixels.Length; i++)
         {
-            int channel = i % 3;
-            int to = preprocessing.ChannelOrder == ChannelOrder.Bgr ? i - channel + 2 - channel : i;
+            var channel = i % 3;
+            var to = preprocessing.ChannelOrder == ChannelOrder.Bgr ? i - channel + 2 - channel : i;
             pixels[to] = (float)(((values[i] * preprocessing.ImageStd[channel]) + preprocessing.ImageMean[channel]) / preprocessing.RescaleFactor);
         }
 
@@ -139,9 +139,9 @@ internal static class InferCommand
 
     private static Tensor ToTensor(byte[] bytes, ElementType? given, int[]? sides, GraphValue input, Func<byte[], Tensor>? normalise)
     {
-        int[] shape = sides ?? [.. input.Shape.Select(side => Math.Max(side, 1))];
-        long elements = shape.Aggregate(1L, (product, side) => product * side);
-        ElementType type = given ?? (bytes.Length == elements * Tensor.SizeOf(input.Type) ? input.Type : bytes.Length == elements ? ElementType.UInt8 : ElementType.Float32);
+        var shape = sides ?? [.. input.Shape.Select(side => Math.Max(side, 1))];
+        var elements = shape.Aggregate(1L, (product, side) => product * side);
+        var type = given ?? (bytes.Length == elements * Tensor.SizeOf(input.Type) ? input.Type : bytes.Length == elements ? ElementType.UInt8 : ElementType.Float32);
         if (bytes.Length != elements * Tensor.SizeOf(type))
         {
             throw new ModelFormatException($"The input file has {bytes.Length} bytes; {type} [{string.Join(", ", shape)}] needs {elements * Tensor.SizeOf(type)}.");
@@ -170,11 +170,11 @@ internal static class InferCommand
 
     private static int[] ParseShape(string text)
     {
-        int[] sides = new int[text.Count(character => character == ',') + 1];
-        string[] parts = text.Trim('[', ']').Split(',');
-        for (int i = 0; i < sides.Length; i++)
+        var sides = new int[text.Count(character => character == ',') + 1];
+        var parts = text.Trim('[', ']').Split(',');
+        for (var i = 0; i < sides.Length; i++)
         {
-            sides[i] = int.TryParse(parts[i], NumberStyles.Integer, CultureInfo.InvariantCulture, out int side) && side > 0 ? side
+            sides[i] = int.TryParse(parts[i], NumberStyles.Integer, CultureInfo.InvariantCulture, out var side) && side > 0 ? side
                 : throw new ModelFormatException($"The shape '{text}' is not a list of positive numbers such as 1,224,224,3.");
         }
 
@@ -187,11 +187,11 @@ internal static class InferCommand
 
     private static void Show(IReadOnlyDictionary<string, Tensor> outputs)
     {
-        foreach ((string name, Tensor tensor) in outputs)
+        foreach ((var name, var tensor) in outputs)
         {
-            double[] values = tensor.ToDoubles();
+            var values = tensor.ToDoubles();
             var table = new Table().Border(TableBorder.Rounded).Title(Markup.Escape($"{name}: {tensor.Type} [{string.Join(", ", tensor.Shape)}]")).AddColumn("Index").AddColumn(new TableColumn("Value").RightAligned());
-            foreach ((double value, int index) in values.Select((value, index) => (value, index)).OrderByDescending(entry => entry.value).Take(10))
+            foreach ((var value, var index) in values.Select((value, index) => (value, index)).OrderByDescending(entry => entry.value).Take(10))
             {
                 table.AddRow($"{index}", $"{value:0.#######}");
             }

@@ -24,9 +24,9 @@ internal static class InspectCommand
         command.SetAction(arguments =>
         {
             var source = ModelSource.Find(arguments.GetValue(model)!, arguments.GetValue(models)!);
-            IModelReader reader = source.Reader ?? new OnnxReader();
-            string path = source.Manifest is null ? source.Path : source.File(arguments.GetValue(variant)!);
-            ImportedModel read = reader.Read(path);
+            var reader = source.Reader ?? new OnnxReader();
+            var path = source.Manifest is null ? source.Path : source.File(arguments.GetValue(variant)!);
+            var read = reader.Read(path);
             var description = new Description(source, reader.Format, Size(path), read);
             if (arguments.GetValue(json))
             {
@@ -56,7 +56,7 @@ internal static class InspectCommand
             Notes = [.. model.Notes];
             Preprocessing = Manifest?.Preprocessing ?? Presets.Choose(model, format, null, null, Notes);
             Conversion.FixSize(Graph, null, Notes);
-            IReadOnlyDictionary<string, (ElementType Type, int[] Shape)> shapes = Shapes.Infer(Graph);
+            var shapes = Shapes.Infer(Graph);
             var counted = new HashSet<string>(StringComparer.Ordinal);
             Layers = [.. Graph.Nodes.Select(node => new Layer(
                 node.Name,
@@ -85,7 +85,7 @@ internal static class InspectCommand
         public long Parameters { get; }
 
         // Shapes and axes are no parameters.
-        private bool IsWeight(string value) => Graph.Constants.TryGetValue(value, out Tensor? constant) && constant.Type is not (ElementType.Int64 or ElementType.Bool);
+        private bool IsWeight(string value) => Graph.Constants.TryGetValue(value, out var constant) && constant.Type is not (ElementType.Int64 or ElementType.Bool);
     }
 
     private static long Size(string path) => File.Exists(path) ? new FileInfo(path).Length : Directory.EnumerateFiles(path).Sum(file => new FileInfo(file).Length);
@@ -125,7 +125,7 @@ internal static class InspectCommand
     {
         var layers = new Table().Border(TableBorder.Rounded).Title(Markup.Escape(description.Manifest?.Title ?? description.Graph.Name));
         layers.AddColumn("Layer").AddColumn("Operator").AddColumn("Shape").AddColumn(new TableColumn("Parameters").RightAligned());
-        foreach (Layer layer in description.Layers)
+        foreach (var layer in description.Layers)
         {
             layers.AddRow(Markup.Escape(layer.Name), layer.Op, layer.Shape, layer.Parameters == 0 ? "" : $"{layer.Parameters:N0}");
         }
@@ -135,7 +135,7 @@ internal static class InspectCommand
         summary.AddRow("Format", Markup.Escape($"{description.Format}, {ModelCard.Size(description.Bytes)}"));
         summary.AddRow("Parameters", $"{description.Parameters:N0}");
         summary.AddRow("Operators", string.Join(", ", Operators(description.Graph).Select(count => $"{count.Count} {count.Op}")));
-        foreach ((string kind, GraphValue value) in description.Graph.Inputs.Select(value => ("Input", value)).Concat(description.Graph.Outputs.Select(value => ("Output", value))))
+        foreach ((var kind, var value) in description.Graph.Inputs.Select(value => ("Input", value)).Concat(description.Graph.Outputs.Select(value => ("Output", value))))
         {
             summary.AddRow(kind, Markup.Escape($"{value.Name}: {value.Type.ToString().ToLowerInvariant()} [{string.Join(", ", value.Shape.Select(side => side < 0 ? "N" : $"{side}"))}]"));
         }
@@ -147,7 +147,7 @@ internal static class InspectCommand
         }
 
         AnsiConsole.Write(summary);
-        foreach (string note in description.Notes)
+        foreach (var note in description.Notes)
         {
             AnsiConsole.MarkupLineInterpolated($"· {note}");
         }

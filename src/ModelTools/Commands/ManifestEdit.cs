@@ -15,13 +15,13 @@ internal static partial class ManifestEdit
     /// <summary>Reads, changes, and puts the new file in place at once: the server never sees half of it.</summary>
     public static void Apply(string folder, Action<JsonObject> change)
     {
-        string path = Path.Combine(folder, Bundle.ManifestFile);
-        JsonObject manifest = JsonNode.Parse(File.ReadAllText(path), documentOptions: Lenient)!.AsObject();
+        var path = Path.Combine(folder, Bundle.ManifestFile);
+        var manifest = JsonNode.Parse(File.ReadAllText(path), documentOptions: Lenient)!.AsObject();
         change(manifest);
 
         // Means and deviations read better on one line.
-        string text = NumberList().Replace(manifest.ToJsonString(Options), list => $"[{string.Join(", ", list.Groups[1].Value.Split(',', StringSplitOptions.TrimEntries))}]");
-        string temporary = path + ".new";
+        var text = NumberList().Replace(manifest.ToJsonString(Options), list => $"[{string.Join(", ", list.Groups[1].Value.Split(',', StringSplitOptions.TrimEntries))}]");
+        var temporary = path + ".new";
         File.WriteAllText(temporary, text + "\n");
         File.Move(temporary, path, overwrite: true);
     }

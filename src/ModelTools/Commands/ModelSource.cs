@@ -13,25 +13,25 @@ internal sealed record ModelSource(string Path, ModelManifest? Manifest, IModelR
     /// <summary>Finds it; what exists as a path is a path.</summary>
     public static ModelSource Find(string model, string models, bool dequantize = false)
     {
-        string inCatalog = System.IO.Path.Combine(Bundle.FindCatalog(models), model);
-        string path = System.IO.Path.Exists(model) || !Directory.Exists(inCatalog) ? model : inCatalog;
+        var inCatalog = System.IO.Path.Combine(Bundle.FindCatalog(models), model);
+        var path = System.IO.Path.Exists(model) || !Directory.Exists(inCatalog) ? model : inCatalog;
         if (Directory.Exists(path) && IsBundle(path))
         {
             return new ModelSource(path, Bundle.ReadManifest(System.IO.Path.GetFullPath(path)), null);
         }
 
-        (IModelReader reader, string found) = ModelReaders.Find(path, dequantize);
+        (var reader, var found) = ModelReaders.Find(path, dequantize);
         return new ModelSource(found, null, reader);
     }
 
     /// <summary>The weights of a bundle.</summary>
-    public string File(string variant) => Manifest!.Files.TryGetValue(variant, out BundleFile? file) ? Bundle.PathOf(System.IO.Path.GetFullPath(Path), file.File)
+    public string File(string variant) => Manifest!.Files.TryGetValue(variant, out var file) ? Bundle.PathOf(System.IO.Path.GetFullPath(Path), file.File)
         : throw new ModelFormatException($"The model '{Manifest.Name}' has no variant '{variant}', only {string.Join(", ", Manifest.Files.Keys)}.");
 
     /// <summary>A TensorFlow.js model is a <c>model.json</c>, too.</summary>
     private static bool IsBundle(string folder)
     {
-        string path = System.IO.Path.Combine(folder, Bundle.ManifestFile);
+        var path = System.IO.Path.Combine(folder, Bundle.ManifestFile);
         if (!System.IO.File.Exists(path) || new FileInfo(path).Length > 4 << 20)
         {
             return false;
@@ -39,7 +39,7 @@ internal sealed record ModelSource(string Path, ModelManifest? Manifest, IModelR
 
         try
         {
-            using JsonDocument document = JsonDocument.Parse(System.IO.File.ReadAllBytes(path), new JsonDocumentOptions { CommentHandling = JsonCommentHandling.Skip, AllowTrailingCommas = true });
+            using var document = JsonDocument.Parse(System.IO.File.ReadAllBytes(path), new JsonDocumentOptions { CommentHandling = JsonCommentHandling.Skip, AllowTrailingCommas = true });
             return document.RootElement.ValueKind == JsonValueKind.Object && document.RootElement.TryGetProperty("files", out _) && document.RootElement.TryGetProperty("input", out _);
         }
         catch (JsonException)

@@ -8,7 +8,7 @@ internal static class EvaluationJson
     /// <summary>Everything that was counted, and every photo's answer.</summary>
     public static JsonObject Write(EvaluationResult evaluation)
     {
-        Figures figures = evaluation.Figures;
+        var figures = evaluation.Figures;
         return new JsonObject
         {
             ["model"] = evaluation.Manifest.Name,
@@ -55,7 +55,7 @@ internal static class EvaluationJson
 
     private static JsonObject Variant(VariantRow row)
     {
-        Figures figures = row.Figures;
+        var figures = row.Figures;
         return new JsonObject
         {
             ["variant"] = row.Variant,

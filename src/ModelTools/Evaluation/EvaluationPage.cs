@@ -37,9 +37,9 @@ internal static class EvaluationPage
     /// <summary>Writes the page.</summary>
     public static string Write(EvaluationResult evaluation, Evaluator evaluator)
     {
-        ModelManifest manifest = evaluation.Manifest;
-        Figures figures = evaluation.Figures;
-        string title = manifest.Title ?? manifest.Name;
+        var manifest = evaluation.Manifest;
+        var figures = evaluation.Figures;
+        var title = manifest.Title ?? manifest.Name;
         var page = new StringBuilder();
         page.Append($"""
             <!doctype html>
@@ -80,8 +80,8 @@ internal static class EvaluationPage
 
     private static void Tiles(StringBuilder page, EvaluationResult evaluation)
     {
-        Figures figures = evaluation.Figures;
-        (double low, double high) = Interval(figures.Right, figures.Labelled.Count);
+        var figures = evaluation.Figures;
+        (var low, var high) = Interval(figures.Right, figures.Labelled.Count);
         page.Append("<div class=\"tiles\">\n");
         Tile($"{Percent(figures.Top1)}", $"top-1 (95 %: {Percent(low)} to {Percent(high)})");
         Tile($"{Percent(figures.Top5)}", "top-5");
@@ -104,10 +104,10 @@ internal static class EvaluationPage
 
     private static void Variants(StringBuilder page, EvaluationResult evaluation)
     {
-        bool grouped = evaluation.Figures.CoarseTop1 is not null;
+        var grouped = evaluation.Figures.CoarseTop1 is not null;
         page.Append("<section>\n<h2>Variants</h2>\n<table>\n<tr><th>Variant</th><th class=\"left\">Network</th><th>Parameters</th><th>Size</th><th>Top-1</th><th>Top-5</th>");
         page.Append(grouped ? "<th>Group</th>" : "").Append("<th>Same answer</th><th>Calibration error</th><th>Compute</th><th>Total</th></tr>\n");
-        foreach (VariantRow row in evaluation.Variants)
+        foreach (var row in evaluation.Variants)
         {
             page.Append($"<tr><td>{Text(row.Variant)}</td><td class=\"left\">{Text(row.Network)}</td><td>{row.Parameters / 1e6:0.00} M</td><td>{row.Bytes / 1e6:0.00} MB</td><td>{Percent(row.Figures.Top1)}</td><td>{Percent(row.Figures.Top5)}</td>");
             page.Append(grouped ? $"<td>{Percent(row.Figures.CoarseTop1 ?? 0)}</td>" : "");
@@ -123,16 +123,16 @@ internal static class EvaluationPage
         const int side = 260, left = 34, top = 8;
         page.Append("<section>\n<h2>Calibration</h2>\n");
         page.Append($"<svg viewBox=\"0 0 {side + left + 12} {side + top + 36}\" role=\"img\" aria-label=\"Share of right answers by confidence\">\n");
-        for (int tick = 0; tick <= 4; tick++)
+        for (var tick = 0; tick <= 4; tick++)
         {
-            int at = side * tick / 4;
+            var at = side * tick / 4;
             page.Append($"<path class=\"axis\" d=\"M{left} {top + side - at}h{side}\"/><text x=\"{left - 6}\" y=\"{top + side - at + 4}\" text-anchor=\"end\">{tick * 25}</text><text x=\"{left + at}\" y=\"{top + side + 16}\" text-anchor=\"middle\">{tick * 25}</text>\n");
         }
 
-        int most = Math.Max(1, figures.Calibration.Max(bin => bin.Photos));
-        foreach (ConfidenceBin bin in figures.Calibration.Where(bin => bin.Photos > 0))
+        var most = Math.Max(1, figures.Calibration.Max(bin => bin.Photos));
+        foreach (var bin in figures.Calibration.Where(bin => bin.Photos > 0))
         {
-            double width = (bin.To - bin.From) * side;
+            var width = (bin.To - bin.From) * side;
             page.Append($"<rect class=\"fill\" fill-opacity=\"{Number(0.25 + (0.75 * bin.Photos / most))}\" x=\"{Number(left + (bin.From * side) + 1)}\" y=\"{Number(top + (side * (1 - bin.Accuracy)))}\" width=\"{Number(width - 2)}\" height=\"{Number(Math.Max(1, side * bin.Accuracy))}\" rx=\"2\">");
             page.Append($"<title>{Percent(bin.From)} to {Percent(bin.To)}: {bin.Photos} photos, {Percent(bin.Accuracy)} right at {Percent(bin.Confidence)} mean confidence</title></rect>\n");
         }
@@ -143,9 +143,9 @@ internal static class EvaluationPage
 
     private static void Latencies(StringBuilder page, Figures figures)
     {
-        double longest = Math.Max(1e-9, figures.Latencies.Max(latency => latency.P50));
+        var longest = Math.Max(1e-9, figures.Latencies.Max(latency => latency.P50));
         page.Append("<section>\n<h2>Milliseconds</h2>\n<table>\n<tr><th>Stage</th><th></th><th>Median</th><th>90 %</th><th>99 %</th><th>Mean</th></tr>\n");
-        foreach (Latency latency in figures.Latencies)
+        foreach (var latency in figures.Latencies)
         {
             page.Append($"<tr><td>{latency.Stage}</td><td><span class=\"bar\"><i style=\"width:{Number(100 * latency.P50 / longest)}%\"></i></span></td><td>{latency.P50:0.0}</td><td>{latency.P90:0.0}</td><td>{latency.P99:0.0}</td><td>{latency.Mean:0.0}</td></tr>\n");
         }
@@ -162,10 +162,10 @@ internal static class EvaluationPage
         }
 
         page.Append($"<section>\n<h2>{(mistakes.Length > MaxMistakes ? $"The {MaxMistakes} surest of {mistakes.Length} mistakes" : $"All {mistakes.Length} mistakes, the surest first")}</h2>\n<div class=\"gallery\">\n");
-        foreach (PhotoAnswer mistake in mistakes.Take(MaxMistakes))
+        foreach (var mistake in mistakes.Take(MaxMistakes))
         {
-            string picture = Convert.ToBase64String(evaluator.Thumbnail(mistake.Photo, ThumbnailSide));
-            ClassLabel truth = evaluation.Classes[mistake.Photo.Label!.Value];
+            var picture = Convert.ToBase64String(evaluator.Thumbnail(mistake.Photo, ThumbnailSide));
+            var truth = evaluation.Classes[mistake.Photo.Label!.Value];
             page.Append($"<figure><img alt=\"{Text(mistake.Photo.Name)}\" title=\"{Text(mistake.Photo.Name)}\" src=\"data:image/jpeg;base64,{picture}\"><figcaption><b>{Text(evaluation.Classes[mistake.Best].Label)}</b> {Percent(mistake.Confidence)}<br><em>{Text(truth.Label)}</em> {Percent(mistake.Probabilities[truth.Index])}<small>{(mistake.Place <= 10 ? $"right one in place {mistake.Place}" : "right one beyond the first ten")}</small></figcaption></figure>\n");
         }
 
@@ -187,7 +187,7 @@ internal static class EvaluationPage
         }
 
         page.Append("<table>\n<tr><th>Shows</th><th class=\"left\">Taken for</th><th>Photos</th></tr>\n");
-        foreach ((ClassLabel truth, ClassLabel answer, int photos) in figures.Confusions.Take(MaxConfusions))
+        foreach ((var truth, var answer, var photos) in figures.Confusions.Take(MaxConfusions))
         {
             page.Append($"<tr><td>{Text(truth.Label)}</td><td class=\"left\">{Text(answer.Label)}</td><td>{photos}</td></tr>\n");
         }
@@ -205,13 +205,13 @@ internal static class EvaluationPage
     {
         const int side = 640;
         const int names = 150;
-        double cell = (double)side / shown.Length;
-        bool named = cell >= 7;
-        int left = named ? names : 4;
-        Dictionary<int, int> place = shown.Select((entry, index) => (entry.Class.Index, index)).ToDictionary();
+        var cell = (double)side / shown.Length;
+        var named = cell >= 7;
+        var left = named ? names : 4;
+        var place = shown.Select((entry, index) => (entry.Class.Index, index)).ToDictionary();
         page.Append($"<svg viewBox=\"0 0 {side + left + 4} {side + 24}\" role=\"img\" aria-label=\"Confusion matrix\" style=\"max-width:52rem;margin:0 auto 1rem\">\n");
         page.Append($"<rect class=\"axis\" x=\"{left}\" y=\"0\" width=\"{side}\" height=\"{side}\" fill=\"none\"/>\n");
-        foreach (ClassFigures entry in shown)
+        foreach (var entry in shown)
         {
             if (named)
             {
@@ -224,7 +224,7 @@ internal static class EvaluationPage
             }
         }
 
-        foreach ((ClassLabel truth, ClassLabel answer, int photos) in figures.Confusions)
+        foreach ((var truth, var answer, var photos) in figures.Confusions)
         {
             Cell("wrong", truth, answer, photos, figures.Classes[truth.Index].Photos);
         }
@@ -241,7 +241,7 @@ internal static class EvaluationPage
     private static void Classes(StringBuilder page, Figures figures)
     {
         page.Append("<section>\n<h2>Classes</h2>\n<details><summary>Every class that has photos, the weakest first</summary>\n<table>\n<tr><th>Class</th><th>Photos</th><th>Right</th><th></th><th>Recall</th><th>Precision</th></tr>\n");
-        foreach (ClassFigures entry in figures.Classes.Where(entry => entry.Photos > 0).OrderBy(entry => entry.Recall).ThenByDescending(entry => entry.Photos).ThenBy(entry => entry.Class.Index))
+        foreach (var entry in figures.Classes.Where(entry => entry.Photos > 0).OrderBy(entry => entry.Recall).ThenByDescending(entry => entry.Photos).ThenBy(entry => entry.Class.Index))
         {
             page.Append($"<tr><td>{Text(entry.Class.Label)}</td><td>{entry.Photos}</td><td>{entry.Right}</td><td><span class=\"bar\"><i style=\"width:{Number(100 * entry.Recall!.Value)}%\"></i></span></td><td>{Percent(entry.Recall.Value)}</td><td>{(entry.Precision is { } precision ? Percent(precision) : "–")}</td></tr>\n");
         }
@@ -251,7 +251,7 @@ internal static class EvaluationPage
 
     private static void Failures(StringBuilder page, Figures figures)
     {
-        int unlabelled = figures.Answers.Photos.Count - figures.Labelled.Count;
+        var unlabelled = figures.Answers.Photos.Count - figures.Labelled.Count;
         if (figures.Answers.Failures.Count == 0 && unlabelled == 0)
         {
             return;
@@ -266,7 +266,7 @@ internal static class EvaluationPage
         if (figures.Answers.Failures.Count > 0)
         {
             page.Append("<table>\n<tr><th>Photo</th><th class=\"left\">Problem</th></tr>\n");
-            foreach ((LabelledPhoto photo, string problem) in figures.Answers.Failures)
+            foreach ((var photo, var problem) in figures.Answers.Failures)
             {
                 page.Append($"<tr><td>{Text(photo.Name)}</td><td class=\"left\">{Text(problem)}</td></tr>\n");
             }
@@ -284,9 +284,9 @@ internal static class EvaluationPage
     private static (double Low, double High) Interval(int right, int photos)
     {
         const double z = 1.96;
-        double share = (double)right / photos;
-        double centre = (share + (z * z / (2 * photos))) / (1 + (z * z / photos));
-        double half = z / (1 + (z * z / photos)) * Math.Sqrt((share * (1 - share) / photos) + (z * z / (4d * photos * photos)));
+        var share = (double)right / photos;
+        var centre = (share + (z * z / (2 * photos))) / (1 + (z * z / photos));
+        var half = z / (1 + (z * z / photos)) * Math.Sqrt((share * (1 - share) / photos) + (z * z / (4d * photos * photos)));
         return (Math.Max(0, centre - half), Math.Min(1, centre + half));
     }
 

@@ -63,22 +63,22 @@ internal sealed class Evaluator : IDisposable
         var options = new ClassifyOptions(model.Classes.Count);
         var answers = new List<PhotoAnswer>(photos.Count);
         var failures = new List<(LabelledPhoto Photo, string Problem)>();
-        bool warm = false;
-        for (int photo = 0; photo < photos.Count; photo++)
+        var warm = false;
+        for (var photo = 0; photo < photos.Count; photo++)
         {
             progress($"{model.Variant}: photo {photo + 1} of {photos.Count}");
             try
             {
-                byte[] file = await File.ReadAllBytesAsync(photos[photo].Path, cancellationToken);
+                var file = await File.ReadAllBytesAsync(photos[photo].Path, cancellationToken);
                 for (; !warm; warm = true)
                 {
                     // The first run allocates; its time is nobody's.
                     await Classifier.ClassifyAsync(model, file, options, cancellationToken);
                 }
 
-                Classification answer = await Classifier.ClassifyAsync(model, file, options, cancellationToken);
-                float[] probabilities = new float[model.Classes.Count];
-                foreach (Prediction prediction in answer.Predictions)
+                var answer = await Classifier.ClassifyAsync(model, file, options, cancellationToken);
+                var probabilities = new float[model.Classes.Count];
+                foreach (var prediction in answer.Predictions)
                 {
                     probabilities[prediction.Index] = prediction.Confidence;
                 }
@@ -98,19 +98,19 @@ internal sealed class Evaluator : IDisposable
     public Tensor Prepare(ModelManifest manifest, LabelledPhoto photo)
     {
         var preprocessor = new Preprocessor(manifest.Preprocessing, manifest.Input);
-        using RgbImage image = _decoder.Decode(File.ReadAllBytes(photo.Path), preprocessor.ShrinkTo);
-        byte[] tensor = new byte[manifest.Input.ByteLength];
+        using var image = _decoder.Decode(File.ReadAllBytes(photo.Path), preprocessor.ShrinkTo);
+        var tensor = new byte[manifest.Input.ByteLength];
         preprocessor.Process(image, tensor);
-        ElementType type = manifest.Input.ElementType == InputElementType.UInt8 ? ElementType.UInt8 : ElementType.Float32;
+        var type = manifest.Input.ElementType == InputElementType.UInt8 ? ElementType.UInt8 : ElementType.Float32;
         return new Tensor(type, [.. manifest.Input.Shape.Select(side => (int)side)], tensor);
     }
 
     /// <summary>A photo small enough for a report, as JPEG.</summary>
     public byte[] Thumbnail(LabelledPhoto photo, int side)
     {
-        using RgbImage image = _decoder.Decode(File.ReadAllBytes(photo.Path), (2 * side, 2 * side));
-        (int width, int height) = image.Width >= image.Height ? (side, Math.Max(1, side * image.Height / image.Width)) : (Math.Max(1, side * image.Width / image.Height), side);
-        byte[] pixels = new byte[width * height * 3];
+        using var image = _decoder.Decode(File.ReadAllBytes(photo.Path), (2 * side, 2 * side));
+        (var width, var height) = image.Width >= image.Height ? (side, Math.Max(1, side * image.Height / image.Width)) : (Math.Max(1, side * image.Width / image.Height), side);
+        var pixels = new byte[width * height * 3];
         new Preprocessor(new PreprocessingSpec(), new InputSpec("thumbnail", InputElementType.UInt8, TensorLayout.Nhwc, width, height)).Process(image, pixels);
         return JpegWriter.Encode(pixels, width, height, quality: 70);
     }

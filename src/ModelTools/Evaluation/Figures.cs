@@ -44,11 +44,11 @@ internal sealed class Figures
     {
         Answers = answers;
         Labelled = [.. answers.Photos.Where(answer => answer.Photo.Label is not null)];
-        int count = Math.Max(1, Labelled.Count);
+        var count = Math.Max(1, Labelled.Count);
         Right = Labelled.Count(answer => answer.IsRight);
         Top1 = (double)Right / count;
         Top5 = (double)Labelled.Count(answer => answer.Place <= Top) / count;
-        bool grouped = classes.Any(label => label.Group is not null);
+        var grouped = classes.Any(label => label.Group is not null);
         CoarseTop1 = grouped ? (double)Labelled.Count(answer => GroupOf(answer.Best) == GroupOf(answer.Photo.Label!.Value)) / count : null;
 
         Classes = [.. classes.Select(label => new ClassFigures(
@@ -112,7 +112,7 @@ internal sealed class Figures
 
     private ConfidenceBin Bin(int bin)
     {
-        (double from, double to) = ((double)bin / Bins, (double)(bin + 1) / Bins);
+        (var from, var to) = ((double)bin / Bins, (double)(bin + 1) / Bins);
         PhotoAnswer[] inside = [.. Labelled.Where(answer => Math.Min((int)(answer.Confidence * Bins), Bins - 1) == bin)];
         return inside.Length == 0 ? new ConfidenceBin(from, to, 0, 0, 0)
             : new ConfidenceBin(from, to, inside.Length, inside.Average(answer => answer.Confidence), (double)inside.Count(answer => answer.IsRight) / inside.Length);
@@ -120,7 +120,7 @@ internal sealed class Figures
 
     private Latency Of(string stage, Func<Timings, TimeSpan> select)
     {
-        double[] sorted = Percentiles.Sort(Answers.Photos.Select(answer => select(answer.Timings).TotalMilliseconds));
+        var sorted = Percentiles.Sort(Answers.Photos.Select(answer => select(answer.Timings).TotalMilliseconds));
         return sorted.Length == 0 ? new Latency(stage, 0, 0, 0, 0)
             : new Latency(stage, Percentiles.Of(sorted, 0.5), Percentiles.Of(sorted, 0.9), Percentiles.Of(sorted, 0.99), sorted.Average());
     }
@@ -141,9 +141,9 @@ internal sealed record Agreement(int Photos, double SameTop1, double LargestDiff
     /// <summary>Compares.</summary>
     public static Agreement Of(Answers full, Answers reduced)
     {
-        Dictionary<string, PhotoAnswer> others = reduced.Photos.DistinctBy(answer => answer.Photo.Path).ToDictionary(answer => answer.Photo.Path, StringComparer.Ordinal);
+        var others = reduced.Photos.DistinctBy(answer => answer.Photo.Path).ToDictionary(answer => answer.Photo.Path, StringComparer.Ordinal);
         (PhotoAnswer Full, PhotoAnswer Reduced)[] pairs = [.. full.Photos.Where(answer => others.ContainsKey(answer.Photo.Path)).Select(answer => (answer, others[answer.Photo.Path]))];
-        int count = Math.Max(1, pairs.Length);
+        var count = Math.Max(1, pairs.Length);
         (PhotoAnswer Full, PhotoAnswer Reduced)[] labelled = [.. pairs.Where(pair => pair.Full.Photo.Label is not null)];
         return new Agreement(
             pairs.Length,

@@ -28,8 +28,8 @@ internal static partial class LabelledPhotos
     public static IReadOnlyList<LabelledPhoto> Read(string source, IReadOnlyList<ClassLabel> classes)
     {
         var names = new LabelNames(classes);
-        string list = Directory.Exists(source) ? Path.Combine(source, List) : source;
-        List<LabelledPhoto> photos = File.Exists(list) ? ReadList(list, names)
+        var list = Directory.Exists(source) ? Path.Combine(source, List) : source;
+        var photos = File.Exists(list) ? ReadList(list, names)
             : Directory.Exists(source) ? ReadFolder(source, names)
             : throw new ModelFormatException($"There is no folder or list '{source}'.");
         return photos.Count > 0 ? photos : throw new ModelFormatException($"'{source}' has no photos ({string.Join(", ", Extensions.Select(extension => extension[1..]))}).");
@@ -41,19 +41,19 @@ internal static partial class LabelledPhotos
 
     private static List<LabelledPhoto> ReadFolder(string folder, LabelNames names)
     {
-        string root = Path.TrimEndingDirectorySeparator(Path.GetFullPath(folder));
-        string own = Path.GetFileName(root);
+        var root = Path.TrimEndingDirectorySeparator(Path.GetFullPath(folder));
+        var own = Path.GetFileName(root);
         string[] files = [.. Directory.EnumerateFiles(root, "*", SearchOption.AllDirectories).Where(file => Extensions.Contains(Path.GetExtension(file))).Order(StringComparer.Ordinal)];
         var photos = new List<LabelledPhoto>(files.Length);
         var unclear = new List<(int Photo, List<int> Candidates)>();
-        foreach (string file in files)
+        foreach (var file in files)
         {
-            string name = Path.GetRelativePath(root, file).Replace('\\', '/');
-            string[] folders = name.Split('/')[..^1];
-            int? label = folders.Reverse().Append(own.All(char.IsAsciiDigit) ? "" : own).Select(names.Find).FirstOrDefault(found => found is [_])?[0];
+            var name = Path.GetRelativePath(root, file).Replace('\\', '/');
+            var folders = name.Split('/')[..^1];
+            var label = folders.Reverse().Append(own.All(char.IsAsciiDigit) ? "" : own).Select(names.Find).FirstOrDefault(found => found is [_])?[0];
             if (label is null)
             {
-                List<int> candidates = names.FindFile(Path.GetFileNameWithoutExtension(file));
+                var candidates = names.FindFile(Path.GetFileNameWithoutExtension(file));
                 label = candidates is [var only] ? only : null;
                 if (candidates.Count > 1)
                 {
@@ -64,7 +64,7 @@ internal static partial class LabelledPhotos
             photos.Add(new LabelledPhoto(file, name, label));
         }
 
-        foreach ((int photo, List<int> candidates) in unclear)
+        foreach ((var photo, var candidates) in unclear)
         {
             photos[photo] = photos[photo] with { Label = BetweenNeighbours(photos, photo, candidates) };
         }
@@ -83,8 +83,8 @@ internal static partial class LabelledPhotos
             return null;
         }
 
-        int before = photos.Take(photo).LastOrDefault(other => other.Label is not null)?.Label ?? -1;
-        int after = photos.Skip(photo + 1).FirstOrDefault(other => other.Label is not null)?.Label ?? int.MaxValue;
+        var before = photos.Take(photo).LastOrDefault(other => other.Label is not null)?.Label ?? -1;
+        var after = photos.Skip(photo + 1).FirstOrDefault(other => other.Label is not null)?.Label ?? int.MaxValue;
         int[] between = [.. candidates.Where(candidate => candidate >= before && candidate <= after)];
         return between is [var only] ? only : null;
     }
@@ -92,9 +92,9 @@ internal static partial class LabelledPhotos
     private static List<LabelledPhoto> ReadList(string list, LabelNames names)
     {
         var photos = new List<LabelledPhoto>();
-        string folder = Path.GetDirectoryName(Path.GetFullPath(list))!;
-        int number = 0;
-        foreach (string line in File.ReadLines(list))
+        var folder = Path.GetDirectoryName(Path.GetFullPath(list))!;
+        var number = 0;
+        foreach (var line in File.ReadLines(list))
         {
             number++;
             if (string.IsNullOrWhiteSpace(line))
@@ -102,8 +102,8 @@ internal static partial class LabelledPhotos
                 continue;
             }
 
-            List<string> fields = Fields(line);
-            string path = Path.Combine(folder, fields[0]);
+            var fields = Fields(line);
+            var path = Path.Combine(folder, fields[0]);
             if (!File.Exists(path))
             {
                 // A first line that names no file names the columns.
@@ -115,7 +115,7 @@ internal static partial class LabelledPhotos
                 throw Wrong($"there is no file '{fields[0]}'");
             }
 
-            string text = fields.Count > 1 ? fields[1] : "";
+            var text = fields.Count > 1 ? fields[1] : "";
             int? label = text.Length == 0 ? null : names.Find(text) switch
             {
                 [var only] => only,
@@ -135,12 +135,12 @@ internal static partial class LabelledPhotos
     {
         var fields = new List<string>();
         var field = new StringBuilder();
-        bool quoted = false;
-        for (int i = 0; i < line.Length; i++)
+        var quoted = false;
+        for (var i = 0; i < line.Length; i++)
         {
             if (line[i] == '"')
             {
-                bool twice = quoted && i + 1 < line.Length && line[i + 1] == '"';
+                var twice = quoted && i + 1 < line.Length && line[i + 1] == '"';
                 if (twice)
                 {
                     field.Append(line[i++]);
@@ -180,13 +180,13 @@ internal static partial class LabelledPhotos
         public LabelNames(IReadOnlyList<ClassLabel> classes)
         {
             Count = classes.Count;
-            foreach (ClassLabel label in classes)
+            foreach (var label in classes)
             {
                 // ImageNet's labels list synonyms: "tench, Tinca tinca".
-                string[] synonyms = label.Label.Split(',');
+                var synonyms = label.Label.Split(',');
                 Add(_tables[0], Plain(label.Label), label.Index);
                 Add(_tables[1], Plain(synonyms[0]), label.Index);
-                foreach (string synonym in synonyms.Skip(1))
+                foreach (var synonym in synonyms.Skip(1))
                 {
                     Add(_tables[2], Plain(synonym), label.Index);
                 }
@@ -198,29 +198,29 @@ internal static partial class LabelledPhotos
         /// <summary>The classes of a name: none, one, or several of equal right. A number that is no label is an index.</summary>
         public List<int> Find(string name)
         {
-            string plain = Plain(name);
-            foreach (Dictionary<string, List<int>> table in _tables)
+            var plain = Plain(name);
+            foreach (var table in _tables)
             {
-                if (table.TryGetValue(plain, out List<int>? found))
+                if (table.TryGetValue(plain, out var found))
                 {
                     return found;
                 }
             }
 
-            return int.TryParse(name, NumberStyles.None, CultureInfo.InvariantCulture, out int index) && index < Count ? [index] : [];
+            return int.TryParse(name, NumberStyles.None, CultureInfo.InvariantCulture, out var index) && index < Count ? [index] : [];
         }
 
         /// <summary>The classes of a file's name: without WordNet identifier, then without the number at its end, too.</summary>
         public List<int> FindFile(string stem)
         {
-            string name = WordNetId().Replace(stem, "");
+            var name = WordNetId().Replace(stem, "");
             string[] candidates = [name, TrailingNumber().Replace(name, "")];
             return candidates.Where(candidate => !candidate.All(char.IsAsciiDigit)).Select(Find).FirstOrDefault(found => found.Count > 0) ?? [];
         }
 
         private static void Add(Dictionary<string, List<int>> table, string name, int index)
         {
-            if (!table.TryGetValue(name, out List<int>? indices))
+            if (!table.TryGetValue(name, out var indices))
             {
                 table[name] = indices = [];
             }

@@ -27,7 +27,7 @@ public static class ModelReaders
             throw new ModelFormatException($"There is no file or folder '{path}'.");
         }
 
-        IReadOnlyList<IModelReader> readers = All(dequantize);
+        var readers = All(dequantize);
         if (File.Exists(Path.Combine(path, "saved_model.pb")))
         {
             throw new ModelFormatException($"'{path}' is a TensorFlow SavedModel: save the model as .h5 or .keras (model.save), or convert it to TensorFlow Lite or TensorFlow.js, and import that.");

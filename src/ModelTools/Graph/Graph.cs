@@ -70,7 +70,7 @@ public sealed class Node(string op, string name, IEnumerable<string> inputs, IEn
     /// <summary>The node in an error message: <c>The operator 'Conv' (conv1)</c>.</summary>
     public override string ToString() => $"The operator '{Op}' ({Name})";
 
-    private T Attribute<T>(string attribute, T otherwise) => !Attributes.TryGetValue(attribute, out object? value) ? otherwise
+    private T Attribute<T>(string attribute, T otherwise) => !Attributes.TryGetValue(attribute, out var value) ? otherwise
         : value is T typed ? typed
         : throw new ModelFormatException($"{this} has an attribute '{attribute}' of the wrong type ({value.GetType().Name}).");
 }

@@ -16,12 +16,12 @@ public sealed class GraphBuilder
     public GraphBuilder(Graph graph)
     {
         Graph = graph;
-        foreach (string value in graph.Inputs.Select(input => input.Name).Concat(graph.Constants.Keys).Concat(graph.Nodes.SelectMany(node => node.Outputs)))
+        foreach (var value in graph.Inputs.Select(input => input.Name).Concat(graph.Constants.Keys).Concat(graph.Nodes.SelectMany(node => node.Outputs)))
         {
             _values.TryAdd(value, 1);
         }
 
-        foreach (Node node in graph.Nodes)
+        foreach (var node in graph.Nodes)
         {
             _nodes.TryAdd(node.Name, 1);
         }
@@ -33,7 +33,7 @@ public sealed class GraphBuilder
     /// <summary>Declares a graph input; answers the value's name (made unique).</summary>
     public string AddInput(string name, ElementType type, params int[] shape)
     {
-        string value = Unique(name);
+        var value = Unique(name);
         Graph.Inputs.Add(new GraphValue(value, type, shape));
         return value;
     }
@@ -44,7 +44,7 @@ public sealed class GraphBuilder
     /// <summary>Adds a constant; answers the value's name (<paramref name="name"/>, made unique).</summary>
     public string AddConstant(string name, Tensor tensor)
     {
-        string value = Unique(name);
+        var value = Unique(name);
         Graph.Constants.Add(value, tensor);
         return value;
     }
@@ -65,7 +65,7 @@ public sealed class GraphBuilder
     /// <summary>The same for a spatial operator whose data is N H W C (<see cref="Node.ChannelsLast"/>).</summary>
     public string AddChannelsLastNode(string op, string name, IEnumerable<string> inputs, params ReadOnlySpan<(string Name, object Value)> attributes)
     {
-        Node node = AddNode(op, name, inputs, outputs: 1, attributes);
+        var node = AddNode(op, name, inputs, outputs: 1, attributes);
         node.ChannelsLast = true;
         return node.Outputs[0];
     }
@@ -74,7 +74,7 @@ public sealed class GraphBuilder
     public Node AddNode(string op, string name, IEnumerable<string> inputs, int outputs, params ReadOnlySpan<(string Name, object Value)> attributes)
     {
         var node = new Node(op, Unique(_nodes, name), inputs, Enumerable.Range(0, outputs).Select(_ => Unique(name)).ToArray());
-        foreach ((string attribute, object value) in attributes)
+        foreach ((var attribute, var value) in attributes)
         {
             node.Attributes.Add(attribute, value);
         }
@@ -88,10 +88,10 @@ public sealed class GraphBuilder
 
     private static string Unique(Dictionary<string, int> taken, string name)
     {
-        string unique = name;
+        var unique = name;
         while (unique.Length == 0 || !taken.TryAdd(unique, 1))
         {
-            int number = taken.GetValueOrDefault(name, 1);
+            var number = taken.GetValueOrDefault(name, 1);
             taken[name] = number + 1;
             unique = $"{name}_{number}";
         }

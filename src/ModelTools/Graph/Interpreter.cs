@@ -21,9 +21,9 @@ public sealed class Interpreter(Graph graph)
     public IReadOnlyDictionary<string, Tensor> Run(IReadOnlyDictionary<string, Tensor> inputs)
     {
         var values = new Dictionary<string, Tensor>(graph.Constants, StringComparer.Ordinal);
-        foreach (GraphValue input in graph.Inputs)
+        foreach (var input in graph.Inputs)
         {
-            Tensor value = inputs.TryGetValue(input.Name, out Tensor? given) ? given : throw new ModelFormatException($"The input '{input.Name}' is missing.");
+            var value = inputs.TryGetValue(input.Name, out var given) ? given : throw new ModelFormatException($"The input '{input.Name}' is missing.");
             if (value.Type != input.Type || value.Shape.Length != input.Shape.Length || value.Shape.Zip(input.Shape).Any(side => side.Second >= 0 && side.First != side.Second))
             {
                 throw new ModelFormatException(
@@ -34,21 +34,21 @@ public sealed class Interpreter(Graph graph)
         }
 
         var garbage = new Garbage();
-        for (int index = 0; index < graph.Nodes.Count; index++)
+        for (var index = 0; index < graph.Nodes.Count; index++)
         {
-            Node node = graph.Nodes[index];
+            var node = graph.Nodes[index];
             garbage.CollectIfMuch();
             Tensor?[] arguments = [.. node.Inputs.Select(name => name.Length == 0 ? null
-                : values.TryGetValue(name, out Tensor? value) ? value
+                : values.TryGetValue(name, out var value) ? value
                 : throw new ModelFormatException($"{node} reads '{name}', which nothing before it writes."))];
-            Tensor[] results = Operators.Run(node, arguments, ShapesOnly);
-            for (int output = 0; output < node.Outputs.Count && output < results.Length; output++)
+            var results = Operators.Run(node, arguments, ShapesOnly);
+            for (var output = 0; output < node.Outputs.Count && output < results.Length; output++)
             {
                 values[node.Outputs[output]] = results[output];
             }
 
             Observer?.Invoke(node, arguments, results);
-            foreach (string name in node.Inputs.Concat(node.Outputs))
+            foreach (var name in node.Inputs.Concat(node.Outputs))
             {
                 if (_lastUse.GetValueOrDefault(name, index) == index)
                 {
@@ -57,7 +57,7 @@ public sealed class Interpreter(Graph graph)
             }
         }
 
-        return graph.Outputs.ToDictionary(output => output.Name, output => values.TryGetValue(output.Name, out Tensor? value)
+        return graph.Outputs.ToDictionary(output => output.Name, output => values.TryGetValue(output.Name, out var value)
             ? value
             : throw new ModelFormatException($"The output '{output.Name}' is written by no node."));
     }
@@ -69,15 +69,15 @@ public sealed class Interpreter(Graph graph)
     private static Dictionary<string, int> LastUses(Graph graph)
     {
         var lastUse = new Dictionary<string, int>(StringComparer.Ordinal);
-        for (int index = 0; index < graph.Nodes.Count; index++)
+        for (var index = 0; index < graph.Nodes.Count; index++)
         {
-            foreach (string name in graph.Nodes[index].Inputs)
+            foreach (var name in graph.Nodes[index].Inputs)
             {
                 lastUse[name] = index;
             }
         }
 
-        foreach (GraphValue output in graph.Outputs)
+        foreach (var output in graph.Outputs)
         {
             lastUse[output.Name] = int.MaxValue;
         }

@@ -20,12 +20,12 @@ internal sealed class MatrixProduct
     {
         _depth = depthOffsets.Length;
         _columns = columns;
-        int panels = (columns + PanelWidth - 1) / PanelWidth;
+        var panels = (columns + PanelWidth - 1) / PanelWidth;
         _panels = new float[Tensor.ElementsOf([panels, _depth, PanelWidth])];
-        for (int n = 0; n < columns; n++)
+        for (var n = 0; n < columns; n++)
         {
-            int to = (n / PanelWidth * _depth * PanelWidth) + (n % PanelWidth);
-            for (int k = 0; k < _depth; k++)
+            var to = (n / PanelWidth * _depth * PanelWidth) + (n % PanelWidth);
+            for (var k = 0; k < _depth; k++)
             {
                 _panels[to + (k * PanelWidth)] = matrix[depthOffsets[k] + (n * columnStride)];
             }
@@ -40,20 +40,20 @@ internal sealed class MatrixProduct
     public void Multiply(ReadOnlySpan<float> left, ReadOnlySpan<int> rowOffsets, Span<float> result, int columnStride)
     {
         Span<float> block = stackalloc float[Rows * PanelWidth];
-        int width = Vector<float>.Count;
-        for (int row = 0; row < rowOffsets.Length; row += Rows)
+        var width = Vector<float>.Count;
+        for (var row = 0; row < rowOffsets.Length; row += Rows)
         {
             // Past the last row the last one is computed again and not stored.
-            int rows = Math.Min(Rows, rowOffsets.Length - row);
-            ReadOnlySpan<float> a0 = left.Slice(row * _depth, _depth);
-            ReadOnlySpan<float> a1 = left.Slice(Math.Min(row + 1, rowOffsets.Length - 1) * _depth, _depth);
-            ReadOnlySpan<float> a2 = left.Slice(Math.Min(row + 2, rowOffsets.Length - 1) * _depth, _depth);
-            ReadOnlySpan<float> a3 = left.Slice(Math.Min(row + 3, rowOffsets.Length - 1) * _depth, _depth);
-            for (int column = 0; column < _columns; column += PanelWidth)
+            var rows = Math.Min(Rows, rowOffsets.Length - row);
+            var a0 = left.Slice(row * _depth, _depth);
+            var a1 = left.Slice(Math.Min(row + 1, rowOffsets.Length - 1) * _depth, _depth);
+            var a2 = left.Slice(Math.Min(row + 2, rowOffsets.Length - 1) * _depth, _depth);
+            var a3 = left.Slice(Math.Min(row + 3, rowOffsets.Length - 1) * _depth, _depth);
+            for (var column = 0; column < _columns; column += PanelWidth)
             {
                 ReadOnlySpan<float> panel = _panels.AsSpan(column * _depth, _depth * PanelWidth);
                 Vector<float> c00 = default, c01 = default, c10 = default, c11 = default, c20 = default, c21 = default, c30 = default, c31 = default;
-                for (int k = 0; k < a0.Length && k < a1.Length && k < a2.Length && k < a3.Length; k++)
+                for (var k = 0; k < a0.Length && k < a1.Length && k < a2.Length && k < a3.Length; k++)
                 {
                     var b0 = new Vector<float>(panel);
                     var b1 = new Vector<float>(panel[width..]);
@@ -80,11 +80,11 @@ internal sealed class MatrixProduct
                 c21.CopyTo(block[(5 * width)..]);
                 c30.CopyTo(block[(6 * width)..]);
                 c31.CopyTo(block[(7 * width)..]);
-                for (int r = 0; r < rows; r++)
+                for (var r = 0; r < rows; r++)
                 {
-                    int offset = rowOffsets[row + r] + (column * columnStride);
+                    var offset = rowOffsets[row + r] + (column * columnStride);
                     ReadOnlySpan<float> line = block.Slice(r * PanelWidth, Math.Min(PanelWidth, _columns - column));
-                    for (int n = 0; n < line.Length; n++)
+                    for (var n = 0; n < line.Length; n++)
                     {
                         result[offset + (n * columnStride)] = line[n];
                     }

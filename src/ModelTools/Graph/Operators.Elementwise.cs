@@ -6,14 +6,14 @@ internal static partial class Operators
 
     private static Tensor Map(Operation operation, Tensor input, Func<float, float> function)
     {
-        if (operation.Skips(input.Shape, out Tensor zeros))
+        if (operation.Skips(input.Shape, out var zeros))
         {
             return zeros;
         }
 
-        ReadOnlySpan<float> x = input.As<float>();
-        Tensor result = NewFloats(input.Shape, out Span<float> y);
-        for (int i = 0; i < y.Length; i++)
+        var x = input.As<float>();
+        var result = NewFloats(input.Shape, out var y);
+        for (var i = 0; i < y.Length; i++)
         {
             y[i] = function(x[i]);
         }
@@ -41,41 +41,41 @@ internal static partial class Operators
     /// <summary>Abramowitz and Stegun, Handbook of Mathematical Functions, 7.1.26: within 1.5e-7, which is what a float holds near 1.</summary>
     private static float Erf(float value)
     {
-        double x = Math.Abs((double)value);
-        double t = 1 / (1 + (0.3275911 * x));
-        double polynomial = t * (0.254829592 + (t * (-0.284496736 + (t * (1.421413741 + (t * (-1.453152027 + (t * 1.061405429))))))));
+        var x = Math.Abs((double)value);
+        var t = 1 / (1 + (0.3275911 * x));
+        var polynomial = t * (0.254829592 + (t * (-0.284496736 + (t * (1.421413741 + (t * (-1.453152027 + (t * 1.061405429))))))));
         return (float)Math.CopySign(1 - (polynomial * Math.Exp(-x * x)), value);
     }
 
     private static Tensor LeakyRelu(Operation operation)
     {
-        float alpha = operation.Node.Float("alpha", 0.01f);
+        var alpha = operation.Node.Float("alpha", 0.01f);
         return Map(operation, operation.Floats(0), x => x < 0 ? alpha * x : x);
     }
 
     private static Tensor Elu(Operation operation)
     {
-        float alpha = operation.Node.Float("alpha", 1);
+        var alpha = operation.Node.Float("alpha", 1);
         return Map(operation, operation.Floats(0), x => x < 0 ? alpha * (MathF.Exp(x) - 1) : x);
     }
 
     private static Tensor Selu(Operation operation)
     {
-        float alpha = operation.Node.Float("alpha", 1.67326319217681884765625f);
-        float gamma = operation.Node.Float("gamma", 1.05070102214813232421875f);
+        var alpha = operation.Node.Float("alpha", 1.67326319217681884765625f);
+        var gamma = operation.Node.Float("gamma", 1.05070102214813232421875f);
         return Map(operation, operation.Floats(0), x => gamma * (x < 0 ? alpha * (MathF.Exp(x) - 1) : x));
     }
 
     private static Tensor ThresholdedRelu(Operation operation)
     {
-        float alpha = operation.Node.Float("alpha", 1);
+        var alpha = operation.Node.Float("alpha", 1);
         return Map(operation, operation.Floats(0), x => x > alpha ? x : 0);
     }
 
     private static Tensor HardSigmoid(Operation operation)
     {
-        float alpha = operation.Node.Float("alpha", 0.2f);
-        float beta = operation.Node.Float("beta", 0.5f);
+        var alpha = operation.Node.Float("alpha", 0.2f);
+        var beta = operation.Node.Float("beta", 0.5f);
         return Map(operation, operation.Floats(0), x => Math.Clamp((alpha * x) + beta, 0, 1));
     }
 
@@ -86,12 +86,12 @@ internal static partial class Operators
     private static Tensor Clip(Operation operation)
     {
         // Opset 11 moved the limits from attributes to inputs.
-        double least = operation.Optional(1)?.ToDoubles()[0] ?? operation.Node.Float("min", float.NegativeInfinity);
-        double most = operation.Optional(2)?.ToDoubles()[0] ?? operation.Node.Float("max", float.PositiveInfinity);
+        var least = operation.Optional(1)?.ToDoubles()[0] ?? operation.Node.Float("min", float.NegativeInfinity);
+        var most = operation.Optional(2)?.ToDoubles()[0] ?? operation.Node.Float("max", float.PositiveInfinity);
         if (operation[0].Type == ElementType.Float32)
         {
-            float low = (float)least;
-            float high = (float)most;
+            var low = (float)least;
+            var high = (float)most;
             return Map(operation, operation[0], x => Math.Min(Math.Max(x, low), high));
         }
 
@@ -103,9 +103,9 @@ internal static partial class Operators
 
     private static Func<Operation, Tensor[]> Comparison(Func<double, double, bool> function) => operation =>
     {
-        int[] shape = Broadcast(operation[0].Shape, operation[1].Shape);
-        double[] a = ExpandTo(operation[0], shape).ToDoubles();
-        double[] b = ExpandTo(operation[1], shape).ToDoubles();
+        var shape = Broadcast(operation[0].Shape, operation[1].Shape);
+        var a = ExpandTo(operation[0], shape).ToDoubles();
+        var b = ExpandTo(operation[1], shape).ToDoubles();
         return [Tensor.FromDoubles(ElementType.Bool, shape, Generate(a.Length, i => function(a[i], b[i]) ? 1 : 0))];
     };
 
@@ -131,8 +131,8 @@ internal static partial class Operators
 
     private static Tensor Variadic(Operation operation, Func<float, float, float> single, Func<double, double, double> wide)
     {
-        Tensor result = operation[0];
-        for (int input = 1; input < operation.InputCount; input++)
+        var result = operation[0];
+        for (var input = 1; input < operation.InputCount; input++)
         {
             result = Combine(operation, result, operation[input], single, wide);
         }
@@ -142,10 +142,10 @@ internal static partial class Operators
 
     private static Tensor Where(Operation operation)
     {
-        int[] shape = Broadcast(Broadcast(operation[0].Shape, operation[1].Shape), operation[2].Shape);
-        double[] condition = ExpandTo(operation[0], shape).ToDoubles();
-        double[] yes = ExpandTo(operation[1], shape).ToDoubles();
-        double[] no = ExpandTo(operation[2], shape).ToDoubles();
+        var shape = Broadcast(Broadcast(operation[0].Shape, operation[1].Shape), operation[2].Shape);
+        var condition = ExpandTo(operation[0], shape).ToDoubles();
+        var yes = ExpandTo(operation[1], shape).ToDoubles();
+        var no = ExpandTo(operation[2], shape).ToDoubles();
         return Tensor.FromDoubles(operation[1].Type, shape, Generate(yes.Length, i => condition[i] != 0 ? yes[i] : no[i]));
     }
 
@@ -157,31 +157,31 @@ internal static partial class Operators
             throw new ArgumentException($"{left.Type} and {right.Type} do not mix.");
         }
 
-        int[] shape = Broadcast(left.Shape, right.Shape);
+        var shape = Broadcast(left.Shape, right.Shape);
         if (left.Type != ElementType.Float32)
         {
-            double[] a = ExpandTo(left, shape).ToDoubles();
-            double[] b = ExpandTo(right, shape).ToDoubles();
+            var a = ExpandTo(left, shape).ToDoubles();
+            var b = ExpandTo(right, shape).ToDoubles();
             return Tensor.FromDoubles(left.Type, shape, Generate(a.Length, i => wide(a[i], b[i])));
         }
 
-        if (operation.Skips(shape, out Tensor zeros))
+        if (operation.Skips(shape, out var zeros))
         {
             return zeros;
         }
 
         // The innermost axis is a plain loop; an operand that is one wide there steps by 0.
-        Tensor result = NewFloats(shape, out Span<float> y);
-        ReadOnlySpan<float> x0 = left.As<float>();
-        ReadOnlySpan<float> x1 = right.As<float>();
-        int inner = shape.Length == 0 ? 1 : shape[^1];
-        int step0 = left.Shape.Length == 0 || left.Shape[^1] == 1 ? 0 : 1;
-        int step1 = right.Shape.Length == 0 || right.Shape[^1] == 1 ? 0 : 1;
-        int[] offsets0 = RowOffsets(left.Shape, shape);
-        int[] offsets1 = RowOffsets(right.Shape, shape);
-        for (int row = 0; row < offsets0.Length; row++)
+        var result = NewFloats(shape, out var y);
+        var x0 = left.As<float>();
+        var x1 = right.As<float>();
+        var inner = shape.Length == 0 ? 1 : shape[^1];
+        var step0 = left.Shape.Length == 0 || left.Shape[^1] == 1 ? 0 : 1;
+        var step1 = right.Shape.Length == 0 || right.Shape[^1] == 1 ? 0 : 1;
+        var offsets0 = RowOffsets(left.Shape, shape);
+        var offsets1 = RowOffsets(right.Shape, shape);
+        for (var row = 0; row < offsets0.Length; row++)
         {
-            Span<float> to = y.Slice(row * inner, inner);
+            var to = y.Slice(row * inner, inner);
             for (int i = 0, a = offsets0[row], b = offsets1[row]; i < to.Length; i++, a += step0, b += step1)
             {
                 to[i] = single(x0[a], x1[b]);
@@ -194,7 +194,7 @@ internal static partial class Operators
     private static double[] Generate(int count, Func<int, double> element)
     {
         var values = new double[count];
-        for (int i = 0; i < count; i++)
+        for (var i = 0; i < count; i++)
         {
             values[i] = element(i);
         }
@@ -205,10 +205,10 @@ internal static partial class Operators
     private static int[] Broadcast(int[] left, int[] right)
     {
         var shape = new int[Math.Max(left.Length, right.Length)];
-        for (int axis = 1; axis <= shape.Length; axis++)
+        for (var axis = 1; axis <= shape.Length; axis++)
         {
-            int a = axis <= left.Length ? left[^axis] : 1;
-            int b = axis <= right.Length ? right[^axis] : 1;
+            var a = axis <= left.Length ? left[^axis] : 1;
+            var b = axis <= right.Length ? right[^axis] : 1;
             shape[^axis] = a == b || b == 1 ? a : a == 1 ? b
                 : throw new ArgumentException($"[{string.Join(", ", left)}] and [{string.Join(", ", right)}] do not broadcast.");
         }
@@ -219,12 +219,12 @@ internal static partial class Operators
     /// <summary>For each row (innermost axis) of the broadcast shape, where it begins in the operand.</summary>
     private static int[] RowOffsets(int[] operand, int[] shape)
     {
-        int[] outer = shape.Length == 0 ? [] : shape[..^1];
-        int[] strides = new int[outer.Length];
-        int[] own = StridesOf(operand);
-        for (int axis = 0; axis < outer.Length; axis++)
+        var outer = shape.Length == 0 ? [] : shape[..^1];
+        var strides = new int[outer.Length];
+        var own = StridesOf(operand);
+        for (var axis = 0; axis < outer.Length; axis++)
         {
-            int ownAxis = axis - (shape.Length - operand.Length);
+            var ownAxis = axis - (shape.Length - operand.Length);
             strides[axis] = ownAxis < 0 || operand[ownAxis] == 1 ? 0 : own[ownAxis];
         }
 
@@ -235,13 +235,13 @@ internal static partial class Operators
     private static int[] Offsets(int[] shape, int[] strides)
     {
         var offsets = new int[Count(shape)];
-        int filled = Math.Min(1, offsets.Length);
-        for (int axis = shape.Length - 1; axis >= 0; axis--)
+        var filled = Math.Min(1, offsets.Length);
+        for (var axis = shape.Length - 1; axis >= 0; axis--)
         {
             // What is there already covers the axes to the right; repeat it for every index of this one.
-            for (int index = 1; index < shape[axis]; index++)
+            for (var index = 1; index < shape[axis]; index++)
             {
-                for (int i = 0; i < filled; i++)
+                for (var i = 0; i < filled; i++)
                 {
                     offsets[(index * filled) + i] = offsets[i] + (index * strides[axis]);
                 }

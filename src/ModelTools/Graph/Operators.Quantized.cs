@@ -17,9 +17,9 @@ internal static partial class Operators
 
     private static Tensor QuantizeLinear(Operation operation)
     {
-        Tensor input = operation.Floats(0);
-        (float[] scales, double[] zeroPoints, int channelStride) = QuantizationOf(operation);
-        ElementType type = operation.Optional(2)?.Type ?? ElementType.UInt8;
+        var input = operation.Floats(0);
+        (var scales, var zeroPoints, var channelStride) = QuantizationOf(operation);
+        var type = operation.Optional(2)?.Type ?? ElementType.UInt8;
         (float least, float most) = type switch
         {
             ElementType.UInt8 => (0, 255),
@@ -43,13 +43,13 @@ internal static partial class Operators
 
         Tensor Round<T>() where T : unmanaged, INumber<T>
         {
-            ReadOnlySpan<float> x = input.As<float>();
-            Tensor result = Tensor.Allocate(type, input.Shape, out Span<T> y);
+            var x = input.As<float>();
+            var result = Tensor.Allocate(type, input.Shape, out Span<T> y);
             for (int start = 0, channel = 0; start < y.Length; start += channelStride, channel = (channel + 1) % scales.Length)
             {
-                float scale = scales[channel];
-                float zeroPoint = (float)zeroPoints[channel];
-                for (int i = start; i < start + channelStride; i++)
+                var scale = scales[channel];
+                var zeroPoint = (float)zeroPoints[channel];
+                for (var i = start; i < start + channelStride; i++)
                 {
                     // Halves round to the even neighbour: https://onnx.ai/onnx/operators/onnx__QuantizeLinear.html
                     y[i] = T.CreateTruncating(Math.Clamp(MathF.Round(x[i] / scale, MidpointRounding.ToEven) + zeroPoint, least, most));
@@ -62,9 +62,9 @@ internal static partial class Operators
 
     private static Tensor DequantizeLinear(Operation operation)
     {
-        (float[] scales, double[] zeroPoints, int channelStride) = QuantizationOf(operation);
-        Tensor input = operation[0];
-        if (operation.Skips(input.Shape, out Tensor zeros))
+        (var scales, var zeroPoints, var channelStride) = QuantizationOf(operation);
+        var input = operation[0];
+        if (operation.Skips(input.Shape, out var zeros))
         {
             return zeros;
         }
@@ -81,13 +81,13 @@ internal static partial class Operators
 
         Tensor Scale<T>() where T : unmanaged, INumber<T>
         {
-            ReadOnlySpan<T> x = input.As<T>();
-            Tensor result = NewFloats(input.Shape, out Span<float> y);
+            var x = input.As<T>();
+            var result = NewFloats(input.Shape, out var y);
             for (int start = 0, channel = 0; start < y.Length; start += channelStride, channel = (channel + 1) % scales.Length)
             {
                 double scale = scales[channel];
-                double zeroPoint = zeroPoints[channel];
-                for (int i = start; i < start + channelStride; i++)
+                var zeroPoint = zeroPoints[channel];
+                for (var i = start; i < start + channelStride; i++)
                 {
                     y[i] = (float)((double.CreateTruncating(x[i]) - zeroPoint) * scale);
                 }
@@ -100,15 +100,15 @@ internal static partial class Operators
     /// <summary>One scale and zero point, or one per index of an axis; and how many elements share that index in a row.</summary>
     private static (float[] Scales, double[] ZeroPoints, int ChannelStride) QuantizationOf(Operation operation)
     {
-        float[] scales = operation[1].ToFloats();
-        double[] zeroPoints = operation.Optional(2)?.ToDoubles() ?? new double[scales.Length];
+        var scales = operation[1].ToFloats();
+        var zeroPoints = operation.Optional(2)?.ToDoubles() ?? new double[scales.Length];
         if (scales.Length == 1)
         {
             return (scales, zeroPoints, Math.Max(1, operation[0].Length));
         }
 
-        int[] shape = operation[0].Shape;
-        int axis = operation.Axis(operation.Node.Int("axis", 1), shape.Length);
+        var shape = operation[0].Shape;
+        var axis = operation.Axis(operation.Node.Int("axis", 1), shape.Length);
         return scales.Length == shape[axis] && zeroPoints.Length == scales.Length
             ? (scales, zeroPoints, Count(shape.AsSpan(axis + 1)))
             : throw operation.Refuse($"has {scales.Length} scales and {zeroPoints.Length} zero points for {shape[axis]} channels");

@@ -4,9 +4,9 @@ internal static partial class Operators
 {
     private static Func<Operation, Tensor[]> Reduction(Func<double, double, double> combine, double start, Func<double, int, double>? finish = null) => operation =>
     {
-        Tensor input = operation[0];
-        int rank = input.Shape.Length;
-        long[] axes = operation.Ints("axes", 1) ?? [];
+        var input = operation[0];
+        var rank = input.Shape.Length;
+        var axes = operation.Ints("axes", 1) ?? [];
         if (axes.Length == 0 && operation.Node.Int("noop_with_empty_axes", 0) == 1)
         {
             return [input];
@@ -14,26 +14,26 @@ internal static partial class Operators
 
         HashSet<int> reduced = axes.Length == 0 ? [.. Enumerable.Range(0, rank)] : [.. axes.Select(axis => operation.Axis(axis, rank))];
         int[] kept = [.. input.Shape.Select((side, axis) => reduced.Contains(axis) ? 1 : side)];
-        bool keep = operation.Node.Int("keepdims", 1) == 1;
-        int[] shape = keep ? kept : [.. input.Shape.Where((_, axis) => !reduced.Contains(axis))];
+        var keep = operation.Node.Int("keepdims", 1) == 1;
+        var shape = keep ? kept : [.. input.Shape.Where((_, axis) => !reduced.Contains(axis))];
         if (operation.Skips(input.Shape, out _))
         {
             return [Zeros(input.Type, shape)];
         }
 
-        int[] keptStrides = StridesOf(kept);
-        int[] targets = Offsets(input.Shape, [.. keptStrides.Select((stride, axis) => reduced.Contains(axis) ? 0 : stride)]);
+        var keptStrides = StridesOf(kept);
+        var targets = Offsets(input.Shape, [.. keptStrides.Select((stride, axis) => reduced.Contains(axis) ? 0 : stride)]);
         var results = new double[Count(kept)];
         Array.Fill(results, start);
-        double[] x = input.ToDoubles();
-        for (int i = 0; i < x.Length; i++)
+        var x = input.ToDoubles();
+        for (var i = 0; i < x.Length; i++)
         {
             results[targets[i]] = combine(results[targets[i]], x[i]);
         }
 
         if (finish is not null)
         {
-            int count = results.Length == 0 ? 0 : x.Length / results.Length;
+            var count = results.Length == 0 ? 0 : x.Length / results.Length;
             results = Array.ConvertAll(results, result => finish(result, count));
         }
 
@@ -42,13 +42,13 @@ internal static partial class Operators
 
     private static Tensor ArgBest(Operation operation, Func<double, double, bool> better)
     {
-        int axis = operation.Axis(operation.Node.Int("axis", 0), operation[0].Shape.Length);
-        bool last = operation.Node.Int("select_last_index", 0) == 1;
+        var axis = operation.Axis(operation.Node.Int("axis", 0), operation[0].Shape.Length);
+        var last = operation.Node.Int("select_last_index", 0) == 1;
         var indices = new List<long>();
-        foreach (double[] line in Lines(operation[0], axis))
+        foreach (var line in Lines(operation[0], axis))
         {
-            int best = 0;
-            for (int i = 1; i < line.Length; i++)
+            var best = 0;
+            for (var i = 1; i < line.Length; i++)
             {
                 best = better(line[i], line[best]) || (last && line[i] == line[best]) ? i : best;
             }
@@ -58,42 +58,42 @@ internal static partial class Operators
 
         int[] shape = [.. operation[0].Shape];
         shape[axis] = 1;
-        Tensor result = Tensor.Int64(shape, [.. indices]);
+        var result = Tensor.Int64(shape, [.. indices]);
         return operation.Node.Int("keepdims", 1) == 1 ? result : result with { Shape = [.. shape.Where((_, i) => i != axis)] };
     }
 
     private static Tensor Softmax(Operation operation) => AlongAxis(operation, line =>
     {
-        double max = line.Max();
-        double sum = line.Sum(x => Math.Exp(x - max));
+        var max = line.Max();
+        var sum = line.Sum(x => Math.Exp(x - max));
         return Array.ConvertAll(line, x => Math.Exp(x - max) / sum);
     });
 
     private static Tensor LogSoftmax(Operation operation) => AlongAxis(operation, line =>
     {
-        double max = line.Max();
-        double logSum = Math.Log(line.Sum(x => Math.Exp(x - max)));
+        var max = line.Max();
+        var logSum = Math.Log(line.Sum(x => Math.Exp(x - max)));
         return Array.ConvertAll(line, x => x - max - logSum);
     });
 
     private static Tensor AlongAxis(Operation operation, Func<double[], double[]> function)
     {
-        Tensor input = operation.Floats(0);
-        int axis = operation.Axis(operation.Node.Int("axis", -1), input.Shape.Length);
-        if (operation.Skips(input.Shape, out Tensor zeros))
+        var input = operation.Floats(0);
+        var axis = operation.Axis(operation.Node.Int("axis", -1), input.Shape.Length);
+        if (operation.Skips(input.Shape, out var zeros))
         {
             return zeros;
         }
 
-        Tensor result = NewFloats(input.Shape, out Span<float> y);
-        int stride = Count(input.Shape.AsSpan(axis + 1));
-        int side = input.Shape[axis];
-        int number = 0;
-        foreach (double[] line in Lines(input, axis))
+        var result = NewFloats(input.Shape, out var y);
+        var stride = Count(input.Shape.AsSpan(axis + 1));
+        var side = input.Shape[axis];
+        var number = 0;
+        foreach (var line in Lines(input, axis))
         {
-            double[] changed = function(line);
-            int start = (number / stride * side * stride) + (number % stride);
-            for (int i = 0; i < side; i++)
+            var changed = function(line);
+            var start = (number / stride * side * stride) + (number % stride);
+            for (var i = 0; i < side; i++)
             {
                 y[start + (i * stride)] = (float)changed[i];
             }
@@ -107,12 +107,12 @@ internal static partial class Operators
     /// <summary>Every line of elements along an axis, in the row-major order of the other axes.</summary>
     private static IEnumerable<double[]> Lines(Tensor tensor, int axis)
     {
-        double[] x = tensor.ToDoubles();
-        int side = tensor.Shape[axis];
-        int stride = Count(tensor.Shape.AsSpan(axis + 1));
-        for (int line = 0; side > 0 && line < x.Length / side; line++)
+        var x = tensor.ToDoubles();
+        var side = tensor.Shape[axis];
+        var stride = Count(tensor.Shape.AsSpan(axis + 1));
+        for (var line = 0; side > 0 && line < x.Length / side; line++)
         {
-            int start = (line / stride * side * stride) + (line % stride);
+            var start = (line / stride * side * stride) + (line % stride);
             yield return Generate(side, i => x[start + (i * stride)]);
         }
     }
@@ -125,29 +125,29 @@ internal static partial class Operators
         }
 
         // y = (x - mean) / sqrt(variance + epsilon) * scale + bias, per channel
-        Tensor input = operation.Floats(0);
+        var input = operation.Floats(0);
         double epsilon = operation.Node.Float("epsilon", 1e-5f);
         double[][] parameters = [.. Enumerable.Range(1, 4).Select(i => operation[i].ToDoubles())];
-        int axis = operation.Node.ChannelsLast ? input.Shape.Length - 1 : Math.Min(1, input.Shape.Length - 1);
-        int channels = input.Shape[axis];
+        var axis = operation.Node.ChannelsLast ? input.Shape.Length - 1 : Math.Min(1, input.Shape.Length - 1);
+        var channels = input.Shape[axis];
         if (parameters.Any(parameter => parameter.Length != channels))
         {
             throw operation.Refuse($"has {parameters[0].Length} channels for an input of {channels}");
         }
 
-        if (operation.Skips(input.Shape, out Tensor zeros))
+        if (operation.Skips(input.Shape, out var zeros))
         {
             return zeros;
         }
 
-        int run = Count(input.Shape.AsSpan(axis + 1));
-        ReadOnlySpan<float> x = input.As<float>();
-        Tensor result = NewFloats(input.Shape, out Span<float> y);
+        var run = Count(input.Shape.AsSpan(axis + 1));
+        var x = input.As<float>();
+        var result = NewFloats(input.Shape, out var y);
         for (int start = 0, channel = 0; start < y.Length; start += run, channel = (channel + 1) % channels)
         {
-            double factor = parameters[0][channel] / Math.Sqrt(parameters[3][channel] + epsilon);
-            double offset = parameters[1][channel] - (parameters[2][channel] * factor);
-            for (int i = start; i < start + run; i++)
+            var factor = parameters[0][channel] / Math.Sqrt(parameters[3][channel] + epsilon);
+            var offset = parameters[1][channel] - (parameters[2][channel] * factor);
+            for (var i = start; i < start + run; i++)
             {
                 y[i] = (float)((x[i] * factor) + offset);
             }
@@ -158,35 +158,35 @@ internal static partial class Operators
 
     private static Tensor LayerNormalization(Operation operation)
     {
-        Tensor input = operation.Floats(0);
+        var input = operation.Floats(0);
         double epsilon = operation.Node.Float("epsilon", 1e-5f);
-        int axis = operation.Axis(operation.Node.Int("axis", -1), input.Shape.Length);
-        if (operation.Skips(input.Shape, out Tensor zeros))
+        var axis = operation.Axis(operation.Node.Int("axis", -1), input.Shape.Length);
+        if (operation.Skips(input.Shape, out var zeros))
         {
             return zeros;
         }
 
-        int run = Count(input.Shape.AsSpan(axis));
-        float[] scale = ExpandTo(operation[1], input.Shape[axis..]).ToFloats();
-        float[]? bias = operation.Optional(2) is { } given ? ExpandTo(given, input.Shape[axis..]).ToFloats() : null;
-        ReadOnlySpan<float> x = input.As<float>();
-        Tensor result = NewFloats(input.Shape, out Span<float> y);
-        for (int start = 0; start < y.Length; start += run)
+        var run = Count(input.Shape.AsSpan(axis));
+        var scale = ExpandTo(operation[1], input.Shape[axis..]).ToFloats();
+        var bias = operation.Optional(2) is { } given ? ExpandTo(given, input.Shape[axis..]).ToFloats() : null;
+        var x = input.As<float>();
+        var result = NewFloats(input.Shape, out var y);
+        for (var start = 0; start < y.Length; start += run)
         {
             double mean = 0;
             double square = 0;
-            for (int i = start; i < start + run; i++)
+            for (var i = start; i < start + run; i++)
             {
                 mean += x[i] / (double)run;
             }
 
-            for (int i = start; i < start + run; i++)
+            for (var i = start; i < start + run; i++)
             {
                 square += (x[i] - mean) * (x[i] - mean) / run;
             }
 
-            double factor = 1 / Math.Sqrt(square + epsilon);
-            for (int i = 0; i < run; i++)
+            var factor = 1 / Math.Sqrt(square + epsilon);
+            for (var i = 0; i < run; i++)
             {
                 y[start + i] = (float)(((x[start + i] - mean) * factor * scale[i]) + (bias?[i] ?? 0));
             }
@@ -198,35 +198,35 @@ internal static partial class Operators
     /// <summary>Each channel of each picture by its own mean and variance.</summary>
     private static Tensor InstanceNormalization(Operation operation)
     {
-        Tensor input = operation.Floats(0);
-        if (operation.Skips(input.Shape, out Tensor zeros))
+        var input = operation.Floats(0);
+        if (operation.Skips(input.Shape, out var zeros))
         {
             return zeros;
         }
 
         double epsilon = operation.Node.Float("epsilon", 1e-5f);
-        int area = Count(input.Shape.AsSpan(2));
-        ReadOnlySpan<float> scale = operation.Floats(1).As<float>();
-        ReadOnlySpan<float> bias = operation.Floats(2).As<float>();
-        ReadOnlySpan<float> x = input.As<float>();
-        Tensor result = NewFloats(input.Shape, out Span<float> y);
-        for (int plane = 0; plane < input.Shape[0] * input.Shape[1]; plane++)
+        var area = Count(input.Shape.AsSpan(2));
+        var scale = operation.Floats(1).As<float>();
+        var bias = operation.Floats(2).As<float>();
+        var x = input.As<float>();
+        var result = NewFloats(input.Shape, out var y);
+        for (var plane = 0; plane < input.Shape[0] * input.Shape[1]; plane++)
         {
-            ReadOnlySpan<float> from = x.Slice(plane * area, area);
+            var from = x.Slice(plane * area, area);
             double mean = 0;
             double square = 0;
-            foreach (float value in from)
+            foreach (var value in from)
             {
                 mean += value / (double)area;
             }
 
-            foreach (float value in from)
+            foreach (var value in from)
             {
                 square += (value - mean) * (value - mean) / area;
             }
 
-            double factor = scale[plane % input.Shape[1]] / Math.Sqrt(square + epsilon);
-            for (int i = 0; i < area; i++)
+            var factor = scale[plane % input.Shape[1]] / Math.Sqrt(square + epsilon);
+            for (var i = 0; i < area; i++)
             {
                 y[(plane * area) + i] = (float)(((from[i] - mean) * factor) + bias[plane % input.Shape[1]]);
             }

@@ -32,12 +32,12 @@ internal static partial class Operators
 
     private static (Window Vertical, Window Horizontal) Windows(Operation operation, Layout input, int kernelHeight, int kernelWidth)
     {
-        Node node = operation.Node;
-        long[] strides = node.Ints("strides") ?? [1, 1];
-        long[] dilations = node.Ints("dilations") ?? [1, 1];
-        long[] pads = node.Ints("pads") ?? [0, 0, 0, 0];
-        string autoPad = node.Text("auto_pad", "NOTSET");
-        bool ceil = node.Int("ceil_mode", 0) == 1;
+        var node = operation.Node;
+        var strides = node.Ints("strides") ?? [1, 1];
+        var dilations = node.Ints("dilations") ?? [1, 1];
+        var pads = node.Ints("pads") ?? [0, 0, 0, 0];
+        var autoPad = node.Text("auto_pad", "NOTSET");
+        var ceil = node.Int("ceil_mode", 0) == 1;
         if (strides is not [> 0, > 0] || dilations is not [> 0, > 0] || pads is not [>= 0, >= 0, >= 0, >= 0] || kernelHeight <= 0 || kernelWidth <= 0)
         {
             throw operation.Refuse($"has strides [{string.Join(", ", strides)}], dilations [{string.Join(", ", dilations)}], pads [{string.Join(", ", pads)}]");
@@ -47,23 +47,23 @@ internal static partial class Operators
 
         Window Along(int axis, int kernel, int side)
         {
-            int stride = checked((int)strides[axis]);
-            int dilation = checked((int)dilations[axis]);
-            int reach = checked(((kernel - 1) * dilation) + 1);
+            var stride = checked((int)strides[axis]);
+            var dilation = checked((int)dilations[axis]);
+            var reach = checked(((kernel - 1) * dilation) + 1);
             if (autoPad is "SAME_UPPER" or "SAME_LOWER")
             {
                 // As many outputs as strides fit, the odd pixel of padding at the end (upper) or at the beginning (lower).
-                int same = (side + stride - 1) / stride;
-                int total = Math.Max(0, checked(((same - 1) * stride) + reach - side));
-                int smaller = total / 2;
+                var same = (side + stride - 1) / stride;
+                var total = Math.Max(0, checked(((same - 1) * stride) + reach - side));
+                var smaller = total / 2;
                 return autoPad == "SAME_UPPER" ? new Window(kernel, stride, dilation, smaller, total - smaller, side, same)
                     : new Window(kernel, stride, dilation, total - smaller, smaller, side, same);
             }
 
-            int begin = autoPad == "VALID" ? 0 : checked((int)pads[axis]);
-            int end = autoPad == "VALID" ? 0 : checked((int)pads[axis + 2]);
-            int room = checked(side + begin + end - reach);
-            int output = room < 0 ? throw operation.Refuse($"has a kernel of {reach} on a side of {side + begin + end}") : (room / stride) + 1;
+            var begin = autoPad == "VALID" ? 0 : checked((int)pads[axis]);
+            var end = autoPad == "VALID" ? 0 : checked((int)pads[axis + 2]);
+            var room = checked(side + begin + end - reach);
+            var output = room < 0 ? throw operation.Refuse($"has a kernel of {reach} on a side of {side + begin + end}") : (room / stride) + 1;
             if (ceil && room % stride != 0 && output * stride < side + begin)
             {
                 output++; // the last window may hang over the end, but must begin on the picture
@@ -75,23 +75,23 @@ internal static partial class Operators
 
     private static Tensor Conv(Operation operation)
     {
-        Tensor input = operation.Floats(0);
-        Tensor kernel = operation.Floats(1);
+        var input = operation.Floats(0);
+        var kernel = operation.Floats(1);
         var source = Layout.Of(operation, input.Shape);
-        int groups = checked((int)operation.Node.Int("group", 1));
+        var groups = checked((int)operation.Node.Int("group", 1));
         if (kernel.Shape is not [int filters, int groupChannels, int kernelHeight, int kernelWidth] || groups <= 0 || groupChannels * groups != source.Channels || filters % groups != 0)
         {
             throw operation.Refuse($"with weights [{string.Join(", ", kernel.Shape)}] and {groups} groups does not fit {source.Channels} channels");
         }
 
-        (Window vertical, Window horizontal) = Windows(operation, source, kernelHeight, kernelWidth);
-        Layout target = source with { Channels = filters, Height = vertical.Output, Width = horizontal.Output };
-        if (operation.Skips(target.Shape, out Tensor zeros))
+        (var vertical, var horizontal) = Windows(operation, source, kernelHeight, kernelWidth);
+        var target = source with { Channels = filters, Height = vertical.Output, Width = horizontal.Output };
+        if (operation.Skips(target.Shape, out var zeros))
         {
             return zeros;
         }
 
-        Tensor result = NewFloats(target.Shape, out Span<float> y);
+        var result = NewFloats(target.Shape, out var y);
 
         if (groupChannels == 1)
         {
@@ -99,7 +99,7 @@ internal static partial class Operators
         }
         else
         {
-            for (int group = 0; group < groups; group++)
+            for (var group = 0; group < groups; group++)
             {
                 ConvolveGroup(input, kernel, result, source, target, vertical, horizontal, groupChannels, filters / groups, group);
             }
@@ -113,23 +113,23 @@ internal static partial class Operators
     private static void Depthwise(Tensor input, Tensor kernel, Tensor result, Layout source, Layout target, Window vertical, Window horizontal, int multiplier) =>
         Parallel.For(0, target.Batch * target.Height, line =>
         {
-            (int image, int row) = (line / target.Height, line % target.Height);
-            ReadOnlySpan<float> x = input.As<float>();
-            ReadOnlySpan<float> w = kernel.As<float>();
-            Span<float> y = Writable(result);
-            int area = vertical.Kernel * horizontal.Kernel;
-            for (int column = 0; column < target.Width; column++)
+            (var image, var row) = (line / target.Height, line % target.Height);
+            var x = input.As<float>();
+            var w = kernel.As<float>();
+            var y = Writable(result);
+            var area = vertical.Kernel * horizontal.Kernel;
+            for (var column = 0; column < target.Width; column++)
             {
-                for (int filter = 0; filter < target.Channels; filter++)
+                for (var filter = 0; filter < target.Channels; filter++)
                 {
-                    int channel = source.Offset(image, filter / multiplier, 0, 0);
+                    var channel = source.Offset(image, filter / multiplier, 0, 0);
                     float sum = 0;
-                    for (int ky = 0; ky < vertical.Kernel; ky++)
+                    for (var ky = 0; ky < vertical.Kernel; ky++)
                     {
-                        int inputRow = vertical.At(row, ky);
-                        for (int kx = 0; vertical.Inside(inputRow) && kx < horizontal.Kernel; kx++)
+                        var inputRow = vertical.At(row, ky);
+                        for (var kx = 0; vertical.Inside(inputRow) && kx < horizontal.Kernel; kx++)
                         {
-                            int inputColumn = horizontal.At(column, kx);
+                            var inputColumn = horizontal.At(column, kx);
                             if (horizontal.Inside(inputColumn))
                             {
                                 sum += x[channel + (inputRow * source.RowStride) + (inputColumn * source.ColumnStride)] * w[(filter * area) + (ky * horizontal.Kernel) + kx];
@@ -146,49 +146,49 @@ internal static partial class Operators
     private static void ConvolveGroup(Tensor input, Tensor kernel, Tensor result, Layout source, Layout target, Window vertical, Window horizontal, int channels, int filters, int group)
     {
         const int RowsAtOnce = 32;
-        int area = vertical.Kernel * horizontal.Kernel;
-        int depth = area * channels;
+        var area = vertical.Kernel * horizontal.Kernel;
+        var depth = area * channels;
         var depthOffsets = new int[depth];
-        for (int k = 0; k < depth; k++)
+        for (var k = 0; k < depth; k++)
         {
             depthOffsets[k] = (k % channels * area) + (k / channels); // ours: kernel row, kernel column, channel; the weights': channel, row, column
         }
 
         var matrix = new MatrixProduct(kernel.As<float>().Slice(group * filters * depth, filters * depth), depthOffsets, columnStride: depth, filters);
-        int pixels = target.Height * target.Width;
+        var pixels = target.Height * target.Width;
         Parallel.For(
             0,
             (target.Batch * pixels + RowsAtOnce - 1) / RowsAtOnce,
             () => new float[RowsAtOnce * depth],
             (chunk, _, patches) =>
             {
-                ReadOnlySpan<float> x = input.As<float>();
+                var x = input.As<float>();
                 Span<int> rowOffsets = stackalloc int[Math.Min(RowsAtOnce, (target.Batch * pixels) - (chunk * RowsAtOnce))];
-                for (int patch = 0; patch < rowOffsets.Length; patch++)
+                for (var patch = 0; patch < rowOffsets.Length; patch++)
                 {
-                    (int image, int pixel) = Math.DivRem((chunk * RowsAtOnce) + patch, pixels);
-                    (int row, int column) = Math.DivRem(pixel, target.Width);
+                    (var image, var pixel) = Math.DivRem((chunk * RowsAtOnce) + patch, pixels);
+                    (var row, var column) = Math.DivRem(pixel, target.Width);
                     rowOffsets[patch] = target.Offset(image, group * filters, row, column);
-                    Span<float> values = patches.AsSpan(patch * depth, depth);
-                    for (int k = 0; k < area; k++)
+                    var values = patches.AsSpan(patch * depth, depth);
+                    for (var k = 0; k < area; k++)
                     {
-                        int inputRow = vertical.At(row, k / horizontal.Kernel);
-                        int inputColumn = horizontal.At(column, k % horizontal.Kernel);
-                        Span<float> run = values.Slice(k * channels, channels);
+                        var inputRow = vertical.At(row, k / horizontal.Kernel);
+                        var inputColumn = horizontal.At(column, k % horizontal.Kernel);
+                        var run = values.Slice(k * channels, channels);
                         if (!vertical.Inside(inputRow) || !horizontal.Inside(inputColumn))
                         {
                             run.Clear();
                             continue;
                         }
 
-                        int at = source.Offset(image, group * channels, inputRow, inputColumn);
+                        var at = source.Offset(image, group * channels, inputRow, inputColumn);
                         if (source.ChannelsLast)
                         {
                             x.Slice(at, channels).CopyTo(run);
                             continue;
                         }
 
-                        for (int channel = 0; channel < run.Length; channel++, at += source.ChannelStride)
+                        for (var channel = 0; channel < run.Length; channel++, at += source.ChannelStride)
                         {
                             run[channel] = x[at];
                         }
@@ -208,16 +208,16 @@ internal static partial class Operators
             return;
         }
 
-        float[] b = bias.ToFloats();
+        var b = bias.ToFloats();
         if (b.Length != layout.Channels)
         {
             throw operation.Refuse($"has {b.Length} biases for {layout.Channels} channels");
         }
 
-        int run = layout.ChannelStride;
+        var run = layout.ChannelStride;
         for (int start = 0, channel = 0; start < y.Length; start += run, channel = (channel + 1) % b.Length)
         {
-            foreach (ref float element in y.Slice(start, run))
+            foreach (ref var element in y.Slice(start, run))
             {
                 element += b[channel];
             }
@@ -226,53 +226,53 @@ internal static partial class Operators
 
     private static Tensor ConvTranspose(Operation operation)
     {
-        Tensor input = operation.Floats(0);
-        Tensor kernel = operation.Floats(1);
+        var input = operation.Floats(0);
+        var kernel = operation.Floats(1);
         var source = Layout.Of(operation, input.Shape);
-        Node node = operation.Node;
-        int groups = checked((int)node.Int("group", 1));
+        var node = operation.Node;
+        var groups = checked((int)node.Int("group", 1));
         if (kernel.Shape is not [int channels, int groupFilters, int kernelHeight, int kernelWidth] || groups <= 0 || channels != source.Channels || channels % groups != 0)
         {
             throw operation.Refuse($"with weights [{string.Join(", ", kernel.Shape)}] and {groups} groups does not fit {source.Channels} channels");
         }
 
-        long[] strides = node.Ints("strides") ?? [1, 1];
-        long[] dilations = node.Ints("dilations") ?? [1, 1];
-        long[] pads = node.Ints("pads") ?? [0, 0, 0, 0];
-        long[] extra = node.Ints("output_padding") ?? [0, 0];
-        long[]? wanted = node.Ints("output_shape");
-        string autoPad = node.Text("auto_pad", "NOTSET");
-        Window vertical = Along(0, kernelHeight, source.Height);
-        Window horizontal = Along(1, kernelWidth, source.Width);
-        Layout target = source with { Channels = groupFilters * groups, Height = vertical.Output, Width = horizontal.Output };
-        if (operation.Skips(target.Shape, out Tensor zeros))
+        var strides = node.Ints("strides") ?? [1, 1];
+        var dilations = node.Ints("dilations") ?? [1, 1];
+        var pads = node.Ints("pads") ?? [0, 0, 0, 0];
+        var extra = node.Ints("output_padding") ?? [0, 0];
+        var wanted = node.Ints("output_shape");
+        var autoPad = node.Text("auto_pad", "NOTSET");
+        var vertical = Along(0, kernelHeight, source.Height);
+        var horizontal = Along(1, kernelWidth, source.Width);
+        var target = source with { Channels = groupFilters * groups, Height = vertical.Output, Width = horizontal.Output };
+        if (operation.Skips(target.Shape, out var zeros))
         {
             return zeros;
         }
 
-        Tensor result = NewFloats(target.Shape, out Span<float> y);
+        var result = NewFloats(target.Shape, out var y);
 
         // Every input pixel paints the kernel, scaled, onto the output.
-        ReadOnlySpan<float> x = input.As<float>();
-        ReadOnlySpan<float> w = kernel.As<float>();
-        int area = kernelHeight * kernelWidth;
-        for (int pixel = 0; pixel < source.Batch * source.Height * source.Width; pixel++)
+        var x = input.As<float>();
+        var w = kernel.As<float>();
+        var area = kernelHeight * kernelWidth;
+        for (var pixel = 0; pixel < source.Batch * source.Height * source.Width; pixel++)
         {
-            (int image, int row, int column) = (pixel / (source.Height * source.Width), pixel / source.Width % source.Height, pixel % source.Width);
-            for (int k = 0; k < area; k++)
+            (var image, var row, var column) = (pixel / (source.Height * source.Width), pixel / source.Width % source.Height, pixel % source.Width);
+            for (var k = 0; k < area; k++)
             {
-                int outputRow = (row * vertical.Stride) - vertical.Begin + (k / kernelWidth * vertical.Dilation);
-                int outputColumn = (column * horizontal.Stride) - horizontal.Begin + (k % kernelWidth * horizontal.Dilation);
+                var outputRow = (row * vertical.Stride) - vertical.Begin + (k / kernelWidth * vertical.Dilation);
+                var outputColumn = (column * horizontal.Stride) - horizontal.Begin + (k % kernelWidth * horizontal.Dilation);
                 if ((uint)outputRow >= (uint)target.Height || (uint)outputColumn >= (uint)target.Width)
                 {
                     continue;
                 }
 
-                for (int channel = 0; channel < channels; channel++)
+                for (var channel = 0; channel < channels; channel++)
                 {
-                    float value = x[source.Offset(image, channel, row, column)];
-                    int firstFilter = channel / (channels / groups) * groupFilters;
-                    for (int filter = 0; filter < groupFilters; filter++)
+                    var value = x[source.Offset(image, channel, row, column)];
+                    var firstFilter = channel / (channels / groups) * groupFilters;
+                    for (var filter = 0; filter < groupFilters; filter++)
                     {
                         y[target.Offset(image, firstFilter + filter, outputRow, outputColumn)] += value * w[(((channel * groupFilters) + filter) * area) + k];
                     }
@@ -286,13 +286,13 @@ internal static partial class Operators
         // https://onnx.ai/onnx/operators/onnx__ConvTranspose.html; Begin is what is cut off the output's beginning.
         Window Along(int axis, int size, int side)
         {
-            int stride = checked((int)strides[axis]);
-            int dilation = checked((int)dilations[axis]);
-            int full = checked((stride * (side - 1)) + (int)extra[axis] + ((size - 1) * dilation) + 1);
-            int output = wanted is not null ? checked((int)wanted[axis]) : autoPad.StartsWith("SAME", StringComparison.Ordinal) ? side * stride
+            var stride = checked((int)strides[axis]);
+            var dilation = checked((int)dilations[axis]);
+            var full = checked((stride * (side - 1)) + (int)extra[axis] + ((size - 1) * dilation) + 1);
+            var output = wanted is not null ? checked((int)wanted[axis]) : autoPad.StartsWith("SAME", StringComparison.Ordinal) ? side * stride
                 : autoPad == "VALID" ? full : checked(full - (int)pads[axis] - (int)pads[axis + 2]);
-            int total = Math.Max(0, full - output);
-            int begin = wanted is null && !autoPad.StartsWith("SAME", StringComparison.Ordinal) ? (autoPad == "VALID" ? 0 : checked((int)pads[axis]))
+            var total = Math.Max(0, full - output);
+            var begin = wanted is null && !autoPad.StartsWith("SAME", StringComparison.Ordinal) ? (autoPad == "VALID" ? 0 : checked((int)pads[axis]))
                 : autoPad == "SAME_UPPER" ? total / 2 : total - (total / 2);
             return new Window(size, stride, dilation, begin, 0, side, output);
         }
@@ -306,33 +306,33 @@ internal static partial class Operators
 
     private static Tensor Pool(Operation operation, double start, Func<double, float, double> combine, Func<double, int, double> finish)
     {
-        Tensor input = operation.Floats(0);
+        var input = operation.Floats(0);
         var source = Layout.Of(operation, input.Shape);
-        long[] kernel = operation.Node.Ints("kernel_shape") is [_, _] given ? given : throw operation.Refuse("has no kernel_shape of two sides");
-        (Window vertical, Window horizontal) = Windows(operation, source, checked((int)kernel[0]), checked((int)kernel[1]));
-        bool countPadding = operation.Node.Int("count_include_pad", 0) == 1;
-        Layout target = source with { Height = vertical.Output, Width = horizontal.Output };
-        if (operation.Skips(target.Shape, out Tensor zeros))
+        var kernel = operation.Node.Ints("kernel_shape") is [_, _] given ? given : throw operation.Refuse("has no kernel_shape of two sides");
+        (var vertical, var horizontal) = Windows(operation, source, checked((int)kernel[0]), checked((int)kernel[1]));
+        var countPadding = operation.Node.Int("count_include_pad", 0) == 1;
+        var target = source with { Height = vertical.Output, Width = horizontal.Output };
+        if (operation.Skips(target.Shape, out var zeros))
         {
             return zeros;
         }
 
-        Tensor result = NewFloats(target.Shape, out Span<float> y);
-        ReadOnlySpan<float> x = input.As<float>();
-        for (int place = 0; place < target.Batch * target.Height * target.Width; place++)
+        var result = NewFloats(target.Shape, out var y);
+        var x = input.As<float>();
+        for (var place = 0; place < target.Batch * target.Height * target.Width; place++)
         {
-            (int image, int row, int column) = (place / (target.Height * target.Width), place / target.Width % target.Height, place % target.Width);
-            for (int channel = 0; channel < target.Channels; channel++)
+            (var image, var row, var column) = (place / (target.Height * target.Width), place / target.Width % target.Height, place % target.Width);
+            for (var channel = 0; channel < target.Channels; channel++)
             {
-                double value = start;
-                int count = 0;
-                int at = source.Offset(image, channel, 0, 0);
-                for (int ky = 0; ky < vertical.Kernel; ky++)
+                var value = start;
+                var count = 0;
+                var at = source.Offset(image, channel, 0, 0);
+                for (var ky = 0; ky < vertical.Kernel; ky++)
                 {
-                    int inputRow = vertical.At(row, ky);
-                    for (int kx = 0; kx < horizontal.Kernel; kx++)
+                    var inputRow = vertical.At(row, ky);
+                    for (var kx = 0; kx < horizontal.Kernel; kx++)
                     {
-                        int inputColumn = horizontal.At(column, kx);
+                        var inputColumn = horizontal.At(column, kx);
                         if (vertical.Inside(inputRow) && horizontal.Inside(inputColumn))
                         {
                             value = combine(value, x[at + (inputRow * source.RowStride) + (inputColumn * source.ColumnStride)]);
@@ -358,21 +358,21 @@ internal static partial class Operators
 
     private static Tensor GlobalPool(Operation operation, double start, Func<double, float, double> combine, Func<double, int, double> finish)
     {
-        Tensor input = operation.Floats(0);
+        var input = operation.Floats(0);
         var source = Layout.Of(operation, input.Shape);
-        Layout target = source with { Height = 1, Width = 1 };
+        var target = source with { Height = 1, Width = 1 };
         if (operation.Skips(source.Shape, out _))
         {
             return Zeros(ElementType.Float32, target.Shape);
         }
 
-        Tensor result = NewFloats(target.Shape, out Span<float> y);
-        ReadOnlySpan<float> x = input.As<float>();
-        for (int i = 0; i < y.Length; i++)
+        var result = NewFloats(target.Shape, out var y);
+        var x = input.As<float>();
+        for (var i = 0; i < y.Length; i++)
         {
-            int at = source.Offset(i / source.Channels, i % source.Channels, 0, 0);
-            double value = start;
-            for (int pixel = 0; pixel < source.Height * source.Width; pixel++)
+            var at = source.Offset(i / source.Channels, i % source.Channels, 0, 0);
+            var value = start;
+            for (var pixel = 0; pixel < source.Height * source.Width; pixel++)
             {
                 value = combine(value, x[at + (pixel * source.ColumnStride)]);
             }
@@ -385,27 +385,27 @@ internal static partial class Operators
 
     private static Tensor LocalResponseNormalization(Operation operation)
     {
-        Tensor input = operation.Floats(0);
+        var input = operation.Floats(0);
         var layout = Layout.Of(operation, input.Shape);
-        int size = checked((int)operation.Node.Int("size", 0));
+        var size = checked((int)operation.Node.Int("size", 0));
         double alpha = operation.Node.Float("alpha", 0.0001f);
         double beta = operation.Node.Float("beta", 0.75f);
         double bias = operation.Node.Float("bias", 1);
-        ReadOnlySpan<float> x = input.As<float>();
-        Tensor result = NewFloats(input.Shape, out Span<float> y);
-        for (int pixel = 0; pixel < layout.Batch * layout.Height * layout.Width; pixel++)
+        var x = input.As<float>();
+        var result = NewFloats(input.Shape, out var y);
+        for (var pixel = 0; pixel < layout.Batch * layout.Height * layout.Width; pixel++)
         {
-            (int image, int row, int column) = (pixel / (layout.Height * layout.Width), pixel / layout.Width % layout.Height, pixel % layout.Width);
-            for (int channel = 0; channel < layout.Channels; channel++)
+            (var image, var row, var column) = (pixel / (layout.Height * layout.Width), pixel / layout.Width % layout.Height, pixel % layout.Width);
+            for (var channel = 0; channel < layout.Channels; channel++)
             {
                 double sum = 0;
-                for (int near = Math.Max(0, channel - ((size - 1) / 2)); near <= Math.Min(layout.Channels - 1, channel + (size / 2)); near++)
+                for (var near = Math.Max(0, channel - ((size - 1) / 2)); near <= Math.Min(layout.Channels - 1, channel + (size / 2)); near++)
                 {
                     double value = x[layout.Offset(image, near, row, column)];
                     sum += value * value;
                 }
 
-                int at = layout.Offset(image, channel, row, column);
+                var at = layout.Offset(image, channel, row, column);
                 y[at] = (float)(x[at] / Math.Pow(bias + (alpha / size * sum), beta));
             }
         }
@@ -415,52 +415,52 @@ internal static partial class Operators
 
     private static Tensor DepthToSpace(Operation operation)
     {
-        Tensor input = operation[0];
+        var input = operation[0];
         var source = Layout.Of(operation, input.Shape);
-        int block = checked((int)operation.Node.Int("blocksize", 0));
-        bool columnsFirst = operation.Node.Text("mode", "DCR") == "CRD";
+        var block = checked((int)operation.Node.Int("blocksize", 0));
+        var columnsFirst = operation.Node.Text("mode", "DCR") == "CRD";
         if (block <= 0 || source.Channels % (block * block) != 0)
         {
             throw operation.Refuse($"with blocks of {block} does not fit {source.Channels} channels");
         }
 
-        Layout target = source with { Channels = source.Channels / (block * block), Height = source.Height * block, Width = source.Width * block };
+        var target = source with { Channels = source.Channels / (block * block), Height = source.Height * block, Width = source.Width * block };
         return Rearrange(input, source, target, (channel, row, column) =>
         {
-            int within = (row % block * block) + (column % block);
+            var within = (row % block * block) + (column % block);
             return (columnsFirst ? (channel * block * block) + within : (within * target.Channels) + channel, row / block, column / block);
         });
     }
 
     private static Tensor SpaceToDepth(Operation operation)
     {
-        Tensor input = operation[0];
+        var input = operation[0];
         var source = Layout.Of(operation, input.Shape);
-        int block = checked((int)operation.Node.Int("blocksize", 0));
+        var block = checked((int)operation.Node.Int("blocksize", 0));
         if (block <= 0 || source.Height % block != 0 || source.Width % block != 0)
         {
             throw operation.Refuse($"with blocks of {block} does not fit {source.Height} × {source.Width}");
         }
 
-        Layout target = source with { Channels = source.Channels * block * block, Height = source.Height / block, Width = source.Width / block };
+        var target = source with { Channels = source.Channels * block * block, Height = source.Height / block, Width = source.Width / block };
         return Rearrange(input, source, target, (channel, row, column) =>
         {
-            int within = channel / source.Channels;
+            var within = channel / source.Channels;
             return (channel % source.Channels, (row * block) + (within / block), (column * block) + (within % block));
         });
     }
 
     private static Tensor Rearrange(Tensor input, Layout source, Layout target, Func<int, int, int, (int Channel, int Row, int Column)> origin)
     {
-        int size = Tensor.SizeOf(input.Type);
-        ReadOnlySpan<byte> x = input.Data.Span;
-        Tensor result = Tensor.Allocate(input.Type, target.Shape, out Span<byte> y);
-        for (int image = 0; image < target.Batch; image++)
+        var size = Tensor.SizeOf(input.Type);
+        var x = input.Data.Span;
+        var result = Tensor.Allocate(input.Type, target.Shape, out Span<byte> y);
+        for (var image = 0; image < target.Batch; image++)
         {
-            for (int place = 0; place < target.Channels * target.Height * target.Width; place++)
+            for (var place = 0; place < target.Channels * target.Height * target.Width; place++)
             {
-                (int channel, int row, int column) = (place / (target.Height * target.Width), place / target.Width % target.Height, place % target.Width);
-                (int sourceChannel, int sourceRow, int sourceColumn) = origin(channel, row, column);
+                (var channel, var row, var column) = (place / (target.Height * target.Width), place / target.Width % target.Height, place % target.Width);
+                (var sourceChannel, var sourceRow, var sourceColumn) = origin(channel, row, column);
                 x.Slice(source.Offset(image, sourceChannel, sourceRow, sourceColumn) * size, size).CopyTo(y[(target.Offset(image, channel, row, column) * size)..]);
             }
         }
@@ -471,27 +471,27 @@ internal static partial class Operators
     /// <summary>Axis after axis; https://onnx.ai/onnx/operators/onnx__Resize.html</summary>
     private static Tensor Resize(Operation operation)
     {
-        Node node = operation.Node;
-        Tensor result = operation.Floats(0);
-        int rank = result.Shape.Length;
-        int[] axes = node.Ints("axes")?.Select(axis => operation.Axis(axis, rank)).ToArray() ?? [.. Enumerable.Range(0, rank)];
-        double[]? scales = operation.Optional(2)?.ToDoubles() is { Length: > 0 } given ? given : null;
-        int[]? sizes = operation.Optional(3)?.ToInts() is { Length: > 0 } wanted ? Array.ConvertAll(wanted, side => checked((int)side)) : null;
-        string mode = node.Text("mode", "nearest");
-        string coordinates = node.Text("coordinate_transformation_mode", "half_pixel");
-        string rounding = node.Text("nearest_mode", "round_prefer_floor");
+        var node = operation.Node;
+        var result = operation.Floats(0);
+        var rank = result.Shape.Length;
+        var axes = node.Ints("axes")?.Select(axis => operation.Axis(axis, rank)).ToArray() ?? [.. Enumerable.Range(0, rank)];
+        var scales = operation.Optional(2)?.ToDoubles() is { Length: > 0 } given ? given : null;
+        var sizes = operation.Optional(3)?.ToInts() is { Length: > 0 } wanted ? Array.ConvertAll(wanted, side => checked((int)side)) : null;
+        var mode = node.Text("mode", "nearest");
+        var coordinates = node.Text("coordinate_transformation_mode", "half_pixel");
+        var rounding = node.Text("nearest_mode", "round_prefer_floor");
         if ((scales?.Length ?? sizes?.Length) != axes.Length || mode is not ("nearest" or "linear") || node.Int("antialias", 0) == 1
             || node.Text("keep_aspect_ratio_policy", "stretch") != "stretch")
         {
             throw operation.Refuse($"is supported with a scale or a size per axis, nearest or linear, without antialiasing; this is {mode}");
         }
 
-        for (int i = 0; i < axes.Length; i++)
+        for (var i = 0; i < axes.Length; i++)
         {
-            int axis = axes[i];
-            int side = result.Shape[axis];
-            int output = sizes?[i] ?? checked((int)Math.Floor(side * scales![i]));
-            double scale = scales?[i] ?? output / (double)side;
+            var axis = axes[i];
+            var side = result.Shape[axis];
+            var output = sizes?[i] ?? checked((int)Math.Floor(side * scales![i]));
+            var scale = scales?[i] ?? output / (double)side;
             if (output <= 0)
             {
                 throw operation.Refuse($"shrinks axis {axis} to {output}");
@@ -518,11 +518,11 @@ internal static partial class Operators
                 continue;
             }
 
-            Tensor low = Take(result, axis, side, output, index => Math.Clamp((int)Math.Floor(At(index)), 0, side - 1));
-            Tensor high = Take(result, axis, side, output, index => Math.Clamp((int)Math.Floor(At(index)) + 1, 0, side - 1));
+            var low = Take(result, axis, side, output, index => Math.Clamp((int)Math.Floor(At(index)), 0, side - 1));
+            var high = Take(result, axis, side, output, index => Math.Clamp((int)Math.Floor(At(index)) + 1, 0, side - 1));
             int[] weightShape = [output, .. Enumerable.Repeat(1, rank - axis - 1)];
-            Tensor weight = Tensor.Float32(weightShape, Array.ConvertAll(Enumerable.Range(0, output).ToArray(), index => (float)(At(index) - Math.Floor(At(index)))));
-            Tensor step = Combine(operation, Combine(operation, high, low, (a, b) => a - b, (a, b) => a - b), weight, (a, b) => a * b, (a, b) => a * b);
+            var weight = Tensor.Float32(weightShape, Array.ConvertAll(Enumerable.Range(0, output).ToArray(), index => (float)(At(index) - Math.Floor(At(index)))));
+            var step = Combine(operation, Combine(operation, high, low, (a, b) => a - b, (a, b) => a - b), weight, (a, b) => a * b, (a, b) => a * b);
             result = Combine(operation, low, step, (a, b) => a + b, (a, b) => a + b);
         }
 
@@ -540,18 +540,18 @@ internal static partial class Operators
 
     private static Tensor Gemm(Operation operation)
     {
-        Tensor a = operation.Floats(0);
-        Tensor b = operation.Floats(1);
+        var a = operation.Floats(0);
+        var b = operation.Floats(1);
         if (a.Shape.Length != 2 || b.Shape.Length != 2)
         {
             throw operation.Refuse($"multiplies [{string.Join(", ", a.Shape)}] with [{string.Join(", ", b.Shape)}]");
         }
 
         a = operation.Node.Int("transA", 0) == 1 ? Permute(a, [1, 0]) : a;
-        bool transposed = operation.Node.Int("transB", 0) == 1;
-        float alpha = operation.Node.Float("alpha", 1);
-        float beta = operation.Node.Float("beta", 1);
-        Tensor result = Product(operation, a, b, b.Shape[transposed ? 1 : 0], b.Shape[transposed ? 0 : 1], transposed);
+        var transposed = operation.Node.Int("transB", 0) == 1;
+        var alpha = operation.Node.Float("alpha", 1);
+        var beta = operation.Node.Float("beta", 1);
+        var result = Product(operation, a, b, b.Shape[transposed ? 1 : 0], b.Shape[transposed ? 0 : 1], transposed);
         result = alpha == 1 ? result : Map(operation, result, x => x * alpha);
         return operation.Optional(2) is { } c ? Combine(operation, result, beta == 1 ? c : Map(operation, c, x => x * beta), (x, y) => x + y, (x, y) => x + y) : result;
     }
@@ -559,19 +559,19 @@ internal static partial class Operators
     /// <summary>As <c>numpy.matmul</c>: the last two axes multiply, those before broadcast.</summary>
     private static Tensor MatMul(Operation operation)
     {
-        Tensor a = operation.Floats(0);
-        Tensor b = operation.Floats(1);
-        int[] aShape = a.Shape.Length == 1 ? [1, a.Shape[0]] : a.Shape;
-        int[] bShape = b.Shape.Length == 1 ? [b.Shape[0], 1] : b.Shape;
+        var a = operation.Floats(0);
+        var b = operation.Floats(1);
+        var aShape = a.Shape.Length == 1 ? [1, a.Shape[0]] : a.Shape;
+        var bShape = b.Shape.Length == 1 ? [b.Shape[0], 1] : b.Shape;
         if (aShape.Length == 0 || bShape.Length == 0)
         {
             throw operation.Refuse("multiplies a scalar");
         }
 
-        int[] outer = Broadcast(aShape[..^2], bShape[..^2]);
-        (int rows, int depth, int columns) = (aShape[^2], bShape[^2], bShape[^1]);
-        Tensor left = ExpandTo(a with { Shape = aShape }, [.. outer, rows, aShape[^1]]);
-        Tensor right = ExpandTo(b with { Shape = bShape }, bShape.Length == 2 ? bShape : [.. outer, depth, columns]);
+        var outer = Broadcast(aShape[..^2], bShape[..^2]);
+        (var rows, var depth, var columns) = (aShape[^2], bShape[^2], bShape[^1]);
+        var left = ExpandTo(a with { Shape = aShape }, [.. outer, rows, aShape[^1]]);
+        var right = ExpandTo(b with { Shape = bShape }, bShape.Length == 2 ? bShape : [.. outer, depth, columns]);
         Tensor result;
         if (right.Shape.Length == 2)
         {
@@ -580,10 +580,10 @@ internal static partial class Operators
         }
         else
         {
-            result = NewFloats([.. outer, rows, columns], out Span<float> y);
-            int aSize = rows * aShape[^1] * sizeof(float);
-            int bSize = depth * columns * sizeof(float);
-            for (int i = 0; i < Count(outer); i++)
+            result = NewFloats([.. outer, rows, columns], out var y);
+            var aSize = rows * aShape[^1] * sizeof(float);
+            var bSize = depth * columns * sizeof(float);
+            for (var i = 0; i < Count(outer); i++)
             {
                 var part = new Tensor(ElementType.Float32, [rows, aShape[^1]], left.Data.Slice(i * aSize, aSize));
                 var matrix = new Tensor(ElementType.Float32, [depth, columns], right.Data.Slice(i * bSize, bSize));
@@ -603,16 +603,16 @@ internal static partial class Operators
             throw operation.Refuse($"multiplies [{string.Join(", ", a.Shape)}] with [{depth}, {columns}]");
         }
 
-        int rows = a.Shape[0];
+        var rows = a.Shape[0];
         if (operation.ShapesOnly)
         {
             return Zeros(ElementType.Float32, [rows, columns]);
         }
 
-        Tensor result = NewFloats([rows, columns], out _);
+        var result = NewFloats([rows, columns], out _);
 
-        int[] depthOffsets = new int[depth];
-        for (int k = 0; k < depth; k++)
+        var depthOffsets = new int[depth];
+        for (var k = 0; k < depth; k++)
         {
             depthOffsets[k] = transposed ? k : k * columns;
         }
@@ -620,9 +620,9 @@ internal static partial class Operators
         var matrix = new MatrixProduct(b.As<float>(), depthOffsets, transposed ? depth : 1, columns);
         Parallel.For(0, (rows + RowsAtOnce - 1) / RowsAtOnce, chunk =>
         {
-            int first = chunk * RowsAtOnce;
+            var first = chunk * RowsAtOnce;
             Span<int> rowOffsets = stackalloc int[Math.Min(RowsAtOnce, rows - first)];
-            for (int row = 0; row < rowOffsets.Length; row++)
+            for (var row = 0; row < rowOffsets.Length; row++)
             {
                 rowOffsets[row] = (first + row) * columns;
             }

@@ -134,21 +134,21 @@ internal static partial class Operators
     /// <exception cref="ModelFormatException">It is not supported, or does not fit its inputs.</exception>
     public static Tensor[] Run(Node node, Tensor?[] inputs, bool shapesOnly = false)
     {
-        if (!Table.TryGetValue(node.Op, out Func<Operation, Tensor[]>? method))
+        if (!Table.TryGetValue(node.Op, out var method))
         {
             throw new ModelFormatException($"{node} is not supported.");
         }
 
-        bool half = !AnyType.Contains(node.Op) && inputs.Any(input => input?.Type == ElementType.Float16);
+        var half = !AnyType.Contains(node.Op) && inputs.Any(input => input?.Type == ElementType.Float16);
         try
         {
-            Tensor[] results = method(new Operation(node, half ? [.. inputs.Select(Widened)] : inputs, shapesOnly));
+            var results = method(new Operation(node, half ? [.. inputs.Select(Widened)] : inputs, shapesOnly));
             return half ? [.. results.Select(result => result.Type == ElementType.Float32 ? Tensor.FromDoubles(ElementType.Float16, result.Shape, result.ToDoubles()) : result)] : results;
         }
         catch (Exception exception) when (exception is IndexOutOfRangeException or ArgumentException or OverflowException or DivideByZeroException or InvalidCastException)
         {
             // Shapes come from files: whatever an operator trips over is the file's fault, and one sentence says where.
-            string shapes = string.Join(", ", inputs.Select(input => input is null ? "nothing" : $"{input.Type} [{string.Join(", ", input.Shape)}]"));
+            var shapes = string.Join(", ", inputs.Select(input => input is null ? "nothing" : $"{input.Type} [{string.Join(", ", input.Shape)}]"));
             throw new ModelFormatException($"{node} does not fit its inputs: {shapes}.", exception);
         }
 
@@ -200,8 +200,8 @@ internal static partial class Operators
 
     private static Tensor Zeros(ElementType type, int[] shape)
     {
-        int bytes = checked(Count(shape) * Tensor.SizeOf(type));
-        byte[] zeros = _zeros;
+        var bytes = checked(Count(shape) * Tensor.SizeOf(type));
+        var zeros = _zeros;
         if (zeros.Length < bytes)
         {
             _zeros = zeros = GC.AllocateArray<byte>(bytes, pinned: true);
@@ -214,7 +214,7 @@ internal static partial class Operators
 
     /// <summary>The elements of a tensor made by <see cref="NewFloats"/>, to be filled from several threads.</summary>
     private static Span<float> Writable(Tensor tensor) =>
-        MemoryMarshal.TryGetArray(tensor.Data, out ArraySegment<byte> array) ? MemoryMarshal.Cast<byte, float>(array.AsSpan()) : throw new InvalidOperationException("The tensor is read-only.");
+        MemoryMarshal.TryGetArray(tensor.Data, out var array) ? MemoryMarshal.Cast<byte, float>(array.AsSpan()) : throw new InvalidOperationException("The tensor is read-only.");
 
     /// <summary>How many elements one step along each axis skips.</summary>
     private static int[] StridesOf(ReadOnlySpan<int> shape)

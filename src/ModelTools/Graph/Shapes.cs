@@ -13,7 +13,7 @@ public static class Shapes
     {
         var shapes = graph.Constants.ToDictionary(constant => constant.Key, constant => (constant.Value.Type, constant.Value.Shape), StringComparer.Ordinal);
         var inputs = new Dictionary<string, Tensor>();
-        foreach (GraphValue input in graph.Inputs)
+        foreach (var input in graph.Inputs)
         {
             int[] shape = [.. input.Shape.Select((side, axis) => side >= 0 ? side : axis == 0 ? batch
                 : throw new ModelFormatException($"Side {axis} of the input '{input.Name}' is free: [{string.Join(", ", input.Shape)}]."))];
@@ -26,7 +26,7 @@ public static class Shapes
             ShapesOnly = true,
             Observer = (node, _, results) =>
             {
-                for (int output = 0; output < node.Outputs.Count && output < results.Length; output++)
+                for (var output = 0; output < node.Outputs.Count && output < results.Length; output++)
                 {
                     shapes[node.Outputs[output]] = (results[output].Type, results[output].Shape);
                     observe?.Invoke(node.Outputs[output], results[output]);

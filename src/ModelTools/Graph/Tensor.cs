@@ -33,8 +33,8 @@ public sealed record Tensor(ElementType Type, int[] Shape, ReadOnlyMemory<byte> 
         }
         else
         {
-            double[] values = ToDoubles();
-            for (int i = 0; i < floats.Length; i++)
+            var values = ToDoubles();
+            for (var i = 0; i < floats.Length; i++)
             {
                 floats[i] = (float)values[i];
             }
@@ -73,8 +73,8 @@ public sealed record Tensor(ElementType Type, int[] Shape, ReadOnlyMemory<byte> 
 
         static void Convert<T>(double[] values, Tensor tensor) where T : unmanaged, INumber<T>
         {
-            ReadOnlySpan<T> elements = tensor.As<T>();
-            for (int i = 0; i < values.Length; i++)
+            var elements = tensor.As<T>();
+            for (var i = 0; i < values.Length; i++)
             {
                 values[i] = double.CreateTruncating(elements[i]);
             }
@@ -101,8 +101,8 @@ public sealed record Tensor(ElementType Type, int[] Shape, ReadOnlyMemory<byte> 
 
         static Tensor Convert<T>(ElementType type, int[] shape, ReadOnlySpan<double> values) where T : unmanaged, INumber<T>
         {
-            Tensor tensor = Allocate(type, shape, out Span<T> elements);
-            for (int i = 0; i < elements.Length; i++)
+            var tensor = Allocate(type, shape, out Span<T> elements);
+            for (var i = 0; i < elements.Length; i++)
             {
                 elements[i] = type == ElementType.Bool ? (values[i] != 0 ? T.One : T.Zero) : T.CreateSaturating(values[i]);
             }
@@ -115,7 +115,7 @@ public sealed record Tensor(ElementType Type, int[] Shape, ReadOnlyMemory<byte> 
     /// <exception cref="ModelFormatException">It would have more than <see cref="MaxElements"/>.</exception>
     internal static Tensor Allocate<T>(ElementType type, int[] shape, out Span<T> elements) where T : unmanaged
     {
-        byte[] data = new byte[checked(ElementsOf(shape) * SizeOf(type))];
+        var data = new byte[checked(ElementsOf(shape) * SizeOf(type))];
         elements = MemoryMarshal.Cast<byte, T>(data.AsSpan());
         return new Tensor(type, shape, data);
     }
@@ -130,7 +130,7 @@ public sealed record Tensor(ElementType Type, int[] Shape, ReadOnlyMemory<byte> 
     internal static int ElementsOf(ReadOnlySpan<int> shape)
     {
         long elements = 1;
-        foreach (int side in shape)
+        foreach (var side in shape)
         {
             elements = side < 0 ? -1 : elements * side;
             if (elements is < 0 or > MaxElements)

@@ -55,7 +55,7 @@ public static class ChannelsFirst
         public void Run()
         {
             _graph.Nodes.Clear();
-            foreach (Node node in _nodes)
+            foreach (var node in _nodes)
             {
                 if (node.ChannelsLast ? !Spatial(node) : !(Elementwise(node) || Reduce(node) || Reshape(node) || Dense(node)))
                 {
@@ -63,7 +63,7 @@ public static class ChannelsFirst
                 }
             }
 
-            foreach (GraphValue output in _graph.Outputs)
+            foreach (var output in _graph.Outputs)
             {
                 Last(output.Name);
             }
@@ -76,7 +76,7 @@ public static class ChannelsFirst
         /// <summary>As it is, on the original values.</summary>
         private void Keep(Node node)
         {
-            foreach (string input in node.Inputs.Where(input => input.Length > 0))
+            foreach (var input in node.Inputs.Where(input => input.Length > 0))
             {
                 Last(input);
             }
@@ -88,13 +88,13 @@ public static class ChannelsFirst
         /// <summary>Makes sure that a value exists in its original order.</summary>
         private void Last(string value)
         {
-            if (_written.Contains(value) || !_twins.TryGetValue(value, out string? twin))
+            if (_written.Contains(value) || !_twins.TryGetValue(value, out var twin))
             {
                 return;
             }
 
-            int[] shape = ShapeOf(value);
-            Node back = IsSameOrder(shape) ? _builder.AddNode("Reshape", value + "_nhwc", [twin, Sides(value, shape)], outputs: 1) : _builder.AddNode("Transpose", value + "_nhwc", [twin], outputs: 1, ("perm", ToLast));
+            var shape = ShapeOf(value);
+            var back = IsSameOrder(shape) ? _builder.AddNode("Reshape", value + "_nhwc", [twin, Sides(value, shape)], outputs: 1) : _builder.AddNode("Transpose", value + "_nhwc", [twin], outputs: 1, ("perm", ToLast));
             back.Outputs[0] = value;
             _written.Add(value);
         }
@@ -102,17 +102,17 @@ public static class ChannelsFirst
         /// <summary>The twin of a value of rank 4, transposed now if there was none.</summary>
         private string First(string value)
         {
-            if (_twins.TryGetValue(value, out string? twin))
+            if (_twins.TryGetValue(value, out var twin))
             {
                 return twin;
             }
 
-            if (_graph.Constants.TryGetValue(value, out Tensor? constant))
+            if (_graph.Constants.TryGetValue(value, out var constant))
             {
                 return _twins[value] = _builder.AddConstant(value + "_nchw", Operators.Permute(constant, [0, 3, 1, 2]));
             }
 
-            int[] shape = ShapeOf(value);
+            var shape = ShapeOf(value);
             return _twins[value] = IsSameOrder(shape)
                 ? _builder.AddNode("Reshape", value + "_nchw", [value, Sides(value, [shape[0], shape[3], shape[1], shape[2]])])
                 : _builder.AddNode("Transpose", value + "_nchw", [value], ("perm", ToFirst));
@@ -128,9 +128,9 @@ public static class ChannelsFirst
         private void Add(Node node)
         {
             node.ChannelsLast = false;
-            for (int output = 0; output < node.Outputs.Count; output++)
+            for (var output = 0; output < node.Outputs.Count; output++)
             {
-                string original = node.Outputs[output];
+                var original = node.Outputs[output];
                 node.Outputs[output] = _twins[original] = _builder.Unique(original + "_nchw");
             }
 
@@ -141,7 +141,7 @@ public static class ChannelsFirst
         {
             if (node.Op == "Resize")
             {
-                foreach (int input in new[] { 2, 3 })
+                foreach (var input in new[] { 2, 3 })
                 {
                     if (_wiring.Constant(node, input) is { Length: 4 } perAxis)
                     {
@@ -154,7 +154,7 @@ public static class ChannelsFirst
                 }
             }
 
-            foreach (string input in node.Inputs.Skip(1).Where(input => input.Length > 0))
+            foreach (var input in node.Inputs.Skip(1).Where(input => input.Length > 0))
             {
                 Last(input);
             }
@@ -186,7 +186,7 @@ public static class ChannelsFirst
                         return false; // a computed vector broadcasts along the channels: rare, and right where it stands
                     }
 
-                    for (int input = 0; input < node.Inputs.Count; input++)
+                    for (var input = 0; input < node.Inputs.Count; input++)
                     {
                         node.Inputs[input] = node.Inputs[input].Length == 0 ? "" : Broadcastable(node.Inputs[input]);
                     }
@@ -204,7 +204,7 @@ public static class ChannelsFirst
                     break;
 
                 case "Concat":
-                    for (int input = 0; input < node.Inputs.Count; input++)
+                    for (var input = 0; input < node.Inputs.Count; input++)
                     {
                         node.Inputs[input] = First(node.Inputs[input]);
                     }
@@ -218,14 +218,14 @@ public static class ChannelsFirst
                     break;
 
                 case "Pad" when node.Inputs.Count <= 3 && _wiring.Constant(node, 1) is { Length: 8 } pads:
-                    long[] begin = Reorder(pads.ToInts()[..4]);
-                    long[] end = Reorder(pads.ToInts()[4..]);
+                    var begin = Reorder(pads.ToInts()[..4]);
+                    var end = Reorder(pads.ToInts()[4..]);
                     node.Inputs[0] = First(node.Inputs[0]);
                     node.Inputs[1] = _builder.AddInt64Constant(node.Name + "_pads", [.. begin, .. end]);
                     break;
 
                 case "Slice" when node.Inputs.Count < 4 || _wiring.Constant(node, 3) is not null:
-                    long[] axes = _wiring.Constant(node, 3)?.ToInts() ?? [0, 1, 2, 3];
+                    var axes = _wiring.Constant(node, 3)?.ToInts() ?? [0, 1, 2, 3];
                     if (axes.Length != ShapeOf(node.Inputs[1])[0])
                     {
                         return false;
@@ -244,7 +244,7 @@ public static class ChannelsFirst
                     return false;
             }
 
-            foreach (string input in node.Inputs.Where(_shapes.ContainsKey))
+            foreach (var input in node.Inputs.Where(_shapes.ContainsKey))
             {
                 Last(input); // what is still an original value: scalars, limits, computed pads
             }
@@ -256,8 +256,8 @@ public static class ChannelsFirst
         /// <summary>An operand of an element-wise operator in the order of the twins. Constants get rank 4 first: [C] becomes [C, 1, 1].</summary>
         private string Broadcastable(string value)
         {
-            int rank = ShapeOf(value).Length;
-            if (rank == 0 || !_graph.Constants.TryGetValue(value, out Tensor? constant))
+            var rank = ShapeOf(value).Length;
+            if (rank == 0 || !_graph.Constants.TryGetValue(value, out var constant))
             {
                 return rank == 0 ? value : First(value);
             }
@@ -273,15 +273,15 @@ public static class ChannelsFirst
                 return false;
             }
 
-            bool isArg = node.Op.StartsWith("Arg", StringComparison.Ordinal);
-            long[]? axes = isArg ? [node.Int("axis", 0)] : node.Inputs.Count > 1 ? _wiring.Constant(node, 1)?.ToInts() : node.Ints("axes") ?? [0, 1, 2, 3];
+            var isArg = node.Op.StartsWith("Arg", StringComparison.Ordinal);
+            var axes = isArg ? [node.Int("axis", 0)] : node.Inputs.Count > 1 ? _wiring.Constant(node, 1)?.ToInts() : node.Ints("axes") ?? [0, 1, 2, 3];
             if (axes is not { Length: > 0 })
             {
                 return false;
             }
 
             int[] remapped = [.. axes.Select(axis => AxisToFirst(axis)).Order()];
-            bool keep = node.Int("keepdims", 1) == 1;
+            var keep = node.Int("keepdims", 1) == 1;
 
             // Without the reduced axes, do those that are left stand in the same order?
             long[] left = [.. ToFirst.Where((_, position) => !remapped.Contains(position))];
@@ -325,16 +325,16 @@ public static class ChannelsFirst
                 return false;
             }
 
-            string input = node.Inputs[0];
-            string output = node.Outputs[0];
-            int[] from = ShapeOf(input);
-            int[] to = ShapeOf(output);
+            var input = node.Inputs[0];
+            var output = node.Outputs[0];
+            var from = ShapeOf(input);
+            var to = ShapeOf(output);
             if (from.Length == 0 || to.Length == 0)
             {
                 return false; // the batch itself, taken from a shape
             }
 
-            if (_twins.TryGetValue(input, out string? twin) && from[0] == to[0])
+            if (_twins.TryGetValue(input, out var twin) && from[0] == to[0])
             {
                 if (IsSameOrder(from))
                 {
@@ -377,7 +377,7 @@ public static class ChannelsFirst
         /// <summary>A dense layer, and what is element-wise before it, on flattened pictures.</summary>
         private bool Dense(Node node)
         {
-            if (node.Inputs.Count == 0 || !_flattened.TryGetValue(node.Inputs[0], out (string Value, int[] Shape) flat))
+            if (node.Inputs.Count == 0 || !_flattened.TryGetValue(node.Inputs[0], out var flat))
             {
                 return false;
             }
@@ -385,7 +385,7 @@ public static class ChannelsFirst
             node.Inputs[0] = flat.Value;
             if (IsElementwise(node))
             {
-                string original = node.Outputs[0];
+                var original = node.Outputs[0];
                 node.Outputs[0] = _builder.Unique(original + "_nchw");
                 _flattened[original] = (node.Outputs[0], flat.Shape);
                 _graph.Nodes.Add(node);
@@ -393,10 +393,10 @@ public static class ChannelsFirst
             }
 
             // The weights' rows (or columns) follow the pixels from height, width, channel to channel, height, width.
-            Tensor weights = _wiring.Constant(node, 1)!;
-            int[] picture = flat.Shape[1..];
-            bool transposed = node.Int("transB", 0) == 1;
-            Tensor permuted = transposed
+            var weights = _wiring.Constant(node, 1)!;
+            var picture = flat.Shape[1..];
+            var transposed = node.Int("transB", 0) == 1;
+            var permuted = transposed
                 ? Operators.Permute(weights with { Shape = [weights.Shape[0], .. picture] }, [0, 3, 1, 2])
                 : Operators.Permute(weights with { Shape = [.. picture, weights.Shape[1]] }, [2, 0, 1, 3]);
             node.Inputs[1] = _builder.AddConstant(node.Inputs[1] + "_nchw", permuted with { Shape = weights.Shape });

@@ -33,16 +33,16 @@ public static class ClassifierOutputs
     {
         FloatOutput(graph);
         FlatOutput(graph);
-        OutputKind kind = Probabilities(graph);
+        var kind = Probabilities(graph);
         if (kind == OutputKind.Logits && addSoftmax)
         {
-            string softmax = new GraphBuilder(graph).AddNode("Softmax", "softmax", [graph.Outputs[0].Name], ("axis", -1L));
+            var softmax = new GraphBuilder(graph).AddNode("Softmax", "softmax", [graph.Outputs[0].Name], ("axis", -1L));
             graph.Outputs[0] = graph.Outputs[0] with { Name = softmax };
             kind = OutputKind.Probabilities;
         }
 
-        IReadOnlyDictionary<string, (ElementType Type, int[] Shape)> shapes = Shapes.Infer(graph);
-        (string? embedding, string? features, Tensor? weights) = Find(graph, shapes);
+        var shapes = Shapes.Infer(graph);
+        (var embedding, var features, var weights) = Find(graph, shapes);
         Rename(graph, 0, kind == OutputKind.Logits ? "logits" : "probabilities");
         Add(graph, embedding, Embedding, shapes);
         Add(graph, features, Features, shapes);
@@ -52,14 +52,14 @@ public static class ClassifierOutputs
     /// <summary>Scores are numbers: a quantized last step is left out, or undone where it cannot be.</summary>
     private static void FloatOutput(Graph graph)
     {
-        GraphValue output = graph.Outputs[0];
+        var output = graph.Outputs[0];
         if (output.Type == ElementType.Float32)
         {
             return;
         }
 
         var builder = new GraphBuilder(graph);
-        string value = new Wiring(graph).Producer(output.Name) is { Op: "QuantizeLinear" } quantize ? quantize.Inputs[0]
+        var value = new Wiring(graph).Producer(output.Name) is { Op: "QuantizeLinear" } quantize ? quantize.Inputs[0]
             : output.Type is ElementType.Float16 or ElementType.Float64 ? builder.AddNode("Cast", "scores", [output.Name], ("to", (long)ElementType.Float32))
             : throw new ModelFormatException($"The output '{output.Name}' is {output.Type}; a classifier's scores are floats, or bytes with a scale.");
         graph.Outputs[0] = output with { Name = value, Type = ElementType.Float32 };
@@ -68,22 +68,22 @@ public static class ClassifierOutputs
     /// <summary>[N, 1, 1, classes] and its like become [N, classes].</summary>
     private static void FlatOutput(Graph graph)
     {
-        GraphValue output = graph.Outputs[0];
-        int[] shape = Shapes.Infer(graph)[output.Name].Shape;
+        var output = graph.Outputs[0];
+        var shape = Shapes.Infer(graph)[output.Name].Shape;
         if (shape.Length < 2 || shape.Skip(1).Aggregate(1, (product, side) => product * side) != shape.Skip(1).Max())
         {
             throw new ModelFormatException($"The output '{output.Name}' has the shape [{string.Join(", ", shape)}]; a classifier answers [N, classes].");
         }
 
-        string value = shape.Length == 2 ? output.Name : new GraphBuilder(graph).AddNode("Flatten", "scores_flat", [output.Name]);
+        var value = shape.Length == 2 ? output.Name : new GraphBuilder(graph).AddNode("Flatten", "scores_flat", [output.Name]);
         graph.Outputs[0] = new GraphValue(value, ElementType.Float32, [output.Shape[0], shape.Skip(1).Max()]);
     }
 
     /// <summary>What the last operator makes of the scores. A single sigmoid becomes the two classes that it stands for.</summary>
     private static OutputKind Probabilities(Graph graph)
     {
-        GraphValue output = graph.Outputs[0];
-        Node? last = Behind(new Wiring(graph), output.Name, out _, "Identity", "Reshape", "Flatten", "Squeeze", "QuantizeLinear", "DequantizeLinear");
+        var output = graph.Outputs[0];
+        var last = Behind(new Wiring(graph), output.Name, out _, "Identity", "Reshape", "Flatten", "Squeeze", "QuantizeLinear", "DequantizeLinear");
         if (last?.Op == "Softmax")
         {
             return OutputKind.Probabilities;
@@ -97,8 +97,8 @@ public static class ClassifierOutputs
         if (output.Shape[^1] == 1)
         {
             var builder = new GraphBuilder(graph);
-            string other = builder.AddNode("Sub", "first_class", [builder.AddConstant("one", [1f]), output.Name]);
-            string both = builder.AddNode("Concat", "both_classes", [other, output.Name], ("axis", -1L));
+            var other = builder.AddNode("Sub", "first_class", [builder.AddConstant("one", [1f]), output.Name]);
+            var both = builder.AddNode("Concat", "both_classes", [other, output.Name], ("axis", -1L));
             graph.Outputs[0] = output with { Name = both, Shape = [output.Shape[0], 2] };
             graph.Outputs.Add(output); // as the network itself answers
         }
@@ -109,16 +109,16 @@ public static class ClassifierOutputs
     private static (string? Embedding, string? Features, Tensor? Weights) Find(Graph graph, IReadOnlyDictionary<string, (ElementType Type, int[] Shape)> shapes)
     {
         var wiring = new Wiring(graph);
-        Node? dense = Behind(wiring, graph.Outputs[0].Name, out _, "Identity", "Softmax", "LogSoftmax", "Sigmoid", "Concat", "Sub", "Reshape", "Flatten", "Squeeze", "Add", "QuantizeLinear", "DequantizeLinear");
-        Tensor? weights = dense is { Op: "Gemm" or "MatMul" or "Conv" } ? WeightsOf(graph, wiring, dense) : null;
+        var dense = Behind(wiring, graph.Outputs[0].Name, out _, "Identity", "Softmax", "LogSoftmax", "Sigmoid", "Concat", "Sub", "Reshape", "Flatten", "Squeeze", "Add", "QuantizeLinear", "DequantizeLinear");
+        var weights = dense is { Op: "Gemm" or "MatMul" or "Conv" } ? WeightsOf(graph, wiring, dense) : null;
         if (dense is null || weights is null)
         {
             return default;
         }
 
         // Directly behind the classifier, or behind a few dense layers more: then the map has no single weight per channel.
-        string value = dense.Inputs[0];
-        Node? pool = Behind(wiring, value, out _, "Identity", "Dropout", "Reshape", "Flatten", "Squeeze", "QuantizeLinear", "DequantizeLinear");
+        var value = dense.Inputs[0];
+        var pool = Behind(wiring, value, out _, "Identity", "Dropout", "Reshape", "Flatten", "Squeeze", "QuantizeLinear", "DequantizeLinear");
         if (pool?.Op != "GlobalAveragePool")
         {
             weights = null;
@@ -129,21 +129,21 @@ public static class ClassifierOutputs
         if (pool?.Op != "GlobalAveragePool")
         {
             // No pooling: the last dense layer's input is the best embedding there is.
-            string input = dense.Inputs[0];
+            var input = dense.Inputs[0];
             return (wiring.Producer(input) is not null && shapes[input] is { Type: ElementType.Float32, Shape.Length: 2 } ? input : null, null, null);
         }
 
-        string pooled = pool.Outputs[0];
-        int channels = shapes[pooled].Shape[1];
-        string embedding = weights is not null && shapes[dense.Inputs[0]].Shape is [_, var length] && length == channels ? dense.Inputs[0] : pooled;
-        bool direct = weights is not null && weights.Shape[1] == channels && weights.Shape[0] == graph.Outputs[0].Shape[^1];
+        var pooled = pool.Outputs[0];
+        var channels = shapes[pooled].Shape[1];
+        var embedding = weights is not null && shapes[dense.Inputs[0]].Shape is [_, var length] && length == channels ? dense.Inputs[0] : pooled;
+        var direct = weights is not null && weights.Shape[1] == channels && weights.Shape[0] == graph.Outputs[0].Shape[^1];
         return (embedding, wiring.Producer(pool.Inputs[0]) is not null && shapes[pool.Inputs[0]].Type == ElementType.Float32 ? pool.Inputs[0] : null, direct ? weights : null);
     }
 
     /// <summary>The classifier's weights as [classes, channels].</summary>
     private static Tensor? WeightsOf(Graph graph, Wiring wiring, Node dense)
     {
-        Tensor? weights = wiring.Constant(dense, 1);
+        var weights = wiring.Constant(dense, 1);
         if (weights is null && wiring.Producer(dense.Inputs[1]) is { Op: "DequantizeLinear" } dequantize && dequantize.Inputs.All(graph.Constants.ContainsKey))
         {
             weights = Operators.Run(dequantize, [.. dequantize.Inputs.Select(input => graph.Constants[input])])[0];
@@ -161,7 +161,7 @@ public static class ClassifierOutputs
     private static Node? Behind(Wiring wiring, string value, out string found, params ReadOnlySpan<string> passed)
     {
         found = value;
-        for (Node? node = wiring.Producer(value); node is not null; node = wiring.Producer(found))
+        for (var node = wiring.Producer(value); node is not null; node = wiring.Producer(found))
         {
             if (!passed.Contains(node.Op))
             {
@@ -183,14 +183,14 @@ public static class ClassifierOutputs
     /// <summary>Gives an output a name that people know.</summary>
     private static void Rename(Graph graph, int output, string name)
     {
-        GraphValue value = graph.Outputs[output];
+        var value = graph.Outputs[output];
         if (value.Name == name)
         {
             return;
         }
 
         MakeFree(graph, name);
-        string old = value.Name;
+        var old = value.Name;
         if (graph.Outputs.Count(other => other.Name == old) > 1 || graph.Nodes.SelectMany(node => node.Outputs).All(written => written != old))
         {
             Alias(graph, old, name);
@@ -236,10 +236,10 @@ public static class ClassifierOutputs
     internal static void MakeFree(Graph graph, string name)
     {
         var builder = new GraphBuilder(graph);
-        if (graph.Constants.Remove(name, out Tensor? constant))
+        if (graph.Constants.Remove(name, out var constant))
         {
-            string other = builder.AddConstant(name, constant);
-            foreach (Node node in graph.Nodes)
+            var other = builder.AddConstant(name, constant);
+            foreach (var node in graph.Nodes)
             {
                 Replace(node.Inputs, name, other);
             }
@@ -252,15 +252,15 @@ public static class ClassifierOutputs
 
     private static void RenameValue(Graph graph, string old, string name)
     {
-        foreach (Node node in graph.Nodes)
+        foreach (var node in graph.Nodes)
         {
             Replace(node.Inputs, old, name);
             Replace(node.Outputs, old, name);
         }
 
-        foreach (List<GraphValue> values in new[] { graph.Inputs, graph.Outputs })
+        foreach (var values in new[] { graph.Inputs, graph.Outputs })
         {
-            for (int index = 0; index < values.Count; index++)
+            for (var index = 0; index < values.Count; index++)
             {
                 values[index] = values[index].Name == old ? values[index] with { Name = name } : values[index];
             }
@@ -269,7 +269,7 @@ public static class ClassifierOutputs
 
     private static void Replace(List<string> names, string old, string name)
     {
-        for (int i = 0; i < names.Count; i++)
+        for (var i = 0; i < names.Count; i++)
         {
             names[i] = names[i] == old ? name : names[i];
         }

@@ -9,9 +9,9 @@ public static class DeadCode
     public static void Apply(Graph graph)
     {
         var needed = graph.Outputs.Select(output => output.Name).ToHashSet(StringComparer.Ordinal);
-        for (int index = graph.Nodes.Count - 1; index >= 0; index--)
+        for (var index = graph.Nodes.Count - 1; index >= 0; index--)
         {
-            Node node = graph.Nodes[index];
+            var node = graph.Nodes[index];
             if (node.Outputs.Any(needed.Contains))
             {
                 needed.UnionWith(node.Inputs);
@@ -19,7 +19,7 @@ public static class DeadCode
         }
 
         graph.Nodes.RemoveAll(node => !node.Outputs.Any(needed.Contains));
-        foreach (string name in graph.Constants.Keys.Where(name => !needed.Contains(name)).ToArray())
+        foreach (var name in graph.Constants.Keys.Where(name => !needed.Contains(name)).ToArray())
         {
             graph.Constants.Remove(name);
         }

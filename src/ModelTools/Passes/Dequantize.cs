@@ -14,14 +14,14 @@ public static class Dequantize
         FoldConstants.Apply(graph, keepQuantized: false);
         var builder = new GraphBuilder(graph);
         var wiring = new Wiring(graph);
-        foreach (Node dequantize in graph.Nodes.Where(node => node.Op == "DequantizeLinear").ToArray())
+        foreach (var dequantize in graph.Nodes.Where(node => node.Op == "DequantizeLinear").ToArray())
         {
             if (QuantizerOf(wiring, dequantize.Inputs[0]) is not { } quantize || !SameScale(wiring, quantize, dequantize))
             {
                 continue;
             }
 
-            string value = quantize.Inputs[0];
+            var value = quantize.Inputs[0];
             if (Limits(wiring, quantize) is (float least, float most) && least >= 0 && wiring.Producer(value)?.Op is not ("Relu" or "Clip" or "Softmax" or "Sigmoid"))
             {
                 // In the place of the pair, so that whoever reads it reads the activation.
@@ -36,7 +36,7 @@ public static class Dequantize
             wiring.Bypass(dequantize, value);
         }
 
-        foreach (GraphValue output in graph.Outputs.ToArray())
+        foreach (var output in graph.Outputs.ToArray())
         {
             if (QuantizerOf(wiring, output.Name) is { } last && wiring.Producer(last.Inputs[0]) is not null && !wiring.IsOutput(last.Inputs[0]))
             {
@@ -62,15 +62,15 @@ public static class Dequantize
             return null;
         }
 
-        Tensor? zeroPoint = wiring.Constant(quantize, 2);
-        (float least, float most) = zeroPoint?.Type switch
+        var zeroPoint = wiring.Constant(quantize, 2);
+        (var least, var most) = zeroPoint?.Type switch
         {
             ElementType.Int8 => (-128f, 127f),
             null or ElementType.UInt8 => (0f, 255f),
             _ => (float.NegativeInfinity, float.PositiveInfinity),
         };
-        float zero = zeroPoint?.ToFloats()[0] ?? 0;
-        float step = scale.ToFloats()[0];
+        var zero = zeroPoint?.ToFloats()[0] ?? 0;
+        var step = scale.ToFloats()[0];
         return ((least - zero) * step, (most - zero) * step);
     }
 }

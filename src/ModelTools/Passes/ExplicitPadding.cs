@@ -11,9 +11,9 @@ public static class ExplicitPadding
     /// <summary>All sides but the batch must be known.</summary>
     public static void Apply(Graph graph)
     {
-        IReadOnlyDictionary<string, (ElementType Type, int[] Shape)> shapes = Shapes.Infer(graph);
+        var shapes = Shapes.Infer(graph);
         var wiring = new Wiring(graph);
-        foreach (Node node in graph.Nodes.Where(node => node.Op is "Conv" or "ConvTranspose" or "MaxPool" or "AveragePool").ToArray())
+        foreach (var node in graph.Nodes.Where(node => node.Op is "Conv" or "ConvTranspose" or "MaxPool" or "AveragePool").ToArray())
         {
             WriteOut(node, shapes);
             while (node.Op != "ConvTranspose" && wiring.Producer(node.Inputs[0]) is { Op: "Pad" } pad && wiring.OnlyConsumer(pad.Outputs[0]) == node && Fold(wiring, pad, node))
@@ -27,28 +27,28 @@ public static class ExplicitPadding
 
     private static void WriteOut(Node node, IReadOnlyDictionary<string, (ElementType Type, int[] Shape)> shapes)
     {
-        string autoPad = node.Text("auto_pad", "NOTSET");
+        var autoPad = node.Text("auto_pad", "NOTSET");
         node.Attributes.Remove("auto_pad");
         if (autoPad is "NOTSET" or "VALID")
         {
             return;
         }
 
-        int spatial = node.ChannelsLast ? 1 : 2;
-        int[] input = shapes[node.Inputs[0]].Shape;
-        int[] output = shapes[node.Outputs[0]].Shape;
-        long[] kernel = node.Ints("kernel_shape") ?? [.. shapes[node.Inputs[1]].Shape[2..].Select(side => (long)side)];
-        long[] strides = node.Ints("strides") ?? [1, 1];
-        long[] dilations = node.Ints("dilations") ?? [1, 1];
+        var spatial = node.ChannelsLast ? 1 : 2;
+        var input = shapes[node.Inputs[0]].Shape;
+        var output = shapes[node.Outputs[0]].Shape;
+        var kernel = node.Ints("kernel_shape") ?? [.. shapes[node.Inputs[1]].Shape[2..].Select(side => (long)side)];
+        var strides = node.Ints("strides") ?? [1, 1];
+        var dilations = node.Ints("dilations") ?? [1, 1];
         long[] extra = [.. node.Ints("output_padding") ?? [0, 0]];
-        long[] pads = new long[4];
-        for (int axis = 0; axis < 2; axis++)
+        var pads = new long[4];
+        for (var axis = 0; axis < 2; axis++)
         {
-            long reach = ((kernel[axis] - 1) * dilations[axis]) + 1;
-            long total = node.Op == "ConvTranspose"
+            var reach = ((kernel[axis] - 1) * dilations[axis]) + 1;
+            var total = node.Op == "ConvTranspose"
                 ? (strides[axis] * (input[spatial + axis] - 1)) + extra[axis] + reach - output[spatial + axis]
                 : ((output[spatial + axis] - 1) * strides[axis]) + reach - input[spatial + axis];
-            long smaller = Math.Max(total, 0) / 2;
+            var smaller = Math.Max(total, 0) / 2;
             pads[axis] = autoPad == "SAME_UPPER" ? smaller : Math.Max(total, 0) - smaller;
             pads[axis + 2] = Math.Max(total, 0) - pads[axis];
             if (total < 0 && node.Op == "ConvTranspose")
@@ -69,12 +69,12 @@ public static class ExplicitPadding
             return false;
         }
 
-        int spatial = node.ChannelsLast ? 1 : 2;
+        var spatial = node.ChannelsLast ? 1 : 2;
         long[] other = node.ChannelsLast ? [added[0], added[3], added[4], added[7]] : [added[0], added[1], added[4], added[5]];
-        long[] own = node.Ints("pads") ?? [0, 0, 0, 0];
+        var own = node.Ints("pads") ?? [0, 0, 0, 0];
         long[] both = [own[0] + added[spatial], own[1] + added[spatial + 1], own[2] + added[spatial + 4], own[3] + added[spatial + 5]];
-        long[] kernel = node.Ints("kernel_shape") ?? [.. wiring.Constant(node, 1)?.Shape[2..].Select(side => (long)side) ?? []];
-        bool exact = node.Op switch
+        var kernel = node.Ints("kernel_shape") ?? [.. wiring.Constant(node, 1)?.Shape[2..].Select(side => (long)side) ?? []];
+        var exact = node.Op switch
         {
             "Conv" => true,
 

@@ -16,7 +16,7 @@ public static class FoldBatchNorm
         var builder = new GraphBuilder(graph);
         var wiring = new Wiring(graph);
         var garbage = new Garbage();
-        foreach (Node node in graph.Nodes.ToArray())
+        foreach (var node in graph.Nodes.ToArray())
         {
             garbage.CollectIfMuch();
             while (Layer.Of(graph, wiring, node) is { } layer && wiring.OnlyConsumer(node.Outputs[0]) is { } next
@@ -31,7 +31,7 @@ public static class FoldBatchNorm
         }
 
         // Backwards, so that of a chain before a convolution the nearest is folded first.
-        foreach (Node node in Enumerable.Reverse(graph.Nodes).ToArray())
+        foreach (var node in Enumerable.Reverse(graph.Nodes).ToArray())
         {
             garbage.CollectIfMuch();
             if (node.Outputs.Count == 1 && wiring.OnlyConsumer(node.Outputs[0]) is { } next && next.Inputs[0] == node.Outputs[0] && Layer.Of(graph, wiring, next) is { } layer
@@ -56,10 +56,10 @@ public static class FoldBatchNorm
             return;
         }
 
-        IReadOnlyDictionary<string, (ElementType Type, int[] Shape)> shapes = Shapes.Infer(graph);
-        foreach (Node node in graph.Nodes.Where(node => node.Op == "MatMul"))
+        var shapes = Shapes.Infer(graph);
+        foreach (var node in graph.Nodes.Where(node => node.Op == "MatMul"))
         {
-            if (shapes[node.Inputs[0]].Shape.Length == 2 && graph.Constants.TryGetValue(node.Inputs[1], out Tensor? weights) && weights is { Type: ElementType.Float32, Shape.Length: 2 })
+            if (shapes[node.Inputs[0]].Shape.Length == 2 && graph.Constants.TryGetValue(node.Inputs[1], out var weights) && weights is { Type: ElementType.Float32, Shape.Length: 2 })
             {
                 node.Op = "Gemm";
             }
@@ -90,8 +90,8 @@ public static class FoldBatchNorm
                 return null;
             }
 
-            bool constantFirst = node.Inputs[1] == data;
-            if (!graph.Constants.TryGetValue(node.Inputs[constantFirst ? 0 : 1], out Tensor? constant) || PerChannel(constant, channels, rank, channelAxis) is not { } values)
+            var constantFirst = node.Inputs[1] == data;
+            if (!graph.Constants.TryGetValue(node.Inputs[constantFirst ? 0 : 1], out var constant) || PerChannel(constant, channels, rank, channelAxis) is not { } values)
             {
                 return null;
             }
@@ -116,13 +116,13 @@ public static class FoldBatchNorm
                 return null;
             }
 
-            double[] values = constant.ToDoubles();
+            var values = constant.ToDoubles();
             if (values.Length == 1)
             {
                 return [.. Enumerable.Repeat(values[0], channels)];
             }
 
-            int ownAxis = channelAxis - (rank - constant.Shape.Length);
+            var ownAxis = channelAxis - (rank - constant.Shape.Length);
             return ownAxis >= 0 && values.Length == channels && constant.Shape[ownAxis] == channels ? values : null;
         }
     }
@@ -138,7 +138,7 @@ public static class FoldBatchNorm
         private Layer(Graph graph, Node node, Tensor weights, Tensor? bias)
         {
             (_graph, _node, _weights, _bias) = (graph, node, weights, bias);
-            int groups = (int)node.Int("group", 1);
+            var groups = (int)node.Int("group", 1);
             (InputChannels, OutputChannels) = node.Op switch
             {
                 "Conv" => (weights.Shape[1] * groups, weights.Shape[0]),
@@ -184,7 +184,7 @@ public static class FoldBatchNorm
 
         public void FoldBefore(GraphBuilder builder, Wiring wiring, Affine affine)
         {
-            double[] shift = new double[OutputChannels];
+            var shift = new double[OutputChannels];
             ForEachWeight((input, output, value) => shift[output] += value * affine.Shift[input]);
             Replace(builder, wiring, (input, output) => affine.Scale[input], output => BiasAt(output) + shift[output]);
         }
@@ -193,13 +193,13 @@ public static class FoldBatchNorm
 
         private void Replace(GraphBuilder builder, Wiring wiring, Func<int, int, double> factor, Func<int, double> biasAt)
         {
-            byte[] scaled = new byte[_weights.Data.Length];
-            int at = 0;
+            var scaled = new byte[_weights.Data.Length];
+            var at = 0;
             ForEachWeight((input, output, value) => MemoryMarshal.Cast<byte, float>(scaled.AsSpan())[at++] = (float)(value * factor(input, output)));
             float[] bias = [.. Enumerable.Range(0, OutputChannels).Select(output => (float)biasAt(output))];
 
-            string weightName = _node.Inputs[1];
-            bool shared = wiring.Consumers(weightName).Count > 1 || wiring.IsOutput(weightName);
+            var weightName = _node.Inputs[1];
+            var shared = wiring.Consumers(weightName).Count > 1 || wiring.IsOutput(weightName);
             var weights = new Tensor(ElementType.Float32, _weights.Shape, scaled);
             if (shared)
             {
@@ -219,16 +219,16 @@ public static class FoldBatchNorm
         /// <summary>Every weight in memory order, with the channels that it joins.</summary>
         private void ForEachWeight(Action<int, int, float> action)
         {
-            ReadOnlySpan<float> values = _weights.As<float>();
-            int[] shape = _weights.Shape;
-            int area = Rank == 4 ? shape[2] * shape[3] : 1;
-            int groups = (int)_node.Int("group", 1);
-            int groupInputs = InputChannels / groups;
-            int groupOutputs = OutputChannels / groups;
-            for (int i = 0; i < values.Length; i++)
+            var values = _weights.As<float>();
+            var shape = _weights.Shape;
+            var area = Rank == 4 ? shape[2] * shape[3] : 1;
+            var groups = (int)_node.Int("group", 1);
+            var groupInputs = InputChannels / groups;
+            var groupOutputs = OutputChannels / groups;
+            for (var i = 0; i < values.Length; i++)
             {
-                (int first, int second) = (i / area / shape[1], i / area % shape[1]);
-                (int input, int output) = _node.Op switch
+                (var first, var second) = (i / area / shape[1], i / area % shape[1]);
+                (var input, var output) = _node.Op switch
                 {
                     "Conv" => ((first / groupOutputs * groupInputs) + second, first),
                     "ConvTranspose" => (first, (first / groupInputs * groupOutputs) + second),

@@ -14,9 +14,9 @@ public static class FoldConstants
     public static void Apply(Graph graph, bool keepQuantized = true)
     {
         var outputs = graph.Outputs.Select(output => output.Name).ToHashSet(StringComparer.Ordinal);
-        for (int index = 0; index < graph.Nodes.Count; index++)
+        for (var index = 0; index < graph.Nodes.Count; index++)
         {
-            Node node = graph.Nodes[index];
+            var node = graph.Nodes[index];
             if ((keepQuantized && node.Op is "DequantizeLinear" or "QuantizeLinear")
                 || node.Outputs.Any(outputs.Contains)
                 || !node.Inputs.All(input => input.Length == 0 || graph.Constants.ContainsKey(input)))
@@ -25,13 +25,13 @@ public static class FoldConstants
             }
 
             Tensor?[] inputs = [.. node.Inputs.Select(input => graph.Constants.GetValueOrDefault(input))];
-            Tensor[] results = Operators.Run(node, inputs);
+            var results = Operators.Run(node, inputs);
             if (results.Sum(result => (long)result.Length) > inputs.Sum(input => (long)(input?.Length ?? 0)) + MaxGrowth)
             {
                 continue;
             }
 
-            for (int output = 0; output < results.Length; output++)
+            for (var output = 0; output < results.Length; output++)
             {
                 graph.Constants[node.Outputs[output]] = results[output];
             }

@@ -16,7 +16,7 @@ public static class FreeBatch
         GraphValue[] outputs = [.. graph.Outputs];
         List<(Node Node, string Shape)> reshapes = [.. graph.Nodes.Where(node => node.Op == "Reshape").Select(node => (node, node.Inputs[1]))];
         var builder = new GraphBuilder(graph);
-        for (int input = 0; input < inputs.Length; input++)
+        for (var input = 0; input < inputs.Length; input++)
         {
             if (inputs[input].Shape is [1, _, ..])
             {
@@ -24,7 +24,7 @@ public static class FreeBatch
             }
         }
 
-        foreach ((Node node, string shape) in reshapes)
+        foreach ((var node, var shape) in reshapes)
         {
             if (graph.Constants.GetValueOrDefault(shape)?.ToInts() is [1, .. var rest])
             {
@@ -34,11 +34,11 @@ public static class FreeBatch
 
         try
         {
-            Dictionary<string, Tensor> two = Trace(graph, 2);
-            Dictionary<string, Tensor> three = Trace(graph, 3);
+            var two = Trace(graph, 2);
+            var three = Trace(graph, 3);
             if (graph.Inputs.Any(input => input.Shape is [-1, ..]) && graph.Outputs.All(output => two[output.Name].Shape is [2, ..] && three[output.Name].Shape is [3, ..]))
             {
-                for (int output = 0; output < outputs.Length; output++)
+                for (var output = 0; output < outputs.Length; output++)
                 {
                     graph.Outputs[output] = outputs[output] with { Shape = [-1, .. two[outputs[output].Name].Shape[1..]] };
                 }
@@ -52,18 +52,18 @@ public static class FreeBatch
             // The network fits one batch only.
         }
 
-        for (int input = 0; input < inputs.Length; input++)
+        for (var input = 0; input < inputs.Length; input++)
         {
             graph.Inputs[input] = inputs[input].Shape is [-1, ..] ? inputs[input] with { Shape = [1, .. inputs[input].Shape[1..]] } : inputs[input];
         }
 
-        foreach ((Node node, string shape) in reshapes)
+        foreach ((var node, var shape) in reshapes)
         {
             node.Inputs[1] = shape;
         }
 
-        Dictionary<string, Tensor> one = Trace(graph, 1);
-        for (int output = 0; output < outputs.Length; output++)
+        var one = Trace(graph, 1);
+        for (var output = 0; output < outputs.Length; output++)
         {
             graph.Outputs[output] = outputs[output] with { Shape = one[outputs[output].Name].Shape };
         }
@@ -75,7 +75,7 @@ public static class FreeBatch
     {
         var outputs = graph.Outputs.Select(output => output.Name).ToHashSet(StringComparer.Ordinal);
         var known = graph.Constants.Keys.ToHashSet(StringComparer.Ordinal); // depends on shapes and constants alone
-        foreach (Node node in graph.Nodes)
+        foreach (var node in graph.Nodes)
         {
             if (node.Op is "Shape" or "Size" || node.Inputs.All(input => input.Length == 0 || known.Contains(input)))
             {
@@ -83,7 +83,7 @@ public static class FreeBatch
             }
 
             // Sides that are the same for every batch are constants.
-            foreach (string output in node.Outputs.Where(output => known.Contains(output) && !outputs.Contains(output)))
+            foreach (var output in node.Outputs.Where(output => known.Contains(output) && !outputs.Contains(output)))
             {
                 if (two[output] is { Type: ElementType.Int64 or ElementType.Int32, Data.Length: > 0 } value && three[output].Shape.SequenceEqual(value.Shape) && three[output].Data.Span.SequenceEqual(value.Data.Span))
                 {
@@ -108,7 +108,7 @@ public static class FreeBatch
     {
         const int LongestShape = 32;
         var values = new Dictionary<string, Tensor>(StringComparer.Ordinal);
-        foreach ((string name, (ElementType type, int[] shape)) in Shapes.Infer(graph, batch, (name, tensor) => values[name] = tensor.Length <= LongestShape ? tensor : tensor with { Data = default }))
+        foreach ((var name, (var type, var shape)) in Shapes.Infer(graph, batch, (name, tensor) => values[name] = tensor.Length <= LongestShape ? tensor : tensor with { Data = default }))
         {
             values.TryAdd(name, new Tensor(type, shape, default));
         }

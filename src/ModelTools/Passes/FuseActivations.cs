@@ -15,7 +15,7 @@ public static class FuseActivations
     {
         var builder = new GraphBuilder(graph);
         var wiring = new Wiring(graph);
-        foreach (Node node in graph.Nodes.ToArray())
+        foreach (var node in graph.Nodes.ToArray())
         {
             _ = ReluThenMin(builder, wiring, node) || HardSigmoid(wiring, node) || HardSwish(wiring, node);
         }
@@ -26,7 +26,7 @@ public static class FuseActivations
     /// <summary>Min(Relu(x), 6) → Clip(x, 0, 6), and Relu(Clip(x, …)) likewise.</summary>
     private static bool ReluThenMin(GraphBuilder builder, Wiring wiring, Node node)
     {
-        float? limit = node.Op == "Min" && node.Inputs.Count == 2 ? Scalar(wiring, node, 1) : node.Op == "Clip" && Scalar(wiring, node, 1) is null or <= 0 ? Scalar(wiring, node, 2) : null;
+        var limit = node.Op == "Min" && node.Inputs.Count == 2 ? Scalar(wiring, node, 1) : node.Op == "Clip" && Scalar(wiring, node, 1) is null or <= 0 ? Scalar(wiring, node, 2) : null;
         if (limit is not >= 0 || wiring.Producer(node.Inputs[0]) is not { Op: "Relu" } relu || wiring.OnlyConsumer(relu.Outputs[0]) is null)
         {
             return false;
@@ -49,7 +49,7 @@ public static class FuseActivations
             return false;
         }
 
-        string x = add.Inputs[0];
+        var x = add.Inputs[0];
         while (node.Inputs.Count > 1)
         {
             node.Inputs.RemoveAt(1);
@@ -71,7 +71,7 @@ public static class FuseActivations
             return false;
         }
 
-        for (int side = 0; side < 2; side++)
+        for (var side = 0; side < 2; side++)
         {
             if (wiring.Producer(node.Inputs[side]) is { Op: "HardSigmoid" } gate && gate.Inputs[0] == node.Inputs[1 - side]
                 && Math.Abs(gate.Float("alpha", 0.2f) - (1 / 6f)) < Close && Math.Abs(gate.Float("beta", 0.5f) - 0.5f) < Close)

@@ -11,22 +11,22 @@ public static class GlobalPooling
     /// <summary>All sides but the batch must be known.</summary>
     public static void Apply(Graph graph)
     {
-        IReadOnlyDictionary<string, (ElementType Type, int[] Shape)> shapes = Shapes.Infer(graph);
-        bool channelsLast = graph.Nodes.Any(node => node.ChannelsLast);
+        var shapes = Shapes.Infer(graph);
+        var channelsLast = graph.Nodes.Any(node => node.ChannelsLast);
         var builder = new GraphBuilder(graph);
         Node[] nodes = [.. graph.Nodes];
         graph.Nodes.Clear();
-        foreach (Node node in nodes)
+        foreach (var node in nodes)
         {
             graph.Nodes.Add(node);
-            if (node.Inputs.Count == 0 || !shapes.TryGetValue(node.Inputs[0], out (ElementType Type, int[] Shape) input) || input.Shape.Length != 4 || input.Type != ElementType.Float32)
+            if (node.Inputs.Count == 0 || !shapes.TryGetValue(node.Inputs[0], out var input) || input.Shape.Length != 4 || input.Type != ElementType.Float32)
             {
                 continue;
             }
 
             if (node.Op is "AveragePool" or "MaxPool")
             {
-                int spatial = node.ChannelsLast ? 1 : 2;
+                var spatial = node.ChannelsLast ? 1 : 2;
                 if (node.Ints("kernel_shape") is [var height, var width] && height == input.Shape[spatial] && width == input.Shape[spatial + 1]
                     && (node.Ints("pads") ?? []).All(pad => pad == 0) && (node.Ints("dilations") ?? []).All(dilation => dilation == 1)
                     && shapes[node.Outputs[0]].Shape[spatial] * shapes[node.Outputs[0]].Shape[spatial + 1] == 1 && node.Text("auto_pad", "NOTSET") is "NOTSET" or "VALID")
@@ -47,13 +47,13 @@ public static class GlobalPooling
                     continue;
                 }
 
-                bool keep = node.Int("keepdims", 1) == 1;
+                var keep = node.Int("keepdims", 1) == 1;
                 node.Op = node.Op == "ReduceMean" ? "GlobalAveragePool" : "GlobalMaxPool";
                 node.Attributes.Clear();
                 node.Inputs.RemoveRange(1, node.Inputs.Count - 1);
                 if (!keep)
                 {
-                    string output = node.Outputs[0];
+                    var output = node.Outputs[0];
                     node.Outputs[0] = builder.Unique(output + "_pooled");
                     builder.AddNode("Flatten", node.Name + "_flatten", [node.Outputs[0]], outputs: 1).Outputs[0] = output;
                 }

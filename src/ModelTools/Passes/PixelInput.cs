@@ -41,7 +41,7 @@ public static class PixelInput
     /// <summary>Replaces the input. All operators must keep channels first already (see <see cref="ChannelsFirst"/>).</summary>
     public static void Apply(Graph graph, PictureInput input, PreprocessingSpec preprocessing)
     {
-        int position = graph.Inputs.FindIndex(value => value.Name == input.Name);
+        var position = graph.Inputs.FindIndex(value => value.Name == input.Name);
         ClassifierOutputs.MakeFree(graph, Name);
         input = input with { Name = graph.Inputs[position].Name };
         int[] pixels = [graph.Inputs[position].Shape[0], input.Height, input.Width, 3];
@@ -59,16 +59,16 @@ public static class PixelInput
         // The new nodes go to the front of the graph, so they are built in one of their own.
         var front = new Graph();
         var builder = new GraphBuilder(front);
-        foreach (string taken in graph.Nodes.SelectMany(node => node.Outputs).Concat(graph.Constants.Keys).Append(input.Name))
+        foreach (var taken in graph.Nodes.SelectMany(node => node.Outputs).Concat(graph.Constants.Keys).Append(input.Name))
         {
             builder.Unique(taken);
         }
 
-        string image = builder.AddInput(Name, ElementType.UInt8, pixels);
-        string planes = builder.AddNode("Transpose", "image_planes", [image], ("perm", new long[] { 0, 3, 1, 2 }));
-        string value = Normalise(builder, builder.AddNode("Cast", "image_float", [planes], ("to", (long)ElementType.Float32)), input, preprocessing);
+        var image = builder.AddInput(Name, ElementType.UInt8, pixels);
+        var planes = builder.AddNode("Transpose", "image_planes", [image], ("perm", new long[] { 0, 3, 1, 2 }));
+        var value = Normalise(builder, builder.AddNode("Cast", "image_float", [planes], ("to", (long)ElementType.Float32)), input, preprocessing);
         graph.Inputs[position] = front.Inputs[0];
-        foreach ((string name, Tensor constant) in front.Constants)
+        foreach ((var name, var constant) in front.Constants)
         {
             graph.Constants.Add(name, constant);
         }
@@ -81,7 +81,7 @@ public static class PixelInput
             back.Attributes["perm"] = new long[] { 0, 2, 3, 1 };
             graph.Nodes.Insert(front.Nodes.Count, back);
             var wiring = new Wiring(graph);
-            foreach (Node node in graph.Nodes.Where(node => node.Op == "Transpose" && node.Inputs[0] == input.Name && node.Ints("perm") is [0, 3, 1, 2]).ToArray())
+            foreach (var node in graph.Nodes.Where(node => node.Op == "Transpose" && node.Inputs[0] == input.Name && node.Ints("perm") is [0, 3, 1, 2]).ToArray())
             {
                 wiring.Bypass(node, value);
             }
@@ -106,8 +106,8 @@ public static class PixelInput
             value = builder.AddNode("Gather", "image_bgr", [value, builder.AddInt64Constant("bgr", 2, 1, 0)], ("axis", 1L));
         }
 
-        double rescale = preprocessing.RescaleFactor;
-        int channels = Math.Max(1, input.Channels);
+        var rescale = preprocessing.RescaleFactor;
+        var channels = Math.Max(1, input.Channels);
         float[] offset = [.. Enumerable.Range(0, channels).Select(channel => (float)(preprocessing.ImageMean[channel] / rescale))];
         float[] factor = [.. Enumerable.Range(0, channels).Select(channel => (float)(rescale / preprocessing.ImageStd[channel]))];
         if (Array.Exists(offset, number => number != 0))
@@ -136,7 +136,7 @@ public static class PixelInput
         }
 
         var wiring = new Wiring(graph);
-        string image = new GraphBuilder(graph).Unique(Name);
+        var image = new GraphBuilder(graph).Unique(Name);
         graph.Inputs[position] = new GraphValue(image, ElementType.UInt8, pixels);
         wiring.Redirect(input.Name, image);
         if (input.Type == ElementType.Int8)
@@ -147,7 +147,7 @@ public static class PixelInput
 
     private static void MakeUnsigned(Graph graph, Wiring wiring, string value)
     {
-        foreach (Node node in wiring.Consumers(value).ToArray())
+        foreach (var node in wiring.Consumers(value).ToArray())
         {
             if (node.Op == "Transpose")
             {
@@ -160,7 +160,7 @@ public static class PixelInput
                 throw new ModelFormatException($"{node} reads the quantized input; only DequantizeLinear may.");
             }
 
-            double zeroPoint = wiring.Constant(node, 2)?.ToDoubles() is [var zero] ? zero : 0;
+            var zeroPoint = wiring.Constant(node, 2)?.ToDoubles() is [var zero] ? zero : 0;
             wiring.SetInput(node, 2, new GraphBuilder(graph).AddConstant(node.Name + "_zero_point", Tensor.FromDoubles(ElementType.UInt8, [], [zeroPoint + 128])));
         }
     }

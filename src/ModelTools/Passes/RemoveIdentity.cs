@@ -8,9 +8,9 @@ public static class RemoveIdentity
     /// <summary>Needs every operator's shapes, so all sides but the batch must be known.</summary>
     public static void Apply(Graph graph)
     {
-        IReadOnlyDictionary<string, (ElementType Type, int[] Shape)> shapes = Shapes.Infer(graph, batch: 2);
+        var shapes = Shapes.Infer(graph, batch: 2);
         var wiring = new Wiring(graph);
-        foreach (Node node in graph.Nodes.ToArray())
+        foreach (var node in graph.Nodes.ToArray())
         {
             if (node.Inputs.Count > 0 && node.Outputs.Count == 1 && IsIdentity(node))
             {

@@ -11,14 +11,14 @@ public static class WidenHalf
     /// <summary>Widens constants, casts, inputs and outputs; answers whether there was anything to widen.</summary>
     public static bool Apply(Graph graph)
     {
-        bool any = false;
-        foreach ((string name, Tensor constant) in graph.Constants.Where(constant => constant.Value.Type == ElementType.Float16).ToArray())
+        var any = false;
+        foreach ((var name, var constant) in graph.Constants.Where(constant => constant.Value.Type == ElementType.Float16).ToArray())
         {
             graph.Constants[name] = Wide(constant);
             any = true;
         }
 
-        foreach (Node node in graph.Nodes)
+        foreach (var node in graph.Nodes)
         {
             if (node.Op == "Cast" && node.Int("to", 0) == (long)ElementType.Float16)
             {
@@ -26,16 +26,16 @@ public static class WidenHalf
                 any = true;
             }
 
-            foreach ((string name, object value) in node.Attributes.Where(attribute => attribute.Value is Tensor { Type: ElementType.Float16 }).ToArray())
+            foreach ((var name, var value) in node.Attributes.Where(attribute => attribute.Value is Tensor { Type: ElementType.Float16 }).ToArray())
             {
                 node.Attributes[name] = Wide((Tensor)value);
                 any = true;
             }
         }
 
-        foreach (List<GraphValue> values in new[] { graph.Inputs, graph.Outputs })
+        foreach (var values in new[] { graph.Inputs, graph.Outputs })
         {
-            for (int index = 0; index < values.Count; index++)
+            for (var index = 0; index < values.Count; index++)
             {
                 values[index] = values[index].Type == ElementType.Float16 ? values[index] with { Type = ElementType.Float32 } : values[index];
             }

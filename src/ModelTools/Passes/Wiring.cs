@@ -14,14 +14,14 @@ internal sealed class Wiring
     {
         _graph = graph;
         _outputs = [.. graph.Outputs.Select(output => output.Name)];
-        foreach (Node node in graph.Nodes)
+        foreach (var node in graph.Nodes)
         {
-            foreach (string output in node.Outputs)
+            foreach (var output in node.Outputs)
             {
                 _producers[output] = node;
             }
 
-            foreach (string input in node.Inputs.Where(input => input.Length > 0).Distinct())
+            foreach (var input in node.Inputs.Where(input => input.Length > 0).Distinct())
             {
                 ConsumersOf(input).Add(node);
             }
@@ -51,7 +51,7 @@ internal sealed class Wiring
             node.Inputs.Add("");
         }
 
-        string old = node.Inputs[input];
+        var old = node.Inputs[input];
         node.Inputs[input] = value;
         if (!node.Inputs.Contains(old))
         {
@@ -70,7 +70,7 @@ internal sealed class Wiring
     /// </summary>
     public bool Bypass(Node node, string replacement)
     {
-        string value = node.Outputs[0];
+        var value = node.Outputs[0];
         if (IsOutput(value))
         {
             // The answer keeps its name: who writes the replacement writes it from now on.
@@ -98,9 +98,9 @@ internal sealed class Wiring
     /// <summary>Makes everyone who reads one value read another.</summary>
     public void Redirect(string value, string replacement)
     {
-        foreach (Node consumer in Consumers(value).ToArray())
+        foreach (var consumer in Consumers(value).ToArray())
         {
-            for (int input = 0; input < consumer.Inputs.Count; input++)
+            for (var input = 0; input < consumer.Inputs.Count; input++)
             {
                 if (consumer.Inputs[input] == value)
                 {
@@ -113,12 +113,12 @@ internal sealed class Wiring
     private void Detach(Node node)
     {
         _graph.Nodes.Remove(node);
-        foreach (string input in node.Inputs)
+        foreach (var input in node.Inputs)
         {
             _consumers.GetValueOrDefault(input)?.Remove(node);
         }
 
-        foreach (string output in node.Outputs)
+        foreach (var output in node.Outputs)
         {
             if (_producers.GetValueOrDefault(output) == node)
             {
@@ -129,7 +129,7 @@ internal sealed class Wiring
 
     private List<Node> ConsumersOf(string value)
     {
-        if (!_consumers.TryGetValue(value, out List<Node>? consumers))
+        if (!_consumers.TryGetValue(value, out var consumers))
         {
             _consumers[value] = consumers = [];
         }

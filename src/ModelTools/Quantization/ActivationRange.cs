@@ -32,7 +32,7 @@ internal sealed class ActivationRange
     /// <summary>The first pass: extremes.</summary>
     public void Extend(ReadOnlySpan<float> values)
     {
-        foreach (float value in values)
+        foreach (var value in values)
         {
             // Written so that NaN changes nothing.
             Min = value < Min ? value : Min;
@@ -43,8 +43,8 @@ internal sealed class ActivationRange
     /// <summary>The second pass: the histogram between them.</summary>
     public void Count(ReadOnlySpan<float> values)
     {
-        float binsPerUnit = Bins / Math.Max(Max - Min, float.Epsilon);
-        foreach (float value in values)
+        var binsPerUnit = Bins / Math.Max(Max - Min, float.Epsilon);
+        foreach (var value in values)
         {
             _counts[Math.Clamp((int)((value - Min) * binsPerUnit), 0, Bins - 1)]++;
         }
@@ -63,7 +63,7 @@ internal sealed class ActivationRange
     private float Quantile(double share)
     {
         long below = 0;
-        int bin = 0;
+        var bin = 0;
         while (bin < Bins - 1 && below + _counts[bin] < share * _total)
         {
             below += _counts[bin++];
@@ -75,12 +75,12 @@ internal sealed class ActivationRange
     /// <summary>Both ends are drawn in alike, in steps of a hundredth.</summary>
     private (float Min, float Max) LeastError()
     {
-        (float Min, float Max) best = (Min, Max);
-        double least = double.PositiveInfinity;
-        for (int percent = 100; percent >= 30; percent--)
+        var best = (Min, Max);
+        var least = double.PositiveInfinity;
+        for (var percent = 100; percent >= 30; percent--)
         {
             (float Min, float Max) candidate = (Min * percent / 100, Max * percent / 100);
-            double error = Error(candidate.Min, candidate.Max);
+            var error = Error(candidate.Min, candidate.Max);
             if (error < least)
             {
                 (least, best) = (error, candidate);
@@ -94,16 +94,16 @@ internal sealed class ActivationRange
     {
         // Within the range, rounding is off by up to half a step either way: step² ÷ 12 on average. Beyond it, by the distance to its end.
         double step = (max - min) / Levels;
-        double rounding = step * step / 12;
+        var rounding = step * step / 12;
         double sum = 0;
-        for (int bin = 0; bin < Bins; bin++)
+        for (var bin = 0; bin < Bins; bin++)
         {
             (double left, double right) = (Edge(bin), Edge(bin + 1));
-            double centre = (left + right) / 2;
-            double beyond = centre > max ? centre - max : centre < min ? min - centre : 0;
+            var centre = (left + right) / 2;
+            var beyond = centre > max ? centre - max : centre < min ? min - centre : 0;
 
             // The bin of 0 holds the zeros of ReLU, which have a byte of their own.
-            double error = beyond > 0 ? beyond * beyond : left <= 0 && right > 0 ? 0 : rounding;
+            var error = beyond > 0 ? beyond * beyond : left <= 0 && right > 0 ? 0 : rounding;
             sum += _counts[bin] * error;
         }
 

@@ -23,28 +23,28 @@ internal static class ChannelCorrection
     /// <param name="inputs">The photos.</param>
     public static void Apply(Int8Graph network, IReadOnlyDictionary<string, ChannelMoments> wanted, IReadOnlyList<Tensor> inputs)
     {
-        Graph graph = network.Graph;
-        IReadOnlyDictionary<string, (ElementType Type, int[] Shape)> shapes = Shapes.Infer(graph);
-        Dictionary<string, int> waiting = graph.Nodes.SelectMany(node => node.Inputs).CountBy(value => value).ToDictionary(StringComparer.Ordinal);
+        var graph = network.Graph;
+        var shapes = Shapes.Infer(graph);
+        var waiting = graph.Nodes.SelectMany(node => node.Inputs).CountBy(value => value).ToDictionary(StringComparer.Ordinal);
 
         // What is computed with corrected biases already, per photo: bytes only, which are a quarter of the floats. Each layer is run on its own from there.
         var known = new Dictionary<string, Tensor[]>(StringComparer.Ordinal) { [graph.Inputs[0].Name] = [.. inputs] };
         var done = new HashSet<Node>();
-        foreach (Int8Graph.Layer layer in network.Layers)
+        foreach (var layer in network.Layers)
         {
             HashSet<string> given = [.. known.Keys];
-            Graph upTo = Subgraph.Of(graph, shapes, given, [layer.Output]);
+            var upTo = Subgraph.Of(graph, shapes, given, [layer.Output]);
             string[] bytes = [.. upTo.Nodes.Where(node => node.Op == "QuantizeLinear").Select(node => node.Outputs[0])];
-            Graph part = Subgraph.Of(graph, shapes, given, [layer.Output, .. bytes]);
+            var part = Subgraph.Of(graph, shapes, given, [layer.Output, .. bytes]);
             var moments = new ChannelMoments(layer.Bias.Length);
             Tensor[][] computed = [.. bytes.Select(_ => new Tensor[inputs.Count])];
             using (var runner = new OnnxRunner(part))
             {
-                for (int photo = 0; photo < inputs.Count; photo++)
+                for (var photo = 0; photo < inputs.Count; photo++)
                 {
-                    IReadOnlyDictionary<string, Tensor> results = runner.Run(part.Inputs.ToDictionary(input => input.Name, input => known[input.Name][photo]));
+                    var results = runner.Run(part.Inputs.ToDictionary(input => input.Name, input => known[input.Name][photo]));
                     moments.Add(results[layer.Output]);
-                    for (int value = 0; value < bytes.Length; value++)
+                    for (var value = 0; value < bytes.Length; value++)
                     {
                         computed[value][photo] = results[bytes[value]];
                     }
@@ -54,14 +54,14 @@ internal static class ChannelCorrection
             Correct(layer, wanted[layer.Source], moments);
 
             // Keep the bytes that later layers read, let go of those that only this part did. The layer itself runs again, with its new bias, in the next.
-            for (int value = 0; value < bytes.Length; value++)
+            for (var value = 0; value < bytes.Length; value++)
             {
                 known[bytes[value]] = computed[value];
             }
 
-            foreach (Node node in Subgraph.Of(graph, shapes, given, bytes).Nodes.Where(done.Add))
+            foreach (var node in Subgraph.Of(graph, shapes, given, bytes).Nodes.Where(done.Add))
             {
-                foreach (string input in node.Inputs)
+                foreach (var input in node.Inputs)
                 {
                     if (--waiting[input] == 0 && input != graph.Inputs[0].Name)
                     {
@@ -75,11 +75,11 @@ internal static class ChannelCorrection
     /// <summary>y becomes gain · (y − bias) + new bias, with the wanted mean and standard deviation.</summary>
     private static void Correct(Int8Graph.Layer layer, ChannelMoments wanted, ChannelMoments actual)
     {
-        double[] gains = new double[layer.Bias.Length];
-        double[] biases = new double[layer.Bias.Length];
-        for (int channel = 0; channel < gains.Length; channel++)
+        var gains = new double[layer.Bias.Length];
+        var biases = new double[layer.Bias.Length];
+        for (var channel = 0; channel < gains.Length; channel++)
         {
-            double gain = wanted.Deviation(channel) / actual.Deviation(channel);
+            var gain = wanted.Deviation(channel) / actual.Deviation(channel);
             gains[channel] = gain is >= 1 / LargestGain and <= LargestGain ? gain : 1; // not a number where a channel is dead
             biases[channel] = wanted.Mean(channel) - (gains[channel] * (actual.Mean(channel) - layer.Bias[channel]));
         }
@@ -104,11 +104,11 @@ internal sealed class ChannelMoments(int channels)
     /// <summary>Takes a tensor in.</summary>
     public void Add(Tensor tensor)
     {
-        ReadOnlySpan<float> values = tensor.As<float>();
-        int area = values.Length / channels / tensor.Shape[0];
+        var values = tensor.As<float>();
+        var area = values.Length / channels / tensor.Shape[0];
         for (int start = 0, plane = 0; start < values.Length; start += area, plane++)
         {
-            ReadOnlySpan<float> channel = values.Slice(start, area);
+            var channel = values.Slice(start, area);
             _sums[plane % channels] += TensorPrimitives.Sum(channel);
             _squares[plane % channels] += TensorPrimitives.SumOfSquares(channel);
         }

@@ -18,12 +18,12 @@ internal static class HalfPrecision
         string[] weights = [.. graph.Constants.Where(constant => constant.Value is { Type: ElementType.Float32, Length: >= SmallestWeight } && Fits(constant.Value)).Select(constant => constant.Key)];
         var builder = new GraphBuilder(graph);
         var casts = new List<Node>();
-        foreach (string name in weights)
+        foreach (var name in weights)
         {
             // Whoever reads the weight reads the cast's result, which takes over the name.
-            Tensor weight = graph.Constants[name];
+            var weight = graph.Constants[name];
             graph.Constants.Remove(name);
-            string half = builder.AddConstant(name + "_fp16", Tensor.FromDoubles(ElementType.Float16, weight.Shape, weight.ToDoubles()));
+            var half = builder.AddConstant(name + "_fp16", Tensor.FromDoubles(ElementType.Float16, weight.Shape, weight.ToDoubles()));
             var cast = new Node("Cast", name + "_cast", [half], [name]);
             cast.Attributes["to"] = (long)ElementType.Float32;
             casts.Add(cast);
@@ -36,7 +36,7 @@ internal static class HalfPrecision
     /// <summary>A weight beyond 65504 would become infinite.</summary>
     private static bool Fits(Tensor tensor)
     {
-        foreach (float value in tensor.As<float>())
+        foreach (var value in tensor.As<float>())
         {
             if (!(Math.Abs(value) <= (float)Half.MaxValue))
             {

@@ -26,14 +26,14 @@ internal sealed class Int8Graph
         Graph = new Graph { Name = source.Name };
         Graph.Inputs.AddRange(source.Inputs);
         Graph.Outputs.AddRange(source.Outputs);
-        foreach ((string name, Tensor constant) in source.Constants)
+        foreach ((var name, var constant) in source.Constants)
         {
             Graph.Constants.Add(name, constant);
         }
 
         // Names that are still to come stay free for their values.
         _builder = new GraphBuilder(Graph);
-        foreach (string value in source.Nodes.SelectMany(node => node.Outputs))
+        foreach (var value in source.Nodes.SelectMany(node => node.Outputs))
         {
             _builder.Unique(value);
         }
@@ -53,17 +53,17 @@ internal sealed class Int8Graph
     public static Int8Graph Write(Graph source, QuantizationPlan plan, IReadOnlyDictionary<string, (float Min, float Max)> ranges, bool quantizeClassifier)
     {
         var result = new Int8Graph(source, plan, quantizeClassifier);
-        foreach ((string value, (float min, float max)) in ranges)
+        foreach ((var value, (var min, var max)) in ranges)
         {
             result.AddParameters(value, min, max);
         }
 
-        foreach (GraphValue input in source.Inputs.Where(input => plan.Values.Contains(input.Name)))
+        foreach (var input in source.Inputs.Where(input => plan.Values.Contains(input.Name)))
         {
             result.Quantize(input.Name, input.Name);
         }
 
-        foreach (Node node in source.Nodes)
+        foreach (var node in source.Nodes)
         {
             result.Add(node);
         }
@@ -86,7 +86,7 @@ internal sealed class Int8Graph
         }
 
         var copy = new Node(node.Op, node.Name, node.Inputs.Select(Read), node.Outputs);
-        foreach ((string name, object value) in node.Attributes)
+        foreach ((var name, var value) in node.Attributes)
         {
             copy.Attributes.Add(name, value);
         }
@@ -101,14 +101,14 @@ internal sealed class Int8Graph
         }
 
         Graph.Nodes.Add(copy);
-        foreach (string output in node.Outputs)
+        foreach (var output in node.Outputs)
         {
             // The value that becomes bytes is the layer's own, or that of the activation which it absorbed.
-            string value = _plan.Values.Contains(output) ? output
+            var value = _plan.Values.Contains(output) ? output
                 : _source.Nodes.Find(next => _plan.IsAbsorbed(next) && next.Inputs[0] == output)?.Outputs[0] ?? "";
             if (value.Length > 0)
             {
-                int at = copy.Outputs.IndexOf(output);
+                var at = copy.Outputs.IndexOf(output);
                 if (value == output && _source.Outputs.Exists(answer => answer.Name == value))
                 {
                     copy.Outputs[at] = _builder.Unique(value + "_float"); // the answer is what the bytes say
@@ -120,14 +120,14 @@ internal sealed class Int8Graph
     }
 
     /// <summary>The value as an operator may read it: from its own DequantizeLinear, so that each group of operators can be fused by itself.</summary>
-    private string Read(string value) => _quantized.TryGetValue(value, out Quantized? bytes)
+    private string Read(string value) => _quantized.TryGetValue(value, out var bytes)
         ? _builder.AddNode("DequantizeLinear", value + "_dequantized", [bytes.Value, bytes.Scale, bytes.ZeroPoint])
         : value;
 
     private void Quantize(string value, string from)
     {
-        (string scale, string zeroPoint) = _parameters[_plan.Origin(value)];
-        string bytes = _builder.AddNode("QuantizeLinear", value + "_quantized", [from, scale, zeroPoint]);
+        (var scale, var zeroPoint) = _parameters[_plan.Origin(value)];
+        var bytes = _builder.AddNode("QuantizeLinear", value + "_quantized", [from, scale, zeroPoint]);
         _quantized[value] = new Quantized(bytes, scale, zeroPoint);
         if (_source.Outputs.Exists(answer => answer.Name == value))
         {
@@ -137,8 +137,8 @@ internal sealed class Int8Graph
 
     private void AddParameters(string value, float min, float max)
     {
-        float scale = Math.Max((max - min) / Levels, 1e-8f);
-        byte zeroPoint = (byte)Math.Clamp(MathF.Round(-min / scale), 0, Levels);
+        var scale = Math.Max((max - min) / Levels, 1e-8f);
+        var zeroPoint = (byte)Math.Clamp(MathF.Round(-min / scale), 0, Levels);
         _parameters[value] = (_builder.AddConstant(value + "_scale", [scale]), _builder.AddConstant(value + "_zero_point", new Tensor(ElementType.UInt8, [], new[] { zeroPoint })));
     }
 
@@ -150,12 +150,12 @@ internal sealed class Int8Graph
         }
 
         // What moves pixels moves bytes now: it reads what the last one that moved them wrote.
-        Node? before = front.Nodes.TakeWhile(other => other != node).LastOrDefault(PixelFront.Moves);
-        string bytes = before is null ? _source.Inputs[0].Name : before.Outputs[0];
+        var before = front.Nodes.TakeWhile(other => other != node).LastOrDefault(PixelFront.Moves);
+        var bytes = before is null ? _source.Inputs[0].Name : before.Outputs[0];
         if (PixelFront.Moves(node))
         {
             var copy = new Node(node.Op, node.Name, [bytes, .. node.Inputs.Skip(1)], node.Outputs);
-            foreach ((string name, object value) in node.Attributes)
+            foreach ((var name, var value) in node.Attributes)
             {
                 copy.Attributes.Add(name, value);
             }
@@ -166,18 +166,18 @@ internal sealed class Int8Graph
 
         if (node.Outputs[0] == front.Value)
         {
-            string scale = _builder.AddConstant("pixel_scale", [front.Scale]);
-            string zeroPoint = _builder.AddConstant("pixel_zero_point", new Tensor(ElementType.UInt8, [], new[] { front.ZeroPoint }));
+            var scale = _builder.AddConstant("pixel_scale", [front.Scale]);
+            var zeroPoint = _builder.AddConstant("pixel_zero_point", new Tensor(ElementType.UInt8, [], new[] { front.ZeroPoint }));
             _quantized[front.Value] = new Quantized(bytes, scale, zeroPoint);
         }
     }
 
     private void QuantizeConvolution(Node node, Node copy)
     {
-        Tensor tensor = _source.Constants[node.Inputs[1]];
-        float[] weights = tensor.ToFloats();
-        int channels = tensor.Shape[0];
-        double[] bias = new double[channels];
+        var tensor = _source.Constants[node.Inputs[1]];
+        var weights = tensor.ToFloats();
+        var channels = tensor.Shape[0];
+        var bias = new double[channels];
         if (node.Inputs.Count > 2 && node.Inputs[2].Length > 0)
         {
             _source.Constants[node.Inputs[2]].ToDoubles().CopyTo(bias, 0);
@@ -186,53 +186,53 @@ internal sealed class Int8Graph
         if (_plan.Front is { } front && node.Inputs[0] == front.Value)
         {
             // factor · (pixel − centre) = scale · (pixel − zero point) · (factor ÷ scale) + factor · (zero point − centre)
-            int area = tensor.Shape[2] * tensor.Shape[3];
-            for (int i = 0; i < weights.Length; i++)
+            var area = tensor.Shape[2] * tensor.Shape[3];
+            for (var i = 0; i < weights.Length; i++)
             {
-                int input = i / area % tensor.Shape[1];
+                var input = i / area % tensor.Shape[1];
                 bias[i / area / tensor.Shape[1]] += weights[i] * front.Factor[input] * (front.ZeroPoint - front.Centre[input]);
                 weights[i] *= front.Factor[input] / front.Scale;
             }
         }
 
-        float inputScale = Graph.Constants[_quantized[node.Inputs[0]].Scale].As<float>()[0];
+        var inputScale = Graph.Constants[_quantized[node.Inputs[0]].Scale].As<float>()[0];
         Layers.Add(QuantizeWeights(node, copy, weights, tensor.Shape, axis: 0, bias, inputScale));
     }
 
     /// <summary>Weights and bias as integers, behind the operators that make them floats again.</summary>
     private Layer QuantizeWeights(Node node, Node copy, float[] weights, int[] shape, int axis, double[] bias, float inputScale)
     {
-        int channels = shape[axis];
-        int inner = shape.Skip(axis + 1).Aggregate(1, (product, side) => product * side);
-        float[] scales = new float[channels];
-        for (int i = 0; i < weights.Length; i++)
+        var channels = shape[axis];
+        var inner = shape.Skip(axis + 1).Aggregate(1, (product, side) => product * side);
+        var scales = new float[channels];
+        for (var i = 0; i < weights.Length; i++)
         {
-            int channel = i / inner % channels;
+            var channel = i / inner % channels;
             scales[channel] = Math.Max(scales[channel], Math.Abs(weights[i]) / LargestWeight);
         }
 
-        for (int channel = 0; channel < channels; channel++)
+        for (var channel = 0; channel < channels; channel++)
         {
             // A channel that is nearly dead must leave room for its bias in 32 bits.
-            float least = (float)(Math.Abs(bias[channel]) / inputScale / (1 << 30));
+            var least = (float)(Math.Abs(bias[channel]) / inputScale / (1 << 30));
             scales[channel] = Math.Max(Math.Max(scales[channel], least), 1e-12f);
         }
 
-        sbyte[] integers = new sbyte[weights.Length];
-        for (int i = 0; i < weights.Length; i++)
+        var integers = new sbyte[weights.Length];
+        for (var i = 0; i < weights.Length; i++)
         {
             integers[i] = (sbyte)Math.Clamp(MathF.Round(weights[i] / scales[i / inner % channels]), -LargestWeight, LargestWeight);
         }
 
-        string weightScale = _builder.AddConstant(node.Name + "_weight_scale", scales, channels);
-        string weightZero = _builder.AddConstant(node.Name + "_weight_zero_point", new Tensor(ElementType.Int8, [channels], new byte[channels]));
-        string stored = _builder.AddConstant(node.Name + "_weight_int8", new Tensor(ElementType.Int8, shape, MemoryMarshal.AsBytes(integers.AsSpan()).ToArray()));
+        var weightScale = _builder.AddConstant(node.Name + "_weight_scale", scales, channels);
+        var weightZero = _builder.AddConstant(node.Name + "_weight_zero_point", new Tensor(ElementType.Int8, [channels], new byte[channels]));
+        var stored = _builder.AddConstant(node.Name + "_weight_int8", new Tensor(ElementType.Int8, shape, MemoryMarshal.AsBytes(integers.AsSpan()).ToArray()));
         copy.Inputs[1] = _builder.AddNode("DequantizeLinear", node.Name + "_weight", [stored, weightScale, weightZero], ("axis", (long)axis));
 
         float[] biasScales = [.. scales.Select(scale => scale * inputScale)];
-        string biasScale = _builder.AddConstant(node.Name + "_bias_scale", biasScales, channels);
-        string biasZero = _builder.AddConstant(node.Name + "_bias_zero_point", new Tensor(ElementType.Int32, [channels], new byte[channels * sizeof(int)]));
-        string biasName = _builder.AddConstant(node.Name + "_bias_int32", Integers(bias, biasScales));
+        var biasScale = _builder.AddConstant(node.Name + "_bias_scale", biasScales, channels);
+        var biasZero = _builder.AddConstant(node.Name + "_bias_zero_point", new Tensor(ElementType.Int32, [channels], new byte[channels * sizeof(int)]));
+        var biasName = _builder.AddConstant(node.Name + "_bias_int32", Integers(bias, biasScales));
         while (copy.Inputs.Count < 3)
         {
             copy.Inputs.Add("");
@@ -241,7 +241,7 @@ internal sealed class Int8Graph
         copy.Inputs[2] = _builder.AddNode("DequantizeLinear", node.Name + "_bias", [biasName, biasScale, biasZero], ("axis", 0L));
         return new Layer(node.Outputs[0], copy, bias, (gains, biases) =>
         {
-            for (int channel = 0; channel < channels; channel++)
+            for (var channel = 0; channel < channels; channel++)
             {
                 scales[channel] *= (float)gains[channel];
                 biasScales[channel] = scales[channel] * inputScale;
@@ -255,17 +255,17 @@ internal sealed class Int8Graph
 
     private void QuantizeDense(Node node, Node copy)
     {
-        Tensor weights = _source.Constants[node.Inputs[1]];
-        int axis = node.Int("transB", 0) == 1 ? 0 : 1;
-        int channels = weights.Shape[axis];
-        Tensor? bias = node.Inputs.Count > 2 && node.Inputs[2].Length > 0 ? _source.Constants[node.Inputs[2]] : null;
+        var weights = _source.Constants[node.Inputs[1]];
+        var axis = node.Int("transB", 0) == 1 ? 0 : 1;
+        var channels = weights.Shape[axis];
+        var bias = node.Inputs.Count > 2 && node.Inputs[2].Length > 0 ? _source.Constants[node.Inputs[2]] : null;
         if (node.Op != "Gemm" || node.Float("alpha", 1) != 1 || node.Float("beta", 1) != 1 || node.Int("transA", 0) != 0 || (bias is not null && bias.Length != channels))
         {
             return; // no plain dense layer
         }
 
-        (string scale, string zeroPoint) = _parameters[node.Inputs[0]];
-        string bytes = _builder.AddNode("QuantizeLinear", node.Inputs[0] + "_quantized", [copy.Inputs[0], scale, zeroPoint]);
+        (var scale, var zeroPoint) = _parameters[node.Inputs[0]];
+        var bytes = _builder.AddNode("QuantizeLinear", node.Inputs[0] + "_quantized", [copy.Inputs[0], scale, zeroPoint]);
         copy.Inputs[0] = _builder.AddNode("DequantizeLinear", node.Inputs[0] + "_dequantized", [bytes, scale, zeroPoint]);
         Layers.Add(QuantizeWeights(node, copy, weights.ToFloats(), weights.Shape, axis, bias?.ToDoubles() ?? new double[channels], Graph.Constants[scale].As<float>()[0]));
     }

@@ -36,7 +36,7 @@ internal sealed record PixelFront(IReadOnlyList<Node> Nodes, string Value, float
         }
 
         var chain = new List<Node>();
-        string value = image.Name;
+        var value = image.Name;
         while (wiring.OnlyConsumer(value) is { } node && IsPerChannel(graph, node, value))
         {
             chain.Add(node);
@@ -50,10 +50,10 @@ internal sealed record PixelFront(IReadOnlyList<Node> Nodes, string Value, float
         }
 
         // What it does to a pixel is asked, not read off: every order and spelling of the arithmetic answers.
-        Graph front = Subgraph.Of(graph, shapes, new HashSet<string> { image.Name }, [value]);
+        var front = Subgraph.Of(graph, shapes, new HashSet<string> { image.Name }, [value]);
         front.Inputs[0] = image with { Shape = [-1, 1, 1, 3] };
-        float[] black = Ask(0);
-        float[] white = Ask(255);
+        var black = Ask(0);
+        var white = Ask(255);
         float[] factor = [.. black.Zip(white, (from, to) => (to - from) / 255)];
         if (factor.Length != 3 || Array.Exists(factor, number => !(number > 0)))
         {
@@ -61,7 +61,7 @@ internal sealed record PixelFront(IReadOnlyList<Node> Nodes, string Value, float
         }
 
         float[] centre = [.. black.Zip(factor, (offset, scale) => -offset / scale)];
-        float zeroPoint = MathF.Round(centre.Average());
+        var zeroPoint = MathF.Round(centre.Average());
         return zeroPoint is >= 0 and <= 255 && Array.TrueForAll(centre, number => Math.Abs(number - zeroPoint) <= LargestShift)
             ? new PixelFront(chain, value, factor, centre, (byte)zeroPoint)
             : null;
@@ -73,8 +73,8 @@ internal sealed record PixelFront(IReadOnlyList<Node> Nodes, string Value, float
     {
         "Transpose" => true,
         "Cast" => node.Int("to", 0) == (long)ElementType.Float32,
-        "Gather" => node.Inputs[0] == value && graph.Constants.TryGetValue(node.Inputs[1], out Tensor? order) && order.Length == 3,
-        "Add" or "Sub" or "Mul" or "Div" => node.Inputs.Where(input => input != value).All(input => graph.Constants.TryGetValue(input, out Tensor? constant) && constant.Length is 1 or 3),
+        "Gather" => node.Inputs[0] == value && graph.Constants.TryGetValue(node.Inputs[1], out var order) && order.Length == 3,
+        "Add" or "Sub" or "Mul" or "Div" => node.Inputs.Where(input => input != value).All(input => graph.Constants.TryGetValue(input, out var constant) && constant.Length is 1 or 3),
         _ => false,
     };
 }

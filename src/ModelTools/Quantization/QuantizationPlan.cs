@@ -31,7 +31,7 @@ internal sealed class QuantizationPlan
         Shapes = Graphs.Shapes.Infer(graph);
         Front = PixelFront.Of(graph, _wiring, Shapes);
         FindLayers();
-        foreach (Node node in graph.Nodes.Where(node => !(Front?.Nodes.Contains(node) ?? false)))
+        foreach (var node in graph.Nodes.Where(node => !(Front?.Nodes.Contains(node) ?? false)))
         {
             Consider(node);
         }
@@ -58,7 +58,7 @@ internal sealed class QuantizationPlan
     /// <summary>The value whose bytes a value shares: pooling and reshaping choose among bytes and make none.</summary>
     public string Origin(string value)
     {
-        while (_moved.TryGetValue(value, out string? from))
+        while (_moved.TryGetValue(value, out var from))
         {
             value = from;
         }
@@ -68,16 +68,16 @@ internal sealed class QuantizationPlan
 
     /// <summary>The range that an absorbed activation cuts off.</summary>
     public (float Min, float Max) Limit(string value, (float Min, float Max) range) =>
-        _limits.TryGetValue(value, out float limit) ? (0, Math.Min(limit, range.Max)) : range;
+        _limits.TryGetValue(value, out var limit) ? (0, Math.Min(limit, range.Max)) : range;
 
     private void FindLayers()
     {
         // Backwards: the last layer before the scores is a classifier, whatever its kind; other dense layers stay float with it.
         var behindLayer = new HashSet<string>(StringComparer.Ordinal);
-        foreach (Node node in Enumerable.Reverse(_graph.Nodes))
+        foreach (var node in Enumerable.Reverse(_graph.Nodes))
         {
-            bool isLayer = node.Op is "Conv" or "Gemm" && _wiring.Constant(node, 1) is { Type: ElementType.Float32 } && (node.Inputs.Count < 3 || node.Inputs[2].Length == 0 || _wiring.Constant(node, 2) is not null);
-            bool hasLayerBehind = node.Outputs.Exists(behindLayer.Contains);
+            var isLayer = node.Op is "Conv" or "Gemm" && _wiring.Constant(node, 1) is { Type: ElementType.Float32 } && (node.Inputs.Count < 3 || node.Inputs[2].Length == 0 || _wiring.Constant(node, 2) is not null);
+            var hasLayerBehind = node.Outputs.Exists(behindLayer.Contains);
             if (isLayer)
             {
                 (node.Op == "Conv" && hasLayerBehind ? _convolutions : _classifiers).Insert(0, node);
@@ -99,7 +99,7 @@ internal sealed class QuantizationPlan
     {
         if (Moves(node) && _values.Contains(node.Inputs[0]) && node.Outputs.Exists(IsRead))
         {
-            foreach (string output in node.Outputs)
+            foreach (var output in node.Outputs)
             {
                 _moved[output] = node.Inputs[0];
                 _values.Add(output);
@@ -115,12 +115,12 @@ internal sealed class QuantizationPlan
             return;
         }
 
-        foreach (string input in node.Inputs.Where(IsData).Where(input => _graph.Inputs.Exists(value => value.Name == input) && !_values.Contains(input)))
+        foreach (var input in node.Inputs.Where(IsData).Where(input => _graph.Inputs.Exists(value => value.Name == input) && !_values.Contains(input)))
         {
             _values.Add(input);
         }
 
-        string result = node.Outputs[0];
+        var result = node.Outputs[0];
         if (_wiring.OnlyConsumer(result) is { } next && CutsBelowZero(next) is { } limit)
         {
             result = next.Outputs[0];

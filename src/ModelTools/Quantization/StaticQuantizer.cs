@@ -52,7 +52,7 @@ internal sealed class StaticQuantizer
         (_graph, _output, _kind, _progress) = (graph, output.Name, output.Kind, progress);
 
         // Ranges that hold everything seen look best on what was seen: the choice is made on others.
-        bool enough = photos.Count >= 2 * JudgeEvery;
+        var enough = photos.Count >= 2 * JudgeEvery;
         _judges = enough ? [.. photos.Where((_, photo) => photo % JudgeEvery == 0)] : photos;
         _photos = enough ? [.. photos.Where((_, photo) => photo % JudgeEvery != 0)] : photos;
         _plan = new QuantizationPlan(graph);
@@ -73,12 +73,12 @@ internal sealed class StaticQuantizer
         var quantizer = new StaticQuantizer(graph, output, photos, progress);
         quantizer.Observe();
         var trials = new List<(Trial Trial, Graph Graph)>();
-        foreach (RangeMethod method in Enum.GetValues<RangeMethod>())
+        foreach (var method in Enum.GetValues<RangeMethod>())
         {
             trials.Add(quantizer.Try(method, denseLayers: false));
         }
 
-        (Trial trial, Graph best) = trials.MinBy(candidate => candidate.Trial.Divergence);
+        (var trial, var best) = trials.MinBy(candidate => candidate.Trial.Divergence);
         if (quantizer._plan.Classifiers.Any(layer => layer.Op == "Gemm"))
         {
             trials.Add(quantizer.Try(trial.Method, denseLayers: true));
@@ -104,22 +104,22 @@ internal sealed class StaticQuantizer
     /// </summary>
     private static bool MakeDense(Graph graph, QuantizationPlan plan)
     {
-        bool changed = false;
+        var changed = false;
         var builder = new GraphBuilder(graph);
-        foreach (Node node in plan.Classifiers.Where(layer => layer.Op == "Conv" && layer.Int("group", 1) == 1))
+        foreach (var node in plan.Classifiers.Where(layer => layer.Op == "Conv" && layer.Int("group", 1) == 1))
         {
-            Tensor weights = graph.Constants[node.Inputs[1]];
+            var weights = graph.Constants[node.Inputs[1]];
             if (weights.Shape is not [var outputs, var inputs, 1, 1] || plan.Shapes[node.Inputs[0]].Shape is not [_, _, 1, 1] || plan.Shapes[node.Outputs[0]].Shape is not [_, _, 1, 1])
             {
                 continue;
             }
 
-            string flat = builder.Unique(node.Name + "_flat");
-            string scores = builder.Unique(node.Name + "_scores");
-            string matrix = builder.AddConstant(node.Name + "_matrix", weights with { Shape = [outputs, inputs] });
+            var flat = builder.Unique(node.Name + "_flat");
+            var scores = builder.Unique(node.Name + "_scores");
+            var matrix = builder.AddConstant(node.Name + "_matrix", weights with { Shape = [outputs, inputs] });
             var dense = new Node("Gemm", node.Name, [flat, matrix, .. node.Inputs.Skip(2)], [scores]);
             dense.Attributes["transB"] = 1L;
-            int at = graph.Nodes.IndexOf(node);
+            var at = graph.Nodes.IndexOf(node);
             graph.Nodes.RemoveAt(at);
             graph.Nodes.InsertRange(at,
             [
@@ -140,39 +140,39 @@ internal sealed class StaticQuantizer
         string[] dense = [.. _plan.Classifiers.Where(layer => layer.Op == "Gemm").Select(layer => layer.Inputs[0])];
         string[] ranged = [.. _plan.Values.Where(value => _plan.Origin(value) == value).Concat(dense).Distinct()];
         Node[] layers = [.. _plan.Convolutions, .. _plan.Classifiers];
-        foreach (string value in ranged)
+        foreach (var value in ranged)
         {
             _ranges[value] = new ActivationRange();
         }
 
-        foreach (Node layer in layers)
+        foreach (var layer in layers)
         {
             _moments[layer.Outputs[0]] = new ChannelMoments(_plan.Shapes[layer.Outputs[0]].Shape[1]);
         }
 
         HashSet<string> given = [_graph.Inputs[0].Name];
-        Graph watched = Subgraph.Of(_graph, _plan.Shapes, given, ranged.Concat(_moments.Keys).Where(value => !given.Contains(value)));
+        var watched = Subgraph.Of(_graph, _plan.Shapes, given, ranged.Concat(_moments.Keys).Where(value => !given.Contains(value)));
         using var runner = new OnnxRunner(watched);
-        for (int photo = 0; photo < _photos.Count; photo++)
+        for (var photo = 0; photo < _photos.Count; photo++)
         {
             _progress($"Calibrating: photo {photo + 1} of {_photos.Count}");
-            Dictionary<string, Tensor> seen = Watch(runner, photo);
-            foreach (string value in ranged)
+            var seen = Watch(runner, photo);
+            foreach (var value in ranged)
             {
                 _ranges[value].Extend(seen[value].As<float>());
             }
 
-            foreach ((string value, ChannelMoments moments) in _moments)
+            foreach ((var value, var moments) in _moments)
             {
                 moments.Add(seen[value]);
             }
         }
 
-        for (int photo = 0; photo < _photos.Count; photo++)
+        for (var photo = 0; photo < _photos.Count; photo++)
         {
             _progress($"Calibrating: histograms, photo {photo + 1} of {_photos.Count}");
-            Dictionary<string, Tensor> seen = Watch(runner, photo);
-            foreach (string value in ranged)
+            var seen = Watch(runner, photo);
+            foreach (var value in ranged)
             {
                 _ranges[value].Count(seen[value].As<float>());
             }
@@ -183,21 +183,21 @@ internal sealed class StaticQuantizer
 
     private Dictionary<string, Tensor> Watch(OnnxRunner runner, int photo)
     {
-        string input = _graph.Inputs[0].Name;
+        var input = _graph.Inputs[0].Name;
         return new Dictionary<string, Tensor>(runner.Run(new Dictionary<string, Tensor> { [input] = _photos[photo] }), StringComparer.Ordinal) { [input] = _photos[photo] };
     }
 
     private (Trial Trial, Graph Graph) Try(RangeMethod method, bool denseLayers)
     {
-        string name = $"{Name(method)}{(denseLayers ? ", dense layers too" : "")}";
+        var name = $"{Name(method)}{(denseLayers ? ", dense layers too" : "")}";
         _progress($"Quantizing: {name}");
-        Dictionary<string, (float Min, float Max)> ranges = _ranges.ToDictionary(range => range.Key, range => _plan.Limit(range.Key, range.Value.Choose(method)), StringComparer.Ordinal);
+        var ranges = _ranges.ToDictionary(range => range.Key, range => _plan.Limit(range.Key, range.Value.Choose(method)), StringComparer.Ordinal);
         var network = Int8Graph.Write(_graph, _plan, ranges, denseLayers);
         _progress($"Correcting: {name}");
         ChannelCorrection.Apply(network, _moments, _photos);
 
         _progress($"Comparing with the float network: {name}");
-        float[][] answers = Answers(network.Graph);
+        var answers = Answers(network.Graph);
         return (new Trial(
             method, denseLayers,
             answers.Zip(_answers, (actual, expected) => Divergence(expected, actual)).Average(),
@@ -220,7 +220,7 @@ internal sealed class StaticQuantizer
 
     private float[] Probabilities(Tensor scores)
     {
-        float[] probabilities = scores.ToFloats();
+        var probabilities = scores.ToFloats();
         if (_kind == OutputKind.Logits)
         {
             Softmax.Apply(probabilities);
@@ -233,7 +233,7 @@ internal sealed class StaticQuantizer
     private static double Divergence(float[] expected, float[] actual)
     {
         double sum = 0;
-        for (int i = 0; i < expected.Length; i++)
+        for (var i = 0; i < expected.Length; i++)
         {
             sum += expected[i] > 0 ? expected[i] * Math.Log(expected[i] / Math.Max(actual[i], 1e-9)) : 0;
         }

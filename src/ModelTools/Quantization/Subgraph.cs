@@ -15,7 +15,7 @@ internal static class Subgraph
         var part = new Graph { Name = graph.Name };
         part.Outputs.AddRange(outputs.Distinct().Select(Describe));
         var needed = part.Outputs.Select(output => output.Name).ToHashSet(StringComparer.Ordinal);
-        foreach (Node node in Enumerable.Reverse(graph.Nodes))
+        foreach (var node in Enumerable.Reverse(graph.Nodes))
         {
             if (node.Outputs.Any(output => needed.Contains(output) && !given.Contains(output)))
             {
@@ -26,7 +26,7 @@ internal static class Subgraph
 
         part.Nodes.Reverse();
         part.Inputs.AddRange(needed.Where(given.Contains).Select(Describe));
-        foreach (string name in needed.Where(graph.Constants.ContainsKey))
+        foreach (var name in needed.Where(graph.Constants.ContainsKey))
         {
             part.Constants.Add(name, graph.Constants[name]);
         }

@@ -33,7 +33,7 @@ public abstract class ImageDecoderContract
     [InlineData("rgb16.tif", "tiff")]
     public void A_lossless_form_gives_the_very_pixels(string file, string format)
     {
-        using RgbImage image = Decode(file);
+        using var image = Decode(file);
 
         Assert.Equal((Width, Height, format), (image.Width, image.Height, image.Format));
         Assert.Equal((Width, Height), (image.OriginalWidth, image.OriginalHeight));
@@ -55,7 +55,7 @@ public abstract class ImageDecoderContract
     [InlineData("cmyk.tif", "tiff", 0.1, 1)]
     public void A_form_that_loses_something_gives_nearly_the_same_pixels(string file, string format, double onAverage, int atMost)
     {
-        using RgbImage image = Decode(file);
+        using var image = Decode(file);
 
         Assert.Equal((Width, Height, format), (image.Width, image.Height, image.Format));
         AssertNear(Pixels("picture.u8"), image.Pixels, onAverage, atMost);
@@ -69,7 +69,8 @@ public abstract class ImageDecoderContract
             A_form_that_loses_something_gives_nearly_the_same_pixels("picture.avif", "avif", 2, 20);
             return;
         }
-        InferenceException refusal = Refusal(File("picture.avif"));
+
+        var refusal = Refusal(File("picture.avif"));
         Assert.Equal(InferenceError.UnsupportedImage, refusal.Error);
         Assert.Contains("AVIF", refusal.Message, StringComparison.Ordinal);
     }
@@ -82,7 +83,7 @@ public abstract class ImageDecoderContract
     [InlineData("cmyk.jpg")]
     public void Jpeg_gives_what_Pillow_gives(string file)
     {
-        using RgbImage image = Decode(file);
+        using var image = Decode(file);
 
         AssertNear(Pixels(file + ".u8"), image.Pixels, JpegDeviation.OnAverage, JpegDeviation.AtMost);
     }
@@ -95,15 +96,16 @@ public abstract class ImageDecoderContract
     [InlineData("wrong-profile.png", 0, 0)]
     public void Grey_gives_three_equal_channels(string file, double onAverage, int atMost)
     {
-        using RgbImage image = Decode(file);
+        using var image = Decode(file);
 
         // ITU-R 601-2, as Pillow's convert("L"), which made the grey pictures
-        byte[] rgb = Pixels("picture.u8");
-        byte[] gray = new byte[rgb.Length];
-        for (int i = 0; i < rgb.Length; i += 3)
+        var rgb = Pixels("picture.u8");
+        var gray = new byte[rgb.Length];
+        for (var i = 0; i < rgb.Length; i += 3)
         {
             gray.AsSpan(i, 3).Fill((byte)(((rgb[i] * 19595) + (rgb[i + 1] * 38470) + (rgb[i + 2] * 7471) + 0x8000) >> 16));
         }
+
         AssertNear(gray, image.Pixels, onAverage, atMost);
     }
 
@@ -112,7 +114,7 @@ public abstract class ImageDecoderContract
     [InlineData("one-bit.tif")]
     public void One_bit_gives_black_and_white(string file)
     {
-        using RgbImage image = Decode(file);
+        using var image = Decode(file);
 
         Assert.Equal((Width, Height), (image.Width, image.Height));
         Assert.DoesNotContain(image.Pixels.ToArray(), value => value is not (0 or 255));
@@ -126,27 +128,29 @@ public abstract class ImageDecoderContract
     [InlineData("hole.tif")]
     public void Transparency_lies_on_white(string file)
     {
-        using RgbImage image = Decode(file);
+        using var image = Decode(file);
 
-        byte[] expected = Pixels("picture.u8");
-        for (int y = 0; y < Height / 2; y++)
+        var expected = Pixels("picture.u8");
+        for (var y = 0; y < Height / 2; y++)
         {
             expected.AsSpan(y * Width * 3, Width / 2 * 3).Fill(255);
         }
+
         Assert.Equal(expected, image.Pixels.ToArray());
     }
 
     [Fact]
     public void Transparency_of_a_grey_picture_lies_on_white()
     {
-        using RgbImage image = Decode("gray-hole.png");
-        using RgbImage gray = Decode("gray.png");
+        using var image = Decode("gray-hole.png");
+        using var gray = Decode("gray.png");
 
-        byte[] expected = gray.Pixels.ToArray();
-        for (int y = 0; y < Height / 2; y++)
+        var expected = gray.Pixels.ToArray();
+        for (var y = 0; y < Height / 2; y++)
         {
             expected.AsSpan(y * Width * 3, Width / 2 * 3).Fill(255);
         }
+
         Assert.Equal(expected, image.Pixels.ToArray());
     }
 
@@ -154,7 +158,7 @@ public abstract class ImageDecoderContract
     public void A_wide_gamut_picture_is_converted_to_sRGB()
     {
         Assert.SkipUnless(ConvertsProfiles, "This decoder has no colour engine.");
-        using RgbImage image = Decode("display-p3.png");
+        using var image = Decode("display-p3.png");
 
         AssertNear(Pixels("picture.u8"), image.Pixels, onAverage: 1, atMost: 4);
     }
@@ -173,8 +177,8 @@ public abstract class ImageDecoderContract
     [InlineData("orientation-6.tif")]
     public void A_turned_picture_comes_out_upright(string file)
     {
-        using RgbImage image = Decode(file);
-        using RgbImage upright = Decode("orientation-1.jpg");
+        using var image = Decode(file);
+        using var upright = Decode("orientation-1.jpg");
 
         Assert.Equal((72, 54), (image.Width, image.Height));
         Assert.Equal((72, 54), (image.OriginalWidth, image.OriginalHeight));
@@ -192,7 +196,7 @@ public abstract class ImageDecoderContract
     [InlineData("gray.jpg", 72, 54, 2)]
     public void Jpeg_may_be_decoded_smaller_but_never_below_what_was_asked(string file, int width, int height, int largestShrink)
     {
-        using RgbImage image = Decoder.Decode(File(file), (width, height));
+        using var image = Decoder.Decode(File(file), (width, height));
 
         Assert.Equal((Width, Height), (image.OriginalWidth, image.OriginalHeight));
         Assert.InRange(image.Width, Math.Max(width, Width / largestShrink), Width);
@@ -204,8 +208,8 @@ public abstract class ImageDecoderContract
     public void The_size_that_a_decoder_may_shrink_to_is_meant_upright()
     {
         // Stored 54 × 72, upright 72 × 54: half of it satisfies 36 × 27 but not 27 × 36.
-        using RgbImage wide = Decoder.Decode(File("orientation-6.jpg"), (36, 27));
-        using RgbImage tall = Decoder.Decode(File("orientation-6.jpg"), (27, 36));
+        using var wide = Decoder.Decode(File("orientation-6.jpg"), (36, 27));
+        using var tall = Decoder.Decode(File("orientation-6.jpg"), (27, 36));
 
         Assert.True(wide.Width >= 36 && wide.Height >= 27, $"{wide.Width} × {wide.Height}");
         Assert.True(tall.Width >= 27 && tall.Height >= 36, $"{tall.Width} × {tall.Height}");
@@ -224,10 +228,10 @@ public abstract class ImageDecoderContract
     [InlineData("picture.tif")]
     public void A_truncated_file_is_refused(string file)
     {
-        byte[] whole = File(file);
-        foreach (double part in (double[])[0.02, 0.3, 0.6, 0.95])
+        var whole = File(file);
+        foreach (var part in (double[])[0.02, 0.3, 0.6, 0.95])
         {
-            InferenceException refusal = Refusal(whole[..(int)(whole.Length * part)]);
+            var refusal = Refusal(whole[..(int)(whole.Length * part)]);
 
             Assert.True(refusal.Error is InferenceError.InvalidImage, $"{part:P0} of {file}: {refusal.Error}, {refusal.Message}");
         }
@@ -236,7 +240,7 @@ public abstract class ImageDecoderContract
     [Fact]
     public void An_empty_file_is_refused()
     {
-        InferenceException refusal = Refusal([]);
+        var refusal = Refusal([]);
 
         Assert.Equal(InferenceError.InvalidImage, refusal.Error);
         Assert.Equal("The picture is empty: 0 bytes.", refusal.Message);
@@ -255,7 +259,7 @@ public abstract class ImageDecoderContract
     [InlineData("\0\0\0\u0018ftypmp42\0\0\0\0isommp42", "a video")]
     public void What_is_no_picture_of_ours_is_refused_by_its_name(string content, string name)
     {
-        InferenceException refusal = Refusal(Encoding.Latin1.GetBytes(content));
+        var refusal = Refusal(Encoding.Latin1.GetBytes(content));
 
         Assert.Equal(InferenceError.UnsupportedImage, refusal.Error);
         Assert.Contains(name, refusal.Message, StringComparison.Ordinal);
@@ -264,7 +268,7 @@ public abstract class ImageDecoderContract
     [Fact]
     public void Bytes_without_meaning_are_refused()
     {
-        byte[] noise = new byte[5000];
+        var noise = new byte[5000];
         new Random(1).NextBytes(noise);
 
         Assert.Equal(InferenceError.UnsupportedImage, Refusal(noise).Error);
@@ -280,7 +284,7 @@ public abstract class ImageDecoderContract
     {
         byte[] header = [0, 0, 0, (byte)(16 + compatible.Length), .. Encoding.ASCII.GetBytes("ftyp" + brand), 0, 0, 0, 0, .. Encoding.ASCII.GetBytes(compatible)];
 
-        InferenceException refusal = Refusal([.. header, 0, 0, 0, 8, .. "meta"u8]);
+        var refusal = Refusal([.. header, 0, 0, 0, 8, .. "meta"u8]);
 
         Assert.Equal(InferenceError.UnsupportedImage, refusal.Error);
         Assert.Equal(
@@ -295,7 +299,7 @@ public abstract class ImageDecoderContract
     [InlineData("picture.tif")]
     public void A_picture_over_the_limit_is_refused_with_the_numbers(string file)
     {
-        IImageDecoder decoder = Create(new DecodingOptions { MaxPixels = (Width * Height) - 1 });
+        var decoder = Create(new DecodingOptions { MaxPixels = (Width * Height) - 1 });
 
         var refusal = Assert.Throws<InferenceException>(() => decoder.Decode(File(file)));
 
@@ -309,7 +313,7 @@ public abstract class ImageDecoderContract
     [InlineData("interlaced.png")]
     public void A_progressive_picture_has_its_own_limit(string file)
     {
-        IImageDecoder decoder = Create(new DecodingOptions { MaxProgressivePixels = (Width * Height) - 1 });
+        var decoder = Create(new DecodingOptions { MaxProgressivePixels = (Width * Height) - 1 });
 
         Assert.Equal(InferenceError.ImageTooLarge, Assert.Throws<InferenceException>(() => decoder.Decode(File(file))).Error);
         decoder.Decode(File("subsampled.jpg")).Dispose();
@@ -364,10 +368,10 @@ public abstract class ImageDecoderContract
     [Fact]
     public void Many_pictures_at_once_do_not_disturb_each_other()
     {
-        IImageDecoder decoder = Decoder;
+        var decoder = Decoder;
         string[] files = ["picture.png", "picture.webp", "picture.tif", "rgb16.png", "interlaced.png", "opaque.png"];
-        byte[] expected = Pixels("picture.u8");
-        byte[] truncated = File("picture.jpg")[..3000];
+        var expected = Pixels("picture.u8");
+        var truncated = File("picture.jpg")[..3000];
 
         Parallel.For(0, 400, new ParallelOptions { MaxDegreeOfParallelism = 8 }, i =>
         {
@@ -376,7 +380,8 @@ public abstract class ImageDecoderContract
                 Assert.Equal(InferenceError.InvalidImage, Assert.Throws<InferenceException>(() => decoder.Decode(truncated)).Error);
                 return;
             }
-            using RgbImage image = decoder.Decode(File(files[i % files.Length]));
+
+            using var image = decoder.Decode(File(files[i % files.Length]));
             Assert.True(image.Pixels.SequenceEqual(expected), files[i % files.Length]);
         });
     }
@@ -385,10 +390,10 @@ public abstract class ImageDecoderContract
     public void A_decoder_lets_go_of_the_file()
     {
         // A slice in the middle of a buffer that others use as well, as request bodies come.
-        byte[] file = File("picture.png");
-        byte[] buffer = new byte[file.Length + 200];
+        var file = File("picture.png");
+        var buffer = new byte[file.Length + 200];
         file.CopyTo(buffer, 100);
-        using RgbImage image = Decoder.Decode(buffer.AsMemory(100, file.Length));
+        using var image = Decoder.Decode(buffer.AsMemory(100, file.Length));
 
         buffer.AsSpan().Clear();
         GC.Collect();
@@ -398,9 +403,9 @@ public abstract class ImageDecoderContract
 
     private void AssertRefusedForFree(byte[] bomb, string numbers)
     {
-        long before = Environment.WorkingSet;
+        var before = Environment.WorkingSet;
 
-        InferenceException refusal = Refusal(bomb);
+        var refusal = Refusal(bomb);
 
         Assert.Equal(InferenceError.ImageTooLarge, refusal.Error);
         Assert.Contains(numbers, refusal.Message, StringComparison.Ordinal);
@@ -410,10 +415,10 @@ public abstract class ImageDecoderContract
     private static void AssertShrunk(string file, RgbImage image)
     {
         // The mean colour survives any honest way of making a picture smaller.
-        byte[] whole = file == "gray.jpg" ? [] : Pixels("picture.u8");
+        var whole = file == "gray.jpg" ? [] : Pixels("picture.u8");
         if (whole.Length > 0)
         {
-            for (int c = 0; c < 3; c++)
+            for (var c = 0; c < 3; c++)
             {
                 Assert.Equal(Mean(whole, c), Mean(image.Pixels, c), 3.0);
             }
@@ -422,10 +427,11 @@ public abstract class ImageDecoderContract
         static double Mean(ReadOnlySpan<byte> pixels, int channel)
         {
             long sum = 0;
-            for (int i = channel; i < pixels.Length; i += 3)
+            for (var i = channel; i < pixels.Length; i += 3)
             {
                 sum += pixels[i];
             }
+
             return sum / (pixels.Length / 3.0);
         }
     }
@@ -434,30 +440,32 @@ public abstract class ImageDecoderContract
     {
         Assert.Equal(expected.Length, actual.Length);
         long sum = 0;
-        int largest = 0;
-        for (int i = 0; i < expected.Length; i++)
+        var largest = 0;
+        for (var i = 0; i < expected.Length; i++)
         {
-            int difference = Math.Abs(expected[i] - actual[i]);
+            var difference = Math.Abs(expected[i] - actual[i]);
             sum += difference;
             largest = Math.Max(largest, difference);
         }
-        double average = sum / (double)expected.Length;
+
+        var average = sum / (double)expected.Length;
         Assert.True(average <= onAverage && largest <= atMost, $"differs by {average:0.000} on average and by {largest} at most");
     }
 
     private static byte[] Crc32(byte[] data)
     {
         // ISO/IEC 15948, annex D
-        uint crc = uint.MaxValue;
-        foreach (byte value in data)
+        var crc = uint.MaxValue;
+        foreach (var value in data)
         {
             crc ^= value;
-            for (int bit = 0; bit < 8; bit++)
+            for (var bit = 0; bit < 8; bit++)
             {
                 crc = (crc & 1) != 0 ? 0xEDB88320 ^ (crc >> 1) : crc >> 1;
             }
         }
-        byte[] bytes = new byte[4];
+
+        var bytes = new byte[4];
         BinaryPrimitives.WriteUInt32BigEndian(bytes, ~crc);
         return bytes;
     }

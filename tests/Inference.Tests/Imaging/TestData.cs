@@ -9,11 +9,12 @@ internal static class TestData
 
     private static string FindRoot()
     {
-        string? folder = AppContext.BaseDirectory;
+        var folder = AppContext.BaseDirectory;
         while (folder is not null && !File.Exists(System.IO.Path.Combine(folder, "Server.sln")))
         {
             folder = System.IO.Path.GetDirectoryName(folder);
         }
+
         return folder ?? throw new DirectoryNotFoundException($"No folder above {AppContext.BaseDirectory} has Server.sln.");
     }
 }

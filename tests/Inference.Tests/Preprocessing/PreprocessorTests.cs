@@ -11,17 +11,18 @@ public sealed class PreprocessorTests
         get
         {
             var forms = new TheoryData<string, InputElementType, TensorLayout, ChannelOrder>();
-            foreach (string resizer in Resizers.Names)
+            foreach (var resizer in Resizers.Names)
             {
-                foreach (InputElementType type in Enum.GetValues<InputElementType>())
+                foreach (var type in Enum.GetValues<InputElementType>())
                 {
-                    foreach (TensorLayout layout in Enum.GetValues<TensorLayout>())
+                    foreach (var layout in Enum.GetValues<TensorLayout>())
                     {
                         forms.Add(resizer, type, layout, ChannelOrder.Rgb);
                         forms.Add(resizer, type, layout, ChannelOrder.Bgr);
                     }
                 }
             }
+
             return forms;
         }
     }
@@ -40,14 +41,14 @@ public sealed class PreprocessorTests
         };
         // Wider and narrower than any vector, with and without a remainder, enlarged and reduced
         (int Width, int Height)[] sizes = [(1, 1), (2, 9), (5, 4), (16, 16), (17, 3), (40, 31), (224, 33)];
-        foreach ((int width, int height) in (ReadOnlySpan<(int, int)>)[(1, 1), (3, 200), (61, 47), (333, 21)])
+        foreach ((var width, var height) in (ReadOnlySpan<(int, int)>)[(1, 1), (3, 200), (61, 47), (333, 21)])
         {
-            using RgbImage image = Noise(width, height);
-            foreach ((int inputWidth, int inputHeight) in sizes)
+            using var image = Noise(width, height);
+            foreach ((var inputWidth, var inputHeight) in sizes)
             {
                 var input = new InputSpec("pixels", type, layout, inputWidth, inputHeight);
-                byte[] scalar = Process(image, spec, input, vectorBits: 0);
-                foreach (int bits in (int[])[128, 256, 512])
+                var scalar = Process(image, spec, input, vectorBits: 0);
+                foreach (var bits in (int[])[128, 256, 512])
                 {
                     Assert.True(scalar.AsSpan().SequenceEqual(Process(image, spec, input, bits)), $"{bits} bits, {width} × {height} to {inputWidth} × {inputHeight}");
                 }
@@ -65,20 +66,20 @@ public sealed class PreprocessorTests
         const int Width = 37, Height = 5;
         double[] mean = [0.1, 0.2, 0.3], std = [0.5, 0.6, 0.7];
         var spec = new PreprocessingSpec { ChannelOrder = order, RescaleFactor = 1 / 127.5, ImageMean = mean, ImageStd = std };
-        using RgbImage image = Noise(Width, Height);
+        using var image = Noise(Width, Height);
 
-        byte[] tensor = new byte[Width * Height * 3 * 4];
+        var tensor = new byte[Width * Height * 3 * 4];
         new Preprocessor(spec, new InputSpec("pixels", InputElementType.Float32, layout, Width, Height)).Process(image, tensor);
 
-        ReadOnlySpan<float> floats = MemoryMarshal.Cast<byte, float>(tensor);
-        for (int y = 0; y < Height; y++)
+        var floats = MemoryMarshal.Cast<byte, float>(tensor);
+        for (var y = 0; y < Height; y++)
         {
-            for (int x = 0; x < Width; x++)
+            for (var x = 0; x < Width; x++)
             {
-                for (int c = 0; c < 3; c++)
+                for (var c = 0; c < 3; c++)
                 {
-                    byte pixel = image.Pixels[(((y * Width) + x) * 3) + (order == ChannelOrder.Rgb ? c : 2 - c)];
-                    int index = layout == TensorLayout.Nhwc ? (((y * Width) + x) * 3) + c : (((c * Height) + y) * Width) + x;
+                    var pixel = image.Pixels[(((y * Width) + x) * 3) + (order == ChannelOrder.Rgb ? c : 2 - c)];
+                    var index = layout == TensorLayout.Nhwc ? (((y * Width) + x) * 3) + c : (((c * Height) + y) * Width) + x;
                     Assert.Equal(((pixel / 127.5) - mean[c]) / std[c], floats[index], 1e-5);
                 }
             }
@@ -90,13 +91,13 @@ public sealed class PreprocessorTests
     {
         // The numbers belong to the graph then.
         var spec = new PreprocessingSpec { RescaleFactor = 1 / 255.0, ImageMean = [1, 2, 3], ImageStd = [4, 5, 6], ChannelOrder = ChannelOrder.Bgr };
-        using RgbImage image = Noise(20, 10);
+        using var image = Noise(20, 10);
 
-        byte[] nhwc = Process(image, spec, new InputSpec("pixels", InputElementType.UInt8, TensorLayout.Nhwc, 20, 10), 512);
-        byte[] nchw = Process(image, spec, new InputSpec("pixels", InputElementType.UInt8, TensorLayout.Nchw, 20, 10), 512);
+        var nhwc = Process(image, spec, new InputSpec("pixels", InputElementType.UInt8, TensorLayout.Nhwc, 20, 10), 512);
+        var nchw = Process(image, spec, new InputSpec("pixels", InputElementType.UInt8, TensorLayout.Nchw, 20, 10), 512);
 
         Assert.Equal(image.Pixels.ToArray(), nhwc);
-        for (int i = 0; i < 200; i++)
+        for (var i = 0; i < 200; i++)
         {
             Assert.Equal([nhwc[i * 3], nhwc[(i * 3) + 1], nhwc[(i * 3) + 2]], [nchw[i], nchw[200 + i], nchw[400 + i]]);
         }
@@ -105,11 +106,11 @@ public sealed class PreprocessorTests
     [Fact]
     public void Bytes_from_a_resizer_that_works_in_floating_point_are_rounded()
     {
-        using RgbImage image = Noise(30, 30);
+        using var image = Noise(30, 30);
         var spec = new PreprocessingSpec { Resample = "tf-bilinear" };
 
-        byte[] bytes = Process(image, spec, new InputSpec("pixels", InputElementType.UInt8, TensorLayout.Nhwc, 13, 13), 512);
-        byte[] floats = Process(image, spec, new InputSpec("pixels", InputElementType.Float32, TensorLayout.Nhwc, 13, 13), 512);
+        var bytes = Process(image, spec, new InputSpec("pixels", InputElementType.UInt8, TensorLayout.Nhwc, 13, 13), 512);
+        var floats = Process(image, spec, new InputSpec("pixels", InputElementType.Float32, TensorLayout.Nhwc, 13, 13), 512);
 
         Assert.Equal([.. MemoryMarshal.Cast<byte, float>(floats).ToArray().Select(value => (byte)MathF.Round(value))], bytes);
     }
@@ -122,8 +123,8 @@ public sealed class PreprocessorTests
         var shared = new Preprocessor(new PreprocessingSpec(), input);
         Parallel.For(1, 300, new ParallelOptions { MaxDegreeOfParallelism = 8 }, i =>
         {
-            using RgbImage image = Noise(i, 301 - i);
-            byte[] tensor = new byte[input.ByteLength];
+            using var image = Noise(i, 301 - i);
+            var tensor = new byte[input.ByteLength];
             shared.Process(image, tensor);
             Assert.Equal(Process(image, new PreprocessingSpec(), input, 0), tensor);
         });
@@ -133,15 +134,16 @@ public sealed class PreprocessorTests
     public void Processing_allocates_nothing()
     {
         var preprocessor = new Preprocessor(new PreprocessingSpec(), new InputSpec("pixels", InputElementType.UInt8, TensorLayout.Nhwc, 224, 224));
-        using RgbImage image = Noise(348, 348);
-        byte[] tensor = new byte[224 * 224 * 3];
+        using var image = Noise(348, 348);
+        var tensor = new byte[224 * 224 * 3];
         preprocessor.Process(image, tensor);
 
-        long before = GC.GetAllocatedBytesForCurrentThread();
-        for (int i = 0; i < 10; i++)
+        var before = GC.GetAllocatedBytesForCurrentThread();
+        for (var i = 0; i < 10; i++)
         {
             preprocessor.Process(image, tensor);
         }
+
         Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);
     }
 
@@ -174,7 +176,7 @@ public sealed class PreprocessorTests
 
     private static byte[] Process(RgbImage image, PreprocessingSpec spec, InputSpec input, int vectorBits)
     {
-        byte[] tensor = new byte[input.ByteLength];
+        var tensor = new byte[input.ByteLength];
         new Preprocessor(spec, input, vectorBits).Process(image, tensor);
         return tensor;
     }

@@ -25,22 +25,22 @@ public sealed class ResizersTests
     [MemberData(nameof(Names))]
     public void A_resizer_gives_what_its_reference_gives(string name)
     {
-        Golden golden = All.Single(one => one.Name == name);
-        bool floats = golden.Output.Type == "f32";
+        var golden = All.Single(one => one.Name == name);
+        var floats = golden.Output.Type == "f32";
         var input = new InputSpec(
             "pixels", floats ? InputElementType.Float32 : InputElementType.UInt8, TensorLayout.Nhwc, golden.Output.Width, golden.Output.Height);
         var preprocessor = new Preprocessor(golden.ToSpec(), input);
-        byte[] tensor = new byte[input.ByteLength];
+        var tensor = new byte[input.ByteLength];
 
-        using RgbImage image = golden.Input.Load();
+        using var image = golden.Input.Load();
         preprocessor.Process(image, tensor);
 
-        byte[] expected = File.ReadAllBytes(TestData.Path("resize", golden.Output.File));
+        var expected = File.ReadAllBytes(TestData.Path("resize", golden.Output.File));
         if (floats)
         {
             ReadOnlySpan<float> actual = MemoryMarshal.Cast<byte, float>(tensor), wanted = MemoryMarshal.Cast<byte, float>(expected);
             Assert.Equal(wanted.Length, actual.Length);
-            for (int i = 0; i < wanted.Length; i++)
+            for (var i = 0; i < wanted.Length; i++)
             {
                 Assert.Equal(wanted[i], actual[i], 1e-3f);
             }

@@ -27,11 +27,11 @@ public sealed class VipsLibraryTests
     [Fact]
     public void A_failure_carries_the_librarys_reason_once()
     {
-        VipsException first = Assert.Throws<VipsException>(() => new VipsOperation("no_such_operation"));
+        var first = Assert.Throws<VipsException>(() => new VipsOperation("no_such_operation"));
         Assert.Contains("no_such_operation", first.Message, StringComparison.Ordinal);
 
         using var load = new VipsOperation("pngload_buffer");
-        VipsException second = Assert.Throws<VipsException>(() => load.Set("buffer", new byte[] { 1, 2, 3 }).Build());
+        var second = Assert.Throws<VipsException>(() => load.Set("buffer", new byte[] { 1, 2, 3 }).Build());
         Assert.DoesNotContain("no_such_operation", second.Message, StringComparison.Ordinal);
     }
 }

@@ -10,12 +10,12 @@ public sealed class BenchTests
     [Fact]
     public async Task Every_setting_is_measured_under_both_loads()
     {
-        string folder = Path.Combine(Bundle.FindCatalog("models"), "grocery");
-        ModelManifest manifest = Bundle.ReadManifest(folder);
-        byte[] photo = await File.ReadAllBytesAsync(Path.Combine(folder, manifest.Samples![0].File), TestContext.Current.CancellationToken);
+        var folder = Path.Combine(Bundle.FindCatalog("models"), "grocery");
+        var manifest = Bundle.ReadManifest(folder);
+        var photo = await File.ReadAllBytesAsync(Path.Combine(folder, manifest.Samples![0].File), TestContext.Current.CancellationToken);
         ServingSettings[] settings = [.. ServingSettings.Of("fp32", 2)];
 
-        IReadOnlyList<ServingFigures> figures = await ModelBenchmark.RunAsync(manifest, folder, settings, [photo], 2, 0.02, _ => { }, TestContext.Current.CancellationToken);
+        var figures = await ModelBenchmark.RunAsync(manifest, folder, settings, [photo], 2, 0.02, _ => { }, TestContext.Current.CancellationToken);
 
         Assert.Equal(settings, figures.Select(figure => figure.Settings));
         Assert.All(figures, figure =>
@@ -46,14 +46,14 @@ public sealed class BenchTests
     [Fact]
     public void Recommended_settings_join_what_a_configuration_file_holds()
     {
-        string file = Path.GetTempFileName();
+        var file = Path.GetTempFileName();
         try
         {
             File.WriteAllText(file, """{ "Catalog": { "DefaultModel": "mine" }, /* kept as a value, not as a comment */ "Limits": { "MaxBodyBytes": 5 } }""");
 
             BenchCommand.Write(file, new ServingSettings("int8", 2, 1));
 
-            JsonNode root = JsonNode.Parse(File.ReadAllText(file))!;
+            var root = JsonNode.Parse(File.ReadAllText(file))!;
             Assert.Equal(("mine", "int8"), ((string?)root["Catalog"]!["DefaultModel"], (string?)root["Catalog"]!["Variant"]));
             Assert.Equal((2, 1, 5), ((int?)root["Scheduling"]!["Instances"], (int?)root["OnnxRuntime"]!["IntraOpThreads"], (int?)root["Limits"]!["MaxBodyBytes"]));
 

@@ -29,9 +29,9 @@ public sealed class ExportTests(TensorFlowJsRuntime tensorFlow) : IClassFixture<
     [InlineData(true, 4.9)]
     public void The_shipped_model_answers_the_same_in_TensorFlow_js_for_every_tenth_validation_photo(bool half, double megabytes)
     {
-        IReadOnlyList<(string File, long Bytes)> files = Export(Grocery, half);
+        var files = Export(Grocery, half);
         Assert.InRange(files.Sum(file => file.Bytes) / 1e6, megabytes - 0.3, megabytes);
-        (float difference, int changed, int photos) = Compare(ValidationPhotos().Where((_, i) => i % 10 == 0));
+        (var difference, var changed, var photos) = Compare(ValidationPhotos().Where((_, i) => i % 10 == 0));
 
         Assert.Equal(30, photos);
         Assert.InRange(difference, 0, half ? HalfTolerance : SingleTolerance);
@@ -44,8 +44,8 @@ public sealed class ExportTests(TensorFlowJsRuntime tensorFlow) : IClassFixture<
     [InlineData(true)]
     public void Every_validation_photo_gets_the_same_label_in_TensorFlow_js(bool half)
     {
-        long bytes = Export(Grocery, half).Sum(file => file.Bytes);
-        (float difference, int changed, int photos) = Compare(ValidationPhotos());
+        var bytes = Export(Grocery, half).Sum(file => file.Bytes);
+        (var difference, var changed, var photos) = Compare(ValidationPhotos());
 
         TestContext.Current.TestOutputHelper!.WriteLine($"{(half ? "fp16" : "fp32")}: {bytes} bytes, {photos} photos, largest difference {difference:0.0e+0}, {changed} other labels");
         Assert.InRange(difference, 0, half ? HalfTolerance : SingleTolerance);
@@ -55,29 +55,29 @@ public sealed class ExportTests(TensorFlowJsRuntime tensorFlow) : IClassFixture<
     [Fact]
     public void The_shipped_export_is_the_one_of_the_shipped_model()
     {
-        ModelManifest manifest = Bundle.ReadManifest(Grocery);
+        var manifest = Bundle.ReadManifest(Grocery);
         Assert.All(manifest.Tfjs!, file => Bundle.Verify(manifest, Grocery, file));
         using var runner = new OnnxRunner(Path.Combine(Grocery, manifest.Files["fp32"].File));
-        using RgbImage sample = Decode(Path.Combine(Grocery, "sample.png"));
+        using var sample = Decode(Path.Combine(Grocery, "sample.png"));
 
-        (Tensor expected, Tensor actual) = Answers(manifest, runner, Prepare(manifest, sample), Path.Combine(Grocery, "tfjs"));
+        (var expected, var actual) = Answers(manifest, runner, Prepare(manifest, sample), Path.Combine(Grocery, "tfjs"));
         Assert.InRange(Numbers.LargestDifference(expected, actual), 0, HalfTolerance);
     }
 
     [Fact]
     public async Task The_command_lists_what_it_wrote_in_the_manifest_and_leaves_the_rest_as_it_was()
     {
-        string bundle = ModelImporter.Import(new ImportRequest(Golden.Shared("digits-tfjs"), "digits", _folder), _ => { }).Folder;
-        JsonNode before = JsonNode.Parse(File.ReadAllText(Path.Combine(bundle, Bundle.ManifestFile)))!;
+        var bundle = ModelImporter.Import(new ImportRequest(Golden.Shared("digits-tfjs"), "digits", _folder), _ => { }).Folder;
+        var before = JsonNode.Parse(File.ReadAllText(Path.Combine(bundle, Bundle.ManifestFile)))!;
 
-        (int code, string output, string error) = await WhatsitCommand.RunAsync("export", "digits", "--to", "tfjs", "--models", _folder, "--json");
+        (var code, var output, var error) = await WhatsitCommand.RunAsync("export", "digits", "--to", "tfjs", "--models", _folder, "--json");
 
         Assert.Equal((0, ""), (code, error));
-        ModelManifest manifest = Bundle.ReadManifest(bundle);
+        var manifest = Bundle.ReadManifest(bundle);
         Assert.Equal(["tfjs/model.json", "tfjs/group1-shard1of1.bin", "tfjs/classes.json", "tfjs/metadata.json"], manifest.Tfjs!.Select(file => file.File));
         Assert.All(manifest.Tfjs!, file => Bundle.Verify(manifest, bundle, file));
         Assert.Equal(manifest.Tfjs!.Select(file => file.Bytes), JsonNode.Parse(output)!["files"]!.AsArray().Select(file => (long)file!["bytes"]!));
-        JsonNode after = JsonNode.Parse(File.ReadAllText(Path.Combine(bundle, Bundle.ManifestFile)))!;
+        var after = JsonNode.Parse(File.ReadAllText(Path.Combine(bundle, Bundle.ManifestFile)))!;
         after.AsObject().Remove("tfjs");
         Assert.True(JsonNode.DeepEquals(before, after));
     }
@@ -85,8 +85,8 @@ public sealed class ExportTests(TensorFlowJsRuntime tensorFlow) : IClassFixture<
     [Fact]
     public async Task What_is_no_bundle_is_not_exported_but_told_how_to_become_one()
     {
-        string model = Golden.Data("tfjs/fused");
-        (int code, _, string error) = await WhatsitCommand.RunAsync("export", model);
+        var model = Golden.Data("tfjs/fused");
+        (var code, _, var error) = await WhatsitCommand.RunAsync("export", model);
         Assert.Equal((1, $"'{model}' is not a bundle. Import it first: whatsit import {model} --name NAME"), (code, error.Trim()));
     }
 
@@ -99,17 +99,17 @@ public sealed class ExportTests(TensorFlowJsRuntime tensorFlow) : IClassFixture<
     public void What_was_imported_can_be_exported(string model)
     {
         // A quantized network becomes float on the way, and so does the one that it is compared with: their roundings would jump apart.
-        string bundle = ModelImporter.Import(new ImportRequest(Golden.Shared(model), "real", _folder) { Dequantize = true }, _ => { }).Folder;
-        ModelManifest manifest = Bundle.ReadManifest(bundle);
+        var bundle = ModelImporter.Import(new ImportRequest(Golden.Shared(model), "real", _folder) { Dequantize = true }, _ => { }).Folder;
+        var manifest = Bundle.ReadManifest(bundle);
         Export(bundle, half: false);
-        byte[] pixels = new byte[manifest.Input.Width * manifest.Input.Height * 3];
+        var pixels = new byte[manifest.Input.Width * manifest.Input.Height * 3];
         new Random(5).NextBytes(pixels);
         using var runner = new OnnxRunner(Path.Combine(bundle, manifest.Files["fp32"].File));
-        using RgbImage sample = Decode(Path.Combine(bundle, "sample.png"));
+        using var sample = Decode(Path.Combine(bundle, "sample.png"));
 
-        foreach (byte[] picture in (byte[][])[Prepare(manifest, sample), pixels])
+        foreach (var picture in (byte[][])[Prepare(manifest, sample), pixels])
         {
-            (Tensor expected, Tensor actual) = Answers(manifest, runner, picture);
+            (var expected, var actual) = Answers(manifest, runner, picture);
             Assert.InRange(Numbers.LargestDifference(expected, actual), 0, SingleTolerance);
         }
     }
@@ -117,33 +117,33 @@ public sealed class ExportTests(TensorFlowJsRuntime tensorFlow) : IClassFixture<
     [Fact]
     public void A_quantized_bundle_is_exported_as_the_floats_that_importing_would_have_made_of_it()
     {
-        string model = Golden.Shared("imagenet/mobilenet_v2_1.0_224_quant.tflite");
+        var model = Golden.Shared("imagenet/mobilenet_v2_1.0_224_quant.tflite");
         Export(ModelImporter.Import(new ImportRequest(model, "quantized", _folder), _ => { }).Folder, half: false);
-        string bundle = ModelImporter.Import(new ImportRequest(model, "floats", _folder) { Dequantize = true }, _ => { }).Folder;
-        ModelManifest manifest = Bundle.ReadManifest(bundle);
+        var bundle = ModelImporter.Import(new ImportRequest(model, "floats", _folder) { Dequantize = true }, _ => { }).Folder;
+        var manifest = Bundle.ReadManifest(bundle);
         using var runner = new OnnxRunner(Path.Combine(bundle, manifest.Files["fp32"].File));
-        using RgbImage sample = Decode(Path.Combine(bundle, "sample.png"));
+        using var sample = Decode(Path.Combine(bundle, "sample.png"));
 
-        (Tensor expected, Tensor actual) = Answers(manifest, runner, Prepare(manifest, sample));
+        (var expected, var actual) = Answers(manifest, runner, Prepare(manifest, sample));
         Assert.InRange(Numbers.LargestDifference(expected, actual), 0, SingleTolerance);
     }
 
     private IReadOnlyList<(string File, long Bytes)> Export(string bundle, bool half)
     {
-        ModelManifest manifest = Bundle.ReadManifest(bundle);
+        var manifest = Bundle.ReadManifest(bundle);
         return ExportCommand.Export(manifest, bundle, Path.Combine(bundle, manifest.Files["fp32"].File), Path.Combine(_folder, "tfjs"), half);
     }
 
     private (float Difference, int Changed, int Photos) Compare(IEnumerable<string> photos)
     {
-        ModelManifest manifest = Bundle.ReadManifest(Grocery);
+        var manifest = Bundle.ReadManifest(Grocery);
         using var runner = new OnnxRunner(Path.Combine(Grocery, manifest.Files["fp32"].File));
         float largest = 0;
         int changed = 0, count = 0;
-        foreach (string photo in photos)
+        foreach (var photo in photos)
         {
-            using RgbImage image = Decode(photo);
-            (Tensor expected, Tensor actual) = Answers(manifest, runner, Prepare(manifest, image));
+            using var image = Decode(photo);
+            (var expected, var actual) = Answers(manifest, runner, Prepare(manifest, image));
             largest = Math.Max(largest, Numbers.LargestDifference(expected, actual));
             changed += Best(expected) == Best(actual) ? 0 : 1;
             count++;
@@ -157,11 +157,11 @@ public sealed class ExportTests(TensorFlowJsRuntime tensorFlow) : IClassFixture<
     private (Tensor Expected, Tensor Actual) Answers(ModelManifest manifest, OnnxRunner runner, byte[] pixels, string? export = null)
     {
         int[] shape = [1, manifest.Input.Height, manifest.Input.Width, 3];
-        Tensor expected = runner.Run(new Dictionary<string, Tensor> { [manifest.Input.Name] = new Tensor(ElementType.UInt8, shape, pixels) }, manifest.Output.Name)[manifest.Output.Name];
-        Tensor actual = Assert.Single(tensorFlow.Run(export ?? Path.Combine(_folder, "tfjs"), Tensor.Float32(shape, Array.ConvertAll(pixels, pixel => (pixel / 127.5f) - 1)))).Value;
+        var expected = runner.Run(new Dictionary<string, Tensor> { [manifest.Input.Name] = new Tensor(ElementType.UInt8, shape, pixels) }, manifest.Output.Name)[manifest.Output.Name];
+        var actual = Assert.Single(tensorFlow.Run(export ?? Path.Combine(_folder, "tfjs"), Tensor.Float32(shape, Array.ConvertAll(pixels, pixel => (pixel / 127.5f) - 1)))).Value;
         if (manifest.Output.Kind == OutputKind.Logits)
         {
-            float[] probabilities = expected.ToFloats();
+            var probabilities = expected.ToFloats();
             Inference.Postprocessing.Softmax.Apply(probabilities);
             expected = Tensor.Float32(expected.Shape, probabilities);
         }
@@ -171,7 +171,7 @@ public sealed class ExportTests(TensorFlowJsRuntime tensorFlow) : IClassFixture<
 
     private static byte[] Prepare(ModelManifest manifest, RgbImage image)
     {
-        byte[] pixels = new byte[manifest.Input.ByteLength];
+        var pixels = new byte[manifest.Input.ByteLength];
         new Preprocessor(manifest.Preprocessing, manifest.Input).Process(image, pixels);
         return pixels;
     }
@@ -180,7 +180,7 @@ public sealed class ExportTests(TensorFlowJsRuntime tensorFlow) : IClassFixture<
 
     private static IEnumerable<string> ValidationPhotos()
     {
-        string data = Path.Combine(WhatsitCommand.Root, "../shared/data/grocery");
+        var data = Path.Combine(WhatsitCommand.Root, "../shared/data/grocery");
         Assert.SkipUnless(File.Exists(Path.Combine(data, "val.txt")), "The data set is not at ../shared/data/grocery.");
         return File.ReadLines(Path.Combine(data, "val.txt")).Select(line => Path.Combine(data, line.Split(", ")[0]));
     }

@@ -18,26 +18,26 @@ public sealed class ImportCommandTests : IDisposable
     [Fact]
     public async Task A_file_is_imported_inspected_and_run()
     {
-        string model = WriteModel();
-        byte[] pixels = new byte[16 * 24 * 3];
+        var model = WriteModel();
+        var pixels = new byte[16 * 24 * 3];
         new Random(5).NextBytes(pixels);
-        string input = Path.Combine(_folder, "pixels.u8");
+        var input = Path.Combine(_folder, "pixels.u8");
         await File.WriteAllBytesAsync(input, pixels, TestContext.Current.CancellationToken);
 
-        (int code, string output, string error) = await WhatsitCommand.RunAsync("import", model, "--name", "colours", "--models", Models, "--preset", "zero-to-one", "--license", "MIT", "--json");
+        (var code, var output, var error) = await WhatsitCommand.RunAsync("import", model, "--name", "colours", "--models", Models, "--preset", "zero-to-one", "--license", "MIT", "--json");
         Assert.True(code == 0, error);
-        using JsonDocument report = JsonDocument.Parse(output);
+        using var report = JsonDocument.Parse(output);
         Assert.Equal("ONNX", report.RootElement.GetProperty("format").GetString());
         Assert.InRange(report.RootElement.GetProperty("proof").GetProperty("largest_difference").GetDouble(), 0, 1e-5);
         Assert.Equal("MIT", report.RootElement.GetProperty("manifest").GetProperty("license").GetString());
 
         (code, output, error) = await WhatsitCommand.RunAsync("infer", "colours", "--models", Models, "--input", input, "--json");
         Assert.True(code == 0, error);
-        float[] fromBundle = Outputs(output, "probabilities");
+        var fromBundle = Outputs(output, "probabilities");
 
         // The file itself takes floats, channels first.
         float[] planes = [.. Enumerable.Range(0, pixels.Length).Select(index => pixels[(index % (16 * 24) * 3) + (index / (16 * 24))] / 255f)];
-        string floats = Path.Combine(_folder, "planes.f32");
+        var floats = Path.Combine(_folder, "planes.f32");
         await File.WriteAllBytesAsync(floats, MemoryMarshal.AsBytes(planes.AsSpan()).ToArray(), TestContext.Current.CancellationToken);
         (code, output, error) = await WhatsitCommand.RunAsync("infer", model, "--input", floats, "--shape", "1,3,16,24", "--type", "float32", "--json");
         Assert.True(code == 0, error);
@@ -50,7 +50,7 @@ public sealed class ImportCommandTests : IDisposable
 
         (code, output, error) = await WhatsitCommand.RunAsync("inspect", "colours", "--models", Models, "--json");
         Assert.True(code == 0, error);
-        using JsonDocument description = JsonDocument.Parse(output);
+        using var description = JsonDocument.Parse(output);
         Assert.Equal(1, description.RootElement.GetProperty("operators").GetProperty("Conv").GetInt32());
         Assert.Equal((8 * 27) + 8 + (8 * 3), description.RootElement.GetProperty("layers").EnumerateArray().Where(layer => layer.GetProperty("op").GetString() is "Conv" or "Gemm").Sum(layer => layer.GetProperty("parameters").GetInt32()));
         Assert.Equal(1 / 255d, description.RootElement.GetProperty("preprocessing").GetProperty("rescale_factor").GetDouble(), 9);
@@ -59,7 +59,7 @@ public sealed class ImportCommandTests : IDisposable
     [Fact]
     public async Task People_get_a_summary_of_what_was_assumed()
     {
-        (int code, string output, string error) = await WhatsitCommand.RunAsync("import", WriteModel(), "--name", "colours", "--models", Models);
+        (var code, var output, var error) = await WhatsitCommand.RunAsync("import", WriteModel(), "--name", "colours", "--models", Models);
 
         Assert.True(code == 0, error);
         Assert.Contains("assumed: the preset torchvision", output, StringComparison.Ordinal);
@@ -84,12 +84,12 @@ public sealed class ImportCommandTests : IDisposable
     [InlineData("The shape [1, 3, 9, 9] does not fit the input 'x'", "infer", "{model}", "--input", "{nine}", "--shape", "1,3,9,9", "--type", "float32")]
     public async Task A_mistake_is_answered_with_one_sentence(string sentence, params string[] arguments)
     {
-        string model = WriteModel();
-        string nine = Path.Combine(_folder, "nine.f32");
+        var model = WriteModel();
+        var nine = Path.Combine(_folder, "nine.f32");
         await File.WriteAllBytesAsync(nine, new byte[3 * 9 * 9 * 4], TestContext.Current.CancellationToken);
         string[] given = [.. arguments.Select(argument => argument.Replace("{model}", model, StringComparison.Ordinal).Replace("{nine}", nine, StringComparison.Ordinal))];
 
-        (int code, _, string error) = await WhatsitCommand.RunAsync(arguments[0] == "import" ? [.. given, "--models", Models] : given);
+        (var code, _, var error) = await WhatsitCommand.RunAsync(arguments[0] == "import" ? [.. given, "--models", Models] : given);
 
         Assert.Equal(1, code);
         Assert.StartsWith(sentence, error, StringComparison.Ordinal);
@@ -98,19 +98,19 @@ public sealed class ImportCommandTests : IDisposable
 
     private static float[] Outputs(string json, string name)
     {
-        using JsonDocument document = JsonDocument.Parse(json);
+        using var document = JsonDocument.Parse(json);
         return [.. document.RootElement.GetProperty("outputs").GetProperty(name).EnumerateArray().Select(value => value.GetSingle())];
     }
 
     private string WriteModel()
     {
         var builder = new GraphBuilder("colours");
-        string value = builder.AddInput("x", ElementType.Float32, -1, 3, 16, 24);
+        var value = builder.AddInput("x", ElementType.Float32, -1, 3, 16, 24);
         value = builder.AddNode("Conv", "conv", [value, builder.AddConstant("w", Numbers.Random(1, 8, 3, 3, 3)), builder.AddConstant("b", Numbers.Random(2, 8))]);
         value = builder.AddNode("Flatten", "flat", [builder.AddNode("GlobalAveragePool", "pool", [builder.AddNode("Relu", "relu", [value])])]);
         value = builder.AddNode("Gemm", "dense", [value, builder.AddConstant("dense_w", Numbers.Random(3, -3, 3, [8, 3]))]);
         builder.AddOutput(builder.AddNode("Softmax", "scores", [value], ("axis", -1L)), ElementType.Float32, -1, 3);
-        string path = Path.Combine(_folder, "model.onnx");
+        var path = Path.Combine(_folder, "model.onnx");
         OnnxWriter.Write(builder.Graph, path);
         return path;
     }

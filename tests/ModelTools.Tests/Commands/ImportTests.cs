@@ -26,10 +26,10 @@ public sealed class ImportTests : IDisposable
     [Fact]
     public async Task An_imported_model_gives_its_recorded_answer_in_the_server()
     {
-        ImportReport report = Import(Classifier(), "shapes", labels: ["circle", "square", "star", "cross", "moon"]);
+        var report = Import(Classifier(), "shapes", labels: ["circle", "square", "star", "cross", "moon"]);
 
-        string folder = Path.Combine(Models, "shapes");
-        ModelManifest manifest = Bundle.ReadManifest(folder);
+        var folder = Path.Combine(Models, "shapes");
+        var manifest = Bundle.ReadManifest(folder);
         Assert.Equal(["README.md", "classifier.f32", "labels.txt", "model.json", "model.onnx", "sample.png"], Directory.EnumerateFiles(folder).Select(Path.GetFileName).Order(StringComparer.Ordinal));
         Assert.Equal(("image", InputElementType.UInt8, TensorLayout.Nhwc, 32, 32), (manifest.Input.Name, manifest.Input.ElementType, manifest.Input.Layout, manifest.Input.Width, manifest.Input.Height));
         Assert.Equal(("probabilities", "embedding", "features"), (manifest.Output.Name, manifest.Output.Embedding, manifest.Output.Features));
@@ -80,7 +80,7 @@ public sealed class ImportTests : IDisposable
     [InlineData("a\r\nb\r\nc\r\nd\r\ne")]
     public void Labels_come_in_the_forms_that_people_have(string text)
     {
-        string path = Path.Combine(_folder, "labels");
+        var path = Path.Combine(_folder, "labels");
         File.WriteAllText(path, text);
 
         Assert.Equal(["a", "b", "c", "d", "e"], LabelSource.Read(path));
@@ -89,14 +89,14 @@ public sealed class ImportTests : IDisposable
     [Fact]
     public void A_greyscale_network_takes_photos_and_keeps_its_floats()
     {
-        string path = Write(Classifier(channels: 1), "grey");
+        var path = Write(Classifier(channels: 1), "grey");
         ModelImporter.Import(new ImportRequest(path, "grey", Models), _ => { });
-        Tensor floats = Numbers.Random(5, 1, 1, 32, 32);
+        var floats = Numbers.Random(5, 1, 1, 32, 32);
 
         var bundle = ModelSource.Find(Path.Combine(Models, "grey"), Models);
-        Tensor fromBundle = InferCommand.Run(bundle, floats.Data.ToArray(), ElementType.Float32, [1, 1, 32, 32]).First().Value;
-        Tensor fromFile = InferCommand.Run(ModelSource.Find(path, Models), floats.Data.ToArray()).First().Value;
-        Tensor reference = new Interpreter(Classifier(channels: 1)).Run(floats).Values.First();
+        var fromBundle = InferCommand.Run(bundle, floats.Data.ToArray(), ElementType.Float32, [1, 1, 32, 32]).First().Value;
+        var fromFile = InferCommand.Run(ModelSource.Find(path, Models), floats.Data.ToArray()).First().Value;
+        var reference = new Interpreter(Classifier(channels: 1)).Run(floats).Values.First();
 
         Assert.InRange(Numbers.LargestDifference(reference, fromBundle), 0, 1e-5f);
         Assert.InRange(Numbers.LargestDifference(reference, fromFile), 0, 1e-5f);
@@ -110,25 +110,25 @@ public sealed class ImportTests : IDisposable
     [InlineData("TensorFlow.js", 3072, "The network takes rows of 3072 numbers; assumed to be pictures of 32 × 32 pixels, the three colours of each pixel together.")]
     public void A_network_on_rows_of_numbers_takes_pictures(string format, int length, string note)
     {
-        (int side, bool coloured) = length == 784 ? (28, false) : (32, true);
-        string path = format == "ONNX" ? Write(Dense(length), "rows") : WriteTensorFlowJs(length);
+        (var side, var coloured) = length == 784 ? (28, false) : (32, true);
+        var path = format == "ONNX" ? Write(Dense(length), "rows") : WriteTensorFlowJs(length);
 
-        ImportReport report = ModelImporter.Import(new ImportRequest(path, "rows", Models) { Preset = "zero-to-one" }, _ => { });
+        var report = ModelImporter.Import(new ImportRequest(path, "rows", Models) { Preset = "zero-to-one" }, _ => { });
 
         Assert.Contains(note, report.Notes);
         Assert.Equal((side, side), (report.Manifest.Input.Width, report.Manifest.Input.Height));
-        byte[] pixels = new byte[side * side * 3];
+        var pixels = new byte[side * side * 3];
         new Random(4).NextBytes(pixels);
-        float[] row = new float[length];
-        for (int i = 0; i < side * side * 3; i++)
+        var row = new float[length];
+        for (var i = 0; i < side * side * 3; i++)
         {
-            (int pixel, int channel) = (i / 3, i % 3);
-            int at = !coloured ? pixel : format == "ONNX" ? (channel * side * side) + pixel : i;
+            (var pixel, var channel) = (i / 3, i % 3);
+            var at = !coloured ? pixel : format == "ONNX" ? (channel * side * side) + pixel : i;
             row[at] = coloured ? pixels[i] / 255f : ((0.299f * pixels[pixel * 3]) + (0.587f * pixels[(pixel * 3) + 1]) + (0.114f * pixels[(pixel * 3) + 2])) / 255;
         }
 
-        Tensor fromFile = InferCommand.Run(ModelSource.Find(path, Models), Tensor.Float32([length], row).Data.ToArray(), ElementType.Float32).First().Value;
-        Tensor fromBundle = InferCommand.Run(ModelSource.Find("rows", Models), pixels)["logits"];
+        var fromFile = InferCommand.Run(ModelSource.Find(path, Models), Tensor.Float32([length], row).Data.ToArray(), ElementType.Float32).First().Value;
+        var fromBundle = InferCommand.Run(ModelSource.Find("rows", Models), pixels)["logits"];
         Assert.InRange(Numbers.LargestDifference(fromFile, fromBundle), 0, 1e-4f);
     }
 
@@ -142,15 +142,15 @@ public sealed class ImportTests : IDisposable
     [Fact]
     public void Normalised_pixels_are_turned_back_for_a_bundle_that_takes_pixels()
     {
-        string path = Write(Classifier(), "shapes");
+        var path = Write(Classifier(), "shapes");
         ModelImporter.Import(new ImportRequest(path, "shapes", Models) { Preset = "minus-one-to-one" }, _ => { });
-        byte[] pixels = new byte[32 * 32 * 3];
+        var pixels = new byte[32 * 32 * 3];
         new Random(3).NextBytes(pixels);
-        float[] normalised = Array.ConvertAll(pixels, pixel => (pixel / 127.5f) - 1);
+        var normalised = Array.ConvertAll(pixels, pixel => (pixel / 127.5f) - 1);
 
         var bundle = ModelSource.Find(Path.Combine(Models, "shapes"), Models);
-        Tensor fromPixels = InferCommand.Run(bundle, pixels)["probabilities"];
-        Tensor fromFloats = InferCommand.Run(bundle, Tensor.Float32([1, 32, 32, 3], normalised).Data.ToArray(), ElementType.Float32, [1, 32, 32, 3])["probabilities"];
+        var fromPixels = InferCommand.Run(bundle, pixels)["probabilities"];
+        var fromFloats = InferCommand.Run(bundle, Tensor.Float32([1, 32, 32, 3], normalised).Data.ToArray(), ElementType.Float32, [1, 32, 32, 3])["probabilities"];
 
         Assert.Equal(0, Numbers.LargestDifference(fromPixels, fromFloats));
     }
@@ -158,13 +158,13 @@ public sealed class ImportTests : IDisposable
     [Fact]
     public void Floats_that_no_picture_has_run_through_a_bundle_too()
     {
-        string path = Write(Classifier(), "shapes");
+        var path = Write(Classifier(), "shapes");
         ModelImporter.Import(new ImportRequest(path, "shapes", Models) { Preset = "keras-resnet50" }, _ => { }); // blue first
-        Tensor planes = Numbers.Random(1, 1, 3, 32, 32);
-        Tensor rows = Operators.Permute(planes, [0, 2, 3, 1]);
+        var planes = Numbers.Random(1, 1, 3, 32, 32);
+        var rows = Operators.Permute(planes, [0, 2, 3, 1]);
 
         var bundle = ModelSource.Find(Path.Combine(Models, "shapes"), Models);
-        Tensor fromFile = InferCommand.Run(ModelSource.Find(path, Models), planes.Data.ToArray()).First().Value;
+        var fromFile = InferCommand.Run(ModelSource.Find(path, Models), planes.Data.ToArray()).First().Value;
 
         // The first convolution has weights for values around zero; as bytes they lie around a hundred, with as many digits less.
         Assert.InRange(Numbers.LargestDifference(fromFile, InferCommand.Run(bundle, rows.Data.ToArray())["probabilities"]), 0, 1e-4f);
@@ -174,8 +174,8 @@ public sealed class ImportTests : IDisposable
     [Fact]
     public void A_zip_is_unpacked_and_its_labels_are_found()
     {
-        string zip = Path.Combine(_folder, "download.zip");
-        using (ZipArchive archive = ZipFile.Open(zip, ZipArchiveMode.Create))
+        var zip = Path.Combine(_folder, "download.zip");
+        using (var archive = ZipFile.Open(zip, ZipArchiveMode.Create))
         {
             archive.CreateEntryFromFile(Write(Classifier(), "model"), "export/model.onnx");
             using var writer = new StreamWriter(archive.CreateEntry("export/labels.txt").Open());
@@ -193,8 +193,8 @@ public sealed class ImportTests : IDisposable
     [InlineData("readme.txt", "holds no model that can be read")]
     public void A_zip_that_holds_something_else_is_refused(string entry, string reason)
     {
-        string zip = Path.Combine(_folder, "download.zip");
-        using (ZipArchive archive = ZipFile.Open(zip, ZipArchiveMode.Create))
+        var zip = Path.Combine(_folder, "download.zip");
+        using (var archive = ZipFile.Open(zip, ZipArchiveMode.Create))
         {
             archive.CreateEntry(entry);
         }
@@ -206,12 +206,12 @@ public sealed class ImportTests : IDisposable
     public void A_network_whose_input_and_output_have_a_bundles_names_keeps_them_apart()
     {
         var builder = new GraphBuilder("names");
-        string image = builder.AddInput("image", ElementType.Float32, 1, 3, 16, 16);
-        string features = builder.AddNode("Conv", "probabilities", [image, builder.AddConstant("embedding", Numbers.Random(1, 4, 3, 3, 3))]);
+        var image = builder.AddInput("image", ElementType.Float32, 1, 3, 16, 16);
+        var features = builder.AddNode("Conv", "probabilities", [image, builder.AddConstant("embedding", Numbers.Random(1, 4, 3, 3, 3))]);
         builder.AddOutput(builder.AddNode("Gemm", "features", [builder.AddNode("Flatten", "flat", [builder.AddNode("GlobalAveragePool", "pool", [features])]), builder.AddConstant("w", Numbers.Random(2, 4, 5))]), ElementType.Float32, 1, 5);
-        string path = Write(builder.Graph, "names");
+        var path = Write(builder.Graph, "names");
 
-        ImportReport report = ModelImporter.Import(new ImportRequest(path, "names", Models), _ => { });
+        var report = ModelImporter.Import(new ImportRequest(path, "names", Models), _ => { });
 
         Assert.Equal(("image", "logits"), (report.Manifest.Input.Name, report.Manifest.Output.Name));
         Assert.Equal(["logits", "embedding", "features"], InferCommand.Run(ModelSource.Find("names", Models), new byte[16 * 16 * 3]).Keys);
@@ -220,10 +220,10 @@ public sealed class ImportTests : IDisposable
     [Fact]
     public void A_file_for_exactly_four_pictures_takes_any_number()
     {
-        Graph graph = Classifier();
+        var graph = Classifier();
         graph.Inputs[0] = graph.Inputs[0] with { Shape = [4, 3, 32, 32] };
         graph.Outputs[0] = graph.Outputs[0] with { Shape = [4, 5] };
-        ImportReport report = ModelImporter.Import(new ImportRequest(Write(graph, "four"), "four", Models), _ => { });
+        var report = ModelImporter.Import(new ImportRequest(Write(graph, "four"), "four", Models), _ => { });
 
         Assert.Contains("The file is made for exactly 4 pictures at a time; the bundle takes any number.", report.Notes);
         Assert.Equal([1, 5], InferCommand.Run(ModelSource.Find("four", Models), new byte[32 * 32 * 3])["probabilities"].Shape);
@@ -234,8 +234,8 @@ public sealed class ImportTests : IDisposable
     [InlineData(false)]
     public void A_half_precision_network_becomes_one_of_floats(bool floatsOutside)
     {
-        Graph graph = Classifier();
-        foreach ((string name, Tensor constant) in graph.Constants.ToArray())
+        var graph = Classifier();
+        foreach ((var name, var constant) in graph.Constants.ToArray())
         {
             graph.Constants[name] = Tensor.FromDoubles(ElementType.Float16, constant.Shape, constant.ToDoubles());
         }
@@ -258,24 +258,24 @@ public sealed class ImportTests : IDisposable
             graph.Outputs[0] = graph.Outputs[0] with { Type = ElementType.Float16 };
         }
 
-        ImportReport report = ModelImporter.Import(new ImportRequest(Write(graph, "half"), "half", Models), _ => { });
+        var report = ModelImporter.Import(new ImportRequest(Write(graph, "half"), "half", Models), _ => { });
 
         Assert.Contains("Half-precision weights and values became 32-bit floats.", report.Notes);
         Assert.InRange(report.LargestDifference, 0, 1e-5f);
-        Tensor pictures = Numbers.Random(4, 1, 3, 32, 32);
-        Tensor expected = new Interpreter(Classifier()).Run(pictures).Values.Single();
+        var pictures = Numbers.Random(4, 1, 3, 32, 32);
+        var expected = new Interpreter(Classifier()).Run(pictures).Values.Single();
         Assert.InRange(Numbers.LargestDifference(expected, InferCommand.Run(ModelSource.Find("half", Models), pictures.Data.ToArray(), ElementType.Float32, [1, 3, 32, 32])["probabilities"]), 0, 5e-3f);
     }
 
     [Fact]
     public void A_single_sigmoid_answers_two_classes_and_keeps_its_own_number()
     {
-        Graph graph = Classifier(classes: 1, last: "Sigmoid");
-        ImportReport report = ModelImporter.Import(new ImportRequest(Write(graph, "binary"), "binary", Models), _ => { });
+        var graph = Classifier(classes: 1, last: "Sigmoid");
+        var report = ModelImporter.Import(new ImportRequest(Write(graph, "binary"), "binary", Models), _ => { });
 
         Assert.Equal(OutputKind.Probabilities, report.Manifest.Output.Kind);
-        IReadOnlyDictionary<string, Tensor> answers = InferCommand.Run(ModelSource.Find("binary", Models), new byte[32 * 32 * 3]);
-        float[] both = answers["probabilities"].ToFloats();
+        var answers = InferCommand.Run(ModelSource.Find("binary", Models), new byte[32 * 32 * 3]);
+        var both = answers["probabilities"].ToFloats();
         Assert.Equal(both[1], answers["scores"].ToFloats().Single());
         Assert.Equal(1, both.Sum(), 6);
     }
@@ -290,7 +290,7 @@ public sealed class ImportTests : IDisposable
     [Fact]
     public void What_is_no_model_is_refused_in_one_sentence()
     {
-        string path = Path.Combine(_folder, "photo.jpg");
+        var path = Path.Combine(_folder, "photo.jpg");
         File.WriteAllBytes(path, [0xFF, 0xD8, 0xFF]);
 
         Assert.Equal($"'{path}' is no model that can be read: Keras, TensorFlow.js, TensorFlow Lite, ONNX.",
@@ -303,7 +303,7 @@ public sealed class ImportTests : IDisposable
     public void Presets_say_what_the_networks_were_trained_with()
     {
         // Every preset must be one that the server can apply.
-        foreach ((string name, PreprocessingSpec spec) in Presets.ByName)
+        foreach ((var name, var spec) in Presets.ByName)
         {
             var preprocessor = new Preprocessor(Presets.Choose(new ImportedModel(Classifier()), "ONNX", name, null, []), new InputSpec("image", InputElementType.UInt8, TensorLayout.Nhwc, 32, 32));
             Assert.NotNull(preprocessor);
@@ -334,24 +334,24 @@ public sealed class ImportTests : IDisposable
     [MemberData(nameof(SharedModels))]
     public async Task A_real_model_imports_and_answers_as_its_own_runtime_does(string model)
     {
-        string path = Golden.Shared(model);
-        ImportReport report = ModelImporter.Import(new ImportRequest(path, "real", Models), _ => { });
-        string folder = Path.Combine(Models, "real");
+        var path = Golden.Shared(model);
+        var report = ModelImporter.Import(new ImportRequest(path, "real", Models), _ => { });
+        var folder = Path.Combine(Models, "real");
         await SelfTestAsync(report.Manifest, folder);
 
         var file = ModelSource.Find(path, Models);
         var bundle = ModelSource.Find(folder, Models);
-        bool quantized = model.StartsWith("imagenet", StringComparison.Ordinal);
-        int cases = 0;
-        foreach ((string input, string encoding, float[] output) in Golden.Cases(model).Concat(Golden.Cases(model + "/model.json")))
+        var quantized = model.StartsWith("imagenet", StringComparison.Ordinal);
+        var cases = 0;
+        foreach ((var input, var encoding, var output) in Golden.Cases(model).Concat(Golden.Cases(model + "/model.json")))
         {
             cases++;
-            byte[] raw = File.ReadAllBytes(Golden.Shared(Path.Combine("golden", input)));
-            bool asFloats = encoding.StartsWith("uint8 /", StringComparison.Ordinal);
-            byte[] bytes = asFloats ? Tensor.Float32([raw.Length], Array.ConvertAll(raw, pixel => (pixel / 127.5f) - 1)).Data.ToArray() : raw;
-            ElementType type = asFloats || encoding == "raw float32" ? ElementType.Float32 : ElementType.UInt8;
-            float[] fromFile = InferCommand.Run(file, bytes, type).First().Value.ToFloats();
-            float[] fromBundle = InferCommand.Run(bundle, bytes, type).First().Value.ToFloats();
+            var raw = File.ReadAllBytes(Golden.Shared(Path.Combine("golden", input)));
+            var asFloats = encoding.StartsWith("uint8 /", StringComparison.Ordinal);
+            var bytes = asFloats ? Tensor.Float32([raw.Length], Array.ConvertAll(raw, pixel => (pixel / 127.5f) - 1)).Data.ToArray() : raw;
+            var type = asFloats || encoding == "raw float32" ? ElementType.Float32 : ElementType.UInt8;
+            var fromFile = InferCommand.Run(file, bytes, type).First().Value.ToFloats();
+            var fromBundle = InferCommand.Run(bundle, bytes, type).First().Value.ToFloats();
             if (quantized)
             {
                 Golden.AgreesQuantized(output, fromFile);
@@ -381,7 +381,7 @@ public sealed class ImportTests : IDisposable
 
     private string Write(Graph graph, string name)
     {
-        string path = Path.Combine(_folder, name + ".onnx");
+        var path = Path.Combine(_folder, name + ".onnx");
         OnnxWriter.Write(graph, path);
         return path;
     }
@@ -395,14 +395,14 @@ public sealed class ImportTests : IDisposable
         using var metrics = new InferenceMetrics();
         using var permits = new DecodePermits(decoding, scheduling);
         var classifier = new ImageClassifier(ImageDecoders.Create(decoding), permits, metrics, scheduling);
-        Model model = Model.Load(renamed, folder, "fp32", new OnnxBackendOptions(), scheduling);
+        var model = Model.Load(renamed, folder, "fp32", new OnnxBackendOptions(), scheduling);
         await SelfTest.RunAsync(model, classifier, TestContext.Current.CancellationToken);
     }
 
     private static Graph Dense(int length)
     {
         var builder = new GraphBuilder("rows");
-        string value = builder.AddInput("x", ElementType.Float32, -1, length);
+        var value = builder.AddInput("x", ElementType.Float32, -1, length);
         builder.AddOutput(builder.AddNode("Gemm", "dense", [value, builder.AddConstant("w", Numbers.Random(1, length, 5))]), ElementType.Float32, -1, 5);
         return builder.Graph;
     }
@@ -411,7 +411,7 @@ public sealed class ImportTests : IDisposable
     private string WriteTensorFlowJs(int length)
     {
         File.WriteAllBytes(Path.Combine(_folder, "weights.bin"), Numbers.Random(1, length, 5).Data.ToArray());
-        string path = Path.Combine(_folder, "model.json");
+        var path = Path.Combine(_folder, "model.json");
         File.WriteAllText(path, """
             {"format":"layers-model","modelTopology":{"keras_version":"2.4.0","model_config":{"class_name":"Sequential","config":{"name":"rows","layers":[
               {"class_name":"Dense","config":{"name":"dense","units":5,"activation":"linear","use_bias":false,"batch_input_shape":[null,LENGTH],"dtype":"float32"}}]}}},
@@ -423,7 +423,7 @@ public sealed class ImportTests : IDisposable
     private static Graph Classifier(int channels = 3, int classes = 5, string last = "Softmax")
     {
         var builder = new GraphBuilder("shapes");
-        string value = builder.AddInput("x", ElementType.Float32, -1, channels, 32, 32);
+        var value = builder.AddInput("x", ElementType.Float32, -1, channels, 32, 32);
         value = builder.AddNode("Conv", "conv", [value, builder.AddConstant("w", Numbers.Random(1, 8, channels, 3, 3)), builder.AddConstant("b", Numbers.Random(2, 8))], ("strides", new long[] { 2, 2 }), ("pads", new long[] { 1, 1, 1, 1 }));
         value = builder.AddNode("GlobalAveragePool", "pool", [builder.AddNode("Relu", "relu", [value])]);
         value = builder.AddNode("Gemm", "dense", [builder.AddNode("Flatten", "flat", [value]), builder.AddConstant("dense_w", Numbers.Random(3, -3, 3, [8, classes]))]);

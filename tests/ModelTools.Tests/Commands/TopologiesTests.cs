@@ -21,20 +21,20 @@ public sealed class TopologiesTests
     [InlineData("food101-resnet50_v2.tfjs-graph", "tfjs")]
     public async Task A_network_of_full_size_becomes_a_bundle_that_answers_what_PyTorch_answers(string topology, string file)
     {
-        string description = KerasFiles.Shared($"topologies/{topology}.json");
-        string folder = Directory.CreateTempSubdirectory("topologies").FullName;
+        var description = KerasFiles.Shared($"topologies/{topology}.json");
+        var folder = Directory.CreateTempSubdirectory("topologies").FullName;
         try
         {
-            string path = Path.Combine(folder, file);
+            var path = Path.Combine(folder, file);
             await KerasFiles.Python(file == "tfjs" ? "../tfjs/networks.py" : "networks.py", description, path);
-            using JsonDocument answers = JsonDocument.Parse(await File.ReadAllBytesAsync(file == "tfjs" ? Path.Combine(path, "answers.json") : $"{path}.json", TestContext.Current.CancellationToken));
-            (Tensor input, IReadOnlyDictionary<string, Tensor> outputs) = KerasFiles.Expected(answers.RootElement, "model");
-            float[] expected = outputs.Values.Single().ToFloats();
+            using var answers = JsonDocument.Parse(await File.ReadAllBytesAsync(file == "tfjs" ? Path.Combine(path, "answers.json") : $"{path}.json", TestContext.Current.CancellationToken));
+            (var input, var outputs) = KerasFiles.Expected(answers.RootElement, "model");
+            var expected = outputs.Values.Single().ToFloats();
 
-            string models = Path.Combine(folder, "models");
-            ImportReport report = ModelImporter.Import(new ImportRequest(path, "network", models), _ => { });
-            float[] fromFile = InferCommand.Run(ModelSource.Find(path, models), input.Data.ToArray(), ElementType.Float32).First().Value.ToFloats();
-            float[] fromBundle = InferCommand.Run(ModelSource.Find("network", models), input.Data.ToArray(), ElementType.Float32).First().Value.ToFloats();
+            var models = Path.Combine(folder, "models");
+            var report = ModelImporter.Import(new ImportRequest(path, "network", models), _ => { });
+            var fromFile = InferCommand.Run(ModelSource.Find(path, models), input.Data.ToArray(), ElementType.Float32).First().Value.ToFloats();
+            var fromBundle = InferCommand.Run(ModelSource.Find("network", models), input.Data.ToArray(), ElementType.Float32).First().Value.ToFloats();
 
             Assert.InRange(report.LargestDifference, 0, 1e-4f);
             Assert.InRange(KerasFiles.LargestDifference(expected, fromFile), 0, 1e-4f);

@@ -19,13 +19,13 @@ public sealed class VariantsAndFiguresTests : IDisposable
 
     public VariantsAndFiguresTests()
     {
-        string onnx = Path.Combine(_root, "shapes.onnx");
+        var onnx = Path.Combine(_root, "shapes.onnx");
         OnnxWriter.Write(Network(), onnx);
-        string labels = Path.Combine(_root, "labels.txt");
+        var labels = Path.Combine(_root, "labels.txt");
         File.WriteAllLines(labels, ["circle", "square", "star", "cross", "moon"]);
         ModelImporter.Import(new ImportRequest(onnx, "shapes", Models) { Labels = labels, Preset = "minus-one-to-one" }, _ => { });
         Directory.CreateDirectory(Pictures);
-        for (int photo = 0; photo < Photos; photo++)
+        for (var photo = 0; photo < Photos; photo++)
         {
             File.WriteAllBytes(Path.Combine(Pictures, $"{photo:00}.jpg"), Photo(photo));
         }
@@ -44,16 +44,16 @@ public sealed class VariantsAndFiguresTests : IDisposable
     [InlineData("int8", 0.5)]
     public async Task A_variant_is_smaller_gives_the_recorded_answer_and_is_approved(string variant, double size)
     {
-        QuantizeReport report = await Quantize(variant);
+        var report = await Quantize(variant);
 
         Assert.Null(report.Problem);
-        ModelManifest manifest = Bundle.ReadManifest(Folder);
-        BundleFile file = manifest.Files[variant];
+        var manifest = Bundle.ReadManifest(Folder);
+        var file = manifest.Files[variant];
         Assert.Equal(($"model.{variant}.onnx", true), (file.File, file.Approved));
         Assert.InRange(file.Bytes, 1, (long)(size * manifest.Files["fp32"].Bytes));
         Assert.Equal("1", manifest.Version);
         using var evaluator = new Evaluator();
-        using ModelLease lease = evaluator.Load(manifest, Folder, variant); // checks size and SHA-256
+        using var lease = evaluator.Load(manifest, Folder, variant); // checks size and SHA-256
         await evaluator.SelfTestAsync(lease.Model, TestContext.Current.CancellationToken);
         Assert.True(report.Agreement.SameTop1 >= 0.9, $"Only {report.Agreement.SameTop1:P0} of the answers are the same.");
     }
@@ -62,10 +62,10 @@ public sealed class VariantsAndFiguresTests : IDisposable
     public async Task A_variant_that_loses_more_than_allowed_is_not_installed()
     {
         string[] before = [.. Directory.EnumerateFiles(Folder).Order()];
-        string manifest = await File.ReadAllTextAsync(Path.Combine(Folder, Bundle.ManifestFile), TestContext.Current.CancellationToken);
+        var manifest = await File.ReadAllTextAsync(Path.Combine(Folder, Bundle.ManifestFile), TestContext.Current.CancellationToken);
 
         // Losing nothing is more than less than nothing.
-        QuantizeReport report = await Quantize("fp16", maxLoss: -0.5);
+        var report = await Quantize("fp16", maxLoss: -0.5);
 
         Assert.StartsWith("fp16 loses 0.0 % of accuracy on 12 photos; the limit is", report.Problem, StringComparison.Ordinal);
         Assert.Equal(before, Directory.EnumerateFiles(Folder).Order());
@@ -77,7 +77,7 @@ public sealed class VariantsAndFiguresTests : IDisposable
     {
         await MoveRecordedAnswerAsync(0.5);
 
-        QuantizeReport report = await Quantize("fp16");
+        var report = await Quantize("fp16");
 
         Assert.Contains("does not give its recorded answer", report.Problem, StringComparison.Ordinal);
         Assert.False(File.Exists(Path.Combine(Folder, "model.fp16.onnx")));
@@ -88,18 +88,18 @@ public sealed class VariantsAndFiguresTests : IDisposable
     {
         await MoveRecordedAnswerAsync(0.05);
 
-        QuantizeReport report = await Quantize("fp16");
+        var report = await Quantize("fp16");
 
         Assert.Null(report.Problem);
         Assert.True(report.HasOwnAnswer);
-        ModelManifest manifest = Bundle.ReadManifest(Folder);
-        IReadOnlyList<Prediction> own = manifest.Files["fp16"].Predictions!;
+        var manifest = Bundle.ReadManifest(Folder);
+        var own = manifest.Files["fp16"].Predictions!;
         Assert.Equal(manifest.Sample!.Predictions.Select(prediction => prediction.Label), own.Select(prediction => prediction.Label));
         Assert.InRange(Math.Abs(manifest.Sample.Predictions[0].Confidence - own[0].Confidence), 0.03, 0.07);
         using var evaluator = new Evaluator();
-        using ModelLease lease = evaluator.Load(manifest, Folder, "fp16");
+        using var lease = evaluator.Load(manifest, Folder, "fp16");
         await evaluator.SelfTestAsync(lease.Model, TestContext.Current.CancellationToken);
-        using ModelLease full = evaluator.Load(manifest, Folder, "fp32");
+        using var full = evaluator.Load(manifest, Folder, "fp32");
         await Assert.ThrowsAsync<InferenceException>(() => evaluator.SelfTestAsync(full.Model, TestContext.Current.CancellationToken));
     }
 
@@ -107,15 +107,15 @@ public sealed class VariantsAndFiguresTests : IDisposable
     public async Task Other_weights_under_an_old_name_are_a_new_version_without_the_old_figures()
     {
         await Quantize("int8");
-        string path = Path.Combine(Folder, Bundle.ManifestFile);
-        JsonNode manifest = JsonNode.Parse(await File.ReadAllTextAsync(path, TestContext.Current.CancellationToken))!;
+        var path = Path.Combine(Folder, Bundle.ManifestFile);
+        var manifest = JsonNode.Parse(await File.ReadAllTextAsync(path, TestContext.Current.CancellationToken))!;
         manifest["metrics"] = new JsonObject { ["int8"] = new JsonObject(), ["fp32"] = new JsonObject() };
         manifest["maker"] = "someone";
         await File.WriteAllTextAsync(path, manifest.ToJsonString(), TestContext.Current.CancellationToken);
 
         await Quantize("int8", photos: 5);
 
-        JsonNode after = JsonNode.Parse(await File.ReadAllTextAsync(path, TestContext.Current.CancellationToken))!;
+        var after = JsonNode.Parse(await File.ReadAllTextAsync(path, TestContext.Current.CancellationToken))!;
         Assert.Equal("2", (string?)after["version"]);
         Assert.Equal(["fp32"], after["metrics"]!.AsObject().Select(entry => entry.Key));
         Assert.Equal("someone", (string?)after["maker"]);
@@ -128,7 +128,7 @@ public sealed class VariantsAndFiguresTests : IDisposable
     [InlineData("has no variant 'int3'", "evaluate", "grocery", "--images", "models/grocery/samples", "--variant", "int3")]
     public async Task What_cannot_be_done_is_said_in_one_sentence(string message, params string[] arguments)
     {
-        (int code, _, string error) = await WhatsitCommand.RunAsync(arguments);
+        (var code, _, var error) = await WhatsitCommand.RunAsync(arguments);
 
         Assert.Equal(1, code);
         Assert.Contains(message, error, StringComparison.Ordinal);
@@ -140,20 +140,20 @@ public sealed class VariantsAndFiguresTests : IDisposable
     {
         await Quantize("int8");
         await LabelByAnswers(wrong: 3);
-        string page = Path.Combine(_root, "report.html");
+        var page = Path.Combine(_root, "report.html");
 
-        (int code, string output, string error) = await WhatsitCommand.RunAsync(
+        (var code, var output, var error) = await WhatsitCommand.RunAsync(
             "evaluate", "shapes", "--models", Models, "--images", Pictures, "--compare", "fp32", "int8", "--report", page, "--record", "twelve drawings", "--json");
 
         Assert.Equal("", error);
         Assert.Equal(0, code);
-        JsonNode result = JsonNode.Parse(output)!;
+        var result = JsonNode.Parse(output)!;
         Assert.Equal(["fp32", "int8"], result["variants"]!.AsArray().Select(row => (string)row!["variant"]!));
         Assert.Equal((Photos - 3d) / Photos, (double)result["variants"]![0]!["top1"]!, 1e-9);
         Assert.Equal(Photos, result["photos"]!.AsArray().Count);
         Assert.True((double)result["variants"]![1]!["agreement"]!["same_top1"]! >= 0.9);
         Assert.True((double)result["variants"]![0]!["latency"]!["total"]!["p99"]! > 0);
-        JsonNode metrics = JsonNode.Parse(await File.ReadAllTextAsync(Path.Combine(Folder, Bundle.ManifestFile), TestContext.Current.CancellationToken))!["metrics"]!;
+        var metrics = JsonNode.Parse(await File.ReadAllTextAsync(Path.Combine(Folder, Bundle.ManifestFile), TestContext.Current.CancellationToken))!["metrics"]!;
         Assert.Equal((0.75, 12, "twelve drawings"), ((double)metrics["fp32"]!["top1"]!, (int)metrics["fp32"]!["photos"]!, (string)metrics["fp32"]!["data"]!));
         Assert.Null(metrics["fp32"]!["largest_difference"]);
         Assert.Equal(Math.Round((double)result["variants"]![1]!["agreement"]!["largest_difference"]!, 4), (double)metrics["int8"]!["largest_difference"]!);
@@ -166,10 +166,10 @@ public sealed class VariantsAndFiguresTests : IDisposable
         await LabelByAnswers(wrong: 0);
         await File.WriteAllTextAsync(Path.Combine(Pictures, "03.jpg"), "no picture", TestContext.Current.CancellationToken);
 
-        (int code, string output, _) = await WhatsitCommand.RunAsync("evaluate", "shapes", "--models", Models, "--images", Path.Combine(Pictures, LabelledPhotos.List), "--json");
+        (var code, var output, _) = await WhatsitCommand.RunAsync("evaluate", "shapes", "--models", Models, "--images", Path.Combine(Pictures, LabelledPhotos.List), "--json");
 
         Assert.Equal(0, code);
-        JsonNode result = JsonNode.Parse(output)!;
+        var result = JsonNode.Parse(output)!;
         Assert.Equal("03.jpg", (string)Assert.Single(result["failures"]!.AsArray())!["file"]!);
         Assert.Equal(1, (double)result["variants"]![0]!["top1"]!);
     }
@@ -177,24 +177,24 @@ public sealed class VariantsAndFiguresTests : IDisposable
     [Fact]
     public async Task The_ImageNet_network_recognises_its_photos()
     {
-        string shared = Path.Combine(WhatsitCommand.Root, "../shared");
+        var shared = Path.Combine(WhatsitCommand.Root, "../shared");
         Assert.SkipUnless(Directory.Exists(Path.Combine(shared, "photos/imagenet")), "The reference photos are not at ../shared/photos/imagenet.");
         ModelImporter.Import(new ImportRequest(Path.Combine(shared, "models/imagenet/tf2_mobilenet_v2_1.0_224_ptq.tflite"), "mobilenet", Models) { Labels = Path.Combine(shared, "models/imagenet/labels.txt") }, _ => { });
 
-        (int code, string output, _) = await WhatsitCommand.RunAsync("evaluate", "mobilenet", "--models", Models, "--images", Path.Combine(shared, "photos/imagenet"), "--json");
+        (var code, var output, _) = await WhatsitCommand.RunAsync("evaluate", "mobilenet", "--models", Models, "--images", Path.Combine(shared, "photos/imagenet"), "--json");
 
         Assert.Equal(0, code);
-        JsonNode row = JsonNode.Parse(output)!["variants"]![0]!;
+        var row = JsonNode.Parse(output)!["variants"]![0]!;
         Assert.Equal(200, (int)row["photos"]!);
         Assert.InRange((double)row["top1"]!, 0.8, 1);
     }
 
     private async Task MoveRecordedAnswerAsync(double by)
     {
-        string path = Path.Combine(Folder, Bundle.ManifestFile);
-        JsonNode manifest = JsonNode.Parse(await File.ReadAllTextAsync(path, TestContext.Current.CancellationToken))!;
-        JsonNode best = manifest["sample"]!["predictions"]![0]!;
-        double recorded = (double)best["confidence"]!;
+        var path = Path.Combine(Folder, Bundle.ManifestFile);
+        var manifest = JsonNode.Parse(await File.ReadAllTextAsync(path, TestContext.Current.CancellationToken))!;
+        var best = manifest["sample"]!["predictions"]![0]!;
+        var recorded = (double)best["confidence"]!;
         best["confidence"] = recorded + by <= 1 ? recorded + by : recorded - by;
         await File.WriteAllTextAsync(path, manifest.ToJsonString(), TestContext.Current.CancellationToken);
     }
@@ -205,10 +205,10 @@ public sealed class VariantsAndFiguresTests : IDisposable
     /// <summary>Writes the list of the photos with what the model says to each, but to a few.</summary>
     private async Task LabelByAnswers(int wrong)
     {
-        ModelManifest manifest = Bundle.ReadManifest(Folder);
+        var manifest = Bundle.ReadManifest(Folder);
         using var evaluator = new Evaluator();
-        using ModelLease lease = evaluator.Load(manifest, Folder, "fp32");
-        Answers answers = await evaluator.RunAsync(lease.Model, LabelledPhotos.Read(Pictures, lease.Model.Classes), _ => { }, TestContext.Current.CancellationToken);
+        using var lease = evaluator.Load(manifest, Folder, "fp32");
+        var answers = await evaluator.RunAsync(lease.Model, LabelledPhotos.Read(Pictures, lease.Model.Classes), _ => { }, TestContext.Current.CancellationToken);
         Assert.Equal(Photos, answers.Photos.Count);
         await File.WriteAllLinesAsync(Path.Combine(Pictures, LabelledPhotos.List),
             answers.Photos.Select((answer, i) => $"{answer.Photo.Name},{(i < wrong ? (answer.Best + 1) % 5 : answer.Best)}"), TestContext.Current.CancellationToken);
@@ -217,9 +217,9 @@ public sealed class VariantsAndFiguresTests : IDisposable
     private static byte[] Photo(int seed)
     {
         var random = new Random(seed);
-        (double a, double b, int c) = (random.NextDouble() * 8, random.NextDouble() * 8, random.Next(256));
-        byte[] pixels = new byte[48 * 40 * 3];
-        for (int i = 0; i < pixels.Length; i++)
+        (var a, var b, var c) = (random.NextDouble() * 8, random.NextDouble() * 8, random.Next(256));
+        var pixels = new byte[48 * 40 * 3];
+        for (var i = 0; i < pixels.Length; i++)
         {
             pixels[i] = (byte)Math.Clamp(c + (100 * Math.Sin((a * (i / 3 % 48) / 48) + (b * (i / 3 / 48) / 40) + (i % 3 * c))), 0, 255);
         }
@@ -230,7 +230,7 @@ public sealed class VariantsAndFiguresTests : IDisposable
     private static Graph Network()
     {
         var builder = new GraphBuilder("shapes");
-        string value = builder.AddInput("x", ElementType.Float32, -1, 3, 32, 32);
+        var value = builder.AddInput("x", ElementType.Float32, -1, 3, 32, 32);
         value = Convolution("first", value, 3, 16, 2);
         value = Convolution("second", value, 16, 32, 2);
         value = Convolution("third", value, 32, 32, 1);

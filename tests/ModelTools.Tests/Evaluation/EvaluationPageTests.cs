@@ -14,7 +14,7 @@ public sealed partial class EvaluationPageTests : IDisposable
     [Fact]
     public void A_page_needs_nothing_but_itself_and_shows_mistakes_as_pictures()
     {
-        string page = Write("photo.jpg", "apple", "pear");
+        var page = Write("photo.jpg", "apple", "pear");
 
         Assert.StartsWith("<!doctype html>", page, StringComparison.Ordinal);
         Assert.DoesNotContain("http:", page, StringComparison.Ordinal);
@@ -22,7 +22,7 @@ public sealed partial class EvaluationPageTests : IDisposable
         Assert.DoesNotContain("<script", page, StringComparison.Ordinal);
         Assert.DoesNotContain("<link", page, StringComparison.Ordinal);
         Assert.DoesNotContain("url(", page, StringComparison.Ordinal);
-        string picture = Assert.Single(Sources().Matches(page)).Groups[1].Value;
+        var picture = Assert.Single(Sources().Matches(page)).Groups[1].Value;
         Assert.Equal([0xFF, 0xD8, 0xFF], Convert.FromBase64String(picture["data:image/jpeg;base64,".Length..])[..3]);
         Assert.Contains("50.0 %", page, StringComparison.Ordinal);
     }
@@ -31,7 +31,7 @@ public sealed partial class EvaluationPageTests : IDisposable
     public void Names_from_outside_stay_text()
     {
         const string hostile = "a\"><img src=x onerror=alert(1)>&.jpg";
-        string page = Write(hostile, "<b>apple</b>", "\"pear' & more");
+        var page = Write(hostile, "<b>apple</b>", "\"pear' & more");
 
         Assert.DoesNotContain("<img src=x", page, StringComparison.Ordinal);
         Assert.DoesNotContain("<b>apple", page, StringComparison.Ordinal);
@@ -46,7 +46,7 @@ public sealed partial class EvaluationPageTests : IDisposable
     /// <summary>Two photos, the second one mistaken.</summary>
     private string Write(string name, string first, string second)
     {
-        string path = Path.Combine(_folder, "photo.jpg");
+        var path = Path.Combine(_folder, "photo.jpg");
         File.WriteAllBytes(path, JpegWriter.Encode([.. Enumerable.Range(0, 60 * 40 * 3).Select(i => (byte)i)], 60, 40, 80));
         ClassLabel[] classes = [new(0, first, null), new(1, second, null)];
         var manifest = new ModelManifest

@@ -21,7 +21,7 @@ public sealed class FiguresTests
     [Fact]
     public void Accuracies_count_labelled_photos()
     {
-        Figures figures = Of(Answer(0, 0.8f, 0.1f, 0.1f), Answer(0, 0.3f, 0.6f, 0.1f), Answer(2, 0.7f, 0.2f, 0.1f), Answer(2, 0.1f, 0.1f, 0.8f), Answer(null, 1, 0, 0));
+        var figures = Of(Answer(0, 0.8f, 0.1f, 0.1f), Answer(0, 0.3f, 0.6f, 0.1f), Answer(2, 0.7f, 0.2f, 0.1f), Answer(2, 0.1f, 0.1f, 0.8f), Answer(null, 1, 0, 0));
 
         Assert.Equal((4, 2, 0.5, 1.0), (figures.Labelled.Count, figures.Right, figures.Top1, figures.Top5));
         Assert.Equal(0.75, figures.CoarseTop1);
@@ -36,7 +36,7 @@ public sealed class FiguresTests
     public void The_calibration_error_is_the_gap_between_confidence_and_accuracy()
     {
         // Ten answers at 0.9, six of them right: off by 0.3. Ten at 0.55, all right: off by 0.45.
-        Figures figures = Of([.. Enumerable.Range(0, 10).Select(i => Answer(i < 6 ? 0 : 1, 0.9f, 0.1f, 0)), .. Enumerable.Range(0, 10).Select(_ => Answer(0, 0.55f, 0.45f, 0))]);
+        var figures = Of([.. Enumerable.Range(0, 10).Select(i => Answer(i < 6 ? 0 : 1, 0.9f, 0.1f, 0)), .. Enumerable.Range(0, 10).Select(_ => Answer(0, 0.55f, 0.45f, 0))]);
 
         Assert.Equal(0.375, figures.CalibrationError, 1e-6);
         Assert.Equal([(10, 1.0), (10, 0.6)], figures.Calibration.Where(bin => bin.Photos > 0).Select(bin => (bin.Photos, bin.Accuracy)));
@@ -45,7 +45,7 @@ public sealed class FiguresTests
     [Fact]
     public void Abstaining_keeps_right_answers_and_catches_wrong_ones()
     {
-        Figures figures = Of(Answer(0, 0.9f, 0.1f, 0), Answer(0, 0.4f, 0.3f, 0.3f), Answer(1, 0.4f, 0.3f, 0.3f), Answer(1, 0.9f, 0.1f, 0));
+        var figures = Of(Answer(0, 0.9f, 0.1f, 0), Answer(0, 0.4f, 0.3f, 0.3f), Answer(1, 0.4f, 0.3f, 0.3f), Answer(1, 0.9f, 0.1f, 0));
 
         Assert.Equal(new Abstention(0.5, 0.5), figures.Abstention);
     }
@@ -53,17 +53,17 @@ public sealed class FiguresTests
     [Fact]
     public void Percentiles_are_times_that_occurred()
     {
-        Figures figures = Of([.. Enumerable.Range(1, 100).Select(i => Answer(0, 1, 0, 0) with { Timings = new Timings { Compute = TimeSpan.FromMilliseconds(i) } })]);
+        var figures = Of([.. Enumerable.Range(1, 100).Select(i => Answer(0, 1, 0, 0) with { Timings = new Timings { Compute = TimeSpan.FromMilliseconds(i) } })]);
 
-        Latency compute = figures.Latencies.Single(latency => latency.Stage == "compute");
+        var compute = figures.Latencies.Single(latency => latency.Stage == "compute");
         Assert.Equal((50, 90, 99, 50.5), (compute.P50, compute.P90, compute.P99, compute.Mean));
     }
 
     [Fact]
     public void A_loss_is_counted_on_labels_and_else_estimated_from_the_full_variants_own_probabilities()
     {
-        Answers full = All(Answer(0, 0.8f, 0.1f, 0.1f), Answer(1, 0.2f, 0.7f, 0.1f));
-        Answers reduced = All(Answer(0, 0.7f, 0.2f, 0.1f), Answer(1, 0.5f, 0.4f, 0.1f));
+        var full = All(Answer(0, 0.8f, 0.1f, 0.1f), Answer(1, 0.2f, 0.7f, 0.1f));
+        var reduced = All(Answer(0, 0.7f, 0.2f, 0.1f), Answer(1, 0.5f, 0.4f, 0.1f));
 
         var counted = Agreement.Of(full, reduced);
         var estimated = Agreement.Of(Unlabelled(full), Unlabelled(reduced));
@@ -77,10 +77,10 @@ public sealed class FiguresTests
     [Fact]
     public void JSON_holds_every_figure_and_every_photo()
     {
-        Figures figures = Of(Answer(0, 0.8f, 0.1f, 0.1f), Answer(null, 0.8f, 0.1f, 0.1f));
+        var figures = Of(Answer(0, 0.8f, 0.1f, 0.1f), Answer(null, 0.8f, 0.1f, 0.1f));
         var result = new EvaluationResult(Manifest, Classes, "photos", "a machine", [new VariantRow("fp32", "net", 12, 34, figures, null)]);
 
-        JsonElement json = JsonSerializer.SerializeToElement(EvaluationJson.Write(result));
+        var json = JsonSerializer.SerializeToElement(EvaluationJson.Write(result));
 
         Assert.Equal(1, json.GetProperty("variants")[0].GetProperty("top1").GetDouble());
         Assert.Equal(2, json.GetProperty("photos").GetArrayLength());

@@ -28,7 +28,7 @@ public sealed class LabelledPhotosTests : IDisposable
     {
         Touch(file);
 
-        LabelledPhoto photo = Assert.Single(LabelledPhotos.Read(_folder, Classes));
+        var photo = Assert.Single(LabelledPhotos.Read(_folder, Classes));
 
         Assert.Equal((file, label), (photo.Name, photo.Label));
     }
@@ -45,7 +45,7 @@ public sealed class LabelledPhotosTests : IDisposable
     public void A_list_names_files_and_labels_or_indices()
     {
         Touch("a.jpg", "b c.jpg", "d.jpg", "e.jpg");
-        string list = Path.Combine(_folder, LabelledPhotos.List);
+        var list = Path.Combine(_folder, LabelledPhotos.List);
         File.WriteAllLines(list, ["path,label", "a.jpg, granny smith apple", "\"b c.jpg\",\"tench, Tinca tinca\"", "", "d.jpg,4,17", "e.jpg"]);
 
         int?[] labels = [0, 2, 4, null];
@@ -61,7 +61,7 @@ public sealed class LabelledPhotosTests : IDisposable
     public void A_wrong_line_is_named(string line, string message)
     {
         Touch("a.jpg");
-        string list = Path.Combine(_folder, "photos.csv");
+        var list = Path.Combine(_folder, "photos.csv");
         File.WriteAllLines(list, ["a.jpg,0", line]);
 
         Assert.Equal(message, Assert.Throws<ModelFormatException>(() => LabelledPhotos.Read(list, Classes)).Message);
@@ -87,9 +87,9 @@ public sealed class LabelledPhotosTests : IDisposable
 
     private void Touch(params string[] files)
     {
-        foreach (string file in files)
+        foreach (var file in files)
         {
-            string path = Path.Combine(_folder, file);
+            var path = Path.Combine(_folder, file);
             Directory.CreateDirectory(Path.GetDirectoryName(path)!);
             File.WriteAllBytes(path, []);
         }

@@ -12,12 +12,12 @@ internal static class Damage
     /// </summary>
     public static void AssertBounded(int files, int refusedAtLeast, Action<byte[]> read, Func<int, Random, byte[]> damage)
     {
-        int refused = 0;
-        for (int seed = 0; seed < files; seed++)
+        var refused = 0;
+        for (var seed = 0; seed < files; seed++)
         {
-            byte[] damaged = damage(seed, new Random(seed));
+            var damaged = damage(seed, new Random(seed));
             var watch = Stopwatch.StartNew();
-            long allocated = GC.GetAllocatedBytesForCurrentThread();
+            var allocated = GC.GetAllocatedBytesForCurrentThread();
             try
             {
                 read(damaged);
@@ -48,14 +48,14 @@ internal static class Damage
             case 0:
                 return file[..random.Next(file.Length)];
             case 1:
-                for (int flips = random.Next(1, 30); flips > 0; flips--)
+                for (var flips = random.Next(1, 30); flips > 0; flips--)
                 {
                     file[random.Next(file.Length)] ^= (byte)(1 << random.Next(8));
                 }
 
                 return file;
             case 2:
-                for (int numbers = random.Next(1, 8); numbers > 0; numbers--)
+                for (var numbers = random.Next(1, 8); numbers > 0; numbers--)
                 {
                     ulong[] huge = [ulong.MaxValue, long.MaxValue, uint.MaxValue, int.MaxValue, 0, 1, (ulong)random.Next(file.Length), (ulong)random.NextInt64()];
                     BinaryPrimitives.WriteUInt64LittleEndian(file.AsSpan(random.Next(file.Length - 8)), huge[random.Next(huge.Length)]);
@@ -65,14 +65,14 @@ internal static class Damage
             case 3:
                 // Structures begin where addresses point: one address in the place of another.
                 int[] places = [.. Enumerable.Range(0, file.Length / 8).Select(index => index * 8).Where(at => BinaryPrimitives.ReadUInt64LittleEndian(file.AsSpan(at)) is > 0 and var value && value < (ulong)file.Length)];
-                for (int swaps = random.Next(1, 20); swaps > 0 && places.Length > 0; swaps--)
+                for (var swaps = random.Next(1, 20); swaps > 0 && places.Length > 0; swaps--)
                 {
                     file.AsSpan(places[random.Next(places.Length)], 8).CopyTo(file.AsSpan(places[random.Next(places.Length)]));
                 }
 
                 return file;
             default:
-                int length = random.Next(1, 200);
+                var length = random.Next(1, 200);
                 file.AsSpan(random.Next(file.Length - length), length).CopyTo(file.AsSpan(random.Next(file.Length - length)));
                 return file;
         }
@@ -92,7 +92,7 @@ internal sealed class DamagedFile : IDisposable
         _reader = reader;
         _path = Path.Combine(_folder, name);
         _model = beside is null ? _path : _folder;
-        foreach (string file in beside is null ? [] : Directory.EnumerateFiles(beside))
+        foreach (var file in beside is null ? [] : Directory.EnumerateFiles(beside))
         {
             File.Copy(file, Path.Combine(_folder, Path.GetFileName(file)));
         }

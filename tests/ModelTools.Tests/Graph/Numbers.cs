@@ -10,8 +10,8 @@ internal static class Numbers
     public static Tensor Random(int seed, float least, float most, int[] shape)
     {
         var random = new Random(seed);
-        float[] values = new float[shape.Aggregate(1, (product, side) => product * side)];
-        for (int i = 0; i < values.Length; i++)
+        var values = new float[shape.Aggregate(1, (product, side) => product * side)];
+        for (var i = 0; i < values.Length; i++)
         {
             values[i] = least + ((most - least) * random.NextSingle());
         }
@@ -24,12 +24,12 @@ internal static class Numbers
     {
         Assert.Equal(expected.Type, actual.Type);
         Assert.Equal(expected.Shape, actual.Shape);
-        double[] a = expected.ToDoubles();
-        double[] b = actual.ToDoubles();
+        var a = expected.ToDoubles();
+        var b = actual.ToDoubles();
         double largest = 0;
-        for (int i = 0; i < a.Length; i++)
+        for (var i = 0; i < a.Length; i++)
         {
-            double difference = (double.IsNaN(a[i]) && double.IsNaN(b[i])) || a[i] == b[i] ? 0 : Math.Abs(a[i] - b[i]) / Math.Max(1, Math.Abs(a[i]));
+            var difference = (double.IsNaN(a[i]) && double.IsNaN(b[i])) || a[i] == b[i] ? 0 : Math.Abs(a[i] - b[i]) / Math.Max(1, Math.Abs(a[i]));
             largest = double.IsNaN(difference) ? double.PositiveInfinity : Math.Max(largest, difference);
         }
 

@@ -103,9 +103,9 @@ public class OperatorTests
         ["Where"] = builder => Output(builder, "Where", [builder.AddNode("Greater", "greater", [Input(builder, 4, 3), Weight(builder, 3)]), Weight(builder, 4, 1), Weight(builder, 3)]),
         ["And, Or, Not"] = builder =>
         {
-            string x = Input(builder, 9);
-            string high = builder.AddNode("Greater", "high", [x, builder.AddConstant("a", [0.3f])]);
-            string low = builder.AddNode("Less", "low", [x, builder.AddConstant("b", [-0.1f])]);
+            var x = Input(builder, 9);
+            var high = builder.AddNode("Greater", "high", [x, builder.AddConstant("a", [0.3f])]);
+            var low = builder.AddNode("Less", "low", [x, builder.AddConstant("b", [-0.1f])]);
             Output(builder, "Not", [builder.AddNode("And", "and", [builder.AddNode("Or", "or", [high, low]), high])]);
         },
         ["Mod"] = builder => Output(builder, "Mod", [Wide(builder, 20), builder.AddConstant("divisor", [0.7f])], ("fmod", 1L)),
@@ -118,18 +118,18 @@ public class OperatorTests
             builder, "QuantizeLinear", [Wide(builder, 2, 3, 4), builder.AddConstant("scale", [0.05f, 0.1f, 0.02f], 3), SignedBytes(builder, 0, 3, -5)], ("axis", 1L)),
         ["DequantizeLinear"] = builder =>
         {
-            string bytes = builder.AddNode("QuantizeLinear", "quantize", [Wide(builder, 50), builder.AddConstant("scale", [0.05f]), Bytes(builder, 3)]);
+            var bytes = builder.AddNode("QuantizeLinear", "quantize", [Wide(builder, 50), builder.AddConstant("scale", [0.05f]), Bytes(builder, 3)]);
             Output(builder, "DequantizeLinear", [bytes, builder.AddConstant("scale", [0.07f]), Bytes(builder, 7)]);
         },
         ["DequantizeLinear per channel"] = builder =>
         {
-            string weights = builder.AddConstant("weights", new Tensor(ElementType.Int8, [3, 2], new byte[] { 1, 255, 3, 128, 5, 127 }));
-            string floats = builder.AddNode("DequantizeLinear", "dequantize", [weights, builder.AddConstant("scale", [0.5f, 0.25f, 2f], 3)], ("axis", 0L));
+            var weights = builder.AddConstant("weights", new Tensor(ElementType.Int8, [3, 2], new byte[] { 1, 255, 3, 128, 5, 127 }));
+            var floats = builder.AddNode("DequantizeLinear", "dequantize", [weights, builder.AddConstant("scale", [0.5f, 0.25f, 2f], 3)], ("axis", 0L));
             Output(builder, "Add", [Input(builder, 3, 2), floats]);
         },
         ["DequantizeLinear of 32-bit integers"] = builder =>
         {
-            string bias = builder.AddConstant("bias", Tensor.FromDoubles(ElementType.Int32, [2], [123456789, -7]));
+            var bias = builder.AddConstant("bias", Tensor.FromDoubles(ElementType.Int32, [2], [123456789, -7]));
             Output(builder, "Add", [Input(builder, 2), builder.AddNode("DequantizeLinear", "dequantize", [bias, builder.AddConstant("scale", [1e-6f])])]);
         },
 
@@ -145,7 +145,7 @@ public class OperatorTests
         ["Concat"] = builder => Output(builder, "Concat", [Input(builder, 2, 3, 4), Weight(builder, 2, 1, 4), Weight(builder, 2, 5, 4)], ("axis", -2L)),
         ["Split"] = builder =>
         {
-            Node split = builder.AddNode("Split", "split", [Input(builder, 2, 7), builder.AddInt64Constant("sizes", 3, 4)], 2, ("axis", 1L));
+            var split = builder.AddNode("Split", "split", [Input(builder, 2, 7), builder.AddInt64Constant("sizes", 3, 4)], 2, ("axis", 1L));
             Output(builder, "Concat", [split.Outputs[1], split.Outputs[0]], ("axis", 1L));
         },
         ["Slice"] = builder => Output(builder, "Slice", [Input(builder, 7, 8), .. Parts(builder, [1, -2], [long.MaxValue, 0], [0, 1], [2, -3])]),
@@ -159,12 +159,12 @@ public class OperatorTests
         ["Gather"] = builder => Output(builder, "Gather", [Input(builder, 4, 5), builder.AddConstant("indices", Tensor.Int64([2, 2], [0, -1, 3, 3]))], ("axis", 1L)),
         ["ConstantOfShape"] = builder =>
         {
-            string fill = builder.AddNode("ConstantOfShape", "fill", [builder.AddInt64Constant("shape", 2, 3)], ("value", Tensor.Float32([1], [5])));
+            var fill = builder.AddNode("ConstantOfShape", "fill", [builder.AddInt64Constant("shape", 2, 3)], ("value", Tensor.Float32([1], [5])));
             Output(builder, "Add", [Input(builder, 3), fill]);
         },
         ["Range"] = builder =>
         {
-            string range = builder.AddNode("Range", "range", [builder.AddConstant("start", [1f]), builder.AddConstant("limit", [3f]), builder.AddConstant("delta", [0.5f])]);
+            var range = builder.AddNode("Range", "range", [builder.AddConstant("start", [1f]), builder.AddConstant("limit", [3f]), builder.AddConstant("delta", [0.5f])]);
             Output(builder, "Add", [Input(builder, 4), range]);
         },
         ["Constant"] = builder => Output(builder, "Add", [Input(builder, 4), builder.AddNode("Constant", "constant", [], ("value", Tensor.Float32([1], [5])))]),
@@ -191,8 +191,8 @@ public class OperatorTests
     {
         var builder = new GraphBuilder(operation);
         Cases[operation](builder);
-        Graph graph = builder.Graph;
-        Dictionary<string, Tensor> inputs = graph.Inputs.ToDictionary(
+        var graph = builder.Graph;
+        var inputs = graph.Inputs.ToDictionary(
             input => input.Name,
             input => input.Name switch
             {
@@ -201,11 +201,11 @@ public class OperatorTests
                 _ => Numbers.Random(3, input.Shape),
             });
 
-        Tensor ours = Assert.Single(new Interpreter(graph).Run(inputs)).Value;
+        var ours = Assert.Single(new Interpreter(graph).Run(inputs)).Value;
         using var runner = new OnnxRunner(graph);
-        Tensor theirs = Assert.Single(runner.Run(inputs)).Value;
+        var theirs = Assert.Single(runner.Run(inputs)).Value;
 
-        float difference = Numbers.LargestDifference(theirs, ours);
+        var difference = Numbers.LargestDifference(theirs, ours);
         Assert.True(difference <= 1e-5, $"{operation}: the largest difference is {difference}.");
     }
 
@@ -213,10 +213,10 @@ public class OperatorTests
     public void Half_precision_is_computed_in_single_and_rounded()
     {
         var builder = new GraphBuilder("half");
-        string x = builder.AddInput("x", ElementType.Float16, 4);
+        var x = builder.AddInput("x", ElementType.Float16, 4);
         builder.AddOutput(builder.AddNode("Mul", "mul", [x, builder.AddConstant("y", Tensor.FromDoubles(ElementType.Float16, [], [3]))]), ElementType.Float16, 4);
 
-        Tensor result = new Interpreter(builder.Graph).Run(Tensor.FromDoubles(ElementType.Float16, [4], [0.1, 1, -2, 1000])).Values.Single();
+        var result = new Interpreter(builder.Graph).Run(Tensor.FromDoubles(ElementType.Float16, [4], [0.1, 1, -2, 1000])).Values.Single();
 
         Assert.Equal(ElementType.Float16, result.Type);
         Assert.Equal([(double)(Half)((float)(Half)0.1 * 3), 3, -6, 3000], result.ToDoubles());
@@ -271,11 +271,11 @@ public class OperatorTests
 
     private static void Output(GraphBuilder builder, string op, string[] inputs, params (string, object)[] attributes)
     {
-        string output = builder.AddNode(op, op.ToLowerInvariant(), inputs, attributes);
+        var output = builder.AddNode(op, op.ToLowerInvariant(), inputs, attributes);
 
         // The declared type and shape are the interpreter's; ONNX Runtime infers its own and refuses a file that claims another.
         builder.AddOutput(output, ElementType.Float32);
-        (ElementType type, int[] shape) = Shapes.Infer(builder.Graph)[output];
+        (var type, var shape) = Shapes.Infer(builder.Graph)[output];
         builder.Graph.Outputs[0] = new GraphValue(output, type, shape);
     }
 

@@ -14,7 +14,7 @@ public class PassTests
     [Fact]
     public void Channels_first_leaves_one_transpose_of_a_whole_network()
     {
-        Graph graph = Network(channelsLast: true);
+        var graph = Network(channelsLast: true);
 
         Same(graph, ChannelsFirst.Apply);
 
@@ -43,9 +43,9 @@ public class PassTests
     public void Channels_first_moves_through(string operation)
     {
         var builder = new GraphBuilder("x");
-        string x = builder.AddInput("x", ElementType.Float32, -1, 6, 5, 3);
-        string a = builder.AddChannelsLastNode("Conv", "conv", [x, Weight(builder, 8, 3, 3, 3)]);
-        string y = operation switch
+        var x = builder.AddInput("x", ElementType.Float32, -1, 6, 5, 3);
+        var a = builder.AddChannelsLastNode("Conv", "conv", [x, Weight(builder, 8, 3, 3, 3)]);
+        var y = operation switch
         {
             "Concat" => builder.AddNode("Concat", "y", [a, builder.AddNode("Relu", "relu", [a])], ("axis", -1L)),
             "Pad" => builder.AddNode("Pad", "y", [a, builder.AddInt64Constant("pads", 0, 1, 2, 0, 0, 3, 0, 0)]),
@@ -65,7 +65,7 @@ public class PassTests
             "Computed vector" => builder.AddNode("Add", "y", [a, builder.AddNode("ReduceMax", "max", [a], ("axes", Longs(0, 1, 2)), ("keepdims", 0L))]),
             _ => builder.AddNode("Shape", "y", [a]),
         };
-        string z = operation is "ReduceMean" or "ArgMax" or "Shape" or "QuantizeLinear per channel" or "Computed vector" ? y : builder.AddNode("Neg", "z", [y]);
+        var z = operation is "ReduceMean" or "ArgMax" or "Shape" or "QuantizeLinear per channel" or "Computed vector" ? y : builder.AddNode("Neg", "z", [y]);
         AddOutput(builder, z);
 
         Same(builder.Graph, ChannelsFirst.Apply);
@@ -79,10 +79,10 @@ public class PassTests
     public void A_flatten_before_a_dense_layer_permutes_its_weights(bool transposed)
     {
         var builder = new GraphBuilder("x");
-        string x = builder.AddInput("x", ElementType.Float32, -1, 6, 5, 3);
-        string conv = builder.AddChannelsLastNode("Conv", "conv", [x, Weight(builder, 4, 3, 3, 3)]);
-        string flat = builder.AddNode("Reshape", "flat", [builder.AddNode("Relu", "relu", [conv]), builder.AddInt64Constant("shape", -1, 48)]);
-        string gemm = builder.AddNode("Gemm", "dense", [builder.AddNode("Dropout", "dropout", [flat]), transposed ? Weight(builder, 7, 48) : Weight(builder, 48, 7), Weight(builder, 7)], ("transB", transposed ? 1L : 0L));
+        var x = builder.AddInput("x", ElementType.Float32, -1, 6, 5, 3);
+        var conv = builder.AddChannelsLastNode("Conv", "conv", [x, Weight(builder, 4, 3, 3, 3)]);
+        var flat = builder.AddNode("Reshape", "flat", [builder.AddNode("Relu", "relu", [conv]), builder.AddInt64Constant("shape", -1, 48)]);
+        var gemm = builder.AddNode("Gemm", "dense", [builder.AddNode("Dropout", "dropout", [flat]), transposed ? Weight(builder, 7, 48) : Weight(builder, 48, 7), Weight(builder, 7)], ("transB", transposed ? 1L : 0L));
         AddOutput(builder, gemm);
 
         Same(builder.Graph, ChannelsFirst.Apply);
@@ -94,11 +94,11 @@ public class PassTests
     public void Squeeze_and_excitation_needs_no_transpose()
     {
         var builder = new GraphBuilder("x");
-        string x = builder.AddInput("x", ElementType.Float32, -1, 6, 5, 3);
-        string conv = builder.AddChannelsLastNode("Conv", "conv", [x, Weight(builder, 8, 3, 3, 3)]);
-        string pool = builder.AddNode("ReduceMean", "pool", [conv], ("axes", Longs(1, 2)), ("keepdims", 0L));
-        string squeeze = builder.AddNode("Reshape", "squeeze", [pool, builder.AddInt64Constant("shape", -1, 1, 1, 8)]);
-        string excite = builder.AddChannelsLastNode("Conv", "excite", [squeeze, Weight(builder, 8, 8, 1, 1)]);
+        var x = builder.AddInput("x", ElementType.Float32, -1, 6, 5, 3);
+        var conv = builder.AddChannelsLastNode("Conv", "conv", [x, Weight(builder, 8, 3, 3, 3)]);
+        var pool = builder.AddNode("ReduceMean", "pool", [conv], ("axes", Longs(1, 2)), ("keepdims", 0L));
+        var squeeze = builder.AddNode("Reshape", "squeeze", [pool, builder.AddInt64Constant("shape", -1, 1, 1, 8)]);
+        var excite = builder.AddChannelsLastNode("Conv", "excite", [squeeze, Weight(builder, 8, 8, 1, 1)]);
         AddOutput(builder, builder.AddNode("ReduceMax", "y", [builder.AddNode("Mul", "gated", [conv, builder.AddNode("Sigmoid", "gate", [excite])])], ("axes", Longs(1, 2)), ("keepdims", 0L)));
 
         Same(builder.Graph, graph =>
@@ -123,9 +123,9 @@ public class PassTests
     public void What_scales_channels_is_folded_into(string layer, bool channelsLast)
     {
         var builder = new GraphBuilder("x");
-        bool dense = layer is "Gemm" or "MatMul";
-        string x = dense ? builder.AddInput("x", ElementType.Float32, -1, 6) : builder.AddInput("x", ElementType.Float32, [-1, .. channelsLast ? new[] { 6, 5, 6 } : [6, 6, 5]]);
-        string value = layer switch
+        var dense = layer is "Gemm" or "MatMul";
+        var x = dense ? builder.AddInput("x", ElementType.Float32, -1, 6) : builder.AddInput("x", ElementType.Float32, [-1, .. channelsLast ? new[] { 6, 5, 6 } : [6, 6, 5]]);
+        var value = layer switch
         {
             "Conv" => builder.AddNode("Conv", "layer", [x, Weight(builder, 8, 6, 3, 3), Weight(builder, 8)], ("pads", Longs(1, 1, 1, 1))),
             "Conv with groups" => builder.AddNode("Conv", "layer", [x, Weight(builder, 8, 3, 3, 3)], ("group", 2L)),
@@ -154,9 +154,9 @@ public class PassTests
     public void A_shift_before_a_convolution_is_folded_only_where_it_does_not_pad(long padding, int nodesLeft)
     {
         var builder = new GraphBuilder("x");
-        string x = builder.AddInput("x", ElementType.Float32, -1, 3, 6, 6);
-        string shifted = builder.AddNode("Sub", "shift", [x, Weight(builder, 3, 1, 1)]);
-        string scaled = builder.AddNode("Mul", "scale", [shifted, Weight(builder, 3, 1, 1)]);
+        var x = builder.AddInput("x", ElementType.Float32, -1, 3, 6, 6);
+        var shifted = builder.AddNode("Sub", "shift", [x, Weight(builder, 3, 1, 1)]);
+        var scaled = builder.AddNode("Mul", "scale", [shifted, Weight(builder, 3, 1, 1)]);
         AddOutput(builder, builder.AddNode("Conv", "conv", [scaled, Weight(builder, 4, 3, 3, 3)], ("pads", Longs(padding, padding, padding, padding))));
 
         Same(builder.Graph, FoldBatchNorm.Apply);
@@ -168,9 +168,9 @@ public class PassTests
     public void Weights_that_two_layers_share_are_not_changed_under_the_other()
     {
         var builder = new GraphBuilder("x");
-        string x = builder.AddInput("x", ElementType.Float32, -1, 3, 6, 6);
-        string weights = Weight(builder, 3, 3, 1, 1);
-        string first = builder.AddNode("Mul", "scale", [builder.AddNode("Conv", "a", [x, weights]), Weight(builder, 3, 1, 1)]);
+        var x = builder.AddInput("x", ElementType.Float32, -1, 3, 6, 6);
+        var weights = Weight(builder, 3, 3, 1, 1);
+        var first = builder.AddNode("Mul", "scale", [builder.AddNode("Conv", "a", [x, weights]), Weight(builder, 3, 1, 1)]);
         AddOutput(builder, builder.AddNode("Conv", "b", [builder.AddNode("Relu", "relu", [first]), weights]));
 
         Same(builder.Graph, FoldBatchNorm.Apply);
@@ -182,8 +182,8 @@ public class PassTests
     public void A_value_that_someone_else_reads_is_not_folded_away()
     {
         var builder = new GraphBuilder("x");
-        string x = builder.AddInput("x", ElementType.Float32, -1, 3, 6, 6);
-        string conv = builder.AddNode("Conv", "conv", [x, Weight(builder, 3, 3, 1, 1)]);
+        var x = builder.AddInput("x", ElementType.Float32, -1, 3, 6, 6);
+        var conv = builder.AddNode("Conv", "conv", [x, Weight(builder, 3, 3, 1, 1)]);
         AddOutput(builder, builder.AddNode("Add", "add", [conv, builder.AddNode("Mul", "scale", [conv, Weight(builder, 3, 1, 1)])]));
 
         Same(builder.Graph, FoldBatchNorm.Apply);
@@ -195,9 +195,9 @@ public class PassTests
     public void MobileNet_activations_become_one_operator()
     {
         var builder = new GraphBuilder("x");
-        string x = builder.AddInput("x", ElementType.Float32, -1, 50);
-        string relu6 = builder.AddNode("Min", "min", [builder.AddNode("Relu", "relu", [builder.AddNode("Add", "plus3", [x, builder.AddConstant("three", [3f])])]), builder.AddConstant("six", [6f])]);
-        string gate = builder.AddNode("Mul", "sixth", [relu6, builder.AddConstant("sixth", [1 / 6f])]);
+        var x = builder.AddInput("x", ElementType.Float32, -1, 50);
+        var relu6 = builder.AddNode("Min", "min", [builder.AddNode("Relu", "relu", [builder.AddNode("Add", "plus3", [x, builder.AddConstant("three", [3f])])]), builder.AddConstant("six", [6f])]);
+        var gate = builder.AddNode("Mul", "sixth", [relu6, builder.AddConstant("sixth", [1 / 6f])]);
         AddOutput(builder, builder.AddNode("Mul", "swish", [x, gate]));
 
         Same(builder.Graph, graph =>
@@ -218,9 +218,9 @@ public class PassTests
     public void Padding_is_written_out(string op, string autoPad, bool channelsLast)
     {
         var builder = new GraphBuilder("x");
-        string x = builder.AddInput("x", ElementType.Float32, [-1, .. channelsLast ? new[] { 10, 9, 3 } : [3, 10, 9]]);
+        var x = builder.AddInput("x", ElementType.Float32, [-1, .. channelsLast ? new[] { 10, 9, 3 } : [3, 10, 9]]);
         string[] inputs = op.StartsWith("Conv", StringComparison.Ordinal) ? [x, Weight(builder, 3, 3, 4, 3)] : [x];
-        string value = builder.AddNode(op, "layer", inputs, ("auto_pad", autoPad), ("strides", Longs(2, 2)));
+        var value = builder.AddNode(op, "layer", inputs, ("auto_pad", autoPad), ("strides", Longs(2, 2)));
         if (inputs.Length == 1)
         {
             builder.Graph.Nodes[^1].Attributes["kernel_shape"] = Longs(3, 3);
@@ -242,9 +242,9 @@ public class PassTests
     public void A_pad_is_folded_into(string op, bool channelsLast)
     {
         var builder = new GraphBuilder("x");
-        string x = builder.AddInput("x", ElementType.Float32, [-1, .. channelsLast ? new[] { 8, 7, 3 } : [3, 8, 7]]);
-        string pad = builder.AddNode("Pad", "pad", [builder.AddNode("Relu", "relu", [x]), builder.AddInt64Constant("pads", channelsLast ? Longs(0, 1, 0, 0, 0, 1, 1, 0) : Longs(0, 0, 1, 0, 0, 0, 1, 1))]);
-        string value = builder.AddNode(op, "layer", op == "Conv" ? [pad, Weight(builder, 4, 3, 3, 3)] : [pad], ("strides", Longs(2, 2)));
+        var x = builder.AddInput("x", ElementType.Float32, [-1, .. channelsLast ? new[] { 8, 7, 3 } : [3, 8, 7]]);
+        var pad = builder.AddNode("Pad", "pad", [builder.AddNode("Relu", "relu", [x]), builder.AddInt64Constant("pads", channelsLast ? Longs(0, 1, 0, 0, 0, 1, 1, 0) : Longs(0, 0, 1, 0, 0, 0, 1, 1))]);
+        var value = builder.AddNode(op, "layer", op == "Conv" ? [pad, Weight(builder, 4, 3, 3, 3)] : [pad], ("strides", Longs(2, 2)));
         if (op != "Conv")
         {
             builder.Graph.Nodes[^1].Attributes["kernel_shape"] = Longs(3, 3);
@@ -262,8 +262,8 @@ public class PassTests
     public void A_pad_before_a_maximum_of_negative_numbers_stays()
     {
         var builder = new GraphBuilder("x");
-        string x = builder.AddInput("x", ElementType.Float32, -1, 3, 8, 7);
-        string pad = builder.AddNode("Pad", "pad", [x, builder.AddInt64Constant("pads", 0, 0, 1, 1, 0, 0, 1, 1)]);
+        var x = builder.AddInput("x", ElementType.Float32, -1, 3, 8, 7);
+        var pad = builder.AddNode("Pad", "pad", [x, builder.AddInt64Constant("pads", 0, 0, 1, 1, 0, 0, 1, 1)]);
         AddOutput(builder, builder.AddNode("MaxPool", "pool", [pad], ("kernel_shape", Longs(3, 3))));
 
         Same(builder.Graph, ExplicitPadding.Apply);
@@ -275,9 +275,9 @@ public class PassTests
     public void Constants_are_computed_once_and_quantized_weights_stay()
     {
         var builder = new GraphBuilder("x");
-        string x = builder.AddInput("x", ElementType.Float32, -1, 3);
-        string sum = builder.AddNode("Add", "sum", [builder.AddConstant("a", [1f]), builder.AddConstant("b", [2f])]);
-        string weights = builder.AddNode("DequantizeLinear", "weights", [builder.AddConstant("bytes", new Tensor(ElementType.Int8, [3], new byte[] { 1, 2, 3 })), builder.AddConstant("scale", [0.5f])]);
+        var x = builder.AddInput("x", ElementType.Float32, -1, 3);
+        var sum = builder.AddNode("Add", "sum", [builder.AddConstant("a", [1f]), builder.AddConstant("b", [2f])]);
+        var weights = builder.AddNode("DequantizeLinear", "weights", [builder.AddConstant("bytes", new Tensor(ElementType.Int8, [3], new byte[] { 1, 2, 3 })), builder.AddConstant("scale", [0.5f])]);
         AddOutput(builder, builder.AddNode("Mul", "mul", [builder.AddNode("Add", "shift", [x, sum]), weights]));
 
         Same(builder.Graph, graph => FoldConstants.Apply(graph));
@@ -291,9 +291,9 @@ public class PassTests
     public void A_model_for_one_picture_takes_many()
     {
         var builder = new GraphBuilder("x");
-        string x = builder.AddInput("x", ElementType.Float32, 1, 3, 4, 4);
-        string pooled = builder.AddNode("GlobalAveragePool", "pool", [x]);
-        string flat = builder.AddNode("Reshape", "flat", [pooled, builder.AddInt64Constant("shape", 1, 3)]);
+        var x = builder.AddInput("x", ElementType.Float32, 1, 3, 4, 4);
+        var pooled = builder.AddNode("GlobalAveragePool", "pool", [x]);
+        var flat = builder.AddNode("Reshape", "flat", [pooled, builder.AddInt64Constant("shape", 1, 3)]);
         builder.AddOutput(builder.AddNode("Softmax", "y", [flat]), ElementType.Float32, 1, 3);
 
         Same(builder.Graph, FreeBatch.Apply);
@@ -308,9 +308,9 @@ public class PassTests
     public void A_shape_that_is_computed_at_run_time_becomes_a_constant()
     {
         var builder = new GraphBuilder("x");
-        string x = builder.AddInput("x", ElementType.Float32, -1, 3, 4, 4);
-        string batch = builder.AddNode("Gather", "batch", [builder.AddNode("Shape", "shape", [x]), builder.AddConstant("zero", Tensor.Int64([1], [0]))]);
-        string shape = builder.AddNode("Concat", "target", [batch, builder.AddInt64Constant("rest", 12, 4)], ("axis", 0L));
+        var x = builder.AddInput("x", ElementType.Float32, -1, 3, 4, 4);
+        var batch = builder.AddNode("Gather", "batch", [builder.AddNode("Shape", "shape", [x]), builder.AddConstant("zero", Tensor.Int64([1], [0]))]);
+        var shape = builder.AddNode("Concat", "target", [batch, builder.AddInt64Constant("rest", 12, 4)], ("axis", 0L));
         AddOutput(builder, builder.AddNode("Reshape", "y", [x, shape]));
 
         Same(builder.Graph, FreeBatch.Apply);
@@ -322,9 +322,9 @@ public class PassTests
     public void A_network_that_fits_one_batch_only_keeps_it()
     {
         var builder = new GraphBuilder("x");
-        string x = builder.AddInput("x", ElementType.Float32, 1, 4);
-        string shape = builder.AddNode("Concat", "shape", [builder.AddInt64Constant("two", 2), builder.AddInt64Constant("minus", -1)], ("axis", 0L));
-        string halves = builder.AddNode("Reshape", "halves", [x, shape]);
+        var x = builder.AddInput("x", ElementType.Float32, 1, 4);
+        var shape = builder.AddNode("Concat", "shape", [builder.AddInt64Constant("two", 2), builder.AddInt64Constant("minus", -1)], ("axis", 0L));
+        var halves = builder.AddNode("Reshape", "halves", [x, shape]);
         AddOutput(builder, builder.AddNode("ReduceMax", "y", [halves], ("axes", Longs(0))));
 
         Same(builder.Graph, FreeBatch.Apply);
@@ -336,7 +336,7 @@ public class PassTests
     public void What_changes_nothing_is_taken_out()
     {
         var builder = new GraphBuilder("x");
-        string value = builder.AddInput("x", ElementType.Float32, -1, 3, 4, 4);
+        var value = builder.AddInput("x", ElementType.Float32, -1, 3, 4, 4);
         value = builder.AddNode("Relu", "relu", [value]);
         value = builder.AddNode("Identity", "identity", [value]);
         value = builder.AddNode("Reshape", "reshape", [value, builder.AddInt64Constant("shape", -1, 3, 4, 4)]);
@@ -358,14 +358,14 @@ public class PassTests
     public void A_quantized_model_becomes_float_with_its_activations(string where, bool isExplicit)
     {
         var builder = new GraphBuilder(where);
-        string x = builder.AddInput("x", ElementType.Float32, -1, 3, 6, 6);
-        string weights = builder.AddNode("DequantizeLinear", "weights",
+        var x = builder.AddInput("x", ElementType.Float32, -1, 3, 6, 6);
+        var weights = builder.AddNode("DequantizeLinear", "weights",
             [builder.AddConstant("bytes", Quantized(Numbers.Random(1, 4, 3, 3, 3))), builder.AddConstant("scale", Numbers.Random(2, 0.01f, 0.02f, [4]))], ("axis", 0L));
-        string conv = builder.AddNode("Conv", "conv", [x, weights]);
+        var conv = builder.AddNode("Conv", "conv", [x, weights]);
         conv = !isExplicit ? conv : builder.AddNode("Clip", "relu6", [conv, builder.AddConstant("least", [0f]), builder.AddConstant("most", [6f])]);
-        string scale = builder.AddConstant("scale", [6 / 255f]);
-        string zero = builder.AddConstant("zero", new Tensor(ElementType.UInt8, [], new byte[1]));
-        string bytes = builder.AddNode("QuantizeLinear", "quantize", [conv, scale, zero]);
+        var scale = builder.AddConstant("scale", [6 / 255f]);
+        var zero = builder.AddConstant("zero", new Tensor(ElementType.UInt8, [], new byte[1]));
+        var bytes = builder.AddNode("QuantizeLinear", "quantize", [conv, scale, zero]);
         AddOutput(builder, builder.AddNode("GlobalMaxPool", "y", [builder.AddNode("DequantizeLinear", "dequantize", [bytes, scale, zero])]));
 
         Same(builder.Graph, Dequantize.Apply, tolerance: 6 / 255f);
@@ -383,23 +383,23 @@ public class PassTests
     public void Pixels_go_in_as_they_are(TensorLayout layout, int channels, ChannelOrder order)
     {
         var spec = new PreprocessingSpec { RescaleFactor = 1 / 255d, ImageMean = channels == 3 ? [0.485, 0.456, 0.406] : [0.5], ImageStd = channels == 3 ? [0.229, 0.224, 0.225] : [0.25], ChannelOrder = order };
-        bool last = layout == TensorLayout.Nhwc;
+        var last = layout == TensorLayout.Nhwc;
         var builder = new GraphBuilder("x");
-        string x = builder.AddInput("x", ElementType.Float32, [-1, .. last ? new[] { 8, 7, channels } : [channels, 8, 7]]);
-        string conv = builder.AddNode("Conv", "conv", [x, Weight(builder, 4, channels, 3, 3)], ("pads", Longs(1, 1, 1, 1)));
+        var x = builder.AddInput("x", ElementType.Float32, [-1, .. last ? new[] { 8, 7, channels } : [channels, 8, 7]]);
+        var conv = builder.AddNode("Conv", "conv", [x, Weight(builder, 4, channels, 3, 3)], ("pads", Longs(1, 1, 1, 1)));
         builder.Graph.Nodes[0].ChannelsLast = last;
         AddOutput(builder, builder.AddNode("Relu", "relu", [conv]));
-        Graph graph = builder.Graph;
+        var graph = builder.Graph;
 
-        byte[] pixels = new byte[2 * 8 * 7 * 3];
+        var pixels = new byte[2 * 8 * 7 * 3];
         new Random(5).NextBytes(pixels);
-        Tensor expected = new Interpreter(graph).Run(Normalised(pixels, layout, channels, spec)).Values.Single();
+        var expected = new Interpreter(graph).Run(Normalised(pixels, layout, channels, spec)).Values.Single();
         expected = last ? Operators.Permute(expected, [0, 3, 1, 2]) : expected;
 
         ChannelsFirst.Apply(graph);
         PixelInput.Apply(graph, PictureInput.Of(graph)!, spec);
         FoldBatchNorm.Apply(graph);
-        Tensor actual = new Interpreter(graph).Run(new Tensor(ElementType.UInt8, [2, 8, 7, 3], pixels)).Values.Single();
+        var actual = new Interpreter(graph).Run(new Tensor(ElementType.UInt8, [2, 8, 7, 3], pixels)).Values.Single();
         actual = last ? Operators.Permute(actual, [0, 3, 1, 2]) : actual;
 
         Assert.Equal(new GraphValue("image", ElementType.UInt8, [-1, 8, 7, 3]).Shape, graph.Inputs[0].Shape);
@@ -410,22 +410,22 @@ public class PassTests
     [Fact]
     public void A_classifier_answers_with_what_explains_it()
     {
-        Graph graph = Network(channelsLast: false);
-        IReadOnlyDictionary<string, Tensor> before = new Interpreter(graph).Run(Numbers.Random(4, 2, 3, 12, 12));
+        var graph = Network(channelsLast: false);
+        var before = new Interpreter(graph).Run(Numbers.Random(4, 2, 3, 12, 12));
 
-        ClassifierDescription description = ClassifierOutputs.Apply(graph);
+        var description = ClassifierOutputs.Apply(graph);
 
         Assert.Equal(OutputKind.Probabilities, description.Kind);
         Assert.Equal(["probabilities", "embedding", "features"], graph.Outputs.Select(output => output.Name));
-        IReadOnlyDictionary<string, Tensor> after = new Interpreter(graph).Run(Numbers.Random(4, 2, 3, 12, 12));
+        var after = new Interpreter(graph).Run(Numbers.Random(4, 2, 3, 12, 12));
         Assert.Equal(0, Numbers.LargestDifference(before.Values.Single(), after["probabilities"]));
 
         // The scores follow from the features by the weights: class activation maps rest on that.
-        float[] features = after["features"].ToFloats();
-        float[] weights = description.ClassifierWeights!.ToFloats();
-        int channels = after["features"].Shape[1];
-        int area = features.Length / 2 / channels;
-        float[] embedding = after["embedding"].ToFloats();
+        var features = after["features"].ToFloats();
+        var weights = description.ClassifierWeights!.ToFloats();
+        var channels = after["features"].Shape[1];
+        var area = features.Length / 2 / channels;
+        var embedding = after["embedding"].ToFloats();
         Assert.Equal([5, channels], description.ClassifierWeights.Shape);
         Assert.Equal(features.Skip(3 * area).Take(area).Average(), embedding[3], 1e-5f);
         Assert.Equal(5 * channels, weights.Length);
@@ -435,13 +435,13 @@ public class PassTests
     public void One_sigmoid_becomes_two_classes()
     {
         var builder = new GraphBuilder("cats and dogs");
-        string x = builder.AddInput("x", ElementType.Float32, -1, 4);
+        var x = builder.AddInput("x", ElementType.Float32, -1, 4);
         builder.AddOutput(builder.AddNode("Sigmoid", "y", [builder.AddNode("Gemm", "dense", [x, Weight(builder, 4, 1)])]), ElementType.Float32, -1, 1);
 
-        ClassifierDescription description = ClassifierOutputs.Apply(builder.Graph);
+        var description = ClassifierOutputs.Apply(builder.Graph);
 
         Assert.Equal((OutputKind.Probabilities, 2), (description.Kind, description.Classes));
-        float[] answer = new Interpreter(builder.Graph).Run(Numbers.Random(1, 1, 4))["probabilities"].ToFloats();
+        var answer = new Interpreter(builder.Graph).Run(Numbers.Random(1, 1, 4))["probabilities"].ToFloats();
         Assert.Equal(1, answer.Sum(), 1e-6f);
     }
 
@@ -449,7 +449,7 @@ public class PassTests
     public void Logits_are_called_so_and_get_a_softmax_where_asked()
     {
         var builder = new GraphBuilder("x");
-        string x = builder.AddInput("x", ElementType.Float32, -1, 4);
+        var x = builder.AddInput("x", ElementType.Float32, -1, 4);
         builder.AddOutput(builder.AddNode("Gemm", "dense", [x, Weight(builder, 4, 3)]), ElementType.Float32, -1, 3);
 
         Assert.Equal(OutputKind.Logits, ClassifierOutputs.Apply(builder.Graph).Kind);
@@ -462,7 +462,7 @@ public class PassTests
     public void What_answers_no_classes_is_refused()
     {
         var builder = new GraphBuilder("segmentation");
-        string x = builder.AddInput("x", ElementType.Float32, -1, 3, 4, 4);
+        var x = builder.AddInput("x", ElementType.Float32, -1, 3, 4, 4);
         builder.AddOutput(builder.AddNode("Conv", "conv", [x, Weight(builder, 2, 3, 1, 1)]), ElementType.Float32, -1, 2, 4, 4);
 
         Assert.Equal("The output 'conv' has the shape [1, 2, 4, 4]; a classifier answers [N, classes].", Assert.Throws<ModelFormatException>(() => ClassifierOutputs.Apply(builder.Graph)).Message);
@@ -472,10 +472,10 @@ public class PassTests
     private static Graph Network(bool channelsLast)
     {
         var builder = new GraphBuilder("network");
-        string x = builder.AddInput("x", ElementType.Float32, [-1, .. channelsLast ? new[] { 12, 12, 3 } : [3, 12, 12]]);
-        string value = Normalised(builder, Convolution(x, "conv", 8, 3, 3, ("strides", Longs(2, 2)), ("auto_pad", "SAME_UPPER")), 8, channelsLast);
+        var x = builder.AddInput("x", ElementType.Float32, [-1, .. channelsLast ? new[] { 12, 12, 3 } : [3, 12, 12]]);
+        var value = Normalised(builder, Convolution(x, "conv", 8, 3, 3, ("strides", Longs(2, 2)), ("auto_pad", "SAME_UPPER")), 8, channelsLast);
         value = builder.AddNode("Clip", "relu6", [value, builder.AddConstant("zero", [0f]), builder.AddConstant("six", [6f])]);
-        string depthwise = builder.AddNode("Relu", "relu", [Convolution(value, "depthwise", 8, 1, 3, ("group", 8L), ("pads", Longs(1, 1, 1, 1)))]);
+        var depthwise = builder.AddNode("Relu", "relu", [Convolution(value, "depthwise", 8, 1, 3, ("group", 8L), ("pads", Longs(1, 1, 1, 1)))]);
         value = builder.AddNode("Add", "residual", [value, Convolution(depthwise, "project", 8, 8, 1)]);
         value = builder.AddNode("Concat", "concat", [value, depthwise], ("axis", channelsLast ? 3L : 1L));
         value = builder.AddNode("MaxPool", "pool", [value], ("kernel_shape", Longs(2, 2)), ("strides", Longs(2, 2)));
@@ -489,7 +489,7 @@ public class PassTests
 
         string Convolution(string input, string name, int filters, int channels, int kernel, params (string, object)[] attributes)
         {
-            string result = builder.AddNode("Conv", name, [input, Weight(builder, filters, channels, kernel, kernel), Weight(builder, filters)], attributes);
+            var result = builder.AddNode("Conv", name, [input, Weight(builder, filters, channels, kernel, kernel), Weight(builder, filters)], attributes);
             builder.Graph.Nodes[^1].ChannelsLast = channelsLast;
             return result;
         }
@@ -498,22 +498,22 @@ public class PassTests
     /// <summary>The graph answers the same before and after, for a batch that no constant in it has.</summary>
     private static void Same(Graph graph, Action<Graph> pass, float scale = 1, float tolerance = 1e-5f)
     {
-        GraphValue input = graph.Inputs[0];
-        Tensor tensor = Numbers.Random(11, -scale, scale, [input.Shape[0] < 0 ? 2 : input.Shape[0], .. input.Shape[1..]]);
-        Tensor before = new Interpreter(graph).Run(tensor).Values.Single();
+        var input = graph.Inputs[0];
+        var tensor = Numbers.Random(11, -scale, scale, [input.Shape[0] < 0 ? 2 : input.Shape[0], .. input.Shape[1..]]);
+        var before = new Interpreter(graph).Run(tensor).Values.Single();
         pass(graph);
-        Tensor after = new Interpreter(graph).Run(tensor).Values.Single();
+        var after = new Interpreter(graph).Run(tensor).Values.Single();
         Assert.InRange(Numbers.LargestDifference(before, after), 0, tolerance);
     }
 
     private static Tensor Normalised(byte[] pixels, TensorLayout layout, int channels, PreprocessingSpec spec)
     {
-        float[] values = new float[2 * 8 * 7 * channels];
-        for (int pixel = 0; pixel < 2 * 8 * 7; pixel++)
+        var values = new float[2 * 8 * 7 * channels];
+        for (var pixel = 0; pixel < 2 * 8 * 7; pixel++)
         {
-            for (int channel = 0; channel < channels; channel++)
+            for (var channel = 0; channel < channels; channel++)
             {
-                double value = channels == 1 ? (0.299 * pixels[pixel * 3]) + (0.587 * pixels[(pixel * 3) + 1]) + (0.114 * pixels[(pixel * 3) + 2])
+                var value = channels == 1 ? (0.299 * pixels[pixel * 3]) + (0.587 * pixels[(pixel * 3) + 1]) + (0.114 * pixels[(pixel * 3) + 2])
                     : pixels[(pixel * 3) + (spec.ChannelOrder == ChannelOrder.Bgr ? 2 - channel : channel)];
                 values[(pixel * channels) + channel] = (float)(((value * spec.RescaleFactor) - spec.ImageMean[channel]) / spec.ImageStd[channel]);
             }
@@ -525,7 +525,7 @@ public class PassTests
 
     private static string Normalised(GraphBuilder builder, string value, int channels, bool channelsLast)
     {
-        string result = builder.AddNode("BatchNormalization", "norm",
+        var result = builder.AddNode("BatchNormalization", "norm",
             [value, Weight(builder, channels), Weight(builder, channels), Weight(builder, channels), builder.AddConstant("variance", Numbers.Random(7, 0.1f, 2, [channels]))], ("epsilon", 0.001f));
         builder.Graph.Nodes[^1].ChannelsLast = channelsLast;
         return result;
@@ -540,7 +540,7 @@ public class PassTests
     private static void AddOutput(GraphBuilder builder, string value)
     {
         builder.AddOutput(value, ElementType.Float32);
-        (ElementType type, int[] shape) = Shapes.Infer(builder.Graph)[value];
+        (var type, var shape) = Shapes.Infer(builder.Graph)[value];
         builder.Graph.Outputs[^1] = new GraphValue(value, type, [builder.Graph.Inputs[0].Shape[0], .. shape.Skip(1)]);
     }
 }

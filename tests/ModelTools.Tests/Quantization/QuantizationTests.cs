@@ -21,18 +21,18 @@ public sealed class QuantizationTests : IDisposable
     [Fact]
     public void A_network_with_bytes_answers_nearly_as_the_float_one_and_keeps_its_outputs()
     {
-        (Graph quantized, IReadOnlyList<Trial> trials) = StaticQuantizer.Quantize(Network(), new OutputSpec(), Pictures(0, 24), _ => { });
+        (var quantized, var trials) = StaticQuantizer.Quantize(Network(), new OutputSpec(), Pictures(0, 24), _ => { });
 
         Assert.Equal(["probabilities", "embedding", "features"], quantized.Outputs.Select(output => output.Name));
         Assert.All(quantized.Outputs, output => Assert.Equal(ElementType.Float32, output.Type));
         Assert.Equal(Enum.GetValues<RangeMethod>().Order(), trials.Where(trial => !trial.DenseLayers).Select(trial => trial.Method).Order());
         using var full = new OnnxRunner(Network());
         using var reduced = new OnnxRunner(quantized);
-        foreach (Tensor picture in Pictures(100, 8))
+        foreach (var picture in Pictures(100, 8))
         {
             var input = new Dictionary<string, Tensor> { ["image"] = picture };
-            IReadOnlyDictionary<string, Tensor> expected = full.Run(input);
-            IReadOnlyDictionary<string, Tensor> actual = reduced.Run(input);
+            var expected = full.Run(input);
+            var actual = reduced.Run(input);
             Assert.InRange(Numbers.LargestDifference(expected["probabilities"], actual["probabilities"]), 0, 0.02f);
             Assert.InRange(Numbers.LargestDifference(expected["embedding"], actual["embedding"]), 0, 0.06f);
             Assert.Equal(expected["features"].Shape, actual["features"].Shape);
@@ -42,9 +42,9 @@ public sealed class QuantizationTests : IDisposable
     [Fact]
     public void ONNX_Runtime_computes_every_convolution_and_sum_with_bytes_and_takes_the_pixels_as_they_are()
     {
-        (Graph quantized, _) = StaticQuantizer.Quantize(Network(), new OutputSpec(), Pictures(0, 8), _ => { });
+        (var quantized, _) = StaticQuantizer.Quantize(Network(), new OutputSpec(), Pictures(0, 8), _ => { });
 
-        Dictionary<string, int> operators = AsRun(quantized);
+        var operators = AsRun(quantized);
 
         Assert.Equal(5, operators.GetValueOrDefault("QLinearConv"));
         Assert.Equal(1, operators.GetValueOrDefault("QLinearAdd"));
@@ -66,16 +66,16 @@ public sealed class QuantizationTests : IDisposable
     [InlineData("classifier over one pixel")]
     public void Networks_of_other_kinds_keep_their_answers(string kind)
     {
-        Graph network = Network(kind);
-        bool floats = network.Inputs[0].Type == ElementType.Float32;
+        var network = Network(kind);
+        var floats = network.Inputs[0].Type == ElementType.Float32;
         IReadOnlyList<Tensor> Prepare(int seed, int count) => floats ? [.. Enumerable.Range(seed, count).Select(picture => Numbers.Random(picture, 1, 3, Side, Side))] : Pictures(seed, count);
 
-        (Graph quantized, _) = StaticQuantizer.Quantize(Network(kind), new OutputSpec(), Prepare(0, 24), _ => { });
+        (var quantized, _) = StaticQuantizer.Quantize(Network(kind), new OutputSpec(), Prepare(0, 24), _ => { });
 
         Assert.True(AsRun(quantized).GetValueOrDefault("QLinearConv") >= 5);
         using var full = new OnnxRunner(network);
         using var reduced = new OnnxRunner(quantized);
-        foreach (Tensor picture in Prepare(100, 8))
+        foreach (var picture in Prepare(100, 8))
         {
             var input = new Dictionary<string, Tensor> { ["image"] = picture };
             Assert.InRange(Numbers.LargestDifference(full.Run(input)["probabilities"], reduced.Run(input)["probabilities"]), 0, 0.04f);
@@ -85,20 +85,20 @@ public sealed class QuantizationTests : IDisposable
     [Fact]
     public void Correcting_channels_brings_every_layer_nearer_to_the_float_network()
     {
-        Graph graph = Network();
+        var graph = Network();
         var plan = new QuantizationPlan(graph);
         IReadOnlyList<Tensor> pictures = Pictures(0, 16);
 
         // Ranges far too narrow, so that there is something to correct.
-        Dictionary<string, (float Min, float Max)> ranges = plan.Values.ToDictionary(value => value, value => plan.Limit(value, (-1f, 1f)));
+        var ranges = plan.Values.ToDictionary(value => value, value => plan.Limit(value, (-1f, 1f)));
         var moments = Moments(graph, plan.Shapes, plan.Convolutions.Select(layer => layer.Outputs[0]), pictures);
         var rough = Int8Graph.Write(graph, plan, ranges, quantizeClassifier: false);
         var corrected = Int8Graph.Write(graph, plan, ranges, quantizeClassifier: false);
         ChannelCorrection.Apply(corrected, moments, pictures);
 
-        Dictionary<string, ChannelMoments> before = Moments(rough.Graph, Shapes.Infer(rough.Graph), rough.Layers.Select(layer => layer.Output), pictures);
-        Dictionary<string, ChannelMoments> after = Moments(corrected.Graph, Shapes.Infer(corrected.Graph), corrected.Layers.Select(layer => layer.Output), pictures);
-        foreach ((Int8Graph.Layer layer, Int8Graph.Layer raw) in corrected.Layers.Zip(rough.Layers))
+        var before = Moments(rough.Graph, Shapes.Infer(rough.Graph), rough.Layers.Select(layer => layer.Output), pictures);
+        var after = Moments(corrected.Graph, Shapes.Infer(corrected.Graph), corrected.Layers.Select(layer => layer.Output), pictures);
+        foreach ((var layer, var raw) in corrected.Layers.Zip(rough.Layers))
         {
             double Off(ChannelMoments actual) => Enumerable.Range(0, layer.Bias.Length).Average(channel => Math.Abs(moments[layer.Source].Mean(channel) - actual.Mean(channel)));
             Assert.InRange(Off(after[layer.Output]), 0, 2e-3);
@@ -112,7 +112,7 @@ public sealed class QuantizationTests : IDisposable
     [InlineData(123, 123.4, 122.7, 1)]
     public void The_arithmetic_on_pixels_disappears_where_one_zero_point_can_say_it(double red, double green, double blue, double factor)
     {
-        Graph graph = Network(mean: [(float)red, (float)green, (float)blue], factor: (float)factor);
+        var graph = Network(mean: [(float)red, (float)green, (float)blue], factor: (float)factor);
 
         var front = PixelFront.Of(graph, new Wiring(graph), Shapes.Infer(graph));
 
@@ -125,7 +125,7 @@ public sealed class QuantizationTests : IDisposable
     [Fact]
     public void Means_per_colour_stay_arithmetic()
     {
-        Graph graph = Network(mean: [123.675f, 116.28f, 103.53f], factor: 1 / 58f);
+        var graph = Network(mean: [123.675f, 116.28f, 103.53f], factor: 1 / 58f);
 
         Assert.Null(PixelFront.Of(graph, new Wiring(graph), Shapes.Infer(graph)));
     }
@@ -146,17 +146,17 @@ public sealed class QuantizationTests : IDisposable
     [Fact]
     public void Halved_weights_halve_the_file_and_hardly_move_the_answer()
     {
-        Graph graph = Network("hard swish");
+        var graph = Network("hard swish");
         var picture = new Dictionary<string, Tensor> { ["image"] = Pictures(0, 1)[0] };
         using var full = new OnnxRunner(graph);
-        int weights = graph.Constants.Values.Where(constant => constant is { Type: ElementType.Float32, Length: >= 64 }).Sum(constant => constant.Length);
+        var weights = graph.Constants.Values.Where(constant => constant is { Type: ElementType.Float32, Length: >= 64 }).Sum(constant => constant.Length);
 
         HalfPrecision.Apply(graph);
 
         Assert.Equal(weights, graph.Constants.Values.Where(constant => constant.Type == ElementType.Float16).Sum(constant => constant.Length));
         Assert.All(graph.Constants.Values.Where(constant => constant.Type == ElementType.Float32), constant => Assert.InRange(constant.Length, 1, 63));
         using var half = new OnnxRunner(graph);
-        IReadOnlyDictionary<string, Tensor> answers = half.Run(picture);
+        var answers = half.Run(picture);
         Assert.Equal(["probabilities", "embedding", "features"], answers.Keys);
         Assert.InRange(Numbers.LargestDifference(full.Run(picture)["probabilities"], answers["probabilities"]), 1e-9f, 5e-3f);
 
@@ -167,7 +167,7 @@ public sealed class QuantizationTests : IDisposable
     [Fact]
     public void A_weight_too_large_for_half_precision_stays_what_it_is()
     {
-        Graph graph = Network();
+        var graph = Network();
         graph.Constants["dense_w"] = Tensor.Float32([32, 10], [.. Enumerable.Range(0, 320).Select(i => i == 7 ? 70_000f : 1f / (i + 1))]);
 
         HalfPrecision.Apply(graph);
@@ -179,13 +179,13 @@ public sealed class QuantizationTests : IDisposable
     public void A_network_that_cannot_be_quantized_says_why()
     {
         var builder = new GraphBuilder("dense");
-        string value = builder.AddInput("image", ElementType.Float32, -1, 100);
+        var value = builder.AddInput("image", ElementType.Float32, -1, 100);
         builder.AddOutput(builder.AddNode("Gemm", "dense", [value, builder.AddConstant("w", Numbers.Random(1, 100, 3))]), ElementType.Float32, -1, 3);
         var output = new OutputSpec { Name = "dense" };
 
         Assert.Equal("The model has no convolution that could compute with bytes.",
             Assert.Throws<ModelFormatException>(() => StaticQuantizer.Quantize(builder.Graph, output, [Numbers.Random(1, 1, 100)], _ => { })).Message);
-        (Graph quantized, _) = StaticQuantizer.Quantize(Network(), new OutputSpec(), Pictures(0, 2), _ => { });
+        (var quantized, _) = StaticQuantizer.Quantize(Network(), new OutputSpec(), Pictures(0, 2), _ => { });
         Assert.Equal("The model computes with bytes already.",
             Assert.Throws<ModelFormatException>(() => StaticQuantizer.Quantize(quantized, new OutputSpec(), Pictures(0, 2), _ => { })).Message);
     }
@@ -193,8 +193,8 @@ public sealed class QuantizationTests : IDisposable
     /// <summary>The operators that ONNX Runtime really runs, after its optimisations.</summary>
     private Dictionary<string, int> AsRun(Graph graph)
     {
-        string path = Path.Combine(_folder, "model.onnx");
-        string optimized = Path.Combine(_folder, "optimized.onnx");
+        var path = Path.Combine(_folder, "model.onnx");
+        var optimized = Path.Combine(_folder, "optimized.onnx");
         OnnxWriter.Write(graph, path);
         using (var options = new SessionOptions { GraphOptimizationLevel = GraphOptimizationLevel.ORT_ENABLE_ALL, OptimizedModelFilePath = optimized, LogSeverityLevel = OrtLoggingLevel.ORT_LOGGING_LEVEL_ERROR })
         using (new InferenceSession(path, options))
@@ -210,7 +210,7 @@ public sealed class QuantizationTests : IDisposable
                 continue;
             }
 
-            ProtobufReader nodes = model.Message();
+            var nodes = model.Message();
             while (nodes.Next())
             {
                 if (nodes.Field != 1) // node
@@ -218,12 +218,12 @@ public sealed class QuantizationTests : IDisposable
                     continue;
                 }
 
-                ProtobufReader node = nodes.Message();
+                var node = nodes.Message();
                 while (node.Next())
                 {
                     if (node.Field == 4) // op_type
                     {
-                        string name = node.Text();
+                        var name = node.Text();
                         operators[name] = operators.GetValueOrDefault(name) + 1;
                     }
                 }
@@ -238,10 +238,10 @@ public sealed class QuantizationTests : IDisposable
         string[] names = [.. values];
         var moments = names.ToDictionary(value => value, value => new ChannelMoments(shapes[value].Shape[1]));
         using var runner = new OnnxRunner(Subgraph.Of(graph, shapes, new HashSet<string> { "image" }, names));
-        foreach (Tensor picture in pictures)
+        foreach (var picture in pictures)
         {
-            IReadOnlyDictionary<string, Tensor> seen = runner.Run(new Dictionary<string, Tensor> { ["image"] = picture });
-            foreach (string value in names)
+            var seen = runner.Run(new Dictionary<string, Tensor> { ["image"] = picture });
+            foreach (var value in names)
             {
                 moments[value].Add(seen[value]);
             }
@@ -256,11 +256,11 @@ public sealed class QuantizationTests : IDisposable
         .. Enumerable.Range(seed, count).Select(picture =>
         {
             var random = new Random(picture);
-            (double a, double b, double c) = (random.NextDouble() * 6, random.NextDouble() * 6, random.NextDouble() * 255);
-            byte[] pixels = new byte[Side * Side * 3];
-            for (int i = 0; i < pixels.Length; i++)
+            (var a, var b, var c) = (random.NextDouble() * 6, random.NextDouble() * 6, random.NextDouble() * 255);
+            var pixels = new byte[Side * Side * 3];
+            for (var i = 0; i < pixels.Length; i++)
             {
-                (double x, double y) = (i / 3 % Side / (double)Side, i / 3 / Side / (double)Side);
+                (var x, var y) = (i / 3 % Side / (double)Side, i / 3 / Side / (double)Side);
                 pixels[i] = (byte)Math.Clamp(c + (127 * Math.Sin((a * x) + (b * y) + (i % 3 * c))) + random.Next(16), 0, 255);
             }
 
@@ -279,7 +279,7 @@ public sealed class QuantizationTests : IDisposable
         }
         else
         {
-            float[] centre = mean ?? (kind == "one mean per colour" ? [123.675f, 116.28f, 103.53f] : [127.5f, 127.5f, 127.5f]);
+            var centre = mean ?? (kind == "one mean per colour" ? [123.675f, 116.28f, 103.53f] : [127.5f, 127.5f, 127.5f]);
             value = builder.AddInput("image", ElementType.UInt8, -1, Side, Side, 3);
             value = builder.AddNode("Transpose", "planes", [value], ("perm", new long[] { 0, 3, 1, 2 }));
             value = builder.AddNode("Cast", "floats", [value], ("to", (long)ElementType.Float32));
@@ -289,7 +289,7 @@ public sealed class QuantizationTests : IDisposable
 
         value = Clip(Convolution("first", value, 3, 16, 3, stride: 2));
         value = Clip(Convolution("depthwise", value, 16, 16, 3, group: 16));
-        string shortcut = Convolution("project", value, 16, 8, 1);
+        var shortcut = Convolution("project", value, 16, 8, 1);
         value = Convolution("expand", shortcut, 8, 24, 1);
         value = kind switch
         {
@@ -301,16 +301,16 @@ public sealed class QuantizationTests : IDisposable
         value = Convolution("project_2", value, 24, 8, 1);
         value = builder.AddNode("Add", "residual", [value, shortcut]);
         value = Clip(kind.Length == 0 ? value : Convolution("head", value, 8, 32, 1));
-        int channels = kind.Length == 0 ? 8 : 32;
-        string features = value;
-        string pooled = builder.AddNode("GlobalAveragePool", "pool", [value]);
-        string embedding = builder.AddNode("Flatten", "embedding", [pooled]);
+        var channels = kind.Length == 0 ? 8 : 32;
+        var features = value;
+        var pooled = builder.AddNode("GlobalAveragePool", "pool", [value]);
+        var embedding = builder.AddNode("Flatten", "embedding", [pooled]);
         value = kind == "classifier over one pixel"
             ? builder.AddNode("Flatten", "scores", [Convolution("classifier", pooled, channels, 10, 1)])
             : builder.AddNode("Gemm", "dense", [embedding, builder.AddConstant("dense_w", Numbers.Random(9, -1, 1, [channels, 10]))]);
         builder.AddOutput(builder.AddNode("Softmax", "probabilities", [value], ("axis", -1L)), ElementType.Float32, -1, 10);
         builder.AddOutput(embedding, ElementType.Float32, -1, channels);
-        Graph graph = builder.Graph;
+        var graph = builder.Graph;
         graph.Nodes.Find(node => node.Outputs.Contains(features))!.Outputs[0] = "features";
         graph.Nodes.Find(node => node.Name == "pool")!.Inputs[0] = "features";
         builder.AddOutput("features", ElementType.Float32, -1, channels, Side / 2, Side / 2);

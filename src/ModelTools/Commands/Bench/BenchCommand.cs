@@ -35,19 +35,19 @@ internal static class BenchCommand
                 throw new ModelFormatException($"'{arguments.GetValue(model)}' is no bundle. Import it first: whatsit import.");
             }
 
-            string folder = Path.GetFullPath(source.Path);
-            string[] variants = arguments.GetValue(variant) is { Length: > 0 } chosen ? chosen : [.. manifest.Files.Keys];
+            var folder = Path.GetFullPath(source.Path);
+            var variants = arguments.GetValue(variant) is { Length: > 0 } chosen ? chosen : [.. manifest.Files.Keys];
             List<ServingSettings> settings = [.. variants.SelectMany(name => ServingSettings.Of(name, Environment.ProcessorCount))];
-            List<byte[]> photos = Photos(manifest, folder, arguments.GetValue(images));
+            var photos = Photos(manifest, folder, arguments.GetValue(images));
             Task<IReadOnlyList<ServingFigures>> MeasureAsync(Action<string> progress) =>
                 ModelBenchmark.RunAsync(manifest, folder, settings, photos, arguments.GetValue(rounds), arguments.GetValue(seconds), progress, cancellationToken);
 
-            bool asJson = arguments.GetValue(json);
-            IReadOnlyList<ServingFigures> figures = asJson
+            var asJson = arguments.GetValue(json);
+            var figures = asJson
                 ? await MeasureAsync(_ => { })
                 : await AnsiConsole.Status().StartAsync("Starting", status => MeasureAsync(step => status.Status(Markup.Escape(step))));
             // A variant that was asked for by name is its owner's choice.
-            ServingFigures best = Recommend(figures, name => arguments.GetValue(variant) is { Length: > 0 } || name == "fp32" || manifest.Files[name].Approved == true);
+            var best = Recommend(figures, name => arguments.GetValue(variant) is { Length: > 0 } || name == "fp32" || manifest.Files[name].Approved == true);
             if (arguments.GetValue(write) is { } file)
             {
                 Write(file, best.Settings);
@@ -75,7 +75,7 @@ internal static class BenchCommand
     {
         List<ServingFigures> candidates = [.. figures.Where(figure => mayServe(figure.Settings.Variant))];
         candidates = candidates.Count > 0 ? candidates : [.. figures];
-        double most = candidates.Max(figure => figure.PerSecond);
+        var most = candidates.Max(figure => figure.PerSecond);
         return candidates.Where(figure => figure.PerSecond >= 0.97 * most).MinBy(figure => figure.Idle50)!;
     }
 
@@ -103,7 +103,7 @@ internal static class BenchCommand
 
     private static List<byte[]> Photos(ModelManifest manifest, string folder, string? images)
     {
-        IEnumerable<string> files = images is not null
+        var files = images is not null
             ? LabelledPhotos.Spread(LabelledPhotos.Read(images, []), MostPhotos).Select(photo => photo.Path)
             : [.. manifest.Samples is { Count: > 0 } samples ? samples.Select(sample => Bundle.PathOf(folder, sample.File)) : manifest.Sample is { } sample ? [Bundle.PathOf(folder, sample.File)] : (string[])[]];
         List<byte[]> photos = [.. files.Select(File.ReadAllBytes)];
@@ -114,7 +114,7 @@ internal static class BenchCommand
     {
         var table = new Table().Border(TableBorder.Rounded).Title(Markup.Escape($"{manifest.Title ?? manifest.Name}: {photos.Count} photos of {photos.Average(photo => photo.Length) / 1000:0} kB, {Environment.ProcessorCount} processors"));
         table.AddColumn("Instances × threads");
-        foreach (ServingFigures figure in figures)
+        foreach (var figure in figures)
         {
             table.AddColumn(new TableColumn($"{(figure == best ? "[green]" : "[default]")}{Markup.Escape(figure.Settings.Variant)} {figure.Settings.Instances} × {figure.Settings.IntraOpThreads}[/]").RightAligned());
         }

@@ -80,15 +80,15 @@ internal sealed class ModelBenchmark : IDisposable
         ModelManifest manifest, string folder, IReadOnlyList<ServingSettings> settings, IReadOnlyList<byte[]> photos, int rounds, double seconds, Action<string> progress, CancellationToken cancellationToken)
     {
         using var benchmark = new ModelBenchmark(photos);
-        foreach (ServingSettings setting in settings)
+        foreach (var setting in settings)
         {
             progress($"Loading {setting.Variant}, {setting.Instances} × {setting.IntraOpThreads}");
             benchmark._contenders.Add(await benchmark.LoadAsync(manifest, folder, setting, cancellationToken));
         }
 
-        for (int round = 1; round <= rounds; round++)
+        for (var round = 1; round <= rounds; round++)
         {
-            foreach (Contender contender in benchmark._contenders)
+            foreach (var contender in benchmark._contenders)
             {
                 progress($"Round {round} of {rounds}: {contender.Settings.Variant}, {contender.Settings.Instances} × {contender.Settings.IntraOpThreads}");
                 contender.Idle.Add(await benchmark.DriveAsync(contender, 1, seconds, cancellationToken));
@@ -102,7 +102,7 @@ internal sealed class ModelBenchmark : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
-        foreach (Contender contender in _contenders)
+        foreach (var contender in _contenders)
         {
             contender.Dispose();
         }
@@ -110,7 +110,7 @@ internal sealed class ModelBenchmark : IDisposable
 
     private async Task<Contender> LoadAsync(ModelManifest manifest, string folder, ServingSettings settings, CancellationToken cancellationToken)
     {
-        long before = WorkingSet();
+        var before = WorkingSet();
         var scheduling = new SchedulingOptions { Instances = settings.Instances, MaxQueueLength = 4 * Clients };
         var contender = new Contender(settings, Model.Load(manifest, folder, settings.Variant, new OnnxBackendOptions { IntraOpThreads = settings.IntraOpThreads }, scheduling), _decoder, _decoding, scheduling);
         try
@@ -118,7 +118,7 @@ internal sealed class ModelBenchmark : IDisposable
             // Every photo once: that warms up, and says now which of them cannot be used.
             await Task.WhenAll(Enumerable.Range(0, Clients).Select(async client =>
             {
-                for (int photo = client; photo < Math.Max(_photos.Count, Clients); photo += Clients)
+                for (var photo = client; photo < Math.Max(_photos.Count, Clients); photo += Clients)
                 {
                     await contender.Classifier.ClassifyAsync(contender.Model, _photos[photo % _photos.Count], BestOnly, cancellationToken);
                 }
@@ -145,27 +145,27 @@ internal sealed class ModelBenchmark : IDisposable
     private async Task<Turn> DriveAsync(Contender contender, int clients, double seconds, CancellationToken cancellationToken)
     {
         var answers = new List<(double Ms, Timings Timings)>[clients];
-        TimeSpan cpu = Environment.CpuUsage.TotalTime;
-        long started = Stopwatch.GetTimestamp();
-        int next = 0;
+        var cpu = Environment.CpuUsage.TotalTime;
+        var started = Stopwatch.GetTimestamp();
+        var next = 0;
         await Task.WhenAll(Enumerable.Range(0, clients).Select(client => Task.Run(
             async () =>
             {
                 answers[client] = [];
                 do
                 {
-                    byte[] photo = _photos[Interlocked.Increment(ref next) % _photos.Count];
-                    long asked = Stopwatch.GetTimestamp();
-                    Classification answer = await contender.Classifier.ClassifyAsync(contender.Model, photo, BestOnly, cancellationToken);
+                    var photo = _photos[Interlocked.Increment(ref next) % _photos.Count];
+                    var asked = Stopwatch.GetTimestamp();
+                    var answer = await contender.Classifier.ClassifyAsync(contender.Model, photo, BestOnly, cancellationToken);
                     answers[client].Add((Stopwatch.GetElapsedTime(asked).TotalMilliseconds, answer.Timings));
                 }
                 while (Stopwatch.GetElapsedTime(started).TotalSeconds < seconds);
             },
             cancellationToken)));
-        double elapsed = Stopwatch.GetElapsedTime(started).TotalSeconds;
-        double cpuMs = (Environment.CpuUsage.TotalTime - cpu).TotalMilliseconds;
+        var elapsed = Stopwatch.GetElapsedTime(started).TotalSeconds;
+        var cpuMs = (Environment.CpuUsage.TotalTime - cpu).TotalMilliseconds;
         List<(double Ms, Timings Timings)> all = [.. answers.SelectMany(list => list)];
-        double[] sorted = Percentiles.Sort(all.Select(answer => answer.Ms));
+        var sorted = Percentiles.Sort(all.Select(answer => answer.Ms));
         return new Turn(
             Percentiles.Of(sorted, 0.5),
             Percentiles.Of(sorted, 0.99),

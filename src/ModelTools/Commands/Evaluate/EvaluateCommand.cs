@@ -38,16 +38,16 @@ internal static class EvaluateCommand
         command.SetAction(async (arguments, cancellationToken) =>
         {
             var source = ModelSource.Find(arguments.GetValue(model)!, arguments.GetValue(models)!);
-            ModelManifest manifest = source.Manifest
+            var manifest = source.Manifest
                 ?? throw new ModelFormatException($"'{arguments.GetValue(model)}' is not a bundle. Import it first: whatsit import {arguments.GetValue(model)} --name NAME");
-            string folder = Path.GetFullPath(source.Path);
+            var folder = Path.GetFullPath(source.Path);
             string[] variants = arguments.GetResult(compare) is null ? [Variants.Choose(manifest, arguments.GetValue(variant)!)]
                 : arguments.GetValue(compare) is { Length: > 0 } named ? [.. named.Distinct()]
                 : [.. manifest.Files.Keys];
 
             Task<EvaluationResult> Measure(Action<string> progress) => RunAsync(manifest, folder, variants, arguments.GetValue(images)!, progress, cancellationToken);
-            bool quiet = arguments.GetValue(json) || Console.IsOutputRedirected;
-            EvaluationResult evaluation = quiet ? await Measure(_ => { }) : await AnsiConsole.Status().StartAsync("Starting", status => Measure(step => status.Status(Markup.Escape(step))));
+            var quiet = arguments.GetValue(json) || Console.IsOutputRedirected;
+            var evaluation = quiet ? await Measure(_ => { }) : await AnsiConsole.Status().StartAsync("Starting", status => Measure(step => status.Status(Markup.Escape(step))));
             if (arguments.GetValue(report) is { } page)
             {
                 using var evaluator = new Evaluator();
@@ -77,8 +77,8 @@ internal static class EvaluateCommand
 
     private static async Task<EvaluationResult> RunAsync(ModelManifest bundle, string folder, string[] variants, string images, Action<string> progress, CancellationToken cancellationToken)
     {
-        IReadOnlyList<ClassLabel> classes = Labels.Read(Bundle.PathOf(folder, bundle.Labels));
-        IReadOnlyList<LabelledPhoto> photos = LabelledPhotos.Read(images, classes);
+        var classes = Labels.Read(Bundle.PathOf(folder, bundle.Labels));
+        var photos = LabelledPhotos.Read(images, classes);
         if (photos.All(photo => photo.Label is null))
         {
             throw new ModelFormatException(
@@ -88,19 +88,19 @@ internal static class EvaluateCommand
 
         using var evaluator = new Evaluator();
         var rows = new List<VariantRow>();
-        foreach (string name in variants)
+        foreach (var name in variants)
         {
-            (ModelManifest manifest, string variant) = Choose(bundle, name);
-            using ModelLease lease = evaluator.Load(manifest, folder, variant);
-            Answers answers = await evaluator.RunAsync(lease.Model, photos, progress, cancellationToken);
+            (var manifest, var variant) = Choose(bundle, name);
+            using var lease = evaluator.Load(manifest, folder, variant);
+            var answers = await evaluator.RunAsync(lease.Model, photos, progress, cancellationToken);
             if (answers.Photos.All(answer => answer.Photo.Label is null))
             {
                 throw new ModelFormatException($"No photo with a label could be read. '{answers.Failures[0].Photo.Name}': {answers.Failures[0].Problem}");
             }
 
             // Parameters are counted in the weights as they were trained: the scales of a quantized file are no parameters.
-            string counted = manifest.Files.ContainsKey("fp32") ? "fp32" : variant;
-            Graph graph = new OnnxReader().Read(Bundle.PathOf(folder, manifest.Files[counted].File)).Graph;
+            var counted = manifest.Files.ContainsKey("fp32") ? "fp32" : variant;
+            var graph = new OnnxReader().Read(Bundle.PathOf(folder, manifest.Files[counted].File)).Graph;
             rows.Add(new VariantRow(
                 name, Network(graph), graph.Constants.Values.Where(constant => constant.Type is not (ElementType.Int64 or ElementType.Bool)).Sum(constant => (long)constant.Length),
                 manifest.Files[variant].Bytes, new Figures(manifest, classes, answers), rows.Count == 0 ? null : Agreement.Of(rows[0].Figures.Answers, answers)));
@@ -125,9 +125,9 @@ internal static class EvaluateCommand
     /// <summary>The name in the file where it says something, and the layers.</summary>
     private static string Network(Graph graph)
     {
-        int convolutions = graph.Nodes.Count(node => node.Op == "Conv");
-        int dense = graph.Nodes.Count(node => node.Op is "Gemm" or "MatMul");
-        string layers = $"{convolutions} convolutions, {dense} dense";
+        var convolutions = graph.Nodes.Count(node => node.Op == "Conv");
+        var dense = graph.Nodes.Count(node => node.Op is "Gemm" or "MatMul");
+        var layers = $"{convolutions} convolutions, {dense} dense";
         return graph.Name is "" or "main" or "main_graph" or "model" or "torch_jit" ? layers : $"{graph.Name}: {layers}";
     }
 
@@ -135,16 +135,16 @@ internal static class EvaluateCommand
     private static string Machine()
     {
         const string CpuInfo = "/proc/cpuinfo";
-        string? name = File.Exists(CpuInfo) ? File.ReadLines(CpuInfo).FirstOrDefault(line => line.StartsWith("model name", StringComparison.Ordinal))?.Split(':', 2)[1].Trim() : null;
+        var name = File.Exists(CpuInfo) ? File.ReadLines(CpuInfo).FirstOrDefault(line => line.StartsWith("model name", StringComparison.Ordinal))?.Split(':', 2)[1].Trim() : null;
         return $"{name ?? $"{RuntimeInformation.ProcessArchitecture}"}, {Environment.ProcessorCount} processors, one picture at a time on one thread";
     }
 
     private static void Record(string folder, EvaluationResult evaluation, string photos) => ManifestEdit.Apply(folder, manifest =>
     {
-        JsonObject metrics = ManifestEdit.Member(manifest, "metrics");
-        foreach (VariantRow row in evaluation.Variants)
+        var metrics = ManifestEdit.Member(manifest, "metrics");
+        foreach (var row in evaluation.Variants)
         {
-            Figures figures = row.Figures;
+            var figures = row.Figures;
             var entry = new JsonObject
             {
                 ["photos"] = figures.Labelled.Count,
@@ -170,12 +170,12 @@ internal static class EvaluateCommand
 
     private static void Show(EvaluationResult evaluation, bool compared)
     {
-        Figures figures = evaluation.Figures;
+        var figures = evaluation.Figures;
         var sizes = Columns(new Table().Border(TableBorder.Rounded).Title(Markup.Escape($"{evaluation.Manifest.Title ?? evaluation.Manifest.Name}, {figures.Labelled.Count} photos")).AddColumn("Variant").AddColumn("Network"),
             "Parameters", "Size", "Compute", "Photo");
         var accuracies = Columns(new Table().Border(TableBorder.Rounded).AddColumn("Variant"),
             ["Top-1", "Top-5", .. figures.CoarseTop1 is null ? (string[])[] : ["Group"], "Calibration error", .. compared ? (string[])["Same answer", "Largest difference"] : []]);
-        foreach (VariantRow row in evaluation.Variants)
+        foreach (var row in evaluation.Variants)
         {
             sizes.AddRow(row.Variant, Markup.Escape(row.Network), $"{row.Parameters / 1e6:0.00} M", $"{row.Bytes / 1e6:0.00} MB", $"{row.Median("compute"):0.0} ms", $"{row.Median("total"):0.0} ms");
             accuracies.AddRow([
@@ -190,25 +190,25 @@ internal static class EvaluateCommand
         var latencies = new Table().Border(TableBorder.Rounded).Title($"Milliseconds, {evaluation.Variants[0].Variant}").AddColumn("Stage");
         Columns(latencies, "Median", "90 %", "99 %", "Mean");
 
-        foreach (Latency latency in figures.Latencies)
+        foreach (var latency in figures.Latencies)
         {
             latencies.AddRow(latency.Stage, $"{latency.P50:0.0}", $"{latency.P90:0.0}", $"{latency.P99:0.0}", $"{latency.Mean:0.0}");
         }
 
         AnsiConsole.Write(latencies);
         AnsiConsole.MarkupLineInterpolated($"{evaluation.Machine}.");
-        foreach ((ClassLabel truth, ClassLabel answer, int photos) in figures.Confusions.Take(5))
+        foreach ((var truth, var answer, var photos) in figures.Confusions.Take(5))
         {
             AnsiConsole.MarkupLineInterpolated($"· {truth.Label} taken for {answer.Label}: {photos}");
         }
 
-        int unlabelled = figures.Answers.Photos.Count - figures.Labelled.Count;
+        var unlabelled = figures.Answers.Photos.Count - figures.Labelled.Count;
         if (unlabelled > 0)
         {
             AnsiConsole.MarkupLineInterpolated($"· {unlabelled} photos have no label that the model knows; they count for latency only.");
         }
 
-        foreach ((LabelledPhoto photo, string problem) in figures.Answers.Failures)
+        foreach ((var photo, var problem) in figures.Answers.Failures)
         {
             AnsiConsole.MarkupLineInterpolated($"[red]{photo.Name}[/]: {problem}");
         }
@@ -216,7 +216,7 @@ internal static class EvaluateCommand
 
     private static Table Columns(Table table, params string[] names)
     {
-        foreach (string name in names)
+        foreach (var name in names)
         {
             table.AddColumn(new TableColumn(name).RightAligned());
         }

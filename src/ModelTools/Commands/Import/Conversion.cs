@@ -21,16 +21,16 @@ internal static class Conversion
             notes.Add($"The file is made for exactly {batch} pictures at a time; the bundle takes any number.");
         }
 
-        for (int index = 0; index < graph.Inputs.Count; index++)
+        for (var index = 0; index < graph.Inputs.Count; index++)
         {
-            GraphValue input = graph.Inputs[index];
+            var input = graph.Inputs[index];
             if (!input.Shape.Skip(1).Any(side => side < 0))
             {
                 continue;
             }
 
             // Of a channel axis, only the place tells: it is last for TensorFlow, second for PyTorch, and three where the file leaves it open.
-            bool channelsFirst = input.Shape is [_, 1 or 3, _, _];
+            var channelsFirst = input.Shape is [_, 1 or 3, _, _];
             int[] shape = [.. input.Shape.Select((side, axis) => side >= 0 || axis == 0 ? side : input.Shape.Length == 4 && axis == (channelsFirst ? 1 : 3) ? 3 : size ?? UsualSize)];
             graph.Inputs[index] = input with { Shape = shape };
             notes.Add($"The network takes pictures of any size; fixed to [{string.Join(", ", shape.Skip(1))}]{(size is null ? " (say --size for another)" : "")}.");
@@ -48,13 +48,13 @@ internal static class Conversion
             return;
         }
 
-        bool coloured = length % 3 == 0 && IsSquare(length / 3);
+        var coloured = length % 3 == 0 && IsSquare(length / 3);
         if (!coloured && !IsSquare(length))
         {
             return;
         }
 
-        int side = (int)Math.Sqrt(coloured ? length / 3 : length);
+        var side = (int)Math.Sqrt(coloured ? length / 3 : length);
         int[] shape = !coloured ? [batch, side, side] : channelsFirst ? [batch, 3, side, side] : [batch, side, side, 3];
         if (side is < PictureInput.SmallestSide or > LargestFlatSide)
         {
@@ -62,8 +62,8 @@ internal static class Conversion
         }
 
         var builder = new GraphBuilder(graph);
-        string row = builder.AddNode("Reshape", flat.Name + "_row", [flat.Name, builder.AddInt64Constant(flat.Name + "_row_shape", -1, length)]);
-        Node reshape = graph.Nodes[^1];
+        var row = builder.AddNode("Reshape", flat.Name + "_row", [flat.Name, builder.AddInt64Constant(flat.Name + "_row_shape", -1, length)]);
+        var reshape = graph.Nodes[^1];
         graph.Nodes.Remove(reshape);
         new Wiring(graph).Redirect(flat.Name, row);
         graph.Nodes.Insert(0, reshape);
@@ -77,7 +77,7 @@ internal static class Conversion
     {
         graph.Inputs[0] = input with { Shape = [-1, .. input.Shape[1..]] };
         var builder = new GraphBuilder(graph);
-        foreach (Node node in graph.Nodes.Where(node => node.Op == "Reshape"))
+        foreach (var node in graph.Nodes.Where(node => node.Op == "Reshape"))
         {
             if (graph.Constants.GetValueOrDefault(node.Inputs[1])?.ToInts() is [var first, .. var rest] && first == batch)
             {
@@ -85,7 +85,7 @@ internal static class Conversion
             }
         }
 
-        for (int output = 0; output < graph.Outputs.Count; output++)
+        for (var output = 0; output < graph.Outputs.Count; output++)
         {
             graph.Outputs[output] = graph.Outputs[output] is { Shape: [var first, ..] shape } value && first == batch ? value with { Shape = [-1, .. shape[1..]] } : graph.Outputs[output];
         }

@@ -2,7 +2,6 @@ using System.CommandLine;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Spectre.Console;
-using Whatsit.Inference;
 using Whatsit.Inference.Catalog;
 using Whatsit.Inference.Preprocessing;
 
@@ -74,7 +73,7 @@ internal static class ImportCommand
 
     private static void Show(ImportRequest request, ImportReport report)
     {
-        ModelManifest manifest = report.Manifest;
+        var manifest = report.Manifest;
         var table = new Table().Border(TableBorder.Rounded).HideHeaders().AddColumn("").AddColumn("");
         table.AddRow("Format", Markup.Escape(report.Format));
         table.AddRow("Network", Markup.Escape($"{report.Network}, {report.Parameters:N0} parameters"));
@@ -84,10 +83,10 @@ internal static class ImportCommand
         table.AddRow("Output", Markup.Escape(string.Join(", ", new[] { manifest.Output.Name, manifest.Output.Embedding, manifest.Output.Features }.OfType<string>())));
         table.AddRow("Files", Markup.Escape(string.Join(", ", manifest.Files.Select(file => $"{file.Value.File} {ModelCard.Size(file.Value.Bytes)}"))));
         table.AddRow("Proof", $"at most {report.LargestDifference:0.#######} from the original on {report.ProofInputs} pictures");
-        Prediction best = manifest.Sample!.Predictions[0];
+        var best = manifest.Sample!.Predictions[0];
         table.AddRow("Sample", Markup.Escape($"{best.Label} {best.Confidence:P1}"));
         AnsiConsole.Write(table);
-        foreach (string note in report.Notes)
+        foreach (var note in report.Notes)
         {
             AnsiConsole.MarkupLineInterpolated($"· {note}");
         }

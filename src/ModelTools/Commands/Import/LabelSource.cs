@@ -28,16 +28,16 @@ internal static class LabelSource
             throw new ModelFormatException($"The label file '{path}' is larger than {Largest} bytes.");
         }
 
-        string text = File.ReadAllText(path);
+        var text = File.ReadAllText(path);
         return text.TrimStart() is ['[' or '{', ..] ? Json(path, text) : [.. LabelFile.Parse(text)];
     }
 
     /// <summary>The labels beside a model, where a file of a usual name has as many as there are classes.</summary>
     public static string[]? Beside(string model, int classes, List<string> notes)
     {
-        string full = Path.GetFullPath(model);
-        string folder = Directory.Exists(full) ? full : Path.GetDirectoryName(full)!;
-        foreach (string name in UsualNames.Select(name => string.Format(System.Globalization.CultureInfo.InvariantCulture, name, Path.GetFileNameWithoutExtension(full))))
+        var full = Path.GetFullPath(model);
+        var folder = Directory.Exists(full) ? full : Path.GetDirectoryName(full)!;
+        foreach (var name in UsualNames.Select(name => string.Format(System.Globalization.CultureInfo.InvariantCulture, name, Path.GetFileNameWithoutExtension(full))))
         {
             if (!File.Exists(Path.Combine(folder, name)))
             {
@@ -46,7 +46,7 @@ internal static class LabelSource
 
             try
             {
-                string[] labels = Read(Path.Combine(folder, name));
+                var labels = Read(Path.Combine(folder, name));
                 if (Fit(labels, classes, notes) is { } fitting)
                 {
                     notes.Add($"{labels.Length} labels from {name} beside the model.");
@@ -92,9 +92,9 @@ internal static class LabelSource
     {
         try
         {
-            using JsonDocument document = JsonDocument.Parse(text);
-            JsonElement root = document.RootElement;
-            if (root.ValueKind == JsonValueKind.Object && root.TryGetProperty("labels", out JsonElement labels))
+            using var document = JsonDocument.Parse(text);
+            var root = document.RootElement;
+            if (root.ValueKind == JsonValueKind.Object && root.TryGetProperty("labels", out var labels))
             {
                 root = labels;
             }

@@ -24,11 +24,11 @@ internal sealed class ModelArchive : IDisposable
             return new ModelArchive(path, null);
         }
 
-        string folder = Directory.CreateTempSubdirectory("whatsit-").FullName;
+        var folder = Directory.CreateTempSubdirectory("whatsit-").FullName;
         try
         {
             Unpack(path, folder);
-            string inner = folder;
+            var inner = folder;
             while (!Directory.EnumerateFiles(inner).Any() && Directory.GetDirectories(inner) is [var only])
             {
                 inner = only;
@@ -58,32 +58,32 @@ internal sealed class ModelArchive : IDisposable
 
     private static void Unpack(string path, string folder)
     {
-        using ZipArchive archive = ZipFile.OpenRead(path);
+        using var archive = ZipFile.OpenRead(path);
         if (archive.Entries.Any(entry => entry.FullName.EndsWith("/data.pkl", StringComparison.Ordinal)))
         {
             throw new ModelFormatException($"'{path}' is a PyTorch checkpoint, which holds Python code: export the model with torch.onnx.export and import the .onnx file.");
         }
 
-        long left = Largest;
+        var left = Largest;
         if (archive.Entries.Count > MostFiles)
         {
             throw new ModelFormatException($"The zip '{path}' holds {archive.Entries.Count} files; {MostFiles} are allowed.");
         }
 
-        byte[] buffer = new byte[1 << 16];
-        foreach (ZipArchiveEntry entry in archive.Entries.Where(entry => !entry.FullName.EndsWith('/')))
+        var buffer = new byte[1 << 16];
+        foreach (var entry in archive.Entries.Where(entry => !entry.FullName.EndsWith('/')))
         {
-            string target = System.IO.Path.GetFullPath(System.IO.Path.Combine(folder, entry.FullName));
+            var target = System.IO.Path.GetFullPath(System.IO.Path.Combine(folder, entry.FullName));
             if (!target.StartsWith(folder + System.IO.Path.DirectorySeparatorChar, StringComparison.Ordinal))
             {
                 throw new ModelFormatException($"The zip '{path}' holds '{entry.FullName}', which would lie outside of it.");
             }
 
             Directory.CreateDirectory(System.IO.Path.GetDirectoryName(target)!);
-            using Stream from = entry.Open();
-            using FileStream to = File.Create(target);
+            using var from = entry.Open();
+            using var to = File.Create(target);
             // What an archive says of its sizes is not believed: bytes are counted as they come.
-            for (int read = from.Read(buffer); read > 0; read = from.Read(buffer))
+            for (var read = from.Read(buffer); read > 0; read = from.Read(buffer))
             {
                 left -= read;
                 if (left < 0)
@@ -99,7 +99,7 @@ internal sealed class ModelArchive : IDisposable
     private static bool IsZip(string path)
     {
         Span<byte> start = stackalloc byte[4];
-        using FileStream file = File.OpenRead(path);
+        using var file = File.OpenRead(path);
         return file.ReadAtLeast(start, 4, throwOnEndOfStream: false) == 4 && start.SequenceEqual("PK\u0003\u0004"u8);
     }
 }

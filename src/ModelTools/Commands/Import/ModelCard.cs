@@ -1,6 +1,4 @@
 using System.Text;
-using Whatsit.Inference;
-using Whatsit.Inference.Catalog;
 using Whatsit.Inference.Preprocessing;
 
 namespace Whatsit.ModelTools.Commands.Import;
@@ -10,7 +8,7 @@ internal static class ModelCard
 {
     public static string Write(ImportReport report)
     {
-        ModelManifest manifest = report.Manifest;
+        var manifest = report.Manifest;
         var card = new StringBuilder();
         card.AppendLine($"# {manifest.Title}").AppendLine();
         card.AppendLine(manifest.Description).AppendLine();
@@ -18,7 +16,7 @@ internal static class ModelCard
         card.AppendLine($"| Source | {manifest.Source} |");
         card.AppendLine($"| Licence | {manifest.License ?? "not stated: ask whoever trained it"} |");
         card.AppendLine($"| Network | {report.Network}, {report.Parameters:N0} parameters |");
-        foreach ((string variant, BundleFile file) in manifest.Files)
+        foreach ((var variant, var file) in manifest.Files)
         {
             card.AppendLine($"| {variant} | `{file.File}`, {Size(file.Bytes)} |");
         }
@@ -29,13 +27,13 @@ internal static class ModelCard
         card.AppendLine().AppendLine("## Proof").AppendLine();
         card.AppendLine($"On {report.ProofInputs} pictures the converted model and the original differ by at most {report.LargestDifference:0.#######}. For `sample.png` it answers:").AppendLine();
         card.AppendLine("| Label | Confidence |").AppendLine("|---|---|");
-        foreach (Prediction prediction in manifest.Sample!.Predictions)
+        foreach (var prediction in manifest.Sample!.Predictions)
         {
             card.AppendLine($"| {prediction.Label.Replace("|", "\\|", StringComparison.Ordinal)} | {prediction.Confidence:0.0000} |");
         }
 
         card.AppendLine().AppendLine("## Notes from the import").AppendLine();
-        foreach (string note in report.Notes)
+        foreach (var note in report.Notes)
         {
             card.AppendLine($"- {note}");
         }
@@ -46,16 +44,16 @@ internal static class ModelCard
     /// <summary>The preprocessing as a sentence.</summary>
     public static string Describe(PreprocessingSpec spec)
     {
-        string crop = spec.Crop switch
+        var crop = spec.Crop switch
         {
             Crop.CenterSquare => "the centre square, resized",
             Crop.ResizeThenCenter => $"shorter side to {spec.ResizeShortest}, then the centre",
             _ => "the whole picture, squashed",
         };
-        string order = spec.ChannelOrder == ChannelOrder.Bgr ? ", blue first" : "";
-        string rescale = spec.RescaleFactor == 1 ? "pixels as they are" : $"pixel × {spec.RescaleFactor:0.#######}";
-        string mean = spec.ImageMean.All(value => value == 0) ? "" : $" − {Numbers(spec.ImageMean)}";
-        string std = spec.ImageStd.All(value => value == 1) ? "" : $", ÷ {Numbers(spec.ImageStd)}";
+        var order = spec.ChannelOrder == ChannelOrder.Bgr ? ", blue first" : "";
+        var rescale = spec.RescaleFactor == 1 ? "pixels as they are" : $"pixel × {spec.RescaleFactor:0.#######}";
+        var mean = spec.ImageMean.All(value => value == 0) ? "" : $" − {Numbers(spec.ImageMean)}";
+        var std = spec.ImageStd.All(value => value == 1) ? "" : $", ÷ {Numbers(spec.ImageStd)}";
         return $"{crop} ({spec.Resample}); {rescale}{mean}{std}{order}";
     }
 

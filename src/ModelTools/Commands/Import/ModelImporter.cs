@@ -59,32 +59,32 @@ internal static partial class ModelImporter
 
     public static ImportReport Import(ImportRequest request, Action<string> progress)
     {
-        long started = TimeProvider.System.GetTimestamp();
+        var started = TimeProvider.System.GetTimestamp();
         CheckName(request.Name);
         if (request.Size is <= 0 or > LargestSide)
         {
             throw new ModelFormatException($"A picture cannot be {request.Size} pixels wide; 1 to {LargestSide} are possible.");
         }
 
-        string temporary = Path.Combine(Path.GetFullPath(request.Models), $".{request.Name}.{Guid.NewGuid():N}");
+        var temporary = Path.Combine(Path.GetFullPath(request.Models), $".{request.Name}.{Guid.NewGuid():N}");
         try
         {
             // 1 to 5. A method of its own: what it held is let go of, for what follows needs room for more copies of the weights.
-            using RgbImage sample = SamplePicture.Draw();
-            Converted network = ConvertNetwork(request, sample, temporary, progress);
+            using var sample = SamplePicture.Draw();
+            var network = ConvertNetwork(request, sample, temporary, progress);
             GCSettings.LargeObjectHeapCompactionMode = GCLargeObjectHeapCompactionMode.CompactOnce;
             GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true);
 
             // 6. Prove.
             progress("Comparing with the original");
-            ClassifierDescription classifier = network.Classifier;
-            float[][] answers = Answers(Path.Combine(temporary, "model.onnx"), network.Proof.Pictures, network.Input, OutputName(classifier));
-            float difference = network.Proof.Check(answers, classifier.Kind, network.AddedSoftmax, network.Quantized);
+            var classifier = network.Classifier;
+            var answers = Answers(Path.Combine(temporary, "model.onnx"), network.Proof.Pictures, network.Input, OutputName(classifier));
+            var difference = network.Proof.Check(answers, classifier.Kind, network.AddedSoftmax, network.Quantized);
 
             // 7. The bundle's papers.
             File.WriteAllBytes(Path.Combine(temporary, "sample.png"), SamplePicture.ToPng(sample));
             File.WriteAllLines(Path.Combine(temporary, "labels.txt"), network.Labels);
-            string folder = Path.Combine(request.Models, request.Name);
+            var folder = Path.Combine(request.Models, request.Name);
             var manifest = new ModelManifest
             {
                 Name = request.Name,
@@ -132,12 +132,12 @@ internal static partial class ModelImporter
     {
         // 1. Read.
         using var archive = ModelArchive.Open(request.Path);
-        (IModelReader reader, string path) = ModelReaders.Find(archive.Path, request.Dequantize);
+        (var reader, var path) = ModelReaders.Find(archive.Path, request.Dequantize);
         progress($"Reading {reader.Format}");
-        ImportedModel model = reader.Read(path);
-        Graph graph = model.Graph;
+        var model = reader.Read(path);
+        var graph = model.Graph;
         var notes = new List<string>(model.Notes);
-        string name = graph.Name;
+        var name = graph.Name;
         Conversion.FixSize(graph, request.Size, notes);
         if (WidenHalf.Apply(graph))
         {
@@ -153,21 +153,21 @@ internal static partial class ModelImporter
         Conversion.Unflatten(graph, channelsFirst: reader is OnnxReader, notes);
 
         // 2. What the network sees, and what its classes are called.
-        GraphValue onlyInput = Conversion.OnlyInput(graph);
-        PictureInput input = PictureInput.Of(graph)
+        var onlyInput = Conversion.OnlyInput(graph);
+        var input = PictureInput.Of(graph)
             ?? throw new ModelFormatException($"The input '{onlyInput.Name}' of shape [{string.Join(", ", onlyInput.Shape)}] is no picture: height, width and one or three channels are expected, or a row of side · side or 3 · side · side numbers.");
-        PreprocessingSpec preprocessing = Presets.Choose(model, reader.Format, request.Preset, request.Resample, notes);
+        var preprocessing = Presets.Choose(model, reader.Format, request.Preset, request.Resample, notes);
         if (input.Channels <= 1)
         {
             notes.Add("The network sees greyscale; the graph computes it from the colours.");
         }
 
         var spec = new InputSpec(PixelInput.Name, InputElementType.UInt8, TensorLayout.Nhwc, input.Width, input.Height);
-        byte[] pixels = new byte[spec.ByteLength];
+        var pixels = new byte[spec.ByteLength];
         new Preprocessor(preprocessing, spec).Process(sample, pixels);
 
         // 3. What the original answers, while its weights are still as they were read.
-        bool quantized = graph.Nodes.Exists(node => node.Op == "QuantizeLinear");
+        var quantized = graph.Nodes.Exists(node => node.Op == "QuantizeLinear");
         var proof = Proof.Record(graph, input, preprocessing, pixels, progress);
 
         // 4. Convert; the code that read and ran the original is not needed for that.
@@ -184,15 +184,15 @@ internal static partial class ModelImporter
 
         PixelInput.Apply(graph, input, preprocessing);
         FoldBatchNorm.Apply(graph);
-        ClassifierDescription classifier = ClassifierOutputs.Apply(graph, request.Softmax);
-        bool addedSoftmax = request.Softmax && graph.Nodes[^1].Name == "softmax";
-        string[] labels = Labels(request, path, model, classifier.Classes, notes);
+        var classifier = ClassifierOutputs.Apply(graph, request.Softmax);
+        var addedSoftmax = request.Softmax && graph.Nodes[^1].Name == "softmax";
+        var labels = Labels(request, path, model, classifier.Classes, notes);
 
         // 5. Write.
         progress("Writing model.onnx");
         OnnxWriter.Write(graph, Path.Combine(temporary, "model.onnx"), new Dictionary<string, string> { ["source_format"] = reader.Format });
         files["fp32"] = Describe(temporary, "model.onnx");
-        BundleFile? weights = WriteWeights(temporary, classifier);
+        var weights = WriteWeights(temporary, classifier);
         return new Converted(
             reader.Format, name, Parameters(graph), spec, preprocessing, quantized, addedSoftmax, classifier with { ClassifierWeights = null }, labels, proof, files, weights, notes);
     }
@@ -217,7 +217,7 @@ internal static partial class ModelImporter
     {
         if (request.Labels is { } file)
         {
-            string[] given = LabelSource.Read(file);
+            var given = LabelSource.Read(file);
             return LabelSource.Fit(given, classes, notes) ?? throw new ModelFormatException($"There are {given.Length} labels for {classes} classes.");
         }
 
@@ -240,7 +240,7 @@ internal static partial class ModelImporter
     /// <summary>A file of a bundle, as its manifest lists it.</summary>
     public static BundleFile Describe(string folder, string file)
     {
-        using FileStream stream = File.OpenRead(Path.Combine(folder, file));
+        using var stream = File.OpenRead(Path.Combine(folder, file));
         return new BundleFile(file, stream.Length, Convert.ToHexStringLower(SHA256.HashData(stream)));
     }
 
@@ -270,7 +270,7 @@ internal static partial class ModelImporter
             Softmax.Apply(probabilities);
         }
 
-        int[] best = new int[Math.Min(5, probabilities.Length)];
+        var best = new int[Math.Min(5, probabilities.Length)];
         TopK.Select(probabilities, best);
         return [.. best.Select(index => new Prediction(labels[index].Split('\t')[0], index, probabilities[index]))];
     }
@@ -278,7 +278,7 @@ internal static partial class ModelImporter
     private static string Title(string name) => name.Length == 0 ? name : char.ToUpperInvariant(name[0]) + name[1..].Replace('_', ' ').Replace('-', ' ');
 
     private static string NextVersion(string folder) =>
-        File.Exists(Path.Combine(folder, Bundle.ManifestFile)) && int.TryParse(Bundle.ReadManifest(folder).Version, out int version) ? $"{version + 1}" : "1";
+        File.Exists(Path.Combine(folder, Bundle.ManifestFile)) && int.TryParse(Bundle.ReadManifest(folder).Version, out var version) ? $"{version + 1}" : "1";
 
     /// <summary>Renames are atomic: the server sees the old bundle or the new one.</summary>
     private static void Install(string temporary, string folder)
@@ -289,7 +289,7 @@ internal static partial class ModelImporter
             return;
         }
 
-        string old = temporary + ".old";
+        var old = temporary + ".old";
         Directory.Move(folder, old);
         try
         {

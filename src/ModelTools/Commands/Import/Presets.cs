@@ -60,7 +60,7 @@ internal static class Presets
     ];
 
     /// <summary>The preset that was asked for.</summary>
-    public static PreprocessingSpec Get(string name) => ByName.TryGetValue(name, out PreprocessingSpec? preset) ? preset
+    public static PreprocessingSpec Get(string name) => ByName.TryGetValue(name, out var preset) ? preset
         : throw new ModelFormatException($"There is no preset '{name}'. There is {string.Join(", ", ByName.Keys)}.");
 
     /// <summary>Asked for, known by the file, recognised by the network's layers, or assumed; what was assumed is said.</summary>
@@ -88,7 +88,7 @@ internal static class Presets
         }
         else
         {
-            string assumed = format == "ONNX" && model.Graph.Inputs is [{ Shape: [_, 3, _, _] }] ? "torchvision" : format == "TensorFlow Lite" ? "tflite" : "zero-to-one";
+            var assumed = format == "ONNX" && model.Graph.Inputs is [{ Shape: [_, 3, _, _] }] ? "torchvision" : format == "TensorFlow Lite" ? "tflite" : "zero-to-one";
             spec = Get(assumed);
             notes.Add($"Preprocessing is not in the file; assumed: the preset {assumed}. Say --preset if it was trained otherwise (--help lists them).");
         }
@@ -114,7 +114,7 @@ internal static class Presets
 
     private static (string Preset, string Network)? Recognise(Graph graph)
     {
-        foreach ((string layer, string preset, string network) in Fingerprints)
+        foreach ((var layer, var preset, var network) in Fingerprints)
         {
             if (graph.Nodes.Exists(node => node.Name.Split('/').Any(part => part == layer)))
             {
@@ -128,8 +128,8 @@ internal static class Presets
     /// <summary>Whether the first thing that happens to the input is a multiplication that takes 0…255 to about 1.</summary>
     private static bool RescalesItself(Graph graph)
     {
-        string value = graph.Inputs[0].Name;
-        for (int steps = 0; steps < 6; steps++)
+        var value = graph.Inputs[0].Name;
+        for (var steps = 0; steps < 6; steps++)
         {
             Node[] readers = [.. graph.Nodes.Where(node => node.Inputs.Contains(value)).Take(2)];
             if (readers is not [{ Op: "Mul" or "Div" or "Sub" or "Add" or "Cast" or "Transpose" or "Identity" } node])
@@ -137,7 +137,7 @@ internal static class Presets
                 return false;
             }
 
-            float[] constant = node.Inputs.Select(input => graph.Constants.GetValueOrDefault(input)).OfType<Tensor>().FirstOrDefault()?.ToFloats() ?? [];
+            var constant = node.Inputs.Select(input => graph.Constants.GetValueOrDefault(input)).OfType<Tensor>().FirstOrDefault()?.ToFloats() ?? [];
             if (constant.Length > 0 && ((node.Op == "Mul" && constant.All(factor => Math.Abs(factor) is > 0 and < 0.05f)) || (node.Op == "Div" && constant.All(divisor => Math.Abs(divisor) > 20))))
             {
                 return true;

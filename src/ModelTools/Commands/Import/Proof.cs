@@ -29,10 +29,10 @@ internal sealed class Proof
         var proof = new Proof();
         var interpreter = new Interpreter(original);
         byte[][] pictures = [sample, Noise(input)];
-        for (int picture = 0; picture < pictures.Length; picture++)
+        for (var picture = 0; picture < pictures.Length; picture++)
         {
             progress($"Running the original, picture {picture + 1} of {pictures.Length}");
-            Tensor scores = interpreter.Run(ToInput(pictures[picture], input, preprocessing))[original.Outputs[0].Name];
+            var scores = interpreter.Run(ToInput(pictures[picture], input, preprocessing))[original.Outputs[0].Name];
             proof._cases.Add((pictures[picture], Real(original, scores)));
         }
 
@@ -44,10 +44,10 @@ internal sealed class Proof
     public float Check(IReadOnlyList<float[]> answers, OutputKind kind, bool addedSoftmax, bool quantized)
     {
         float largest = 0;
-        for (int picture = 0; picture < answers.Count; picture++)
+        for (var picture = 0; picture < answers.Count; picture++)
         {
-            float[] expected = _cases[picture].Scores;
-            float[] actual = answers[picture];
+            var expected = _cases[picture].Scores;
+            var actual = answers[picture];
             if (addedSoftmax)
             {
                 expected = [.. expected];
@@ -63,15 +63,15 @@ internal sealed class Proof
                 throw new ModelFormatException($"The converted model answers {actual.Length} numbers where the original answers {expected.Length}. Nothing was installed.");
             }
 
-            for (int i = 0; i < expected.Length; i++)
+            for (var i = 0; i < expected.Length; i++)
             {
-                float scale = kind == OutputKind.Logits ? Math.Max(1, Math.Abs(expected[i])) : 1;
-                float difference = Math.Abs(expected[i] - actual[i]) / scale;
+                var scale = kind == OutputKind.Logits ? Math.Max(1, Math.Abs(expected[i])) : 1;
+                var difference = Math.Abs(expected[i] - actual[i]) / scale;
                 largest = float.IsNaN(difference) ? float.PositiveInfinity : Math.Max(largest, difference);
             }
 
-            int best = Array.IndexOf(expected, expected.Max());
-            int answered = Array.IndexOf(actual, actual.Max());
+            var best = Array.IndexOf(expected, expected.Max());
+            var answered = Array.IndexOf(actual, actual.Max());
             if (quantized ? best != answered && expected[best] - expected[answered] > NearTie * Math.Max(1, Math.Abs(expected[best])) : largest > LargestAllowed)
             {
                 throw new ModelFormatException($"The converted model does not answer as the original does: the largest difference is {largest:0.######}. Nothing was installed.");
@@ -84,8 +84,8 @@ internal sealed class Proof
     /// <summary>The original's input for a picture: (pixel · rescale − mean) ÷ std in its own layout and channel order.</summary>
     public static Tensor ToInput(byte[] pixels, PictureInput input, PreprocessingSpec preprocessing)
     {
-        int channels = Math.Max(1, input.Channels);
-        int area = input.Width * input.Height;
+        var channels = Math.Max(1, input.Channels);
+        var area = input.Width * input.Height;
         int[] shape = input switch
         {
             { Channels: 0 } => [1, input.Height, input.Width],
@@ -97,15 +97,15 @@ internal sealed class Proof
             return new Tensor(input.Type, shape, input.Type == ElementType.UInt8 ? pixels : Array.ConvertAll(pixels, pixel => unchecked((byte)(pixel - 128))));
         }
 
-        float[] values = new float[area * channels];
-        for (int pixel = 0; pixel < area; pixel++)
+        var values = new float[area * channels];
+        for (var pixel = 0; pixel < area; pixel++)
         {
-            for (int channel = 0; channel < channels; channel++)
+            for (var channel = 0; channel < channels; channel++)
             {
-                int at = pixel * 3;
-                double value = channels == 1 ? (0.299 * pixels[at]) + (0.587 * pixels[at + 1]) + (0.114 * pixels[at + 2])
+                var at = pixel * 3;
+                var value = channels == 1 ? (0.299 * pixels[at]) + (0.587 * pixels[at + 1]) + (0.114 * pixels[at + 2])
                     : pixels[at + (preprocessing.ChannelOrder == ChannelOrder.Bgr ? 2 - channel : channel)];
-                int to = input.Layout == TensorLayout.Nhwc ? (pixel * channels) + channel : (channel * area) + pixel;
+                var to = input.Layout == TensorLayout.Nhwc ? (pixel * channels) + channel : (channel * area) + pixel;
                 values[to] = (float)(((value * preprocessing.RescaleFactor) - preprocessing.ImageMean[channel]) / preprocessing.ImageStd[channel]);
             }
         }
@@ -116,19 +116,19 @@ internal sealed class Proof
     /// <summary>Scores as numbers: quantized ones by the scale of the quantizer that wrote them.</summary>
     private static float[] Real(Graph graph, Tensor scores)
     {
-        Node? producer = graph.Nodes.Find(node => node.Outputs.Contains(graph.Outputs[0].Name));
-        if (producer is not { Op: "QuantizeLinear" } || !graph.Constants.TryGetValue(producer.Inputs[1], out Tensor? scale))
+        var producer = graph.Nodes.Find(node => node.Outputs.Contains(graph.Outputs[0].Name));
+        if (producer is not { Op: "QuantizeLinear" } || !graph.Constants.TryGetValue(producer.Inputs[1], out var scale))
         {
             return scores.ToFloats();
         }
 
-        float zero = producer.Inputs.Count > 2 ? graph.Constants[producer.Inputs[2]].ToFloats()[0] : 0;
+        var zero = producer.Inputs.Count > 2 ? graph.Constants[producer.Inputs[2]].ToFloats()[0] : 0;
         return Array.ConvertAll(scores.ToFloats(), value => (value - zero) * scale.ToFloats()[0]);
     }
 
     private static byte[] Noise(PictureInput input)
     {
-        byte[] pixels = new byte[input.Width * input.Height * 3];
+        var pixels = new byte[input.Width * input.Height * 3];
         new Random(1).NextBytes(pixels);
         return pixels;
     }

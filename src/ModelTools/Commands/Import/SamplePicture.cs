@@ -20,17 +20,17 @@ internal static class SamplePicture
     public static RgbImage Draw()
     {
         var image = new RgbImage(Side, Side) { OriginalWidth = Side, OriginalHeight = Side, Format = "png" };
-        Span<byte> pixels = image.Pixels;
+        var pixels = image.Pixels;
         uint grain = 1;
-        for (int row = 0; row < Side; row++)
+        for (var row = 0; row < Side; row++)
         {
-            for (int column = 0; column < Side; column++)
+            for (var column = 0; column < Side; column++)
             {
-                (double x, double y) = ((column + 0.5) / Side, (row + 0.5) / Side);
-                (double red, double green, double blue) = Shade(x, y);
+                (var x, var y) = ((column + 0.5) / Side, (row + 0.5) / Side);
+                (var red, var green, var blue) = Shade(x, y);
                 grain = (grain * 1664525) + 1013904223; // Numerical Recipes' generator: the same grain everywhere
-                double noise = ((grain >> 16) / 65536d * 0.03) - 0.015;
-                int at = ((row * Side) + column) * 3;
+                var noise = ((grain >> 16) / 65536d * 0.03) - 0.015;
+                var at = ((row * Side) + column) * 3;
                 pixels[at] = Byte(red + noise);
                 pixels[at + 1] = Byte(green + noise);
                 pixels[at + 2] = Byte(blue + noise);
@@ -47,7 +47,7 @@ internal static class SamplePicture
     {
         using var file = new MemoryStream();
         file.Write([0x89, (byte)'P', (byte)'N', (byte)'G', 0x0D, 0x0A, 0x1A, 0x0A]);
-        byte[] header = new byte[13];
+        var header = new byte[13];
         BinaryPrimitives.WriteInt32BigEndian(header, image.Width);
         BinaryPrimitives.WriteInt32BigEndian(header.AsSpan(4), image.Height);
         header[8] = 8; // bits per sample
@@ -57,13 +57,13 @@ internal static class SamplePicture
         using var data = new MemoryStream();
         using (var zlib = new ZLibStream(data, CompressionLevel.SmallestSize, leaveOpen: true))
         {
-            int stride = image.Width * 3;
-            byte[] line = new byte[stride + 1];
+            var stride = image.Width * 3;
+            var line = new byte[stride + 1];
             line[0] = 1; // filter "Sub": each byte less the one a pixel before it
-            for (int row = 0; row < image.Height; row++)
+            for (var row = 0; row < image.Height; row++)
             {
                 ReadOnlySpan<byte> pixels = image.Pixels.Slice(row * stride, stride);
-                for (int i = 0; i < stride; i++)
+                for (var i = 0; i < stride; i++)
                 {
                     line[i + 1] = (byte)(pixels[i] - (i < 3 ? 0 : pixels[i - 3]));
                 }
@@ -79,23 +79,23 @@ internal static class SamplePicture
 
     private static (double Red, double Green, double Blue) Shade(double x, double y)
     {
-        foreach ((double centreX, double centreY, double radius, double red, double green, double blue) in Balls)
+        foreach ((var centreX, var centreY, var radius, var red, var green, var blue) in Balls)
         {
-            (double dx, double dy) = ((x - centreX) / radius, (y - centreY) / radius);
-            double squared = (dx * dx) + (dy * dy);
+            (var dx, var dy) = ((x - centreX) / radius, (y - centreY) / radius);
+            var squared = (dx * dx) + (dy * dy);
             if (squared < 1)
             {
                 // Lambert's law with light from the upper left, and a small highlight.
-                double dz = Math.Sqrt(1 - squared);
-                double light = Math.Max(0, (-0.5 * dx) + (-0.62 * dy) + (0.6 * dz));
-                double shine = Math.Pow(Math.Max(0, light), 40) * 0.6;
-                double shade = 0.25 + (0.8 * light);
+                var dz = Math.Sqrt(1 - squared);
+                var light = Math.Max(0, (-0.5 * dx) + (-0.62 * dy) + (0.6 * dz));
+                var shine = Math.Pow(Math.Max(0, light), 40) * 0.6;
+                var shade = 0.25 + (0.8 * light);
                 return ((red * shade) + shine, (green * shade) + shine, (blue * shade) + shine);
             }
         }
 
-        double shadow = 1 - Balls.Max(ball => 0.45 * Math.Exp(-12 * (Math.Pow((x - ball.X - 0.05) / (1.6 * ball.Radius), 2) + Math.Pow((y - ball.Y - ball.Radius) / (0.5 * ball.Radius), 2))));
-        double grainOfWood = 0.04 * Math.Sin((40 * y) + (3 * Math.Sin(9 * x)));
+        var shadow = 1 - Balls.Max(ball => 0.45 * Math.Exp(-12 * (Math.Pow((x - ball.X - 0.05) / (1.6 * ball.Radius), 2) + Math.Pow((y - ball.Y - ball.Radius) / (0.5 * ball.Radius), 2))));
+        var grainOfWood = 0.04 * Math.Sin((40 * y) + (3 * Math.Sin(9 * x)));
         return y > 0.58
             ? ((0.62 + grainOfWood) * shadow, (0.44 + grainOfWood) * shadow, (0.28 + grainOfWood) * shadow)
             : (0.66 + (0.25 * (0.58 - y)), 0.76 + (0.2 * (0.58 - y)), 0.84 + (0.12 * x));
@@ -114,10 +114,10 @@ internal static class SamplePicture
 
     private static uint Crc(uint crc, ReadOnlySpan<byte> bytes)
     {
-        foreach (byte value in bytes)
+        foreach (var value in bytes)
         {
             crc ^= value;
-            for (int bit = 0; bit < 8; bit++)
+            for (var bit = 0; bit < 8; bit++)
             {
                 crc = (crc & 1) != 0 ? (crc >> 1) ^ 0xEDB88320 : crc >> 1;
             }

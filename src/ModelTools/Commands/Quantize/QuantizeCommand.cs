@@ -43,7 +43,7 @@ internal static class QuantizeCommand
             };
             if (arguments.GetValue(json))
             {
-                QuantizeReport report = await VariantBuilder.BuildAsync(request, _ => { }, cancellationToken);
+                var report = await VariantBuilder.BuildAsync(request, _ => { }, cancellationToken);
                 Console.WriteLine(ToJson(report).ToJsonString(Indented));
                 return report.Problem is null ? 0 : 1;
             }
@@ -92,7 +92,7 @@ internal static class QuantizeCommand
         {
             var trials = new Table().Border(TableBorder.Rounded).Title("On a fifth of the calibration photos, the chosen one first");
             trials.AddColumn("Ranges").AddColumn("Bytes in").AddColumn(new TableColumn("Divergence").RightAligned()).AddColumn(new TableColumn("Same answer").RightAligned());
-            foreach (Trial trial in report.Trials)
+            foreach (var trial in report.Trials)
             {
                 trials.AddRow(StaticQuantizer.Name(trial.Method), trial.DenseLayers ? "all layers" : "convolutions", $"{trial.Divergence:0.00000}", $"{trial.Agreement:P1}");
             }
@@ -100,7 +100,7 @@ internal static class QuantizeCommand
             AnsiConsole.Write(trials);
         }
 
-        Agreement agreement = report.Agreement;
+        var agreement = report.Agreement;
         var table = new Table().Border(TableBorder.Rounded).Title($"{agreement.Photos} photos");
         table.AddColumn("").AddColumn(new TableColumn("fp32").RightAligned()).AddColumn(new TableColumn(report.Variant).RightAligned());
         table.AddRow("Size", $"{report.Full.Bytes / 1e6:0.00} MB", $"{report.Reduced.Bytes / 1e6:0.00} MB");
@@ -125,7 +125,7 @@ internal static class QuantizeCommand
             AnsiConsole.MarkupLineInterpolated($"{report.Variant} answers the sample picture a little differently; its own answer is recorded.");
         }
 
-        string hint = report.Variant == "int8" ? Variants.HasFastInt8 ? " This processor is one that the server takes it on." : " The server takes it on processors with VNNI or Arm's dot product; this is none." : "";
+        var hint = report.Variant == "int8" ? Variants.HasFastInt8 ? " This processor is one that the server takes it on." : " The server takes it on processors with VNNI or Arm's dot product; this is none." : "";
         AnsiConsole.MarkupLineInterpolated($"[green]{report.Reduced.File}[/] is in {report.Folder}, approved.{hint}");
         return 0;
     }

@@ -51,23 +51,23 @@ internal static class VariantBuilder
     public static async Task<QuantizeReport> BuildAsync(QuantizeRequest request, Action<string> progress, CancellationToken cancellationToken)
     {
         var source = ModelSource.Find(request.Model, request.Models);
-        ModelManifest manifest = source.Manifest
+        var manifest = source.Manifest
             ?? throw new ModelFormatException($"'{request.Model}' is not a bundle. Import it first: whatsit import {request.Model} --name NAME");
-        string folder = Path.GetFullPath(source.Path);
-        string fullPath = source.File(Full);
-        IReadOnlyList<ClassLabel> classes = Labels.Read(Bundle.PathOf(folder, manifest.Labels));
+        var folder = Path.GetFullPath(source.Path);
+        var fullPath = source.File(Full);
+        var classes = Labels.Read(Bundle.PathOf(folder, manifest.Labels));
         if (request.To == "int8" && request.Calibrate is null)
         {
             throw new ModelFormatException("int8 needs photos to calibrate with, a hundred or more of the kind that it will see: --calibrate FOLDER|LIST.");
         }
 
         using var evaluator = new Evaluator();
-        IReadOnlyList<LabelledPhoto>? calibration = request.Calibrate is null ? null : LabelledPhotos.Spread(LabelledPhotos.Read(request.Calibrate, classes), request.CalibrationPhotos);
-        IReadOnlyList<LabelledPhoto> measured = request.Images is not null ? LabelledPhotos.Read(request.Images, classes) : calibration ?? OwnSamples(manifest, folder);
+        var calibration = request.Calibrate is null ? null : LabelledPhotos.Spread(LabelledPhotos.Read(request.Calibrate, classes), request.CalibrationPhotos);
+        var measured = request.Images is not null ? LabelledPhotos.Read(request.Images, classes) : calibration ?? OwnSamples(manifest, folder);
 
         // 1. Fewer bits.
         progress($"Reading {Path.GetFileName(fullPath)}");
-        Graph graph = new OnnxReader().Read(fullPath).Graph;
+        var graph = new OnnxReader().Read(fullPath).Graph;
         IReadOnlyList<Trial> trials = [];
         if (request.To == "int8")
         {
@@ -79,25 +79,25 @@ internal static class VariantBuilder
         }
 
         // 2. Written under a name that no manifest has.
-        string name = $"{Path.GetFileNameWithoutExtension(fullPath)}.{request.To}.onnx";
-        string temporary = $".{name}.{Guid.NewGuid():N}";
+        var name = $"{Path.GetFileNameWithoutExtension(fullPath)}.{request.To}.onnx";
+        var temporary = $".{name}.{Guid.NewGuid():N}";
         OnnxWriter.Write(graph, Path.Combine(folder, temporary));
         try
         {
             // 3. Measured through the server's own way.
-            BundleFile file = Describe(folder, temporary);
-            ModelManifest candidate = manifest with { Files = new Dictionary<string, BundleFile>(manifest.Files) { [request.To] = file } };
-            Answers full = await AnswersAsync(evaluator, candidate, folder, Full, measured, progress, cancellationToken);
+            var file = Describe(folder, temporary);
+            var candidate = manifest with { Files = new Dictionary<string, BundleFile>(manifest.Files) { [request.To] = file } };
+            var full = await AnswersAsync(evaluator, candidate, folder, Full, measured, progress, cancellationToken);
             string? problem = null;
             Answers reduced;
-            using (ModelLease lease = evaluator.Load(candidate, folder, request.To))
+            using (var lease = evaluator.Load(candidate, folder, request.To))
             {
                 file = file with { Predictions = await OwnAnswerAsync(evaluator, lease.Model, cancellationToken) };
                 reduced = await evaluator.RunAsync(lease.Model, measured, progress, cancellationToken);
             }
 
             candidate = candidate with { Files = new Dictionary<string, BundleFile>(candidate.Files) { [request.To] = file } };
-            using (ModelLease lease = evaluator.Load(candidate, folder, request.To))
+            using (var lease = evaluator.Load(candidate, folder, request.To))
             {
                 try
                 {
@@ -133,7 +133,7 @@ internal static class VariantBuilder
     private static async Task<Answers> AnswersAsync(
         Evaluator evaluator, ModelManifest manifest, string folder, string variant, IReadOnlyList<LabelledPhoto> photos, Action<string> progress, CancellationToken cancellationToken)
     {
-        using ModelLease lease = evaluator.Load(manifest, folder, variant);
+        using var lease = evaluator.Load(manifest, folder, variant);
         return await evaluator.RunAsync(lease.Model, photos, progress, cancellationToken);
     }
 
@@ -150,13 +150,13 @@ internal static class VariantBuilder
         }
 
         var picture = new LabelledPhoto(Bundle.PathOf(model.Folder, sample.File), sample.File, null);
-        Answers answers = await evaluator.RunAsync(model, [picture], _ => { }, cancellationToken);
+        var answers = await evaluator.RunAsync(model, [picture], _ => { }, cancellationToken);
         if (answers.Photos is not [var answer] || answer.Best != sample.Predictions[0].Index)
         {
             return null; // the self-test says why
         }
 
-        float difference = sample.Predictions.Max(recorded => Math.Abs(recorded.Confidence - answer.Probabilities[recorded.Index]));
+        var difference = sample.Predictions.Max(recorded => Math.Abs(recorded.Confidence - answer.Probabilities[recorded.Index]));
         return difference > sample.Tolerance && difference <= LargestDifference
             ? [.. sample.Predictions.Select(recorded => recorded with { Confidence = answer.Probabilities[recorded.Index] })]
             : null;
@@ -165,7 +165,7 @@ internal static class VariantBuilder
     private static List<Tensor> Tensors(Evaluator evaluator, ModelManifest manifest, IReadOnlyList<LabelledPhoto> photos, Action<string> progress)
     {
         var tensors = new List<Tensor>(photos.Count);
-        foreach (LabelledPhoto photo in photos)
+        foreach (var photo in photos)
         {
             progress($"Decoding: photo {tensors.Count + 1} of {photos.Count}");
             try
@@ -195,13 +195,13 @@ internal static class VariantBuilder
 
     private static void Install(string folder, string variant, BundleFile file, ModelManifest old) => ManifestEdit.Apply(folder, manifest =>
     {
-        bool replaces = old.Files.TryGetValue(variant, out BundleFile? before) && before.Sha256 != file.Sha256;
+        var replaces = old.Files.TryGetValue(variant, out var before) && before.Sha256 != file.Sha256;
         ManifestEdit.Member(manifest, "files")[variant] = JsonSerializer.SerializeToNode(file, ManifestJson.Default.BundleFile);
         if (replaces)
         {
             // Other weights under an old name: answers may change, and old figures are wrong.
             (manifest["metrics"] as JsonObject)?.Remove(variant);
-            if (int.TryParse(old.Version, NumberStyles.None, CultureInfo.InvariantCulture, out int version))
+            if (int.TryParse(old.Version, NumberStyles.None, CultureInfo.InvariantCulture, out var version))
             {
                 manifest["version"] = $"{version + 1}";
             }
@@ -210,7 +210,7 @@ internal static class VariantBuilder
 
     private static BundleFile Describe(string folder, string file)
     {
-        using FileStream stream = File.OpenRead(Path.Combine(folder, file));
+        using var stream = File.OpenRead(Path.Combine(folder, file));
         return new BundleFile(file, stream.Length, Convert.ToHexStringLower(SHA256.HashData(stream)));
     }
 }

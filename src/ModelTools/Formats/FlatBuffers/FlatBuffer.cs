@@ -50,8 +50,8 @@ public sealed class FlatBuffer
     /// <summary>The elements of the vector at a position: where they start and how many there are.</summary>
     internal (long Start, int Count) Vector(long position, int elementSize)
     {
-        uint count = UInt32(position);
-        long bytes = (long)count * elementSize;
+        var count = UInt32(position);
+        var bytes = (long)count * elementSize;
         _ = Bytes(position + 4, bytes);
         return (position + 4, (int)count);
     }
@@ -112,9 +112,9 @@ public readonly struct FlatTable
     /// <summary>A vector of tables; an absent one is empty.</summary>
     public FlatTable[] Tables(int field)
     {
-        (long start, int count) = Vector(field, elementSize: 4);
+        (var start, var count) = Vector(field, elementSize: 4);
         var tables = new FlatTable[count];
-        for (int i = 0; i < count; i++)
+        for (var i = 0; i < count; i++)
         {
             tables[i] = new FlatTable(_file, _file.Follow(start + (4L * i)));
         }
@@ -125,7 +125,7 @@ public readonly struct FlatTable
     /// <summary>A vector of numbers; an absent one is empty.</summary>
     public T[] Scalars<T>(int field) where T : unmanaged
     {
-        (long start, int count) = Vector(field, Unsafe.SizeOf<T>());
+        (var start, var count) = Vector(field, Unsafe.SizeOf<T>());
         return MemoryMarshal.Cast<byte, T>(_file.Bytes(start, (long)count * Unsafe.SizeOf<T>())).ToArray();
     }
 
@@ -134,7 +134,7 @@ public readonly struct FlatTable
     {
         if (Find(field) is not 0 and long position)
         {
-            (long start, int count) = _file.Vector(_file.Follow(position), elementSize: 1);
+            (var start, var count) = _file.Vector(_file.Follow(position), elementSize: 1);
             return _file.Memory(start, count);
         }
 
@@ -145,7 +145,7 @@ public readonly struct FlatTable
     {
         if (Find(field) is not 0 and long position)
         {
-            (long start, int count) = _file.Vector(_file.Follow(position), elementSize);
+            (var start, var count) = _file.Vector(_file.Follow(position), elementSize);
             _file.Spend((long)count * elementSize);
             return (start, count);
         }
@@ -155,7 +155,7 @@ public readonly struct FlatTable
 
     private string TextAt(long position)
     {
-        (long start, int count) = _file.Vector(position, elementSize: 1);
+        (var start, var count) = _file.Vector(position, elementSize: 1);
         _file.Spend(count);
         return Encoding.UTF8.GetString(_file.Bytes(start, count));
     }
@@ -163,13 +163,13 @@ public readonly struct FlatTable
     // Where a field lies; 0, where no table can, for one that is absent.
     private long Find(int field)
     {
-        int entry = 4 + (2 * field);
+        var entry = 4 + (2 * field);
         if (entry + 2 > _vtableSize)
         {
             return 0;
         }
 
-        ushort offset = BinaryPrimitives.ReadUInt16LittleEndian(_file.Bytes(_vtable + entry, 2));
+        var offset = BinaryPrimitives.ReadUInt16LittleEndian(_file.Bytes(_vtable + entry, 2));
         return offset == 0 ? 0 : _position + offset;
     }
 }

@@ -9,7 +9,7 @@ internal static class BTreeVersion1
 
     private static IEnumerable<Hdf5Cursor> Walk(Hdf5Storage storage, long address, int nodeType, int keySize, Action<Hdf5Cursor>? onKey, int? parentLevel)
     {
-        Hdf5Cursor node = storage.At(address).Signature("TREE"u8);
+        var node = storage.At(address).Signature("TREE"u8);
         int type = node.Byte();
         int level = node.Byte();
         // Levels fall towards the leaves, which is what keeps a tree that refers to itself from being walked for ever.
@@ -18,12 +18,12 @@ internal static class BTreeVersion1
             throw Hdf5Storage.Malformed($"the B-tree node at address {address} has type {type} and level {level}");
         }
 
-        int entries = node.UInt16();
+        var entries = node.UInt16();
         node.Skip(2 * storage.OffsetSize); // left and right sibling
-        for (int entry = 0; entry < entries; entry++)
+        for (var entry = 0; entry < entries; entry++)
         {
-            Hdf5Cursor key = node.Part(keySize);
-            Hdf5Cursor child = node.Part(storage.OffsetSize);
+            var key = node.Part(keySize);
+            var child = node.Part(storage.OffsetSize);
             if (level == 0)
             {
                 onKey?.Invoke(key);
@@ -31,7 +31,7 @@ internal static class BTreeVersion1
                 continue;
             }
 
-            foreach (Hdf5Cursor leaf in Walk(storage, child.Offset(), nodeType, keySize, onKey, level))
+            foreach (var leaf in Walk(storage, child.Offset(), nodeType, keySize, onKey, level))
             {
                 yield return leaf;
             }
@@ -49,14 +49,14 @@ internal static class BTreeVersion2
     /// <summary>All records in order, each as a cursor over its bytes.</summary>
     public static IEnumerable<Hdf5Cursor> Records(Hdf5Storage storage, long address, int recordType)
     {
-        Hdf5Cursor header = storage.At(address).Signature("BTHD"u8);
+        var header = storage.At(address).Signature("BTHD"u8);
         header.Version("B-tree", 0, 0);
         int type = header.Byte();
-        long nodeSize = header.UInt32();
-        int recordSize = header.UInt16();
-        int depth = header.UInt16();
-        long root = header.Skip(2).Offset(); // split and merge percentages
-        int records = header.UInt16();
+        var nodeSize = header.UInt32();
+        var recordSize = header.UInt16();
+        var depth = header.UInt16();
+        var root = header.Skip(2).Offset(); // split and merge percentages
+        var records = header.UInt16();
         if (type != recordType || recordSize == 0 || nodeSize <= NodePrefix + recordSize || depth > DeepestTree)
         {
             throw Hdf5Storage.Malformed($"the B-tree at address {address} has type {type}, depth {depth}, nodes of {nodeSize} and records of {recordSize} bytes");
@@ -70,13 +70,13 @@ internal static class BTreeVersion2
     private static (int Records, int[] Totals) PointerSizes(Hdf5Storage storage, long nodeSize, int recordSize, int depth)
     {
         var mostBelow = (UInt128)((nodeSize - NodePrefix) / recordSize);
-        int records = BytesFor(mostBelow);
+        var records = BytesFor(mostBelow);
         var totals = new int[depth + 1];
-        for (int level = 1; level <= depth; level++)
+        for (var level = 1; level <= depth; level++)
         {
             totals[level] = level == 1 ? 0 : BytesFor(mostBelow);
-            int pointer = storage.OffsetSize + records + totals[level];
-            long most = Math.Max(0, (nodeSize - NodePrefix - pointer) / (recordSize + pointer));
+            var pointer = storage.OffsetSize + records + totals[level];
+            var most = Math.Max(0, (nodeSize - NodePrefix - pointer) / (recordSize + pointer));
             mostBelow = UInt128.Min((((UInt128)most + 1) * mostBelow) + (UInt128)most, ulong.MaxValue);
         }
 
@@ -87,17 +87,17 @@ internal static class BTreeVersion2
 
     private static IEnumerable<Hdf5Cursor> Walk(Hdf5Storage storage, long address, int recordSize, int records, int level, (int Records, int[] Totals) sizes)
     {
-        Hdf5Cursor node = level == 0 ? storage.At(address).Signature("BTLF"u8) : storage.At(address).Signature("BTIN"u8);
+        var node = level == 0 ? storage.At(address).Signature("BTLF"u8) : storage.At(address).Signature("BTIN"u8);
         node.Version("B-tree node", 0, 0);
-        Hdf5Cursor all = node.Skip(1).Part((long)records * recordSize);
-        for (int record = 0; record <= records; record++)
+        var all = node.Skip(1).Part((long)records * recordSize);
+        for (var record = 0; record <= records; record++)
         {
             if (level > 0)
             {
-                long child = node.Offset();
-                int childRecords = (int)Math.Min(node.Count(sizes.Records), int.MaxValue);
+                var child = node.Offset();
+                var childRecords = (int)Math.Min(node.Count(sizes.Records), int.MaxValue);
                 node.Skip(sizes.Totals[level]);
-                foreach (Hdf5Cursor found in Walk(storage, child, recordSize, childRecords, level - 1, sizes))
+                foreach (var found in Walk(storage, child, recordSize, childRecords, level - 1, sizes))
                 {
                     yield return found;
                 }

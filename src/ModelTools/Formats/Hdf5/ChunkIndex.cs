@@ -34,10 +34,10 @@ internal sealed class ChunkIndex
     public IEnumerable<Chunk> BTree1(long root)
     {
         Hdf5Cursor? key = null;
-        foreach (Hdf5Cursor child in BTreeVersion1.Leaves(_storage, root, nodeType: 1, keySize: 8 + (8 * (_chunk.Length + 1)), found => key = found))
+        foreach (var child in BTreeVersion1.Leaves(_storage, root, nodeType: 1, keySize: 8 + (8 * (_chunk.Length + 1)), found => key = found))
         {
-            long size = key!.UInt32();
-            long mask = key.UInt32();
+            var size = key!.UInt32();
+            var mask = key.UInt32();
             long[] origin = [.. _chunk.Select(_ => key.Count(8))];
             yield return new Chunk(origin, child.Offset(), size, mask);
         }
@@ -61,12 +61,12 @@ internal sealed class ChunkIndex
             yield break;
         }
 
-        Hdf5Cursor header = _storage.At(address).Signature("FAHD"u8);
+        var header = _storage.At(address).Signature("FAHD"u8);
         header.Version("fixed array", 0, 0);
-        int entrySize = Entry(header.Skip(1).Byte());
+        var entrySize = Entry(header.Skip(1).Byte());
         int pageBits = header.Byte();
-        long entries = header.Length();
-        long block = header.Offset();
+        var entries = header.Length();
+        var block = header.Offset();
         if (pageBits > 32)
         {
             throw Hdf5Storage.Malformed($"a fixed array has pages of 2^{pageBits} entries");
@@ -77,19 +77,19 @@ internal sealed class ChunkIndex
             yield break;
         }
 
-        Hdf5Cursor data = _storage.At(block).Signature("FADB"u8);
+        var data = _storage.At(block).Signature("FADB"u8);
         data.Skip(2 + _storage.OffsetSize);
-        long page = 1L << pageBits;
-        bool paged = entries > page;
-        long bitmap = data.Position;
-        long elements = paged ? bitmap + Ceiling(Ceiling(entries, page), 8) + 4 : bitmap; // the bitmap has a checksum behind it
-        foreach (long[] place in Grid())
+        var page = 1L << pageBits;
+        var paged = entries > page;
+        var bitmap = data.Position;
+        var elements = paged ? bitmap + Ceiling(Ceiling(entries, page), 8) + 4 : bitmap; // the bitmap has a checksum behind it
+        foreach (var place in Grid())
         {
-            long index = Linear(place);
-            long position = elements + (index * entrySize);
+            var index = Linear(place);
+            var position = elements + (index * entrySize);
             if (paged)
             {
-                long number = index / page;
+                var number = index / page;
                 if (!Bit(bitmap, number))
                 {
                     continue; // a page that was never written
@@ -110,15 +110,15 @@ internal sealed class ChunkIndex
             yield break;
         }
 
-        Hdf5Cursor header = _storage.At(address).Signature("EAHD"u8);
+        var header = _storage.At(address).Signature("EAHD"u8);
         header.Version("extensible array", 0, 0);
-        int entrySize = Entry(header.Skip(1).Byte());
+        var entrySize = Entry(header.Skip(1).Byte());
         int mostBits = header.Byte();
         int inIndexBlock = header.Byte();
         int leastInBlock = header.Byte();
         int leastPointers = header.Byte();
         int pageBits = header.Byte();
-        long indexBlock = header.Skip(6 * _storage.LengthSize).Offset();
+        var indexBlock = header.Skip(6 * _storage.LengthSize).Offset();
         if (mostBits is 0 or > 62 || !BitOperations.IsPow2(leastInBlock) || !BitOperations.IsPow2(leastPointers) || pageBits > 32)
         {
             throw Hdf5Storage.Malformed($"an extensible array has blocks of {leastInBlock} entries and super blocks of {leastPointers}");
@@ -129,18 +129,18 @@ internal sealed class ChunkIndex
             yield break;
         }
 
-        Hdf5Cursor index = _storage.At(indexBlock).Signature("EAIB"u8);
-        long direct = index.Skip(2 + _storage.OffsetSize).Position;
-        long blocks = direct + (inIndexBlock * (long)entrySize);
-        int directSuperBlocks = 2 * BitOperations.Log2((uint)leastPointers);
-        long superBlocks = blocks + (2L * (leastPointers - 1) * _storage.OffsetSize);
-        int offsetBytes = (mostBits + 7) / 8;
-        long page = 1L << pageBits;
+        var index = _storage.At(indexBlock).Signature("EAIB"u8);
+        var direct = index.Skip(2 + _storage.OffsetSize).Position;
+        var blocks = direct + (inIndexBlock * (long)entrySize);
+        var directSuperBlocks = 2 * BitOperations.Log2((uint)leastPointers);
+        var superBlocks = blocks + (2L * (leastPointers - 1) * _storage.OffsetSize);
+        var offsetBytes = (mostBits + 7) / 8;
+        var page = 1L << pageBits;
         var superBlockAddresses = new Dictionary<int, long>();
 
-        foreach (long[] place in Grid())
+        foreach (var place in Grid())
         {
-            long number = Linear(place);
+            var number = Linear(place);
             if (number < inIndexBlock)
             {
                 yield return Element(place, direct + (number * entrySize), entrySize);
@@ -149,24 +149,24 @@ internal sealed class ChunkIndex
 
             // Super block u points to 2^(u/2) data blocks of 2^((u+1)/2) times the least size; the first ones have no block of their own: their
             // pointers stand in the index block.
-            long rest = number - inIndexBlock;
-            int super = BitOperations.Log2((ulong)((rest / leastInBlock) + 1));
-            long blockEntries = leastInBlock * (1L << ((super + 1) / 2));
+            var rest = number - inIndexBlock;
+            var super = BitOperations.Log2((ulong)((rest / leastInBlock) + 1));
+            var blockEntries = leastInBlock * (1L << ((super + 1) / 2));
             rest -= leastInBlock * ((1L << super) - 1);
-            long block = rest / blockEntries;
-            long inBlock = rest % blockEntries;
-            bool paged = blockEntries > page;
-            long pages = paged ? blockEntries / page : 0;
+            var block = rest / blockEntries;
+            var inBlock = rest % blockEntries;
+            var paged = blockEntries > page;
+            var pages = paged ? blockEntries / page : 0;
             long blockAddress;
             if (super < directSuperBlocks)
             {
                 // Blocks in the super blocks before this one: 2^0 + 2^0 + 2^1 + 2^1 …
-                long before = super % 2 == 0 ? 2 * ((1L << (super / 2)) - 1) : (3L << (super / 2)) - 2;
+                var before = super % 2 == 0 ? 2 * ((1L << (super / 2)) - 1) : (3L << (super / 2)) - 2;
                 blockAddress = _storage.At(blocks + ((before + block) * _storage.OffsetSize)).Offset();
             }
             else
             {
-                if (!superBlockAddresses.TryGetValue(super, out long superBlock))
+                if (!superBlockAddresses.TryGetValue(super, out var superBlock))
                 {
                     superBlock = _storage.At(superBlocks + ((long)(super - directSuperBlocks) * _storage.OffsetSize)).Offset();
                     if (superBlock >= 0)
@@ -182,8 +182,8 @@ internal sealed class ChunkIndex
                     continue;
                 }
 
-                long bitmaps = superBlock + 6 + _storage.OffsetSize + offsetBytes;
-                long bitmapBytes = Ceiling(pages, 8);
+                var bitmaps = superBlock + 6 + _storage.OffsetSize + offsetBytes;
+                var bitmapBytes = Ceiling(pages, 8);
                 // The library takes a whole number of bytes for each block and then counts bits through all of them without gaps.
                 if (paged && !Bit(bitmaps, (block * pages) + (inBlock / page)))
                 {
@@ -198,7 +198,7 @@ internal sealed class ChunkIndex
                 continue;
             }
 
-            long elements = blockAddress + 6 + _storage.OffsetSize + offsetBytes;
+            var elements = blockAddress + 6 + _storage.OffsetSize + offsetBytes;
             yield return Element(
                 place,
                 paged ? elements + 4 + (inBlock / page * ((page * entrySize) + 4)) + (inBlock % page * entrySize) : elements + (inBlock * entrySize),
@@ -209,17 +209,17 @@ internal sealed class ChunkIndex
     /// <summary>Appendix C.E: a B-tree of version 2 (record type 10, or 11 with filters), origins counted in chunks.</summary>
     public IEnumerable<Chunk> BTree2(long address)
     {
-        foreach (Hdf5Cursor record in address < 0 ? [] : BTreeVersion2.Records(_storage, address, _filtered ? 11 : 10))
+        foreach (var record in address < 0 ? [] : BTreeVersion2.Records(_storage, address, _filtered ? 11 : 10))
         {
-            long sizeBytes = record.Remaining - _storage.OffsetSize - 4 - (8 * _chunk.Length);
+            var sizeBytes = record.Remaining - _storage.OffsetSize - 4 - (8 * _chunk.Length);
             if (_filtered && sizeBytes is < 1 or > 8)
             {
                 throw Hdf5Storage.Malformed($"a chunk's size takes {sizeBytes} bytes");
             }
 
-            long position = record.Offset();
-            long size = _filtered ? record.Count((int)sizeBytes) : _chunkBytes;
-            long mask = _filtered ? record.UInt32() : 0;
+            var position = record.Offset();
+            var size = _filtered ? record.Count((int)sizeBytes) : _chunkBytes;
+            var mask = _filtered ? record.UInt32() : 0;
             yield return new Chunk(Origin([.. _chunk.Select(_ => record.Count(8))]), position, size, mask);
         }
     }
@@ -230,9 +230,9 @@ internal sealed class ChunkIndex
     // An address, and for filtered chunks the size and the mask behind it.
     private Chunk Element(long[] place, long position, int entrySize)
     {
-        Hdf5Cursor element = _storage.At(position, entrySize);
-        long address = element.Offset();
-        long size = _filtered ? element.Count(entrySize - _storage.OffsetSize - 4) : _chunkBytes;
+        var element = _storage.At(position, entrySize);
+        var address = element.Offset();
+        var size = _filtered ? element.Count(entrySize - _storage.OffsetSize - 4) : _chunkBytes;
         return new Chunk(Origin(place), address, size, _filtered ? element.UInt32() : 0);
     }
 
@@ -264,9 +264,9 @@ internal sealed class ChunkIndex
     // Row-major in the largest shape the dataset may grow to; the one side without a limit varies slowest, wherever it stands.
     private long Linear(long[] place)
     {
-        int endless = Array.IndexOf(_mostCounts, -1);
-        long index = endless < 0 ? 0 : place[endless];
-        for (int axis = 0; axis < place.Length; axis++)
+        var endless = Array.IndexOf(_mostCounts, -1);
+        var index = endless < 0 ? 0 : place[endless];
+        for (var axis = 0; axis < place.Length; axis++)
         {
             index = axis == endless ? index : checked((index * _mostCounts[axis]) + place[axis]);
         }

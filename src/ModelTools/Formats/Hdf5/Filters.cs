@@ -19,16 +19,16 @@ internal sealed class Filters
             return;
         }
 
-        int version = message.Version("filter pipeline", 1, 2);
+        var version = message.Version("filter pipeline", 1, 2);
         int count = message.Byte();
         message.Skip(version == 1 ? 6 : 0);
-        for (int filter = 0; filter < count; filter++)
+        for (var filter = 0; filter < count; filter++)
         {
             // Version 2 leaves the name of the specification's own filters (below 256) out, and pads nothing.
-            int id = message.UInt16();
-            int nameLength = version == 1 || id >= 256 ? message.UInt16() : 0;
-            int values = message.Skip(2).UInt16();
-            string name = message.Text(version == 1 ? (nameLength + 7) & ~7 : nameLength);
+            var id = message.UInt16();
+            var nameLength = version == 1 || id >= 256 ? message.UInt16() : 0;
+            var values = message.Skip(2).UInt16();
+            var name = message.Text(version == 1 ? (nameLength + 7) & ~7 : nameLength);
             message.Skip((4L * values) + (version == 1 && values % 2 == 1 ? 4 : 0));
             if (id is not (Deflate or Shuffle or Fletcher32))
             {
@@ -48,8 +48,8 @@ internal sealed class Filters
     /// <param name="elementSize">Bytes of an element, for shuffle.</param>
     public byte[] Undo(byte[] stored, long mask, int length, int elementSize)
     {
-        byte[] data = stored;
-        for (int filter = _ids.Count - 1; filter >= 0; filter--)
+        var data = stored;
+        for (var filter = _ids.Count - 1; filter >= 0; filter--)
         {
             if ((mask & (1L << filter)) == 0)
             {
@@ -87,12 +87,12 @@ internal sealed class Filters
     // Shuffle stores the first bytes of all elements, then all second bytes; what does not fill an element stands unchanged at the end.
     private static byte[] Unshuffle(byte[] data, int elementSize)
     {
-        int count = data.Length / elementSize;
+        var count = data.Length / elementSize;
         var elements = (byte[])data.Clone();
-        for (int part = 0; part < elementSize; part++)
+        for (var part = 0; part < elementSize; part++)
         {
             ReadOnlySpan<byte> plane = data.AsSpan(part * count, count);
-            for (int element = 0; element < count; element++)
+            for (var element = 0; element < count; element++)
             {
                 elements[(element * elementSize) + part] = plane[element];
             }
@@ -112,15 +112,15 @@ internal sealed class Filters
         ReadOnlySpan<byte> words = data.AsSpan(0, data.Length - 4);
         uint low = 0;
         uint high = 0;
-        for (int index = 0; index < words.Length; index += 2)
+        for (var index = 0; index < words.Length; index += 2)
         {
             low = (low + (((uint)words[index] << 8) | (index + 1 < words.Length ? words[index + 1] : 0u))) % 65535;
             high = (high + low) % 65535;
         }
 
         // The reference sums without a modulus and folds carries instead, which writes 0 as 65535.
-        uint stored = BinaryPrimitives.ReadUInt32LittleEndian(data.AsSpan(data.Length - 4));
-        uint swapped = ((stored & 0x00FF00FF) << 8) | ((stored >> 8) & 0x00FF00FF);
+        var stored = BinaryPrimitives.ReadUInt32LittleEndian(data.AsSpan(data.Length - 4));
+        var swapped = ((stored & 0x00FF00FF) << 8) | ((stored >> 8) & 0x00FF00FF);
         return Same(stored, high, low) || Same(swapped, high, low) ? words.ToArray() : throw Hdf5Storage.Malformed("a chunk does not match its checksum");
 
         static bool Same(uint stored, uint high, uint low) => (stored >> 16) % 65535 == high && (stored & 0xFFFF) % 65535 == low;

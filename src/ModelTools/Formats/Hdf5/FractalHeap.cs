@@ -22,10 +22,10 @@ internal sealed class FractalHeap
     public FractalHeap(Hdf5Storage storage, long address)
     {
         _storage = storage;
-        Hdf5Cursor header = storage.At(address).Signature("FRHP"u8);
+        var header = storage.At(address).Signature("FRHP"u8);
         header.Version("fractal heap", 0, 0);
         IdLength = header.UInt16();
-        int filters = header.UInt16();
+        var filters = header.UInt16();
         _largestManaged = header.Skip(1).UInt32();
         _hugeIndex = header.Skip(storage.LengthSize).Offset();
         header.Skip((2 * storage.LengthSize) + storage.OffsetSize + (7 * storage.LengthSize)); // free space and counts
@@ -60,13 +60,13 @@ internal sealed class FractalHeap
         {
             case 0:
                 // The length takes as many bytes as the largest managed object and the largest direct block need at most.
-                long offset = id.Count(OffsetBytes);
+                var offset = id.Count(OffsetBytes);
                 return FindManaged(offset, id.Count(Math.Min(BytesFor(_largestDirect), BytesFor(_largestManaged))));
             case 1:
                 return FindHuge(id);
             case 2:
                 // IDs of more than 18 bytes have twelve bits of length instead of four.
-                int length = IdLength <= 18 ? head & 15 : ((head & 15) << 8) | id.Byte();
+                var length = IdLength <= 18 ? head & 15 : ((head & 15) << 8) | id.Byte();
                 return id.Part(length + 1);
             default:
                 throw Hdf5Storage.Malformed($"a fractal heap ID begins with {head}");
@@ -82,24 +82,24 @@ internal sealed class FractalHeap
             return InBlock(_root, offset, length, _startingBlock);
         }
 
-        long table = _root;
-        int rows = _rootRows;
+        var table = _root;
+        var rows = _rootRows;
         while (true)
         {
-            Hdf5Cursor block = _storage.At(table).Signature("FHIB"u8);
+            var block = _storage.At(table).Signature("FHIB"u8);
             block.Version("fractal heap block", 0, 0);
             block.Skip(_storage.OffsetSize + OffsetBytes);
 
-            long rowSize = _width * _startingBlock;
-            int row = offset < rowSize ? 0 : BitOperations.Log2((ulong)(offset / rowSize)) + 1;
-            long blockSize = row == 0 ? _startingBlock : _startingBlock << (row - 1);
-            long inRow = row == 0 ? offset : offset - (rowSize << (row - 1));
+            var rowSize = _width * _startingBlock;
+            var row = offset < rowSize ? 0 : BitOperations.Log2((ulong)(offset / rowSize)) + 1;
+            var blockSize = row == 0 ? _startingBlock : _startingBlock << (row - 1);
+            var inRow = row == 0 ? offset : offset - (rowSize << (row - 1));
             if (row >= rows)
             {
                 throw Hdf5Storage.Malformed($"a fractal heap of {rows} rows is asked for row {row}");
             }
 
-            long child = block.Skip(((row * (long)_width) + (inRow / blockSize)) * _storage.OffsetSize).Offset();
+            var child = block.Skip(((row * (long)_width) + (inRow / blockSize)) * _storage.OffsetSize).Offset();
             offset = inRow % blockSize;
             if (blockSize <= _largestDirect)
             {
@@ -124,22 +124,22 @@ internal sealed class FractalHeap
         // IDs with room for it hold the address and length themselves; the others hold the key of a B-tree (record type 1: address, length, key).
         if (IdLength - 1 >= _storage.OffsetSize + _storage.LengthSize)
         {
-            long address = id.Offset();
+            var address = id.Offset();
             return _storage.At(address, id.Length());
         }
 
         if (_huge is null)
         {
             _huge = [];
-            foreach (Hdf5Cursor record in _hugeIndex < 0 ? [] : BTreeVersion2.Records(_storage, _hugeIndex, recordType: 1))
+            foreach (var record in _hugeIndex < 0 ? [] : BTreeVersion2.Records(_storage, _hugeIndex, recordType: 1))
             {
-                (long, long) place = (record.Offset(), record.Length());
+                var place = (record.Offset(), record.Length());
                 _huge[record.Unsigned(_storage.LengthSize)] = place;
             }
         }
 
-        ulong key = id.Unsigned(Math.Min(IdLength - 1, _storage.LengthSize));
-        return _huge.TryGetValue(key, out (long Address, long Length) found) ? _storage.At(found.Address, found.Length) : throw Hdf5Storage.Malformed($"the huge object {key} is missing");
+        var key = id.Unsigned(Math.Min(IdLength - 1, _storage.LengthSize));
+        return _huge.TryGetValue(key, out var found) ? _storage.At(found.Address, found.Length) : throw Hdf5Storage.Malformed($"the huge object {key} is missing");
     }
 
     private static int BytesFor(long value) => (BitOperations.Log2((ulong)value) / 8) + 1;

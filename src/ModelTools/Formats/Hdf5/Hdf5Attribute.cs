@@ -16,18 +16,18 @@ public sealed class Hdf5Attribute
     {
         _storage = storage;
         _owner = owner;
-        int version = message.Version("attribute", 1, 3);
+        var version = message.Version("attribute", 1, 3);
         int flags = message.Byte(); // reserved, and 0, in version 1
-        int nameSize = message.UInt16();
-        int typeSize = message.UInt16();
-        int spaceSize = message.UInt16();
+        var nameSize = message.UInt16();
+        var typeSize = message.UInt16();
+        var spaceSize = message.UInt16();
         message.Skip(version == 3 ? 1 : 0); // character set of the name
 
         // Version 1 pads each part to a multiple of eight.
         int Padded(int size) => version == 1 ? (size + 7) & ~7 : size;
         Name = message.Text(Padded(nameSize));
-        Hdf5Cursor type = message.Part(Padded(typeSize));
-        Hdf5Cursor space = message.Part(Padded(spaceSize));
+        var type = message.Part(Padded(typeSize));
+        var space = message.Part(Padded(spaceSize));
         _type = Hdf5Type.Read((flags & 1) != 0 ? ObjectHeader.Shared(storage, type, MessageType.Datatype) : type);
         _space = Dataspace.Read(storage, (flags & 2) != 0 ? ObjectHeader.Shared(storage, space, MessageType.Dataspace) : space);
         _data = message.Position;
@@ -43,7 +43,7 @@ public sealed class Hdf5Attribute
     /// <exception cref="ModelFormatException">It holds something else.</exception>
     public string[] ReadStrings()
     {
-        Hdf5Cursor data = Data();
+        var data = Data();
         if (_type.Class == Hdf5Class.String)
         {
             return [.. Enumerable.Range(0, (int)_space.Count).Select(_ => _type.Text(data.Bytes(_type.Size)))];
@@ -60,9 +60,9 @@ public sealed class Hdf5Attribute
         [
             .. Enumerable.Range(0, (int)_space.Count).Select(_ =>
             {
-                long length = data.UInt32();
-                long collection = data.Offset();
-                long index = data.UInt32();
+                var length = data.UInt32();
+                var collection = data.Offset();
+                var index = data.UInt32();
                 return length == 0 || collection < 0 ? "" : Encoding.UTF8.GetString(heap.Read(collection, index, length)).TrimEnd('\0');
             }),
         ];
@@ -82,7 +82,7 @@ public sealed class Hdf5Attribute
             throw new ModelFormatException($"The attribute '{Name}' of '{_owner}' holds {_type} where integers are expected.");
         }
 
-        Hdf5Cursor data = Data();
+        var data = Data();
         return [.. Enumerable.Range(0, (int)_space.Count).Select(_ => Integer(data.Bytes(_type.Size)))];
     }
 
@@ -109,27 +109,27 @@ public sealed class Hdf5Attribute
 
         public byte[] Read(long collection, long index, long length)
         {
-            if (!_collections.TryGetValue(collection, out Dictionary<long, (long Address, long Size)>? objects))
+            if (!_collections.TryGetValue(collection, out var objects))
             {
                 _collections[collection] = objects = List(collection);
             }
 
-            return objects.TryGetValue(index, out (long Address, long Size) found) && length <= found.Size
+            return objects.TryGetValue(index, out var found) && length <= found.Size
                 ? storage.At(found.Address, length).Bytes(length)
                 : throw Hdf5Storage.Malformed($"the global heap at address {collection} has no object {index} of {length} bytes");
         }
 
         private Dictionary<long, (long Address, long Size)> List(long address)
         {
-            Hdf5Cursor header = storage.At(address).Signature("GCOL"u8);
+            var header = storage.At(address).Signature("GCOL"u8);
             header.Version("global heap", 1, 1);
-            long size = header.Skip(3).Length();
-            Hdf5Cursor collection = storage.At(address, size).Skip(header.Position - address);
+            var size = header.Skip(3).Length();
+            var collection = storage.At(address, size).Skip(header.Position - address);
             var objects = new Dictionary<long, (long Address, long Size)>();
             while (collection.Remaining >= 8 + storage.LengthSize)
             {
-                int index = collection.UInt16();
-                long length = collection.Skip(6).Length(); // reference count, reserved
+                var index = collection.UInt16();
+                var length = collection.Skip(6).Length(); // reference count, reserved
                 if (index == 0)
                 {
                     break; // what is left is free

@@ -36,11 +36,11 @@ public sealed class Hdf5Dataset : Hdf5Object
             throw new ModelFormatException($"The dataset '{Path}' holds elements of variable length, which are not supported.");
         }
 
-        long bytes = _space.Count <= Array.MaxLength / Type.Size ? _space.Count * Type.Size : throw Hdf5Storage.Malformed($"the dataset '{Path}' claims {_space.Count} elements");
-        byte[] data = ReadLayout(_header.First(MessageType.DataLayout)!, bytes);
+        var bytes = _space.Count <= Array.MaxLength / Type.Size ? _space.Count * Type.Size : throw Hdf5Storage.Malformed($"the dataset '{Path}' claims {_space.Count} elements");
+        var data = ReadLayout(_header.First(MessageType.DataLayout)!, bytes);
         if (Type.BigEndian)
         {
-            for (int element = 0; element < data.Length; element += Type.Size)
+            for (var element = 0; element < data.Length; element += Type.Size)
             {
                 data.AsSpan(element, Type.Size).Reverse();
             }
@@ -52,7 +52,7 @@ public sealed class Hdf5Dataset : Hdf5Object
     // IV.A.2.i
     private byte[] ReadLayout(Hdf5Cursor layout, long bytes)
     {
-        int version = layout.Version("data layout", 1, 4);
+        var version = layout.Version("data layout", 1, 4);
         if (version < 3)
         {
             return ReadOldLayout(layout, bytes);
@@ -66,7 +66,7 @@ public sealed class Hdf5Dataset : Hdf5Object
                 return ReadContiguous(layout.Offset(), bytes);
             case 2 when version == 3:
                 int rank = layout.Byte();
-                long tree = layout.Offset();
+                var tree = layout.Offset();
                 return ReadChunked([.. Enumerable.Range(0, rank).Select(_ => layout.UInt32())], bytes, filtered => filtered.BTree1(tree));
             case 2:
                 return ReadIndexed(layout, bytes);
@@ -80,7 +80,7 @@ public sealed class Hdf5Dataset : Hdf5Object
         int rank = layout.Byte();
         int kind = layout.Byte();
         layout.Skip(5);
-        long address = kind == 0 ? -1 : layout.Offset();
+        var address = kind == 0 ? -1 : layout.Offset();
         long[] sides = [.. Enumerable.Range(0, rank).Select(_ => layout.UInt32())];
         return kind switch
         {
@@ -107,7 +107,7 @@ public sealed class Hdf5Dataset : Hdf5Object
         }
 
         Storage.CountData(bytes, $"The dataset '{Path}'");
-        byte[] data = GC.AllocateUninitializedArray<byte>((int)bytes);
+        var data = GC.AllocateUninitializedArray<byte>((int)bytes);
         Storage.Read(address, data);
         return data;
     }
@@ -125,10 +125,10 @@ public sealed class Hdf5Dataset : Hdf5Object
 
         long[] sides = [.. Enumerable.Range(0, rank).Select(_ => layout.Count(sideBytes))];
         int kind = layout.Byte();
-        bool singleFiltered = kind == 1 && (flags & 2) != 0;
-        long size = singleFiltered ? layout.Length() : 0;
-        long mask = singleFiltered ? layout.UInt32() : 0;
-        long address = layout.Skip(kind switch { 3 => 1, 4 => 5, 5 => 6, _ => 0 }).Offset();
+        var singleFiltered = kind == 1 && (flags & 2) != 0;
+        var size = singleFiltered ? layout.Length() : 0;
+        var mask = singleFiltered ? layout.UInt32() : 0;
+        var address = layout.Skip(kind switch { 3 => 1, 4 => 5, 5 => 6, _ => 0 }).Offset();
         return ReadChunked(sides, bytes, index => kind switch
         {
             1 => index.Single(address, size, mask),
@@ -143,23 +143,23 @@ public sealed class Hdf5Dataset : Hdf5Object
     private byte[] ReadChunked(long[] sides, long bytes, Func<ChunkIndex, IEnumerable<Chunk>> find, bool keepPartialUnfiltered = false)
     {
         // The last side is the element's size.
-        int rank = _space.Sides.Length;
+        var rank = _space.Sides.Length;
         if (sides.Length != rank + 1 || sides[^1] != Type.Size || sides.Contains(0))
         {
             throw Hdf5Storage.Malformed($"the dataset '{Path}' of [{string.Join(", ", _space.Sides)}] has chunks of [{string.Join(", ", sides)}]");
         }
 
         var filters = new Filters(_header.First(MessageType.FilterPipeline), Path);
-        long chunkBytes = sides.Aggregate(1L, (product, side) => product > Array.MaxLength / side ? throw Hdf5Storage.Malformed($"the chunks of '{Path}' are too large") : product * side);
-        byte[] data = Filled(bytes);
-        foreach (Chunk chunk in bytes == 0 ? [] : find(new ChunkIndex(Storage, _space, sides[..rank], chunkBytes, filters.Any)))
+        var chunkBytes = sides.Aggregate(1L, (product, side) => product > Array.MaxLength / side ? throw Hdf5Storage.Malformed($"the chunks of '{Path}' are too large") : product * side);
+        var data = Filled(bytes);
+        foreach (var chunk in bytes == 0 ? [] : find(new ChunkIndex(Storage, _space, sides[..rank], chunkBytes, filters.Any)))
         {
             if (chunk.Address < 0)
             {
                 continue; // never written: the fill value stands
             }
 
-            for (int axis = 0; axis < rank; axis++)
+            for (var axis = 0; axis < rank; axis++)
             {
                 if (chunk.Origin[axis] >= _space.Sides[axis] || chunk.Origin[axis] % sides[axis] != 0)
                 {
@@ -175,8 +175,8 @@ public sealed class Hdf5Dataset : Hdf5Object
             Storage.CountData(Math.Max(chunkBytes, chunk.Size), $"The dataset '{Path}'");
             var stored = new byte[filters.Any ? chunk.Size : chunkBytes];
             Storage.Read(chunk.Address, stored);
-            bool partial = chunk.Origin.Where((origin, axis) => origin + sides[axis] > _space.Sides[axis]).Any();
-            bool plain = !filters.Any || (keepPartialUnfiltered && partial);
+            var partial = chunk.Origin.Where((origin, axis) => origin + sides[axis] > _space.Sides[axis]).Any();
+            var plain = !filters.Any || (keepPartialUnfiltered && partial);
             Place(plain ? stored : filters.Undo(stored, chunk.FilterMask, (int)chunkBytes, Type.Size), chunk.Origin, sides, data);
         }
 
@@ -186,7 +186,7 @@ public sealed class Hdf5Dataset : Hdf5Object
     // Copies a chunk's rows; at the edges a chunk reaches beyond the dataset.
     private void Place(byte[] chunk, long[] origin, long[] sides, byte[] data)
     {
-        int rank = origin.Length;
+        var rank = origin.Length;
         if (rank == 0)
         {
             chunk.AsSpan(0, data.Length).CopyTo(data);
@@ -194,13 +194,13 @@ public sealed class Hdf5Dataset : Hdf5Object
         }
 
         var row = new long[rank];
-        int rowBytes = (int)(Math.Min(sides[rank - 1], _space.Sides[rank - 1] - origin[rank - 1]) * Type.Size);
+        var rowBytes = (int)(Math.Min(sides[rank - 1], _space.Sides[rank - 1] - origin[rank - 1]) * Type.Size);
         int axis;
         do
         {
             long from = 0;
             long to = 0;
-            for (int side = 0; side < rank; side++)
+            for (var side = 0; side < rank; side++)
             {
                 from = (from * sides[side]) + row[side];
                 to = (to * _space.Sides[side]) + origin[side] + row[side];
@@ -220,10 +220,10 @@ public sealed class Hdf5Dataset : Hdf5Object
     {
         Storage.CountData(bytes, $"The dataset '{Path}'");
         var data = new byte[bytes];
-        byte[] value = FillValue();
+        var value = FillValue();
         if (value.Length == Type.Size && Array.Exists(value, part => part != 0))
         {
-            for (int element = 0; element < data.Length; element += Type.Size)
+            for (var element = 0; element < data.Length; element += Type.Size)
             {
                 value.CopyTo(data, element);
             }
@@ -240,8 +240,8 @@ public sealed class Hdf5Dataset : Hdf5Object
         }
 
         // Versions 1 and 2: when space is taken, when the value is written, whether one is defined; version 3: the same as flags.
-        int version = message.Version("fill value", 1, 3);
-        bool defined = version == 3 ? (message.Byte() & 0x20) != 0 : message.Skip(2).Byte() != 0 || version == 1;
+        var version = message.Version("fill value", 1, 3);
+        var defined = version == 3 ? (message.Byte() & 0x20) != 0 : message.Skip(2).Byte() != 0 || version == 1;
         return defined && message.Remaining >= 4 ? message.Bytes(message.UInt32()) : [];
     }
 }

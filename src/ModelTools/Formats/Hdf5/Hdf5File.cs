@@ -41,7 +41,7 @@ public sealed class Hdf5File : IDisposable
     /// <exception cref="ModelFormatException">It is not an HDF5 file, or a malformed one.</exception>
     public static Hdf5File Open(Stream stream)
     {
-        long superblock = FindSuperblock(stream);
+        var superblock = FindSuperblock(stream);
         return superblock < 0
             ? throw new ModelFormatException("The file is not an HDF5 file: its signature is missing.")
             : new Hdf5File(stream, ReadSuperblock(new Hdf5Storage(stream) { BaseAddress = superblock }));
@@ -72,8 +72,8 @@ public sealed class Hdf5File : IDisposable
 
     private static Hdf5Group ReadSuperblock(Hdf5Storage storage)
     {
-        Hdf5Cursor cursor = storage.At(8);
-        int version = cursor.Version("superblock", 0, 3);
+        var cursor = storage.At(8);
+        var version = cursor.Version("superblock", 0, 3);
         if (version < 2)
         {
             cursor.Skip(4); // versions of the free-space storage, the root group and shared headers, and a reserved byte

@@ -29,7 +29,7 @@ public sealed class Hdf5Group : Hdf5Object
     private Hdf5Object? Find(string path, int softLinksLeft)
     {
         Hdf5Object? found = this;
-        foreach (string name in path.Split('/', StringSplitOptions.RemoveEmptyEntries))
+        foreach (var name in path.Split('/', StringSplitOptions.RemoveEmptyEntries))
         {
             if (name != ".")
             {
@@ -42,15 +42,15 @@ public sealed class Hdf5Group : Hdf5Object
 
     private Hdf5Object? Child(string name, int softLinksLeft)
     {
-        if (_opened.TryGetValue(name, out Hdf5Object? known))
+        if (_opened.TryGetValue(name, out var known))
         {
             return known;
         }
 
         Hdf5Object? child = null;
-        if (Links.TryGetValue(name, out Link link))
+        if (Links.TryGetValue(name, out var link))
         {
-            string path = $"{(Path == "/" ? "" : Path)}/{name}";
+            var path = $"{(Path == "/" ? "" : Path)}/{name}";
             child = link.Target switch
             {
                 null => Open(Storage, link.Address, path),
@@ -72,7 +72,7 @@ public sealed class Hdf5Group : Hdf5Object
             ReadSymbolTable(table, links);
         }
 
-        foreach (Hdf5Cursor message in _header.All(MessageType.Link))
+        foreach (var message in _header.All(MessageType.Link))
         {
             ReadLinkMessage(message, links);
         }
@@ -81,12 +81,12 @@ public sealed class Hdf5Group : Hdf5Object
         {
             // IV.A.2.c: many links lie in a fractal heap, found through a B-tree by name (record type 5: a hash, then a heap ID).
             info.Version("link info", 0, 0);
-            long heap = info.Skip((info.Byte() & 1) != 0 ? 8 : 0).Offset();
-            long index = info.Offset();
+            var heap = info.Skip((info.Byte() & 1) != 0 ? 8 : 0).Offset();
+            var index = info.Offset();
             if (heap >= 0 && index >= 0)
             {
                 var objects = new FractalHeap(Storage, heap);
-                foreach (Hdf5Cursor record in BTreeVersion2.Records(Storage, index, recordType: 5))
+                foreach (var record in BTreeVersion2.Records(Storage, index, recordType: 5))
                 {
                     ReadLinkMessage(objects.Find(record.Skip(4).Part(objects.IdLength)), links);
                 }
@@ -99,24 +99,24 @@ public sealed class Hdf5Group : Hdf5Object
     // The old form: IV.A.2.r, a B-tree (III.A.1) of symbol table nodes (III.B) with names in a local heap (III.D).
     private void ReadSymbolTable(Hdf5Cursor message, Dictionary<string, Link> links)
     {
-        long tree = message.Offset();
-        long heap = message.Offset();
-        Hdf5Cursor local = Storage.At(heap).Signature("HEAP"u8);
+        var tree = message.Offset();
+        var heap = message.Offset();
+        var local = Storage.At(heap).Signature("HEAP"u8);
         local.Version("local heap", 0, 0);
-        long heapSize = local.Skip(3).Length();
-        long names = local.Skip(Storage.LengthSize).Offset();
-        foreach (Hdf5Cursor leaf in BTreeVersion1.Leaves(Storage, tree, nodeType: 0, keySize: Storage.LengthSize))
+        var heapSize = local.Skip(3).Length();
+        var names = local.Skip(Storage.LengthSize).Offset();
+        foreach (var leaf in BTreeVersion1.Leaves(Storage, tree, nodeType: 0, keySize: Storage.LengthSize))
         {
-            Hdf5Cursor node = Storage.At(leaf.Offset()).Signature("SNOD"u8);
+            var node = Storage.At(leaf.Offset()).Signature("SNOD"u8);
             node.Version("symbol table node", 1, 1);
-            int count = node.Skip(1).UInt16();
-            for (int index = 0; index < count; index++)
+            var count = node.Skip(1).UInt16();
+            for (var index = 0; index < count; index++)
             {
                 // III.C: name, object header, what is cached in the scratch space (2: a soft link's target), reserved, 16 bytes of scratch.
-                string name = Name(node.Offset());
-                long header = node.Offset();
-                bool soft = node.UInt32() == 2;
-                Hdf5Cursor scratch = node.Skip(4).Part(16);
+                var name = Name(node.Offset());
+                var header = node.Offset();
+                var soft = node.UInt32() == 2;
+                var scratch = node.Skip(4).Part(16);
                 links[name] = soft ? new Link(-1, Name(scratch.UInt32()), External: false) : new Link(header, null, External: false);
             }
         }
@@ -129,9 +129,9 @@ public sealed class Hdf5Group : Hdf5Object
     {
         message.Version("link", 1, 1);
         int flags = message.Byte();
-        int type = (flags & 8) != 0 ? message.Byte() : 0;
+        var type = (flags & 8) != 0 ? message.Byte() : 0;
         message.Skip(((flags & 4) != 0 ? 8 : 0) + ((flags & 16) != 0 ? 1 : 0)); // creation order, character set
-        string name = message.Text(message.Count(1 << (flags & 3)));
+        var name = message.Text(message.Count(1 << (flags & 3)));
         links[name] = type switch
         {
             0 => new Link(message.Offset(), null, External: false),

@@ -34,7 +34,7 @@ public abstract class Hdf5Object
     private Dictionary<string, Hdf5Attribute> ReadAttributes()
     {
         var attributes = new Dictionary<string, Hdf5Attribute>(StringComparer.Ordinal);
-        foreach (Hdf5Cursor message in _header.All(MessageType.Attribute))
+        foreach (var message in _header.All(MessageType.Attribute))
         {
             Add(message);
         }
@@ -43,12 +43,12 @@ public abstract class Hdf5Object
         {
             // IV.A.2.v: many or large attributes lie in a fractal heap, found through a B-tree by name (record type 8: a heap ID first).
             info.Version("attribute info", 0, 0);
-            long heap = info.Skip((info.Byte() & 1) != 0 ? 2 : 0).Offset();
-            long index = info.Offset();
+            var heap = info.Skip((info.Byte() & 1) != 0 ? 2 : 0).Offset();
+            var index = info.Offset();
             if (heap >= 0 && index >= 0)
             {
                 var objects = new FractalHeap(Storage, heap);
-                foreach (Hdf5Cursor record in BTreeVersion2.Records(Storage, index, recordType: 8))
+                foreach (var record in BTreeVersion2.Records(Storage, index, recordType: 8))
                 {
                     Add(objects.Find(record.Part(objects.IdLength)));
                 }

@@ -60,7 +60,7 @@ internal sealed class Hdf5Storage(Stream stream)
             throw Malformed($"{destination.Length} bytes at address {address} lie outside of its {Length} bytes");
         }
 
-        long position = BaseAddress + address;
+        var position = BaseAddress + address;
         while (destination.Length > 0)
         {
             if (destination.Length >= PageSize)
@@ -69,8 +69,8 @@ internal sealed class Hdf5Storage(Stream stream)
                 return;
             }
 
-            ReadOnlySpan<byte> page = Page(position / PageSize)[(int)(position % PageSize)..];
-            int count = Math.Min(page.Length, destination.Length);
+            var page = Page(position / PageSize)[(int)(position % PageSize)..];
+            var count = Math.Min(page.Length, destination.Length);
             if (count == 0)
             {
                 throw Malformed("it became shorter while it was read");
@@ -97,7 +97,7 @@ internal sealed class Hdf5Storage(Stream stream)
 
     private ReadOnlySpan<byte> Page(long number)
     {
-        if (_pages.TryGetValue(number, out byte[]? page))
+        if (_pages.TryGetValue(number, out var page))
         {
             return page;
         }
@@ -107,7 +107,7 @@ internal sealed class Hdf5Storage(Stream stream)
             _pages.Clear();
         }
 
-        long start = number * PageSize;
+        var start = number * PageSize;
         page = new byte[Math.Min(PageSize, stream.Length - start)];
         ReadExactly(start, page);
         _pages.Add(number, page);
@@ -146,7 +146,7 @@ internal sealed class Hdf5Cursor(Hdf5Storage storage, long position, long end)
     /// <summary>An address; -1 for the undefined one (all bits set).</summary>
     public long Offset()
     {
-        ulong value = Unsigned(storage.OffsetSize);
+        var value = Unsigned(storage.OffsetSize);
         return value == ulong.MaxValue >> (64 - (8 * storage.OffsetSize)) ? -1 : NotNegative(value);
     }
 
@@ -180,7 +180,7 @@ internal sealed class Hdf5Cursor(Hdf5Storage storage, long position, long end)
     public string NullTerminated()
     {
         var bytes = new List<byte>();
-        for (byte next = Byte(); next != 0; next = Byte())
+        for (var next = Byte(); next != 0; next = Byte())
         {
             bytes.Add(next);
         }
@@ -199,7 +199,7 @@ internal sealed class Hdf5Cursor(Hdf5Storage storage, long position, long end)
     public Hdf5Cursor Signature(ReadOnlySpan<byte> signature)
     {
         Span<byte> found = stackalloc byte[4];
-        long address = Position;
+        var address = Position;
         Fill(found);
         return found.SequenceEqual(signature) ? this : throw Hdf5Storage.Malformed($"'{Encoding.ASCII.GetString(signature)}' is missing at address {address}");
     }
@@ -215,7 +215,7 @@ internal sealed class Hdf5Cursor(Hdf5Storage storage, long position, long end)
     public Hdf5Cursor Part(long length)
     {
         Require(length);
-        Hdf5Cursor part = storage.At(Position, length);
+        var part = storage.At(Position, length);
         Position += length;
         return part;
     }

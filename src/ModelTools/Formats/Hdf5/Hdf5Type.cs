@@ -49,10 +49,10 @@ public sealed record Hdf5Type(Hdf5Class Class, int Size)
     internal static Hdf5Type Read(Hdf5Cursor message)
     {
         int head = message.Byte();
-        int version = head >> 4;
+        var version = head >> 4;
         var kind = (Hdf5Class)(head & 15);
-        int bits = (int)message.Unsigned(3);
-        long size = message.UInt32();
+        var bits = (int)message.Unsigned(3);
+        var size = message.UInt32();
         if (version is 0 or > 4 || size is 0 or > int.MaxValue)
         {
             throw Hdf5Storage.Malformed($"a type has version {version} and {size} bytes");
@@ -80,8 +80,8 @@ public sealed record Hdf5Type(Hdf5Class Class, int Size)
     /// <summary>One element of <see cref="Hdf5Class.String"/>: padded with NULs or spaces, or ended by a NUL.</summary>
     internal string Text(ReadOnlySpan<byte> element)
     {
-        int nul = element.IndexOf((byte)0);
-        string text = Encoding.UTF8.GetString(nul < 0 ? element : element[..nul]);
+        var nul = element.IndexOf((byte)0);
+        var text = Encoding.UTF8.GetString(nul < 0 ? element : element[..nul]);
         return SpacePadded ? text.TrimEnd(' ') : text;
     }
 
@@ -105,19 +105,19 @@ internal sealed record Dataspace(long[] Sides, long[] MostSides)
 
     public static Dataspace Read(Hdf5Storage storage, Hdf5Cursor message)
     {
-        int version = message.Version("dataspace", 1, 2);
+        var version = message.Version("dataspace", 1, 2);
         int rank = message.Byte();
         int flags = message.Byte();
-        bool none = version == 2 && message.Byte() == 2; // the null dataspace: no element at all
+        var none = version == 2 && message.Byte() == 2; // the null dataspace: no element at all
         if (version == 1)
         {
             message.Skip(5);
         }
 
         long[] sides = [.. Enumerable.Range(0, rank).Select(_ => message.Length())];
-        long[] most = (flags & 1) == 0 ? sides : [.. Enumerable.Range(0, rank).Select(_ => storage.LengthSize == 8 ? (long)message.Unsigned(8) : message.Length())];
+        var most = (flags & 1) == 0 ? sides : [.. Enumerable.Range(0, rank).Select(_ => storage.LengthSize == 8 ? (long)message.Unsigned(8) : message.Length())];
         UInt128 count = none ? 0u : 1u;
-        foreach (long side in sides)
+        foreach (var side in sides)
         {
             count *= (UInt128)side; // below: two factors below 2^63 do not overflow 128 bits
             if (count > long.MaxValue)

@@ -35,7 +35,7 @@ internal sealed class ObjectHeader
     public ObjectHeader(Hdf5Storage storage, long address)
     {
         _storage = storage;
-        Hdf5Cursor cursor = storage.At(address);
+        var cursor = storage.At(address);
         if (cursor.Byte() == 1)
         {
             ReadVersion1(cursor);
@@ -52,7 +52,7 @@ internal sealed class ObjectHeader
     /// <summary>The first message of a type.</summary>
     public Hdf5Cursor? First(MessageType type)
     {
-        foreach (HeaderMessage message in _messages)
+        foreach (var message in _messages)
         {
             if (message.Type == type)
             {
@@ -68,15 +68,15 @@ internal sealed class ObjectHeader
     /// <summary>A message that lies elsewhere (IV.A.2, "Shared Message"): the type of a dataset that is committed under a name of its own.</summary>
     public static Hdf5Cursor Shared(Hdf5Storage storage, Hdf5Cursor reference, MessageType type)
     {
-        int version = reference.Version("shared messages", 1, 3);
+        var version = reference.Version("shared messages", 1, 3);
         int place = reference.Byte();
         if (version == 3 && place == 1)
         {
             throw new ModelFormatException("HDF5's table of shared messages is not supported.");
         }
 
-        long address = version == 1 ? reference.Skip(6 + storage.LengthSize).Offset() : reference.Offset();
-        foreach (HeaderMessage message in new ObjectHeader(storage, address)._messages)
+        var address = version == 1 ? reference.Skip(6 + storage.LengthSize).Offset() : reference.Offset();
+        foreach (var message in new ObjectHeader(storage, address)._messages)
         {
             // A committed message that is itself shared could lead in circles; the specification has no use for it.
             if (message.Type == type && !message.Shared)
@@ -90,23 +90,23 @@ internal sealed class ObjectHeader
 
     private Hdf5Cursor Open(HeaderMessage message)
     {
-        Hdf5Cursor cursor = _storage.At(message.Address, message.Size);
+        var cursor = _storage.At(message.Address, message.Size);
         return message.Shared ? Shared(_storage, cursor, message.Type) : cursor;
     }
 
     // IV.A.1.a
     private void ReadVersion1(Hdf5Cursor prefix)
     {
-        int left = prefix.Skip(1).UInt16();
-        long size = prefix.Skip(4).UInt32();
+        var left = prefix.Skip(1).UInt16();
+        var size = prefix.Skip(4).UInt32();
         _continuations.Enqueue((prefix.Skip(4).Position, size)); // padded: messages begin on a multiple of eight
-        while (_continuations.TryDequeue(out (long Address, long Length) chunk) && Enter(chunk.Address))
+        while (_continuations.TryDequeue(out var chunk) && Enter(chunk.Address))
         {
-            Hdf5Cursor cursor = _storage.At(chunk.Address, chunk.Length);
+            var cursor = _storage.At(chunk.Address, chunk.Length);
             while (cursor.Remaining >= 8 && left-- > 0)
             {
-                int type = cursor.UInt16();
-                int length = cursor.UInt16();
+                var type = cursor.UInt16();
+                var length = cursor.UInt16();
                 int flags = cursor.Byte();
                 Keep(type, flags, cursor.Skip(3), length);
             }
@@ -119,11 +119,11 @@ internal sealed class ObjectHeader
         prefix.Signature("OHDR"u8).Version("object header", 2, 2);
         int flags = prefix.Byte();
         prefix.Skip(((flags & 0x20) != 0 ? 16 : 0) + ((flags & 0x10) != 0 ? 4 : 0)); // four times; the two thresholds for dense attributes
-        long size = prefix.Count(1 << (flags & 3));
-        int perMessage = (flags & 4) != 0 ? 6 : 4;
+        var size = prefix.Count(1 << (flags & 3));
+        var perMessage = (flags & 4) != 0 ? 6 : 4;
         Enter(prefix.Position);
         ReadMessages(prefix.Part(size), perMessage);
-        while (_continuations.TryDequeue(out (long Address, long Length) chunk) && Enter(chunk.Address))
+        while (_continuations.TryDequeue(out var chunk) && Enter(chunk.Address))
         {
             ReadMessages(_storage.At(chunk.Address, chunk.Length - 4).Signature("OCHK"u8), perMessage); // the last four bytes are a checksum
         }
@@ -134,7 +134,7 @@ internal sealed class ObjectHeader
         while (cursor.Remaining >= perMessage) // fewer bytes are a gap
         {
             int type = cursor.Byte();
-            int length = cursor.UInt16();
+            var length = cursor.UInt16();
             int flags = cursor.Byte();
             Keep(type, flags, cursor.Skip(perMessage - 4), length);
         }
@@ -144,7 +144,7 @@ internal sealed class ObjectHeader
     {
         if (type == (int)MessageType.Continuation)
         {
-            Hdf5Cursor continuation = cursor.Part(length);
+            var continuation = cursor.Part(length);
             _continuations.Enqueue((continuation.Offset(), continuation.Length()));
         }
         else

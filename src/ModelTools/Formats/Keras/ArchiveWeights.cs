@@ -18,17 +18,17 @@ internal sealed class ArchiveWeights : IKerasWeights
     public ArchiveWeights(Hdf5Group root, KerasTopology topology) => Assign(root, topology, "");
 
     public Tensor? Find(IReadOnlyList<string> layer, string weight, int index) =>
-        _groups.TryGetValue(string.Join('/', layer), out Hdf5Group? group) && group.Dataset($"vars/{index}") is not null ? Hdf5Weights.Read(group, $"vars/{index}") : null;
+        _groups.TryGetValue(string.Join('/', layer), out var group) && group.Dataset($"vars/{index}") is not null ? Hdf5Weights.Read(group, $"vars/{index}") : null;
 
     private void Assign(Hdf5Group model, KerasTopology topology, string path)
     {
-        foreach (IGrouping<string, KerasLayer> group in topology.Layers.GroupBy(layer => SnakeCase(layer.Config.ClassName)))
+        foreach (var group in topology.Layers.GroupBy(layer => SnakeCase(layer.Config.ClassName)))
         {
             KerasLayer[] layers = [.. group];
-            Hdf5Group[] stored = Stored(model, group.Key, layers);
-            for (int index = 0; index < Math.Min(layers.Length, stored.Length); index++)
+            var stored = Stored(model, group.Key, layers);
+            for (var index = 0; index < Math.Min(layers.Length, stored.Length); index++)
             {
-                string name = path + layers[index].Name;
+                var name = path + layers[index].Name;
                 _groups[name] = stored[index];
                 if (layers[index].Network is { } network)
                 {
@@ -41,7 +41,7 @@ internal sealed class ArchiveWeights : IKerasWeights
     // Keras 2.12 and 2.13 count each layer with weights twice, so that numbers have gaps; what is the same everywhere is the order.
     private static Hdf5Group[] Stored(Hdf5Group model, string name, KerasLayer[] layers)
     {
-        foreach (Hdf5Group container in Containers.Select(model.Group).OfType<Hdf5Group>())
+        foreach (var container in Containers.Select(model.Group).OfType<Hdf5Group>())
         {
             Hdf5Group?[] numbered = [.. Enumerable.Range(0, layers.Length).Select(index => container.Group(index == 0 ? name : $"{name}_{index}"))];
             if (Array.TrueForAll(numbered, group => group is not null))
@@ -52,7 +52,7 @@ internal sealed class ArchiveWeights : IKerasWeights
             Hdf5Group[] ordered =
             [
                 .. container.Names
-                    .Select(stored => (stored, number: stored == name ? 0 : stored.StartsWith($"{name}_", StringComparison.Ordinal) && int.TryParse(stored.AsSpan(name.Length + 1), out int number) ? number : -1))
+                    .Select(stored => (stored, number: stored == name ? 0 : stored.StartsWith($"{name}_", StringComparison.Ordinal) && int.TryParse(stored.AsSpan(name.Length + 1), out var number) ? number : -1))
                     .Where(stored => stored.number >= 0)
                     .OrderBy(stored => stored.number)
                     .Select(stored => container.Group(stored.stored))
@@ -71,10 +71,10 @@ internal sealed class ArchiveWeights : IKerasWeights
     internal static string SnakeCase(string name)
     {
         var text = new StringBuilder();
-        for (int index = 0; index < name.Length; index++)
+        for (var index = 0; index < name.Length; index++)
         {
-            bool upper = char.IsAsciiLetterUpper(name[index]);
-            bool startsWord = upper && index > 0 && ((index + 1 < name.Length && char.IsAsciiLetterLower(name[index + 1])) || char.IsAsciiLetterLower(name[index - 1]));
+            var upper = char.IsAsciiLetterUpper(name[index]);
+            var startsWord = upper && index > 0 && ((index + 1 < name.Length && char.IsAsciiLetterLower(name[index + 1])) || char.IsAsciiLetterLower(name[index - 1]));
             text.Append(startsWord ? "_" : "").Append(char.ToLowerInvariant(name[index]));
         }
 

@@ -14,7 +14,7 @@ internal sealed class Hdf5Weights(Hdf5Group root) : IKerasWeights
 
     public Tensor? Find(IReadOnlyList<string> layer, string weight, int index)
     {
-        if (!_layers.TryGetValue(layer[0], out StoredLayer? stored))
+        if (!_layers.TryGetValue(layer[0], out var stored))
         {
             _layers[layer[0]] = stored = root.Group(layer[0]) is { } group ? new StoredLayer(group) : null;
         }
@@ -25,13 +25,13 @@ internal sealed class Hdf5Weights(Hdf5Group root) : IKerasWeights
     /// <summary>A list of names that Keras splits where it grows too long for one attribute: <c>weight_names</c>, or <c>weight_names0</c>, <c>weight_names1</c> …</summary>
     public static string[] Names(Hdf5Object owner, string attribute)
     {
-        if (owner.Attributes.TryGetValue(attribute, out Hdf5Attribute? whole))
+        if (owner.Attributes.TryGetValue(attribute, out var whole))
         {
             return whole.Count == 0 ? [] : whole.ReadStrings();
         }
 
         var names = new List<string>();
-        for (int part = 0; owner.Attributes.TryGetValue($"{attribute}{part}", out Hdf5Attribute? found); part++)
+        for (var part = 0; owner.Attributes.TryGetValue($"{attribute}{part}", out var found); part++)
         {
             names.AddRange(found.ReadStrings());
         }
@@ -42,7 +42,7 @@ internal sealed class Hdf5Weights(Hdf5Group root) : IKerasWeights
     /// <summary>Reads a dataset as a tensor.</summary>
     public static Tensor Read(Hdf5Group group, string path)
     {
-        Hdf5Dataset dataset = group.Dataset(path) ?? throw new ModelFormatException($"The weight '{path}' of '{group.Path}' is listed, but missing.");
+        var dataset = group.Dataset(path) ?? throw new ModelFormatException($"The weight '{path}' of '{group.Path}' is listed, but missing.");
         if (dataset.Shape.Any(side => side > int.MaxValue))
         {
             throw new ModelFormatException($"The weight '{dataset.Path}' has the shape [{string.Join(", ", dataset.Shape)}].");
@@ -50,13 +50,13 @@ internal sealed class Hdf5Weights(Hdf5Group root) : IKerasWeights
 
         int[] shape = [.. dataset.Shape.Select(side => (int)side)];
         // Keras 3 stores bfloat16 as what h5py can write, and says so.
-        bool brain = dataset.Type is { Size: 2, MantissaBits: 7 } || (dataset.Type.Size == 2 && dataset.Attributes.TryGetValue("dtype", out Hdf5Attribute? named) && named.ReadString() == "bfloat16");
+        var brain = dataset.Type is { Size: 2, MantissaBits: 7 } || (dataset.Type.Size == 2 && dataset.Attributes.TryGetValue("dtype", out var named) && named.ReadString() == "bfloat16");
         if (brain)
         {
             return new Tensor(ElementType.Float32, shape, Widen(dataset.Read()));
         }
 
-        ElementType type = dataset.Type switch
+        var type = dataset.Type switch
         {
             { Class: Hdf5Class.Float, Size: 2, MantissaBits: 10 } => ElementType.Float16,
             { Class: Hdf5Class.Float, Size: 4, MantissaBits: 23 } => ElementType.Float32,
@@ -70,9 +70,9 @@ internal sealed class Hdf5Weights(Hdf5Group root) : IKerasWeights
     private static byte[] Widen(byte[] halves)
     {
         var wide = new byte[halves.Length * 2];
-        Span<uint> floats = MemoryMarshal.Cast<byte, uint>(wide.AsSpan());
-        ReadOnlySpan<ushort> upper = MemoryMarshal.Cast<byte, ushort>(halves);
-        for (int index = 0; index < floats.Length; index++)
+        var floats = MemoryMarshal.Cast<byte, uint>(wide.AsSpan());
+        var upper = MemoryMarshal.Cast<byte, ushort>(halves);
+        for (var index = 0; index < floats.Length; index++)
         {
             floats[index] = (uint)upper[index] << 16;
         }

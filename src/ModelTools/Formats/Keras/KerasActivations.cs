@@ -48,7 +48,7 @@ internal static class KerasActivations
         }
 
         // {"class_name": "function", "config": "relu6"}, or a layer with settings of its own: {"class_name": "LeakyReLU", "config": {…}}
-        string className = KerasConfig.Property(activation, "class_name") is { ValueKind: JsonValueKind.String } text ? text.GetString()!.Split('>')[^1] : "";
+        var className = KerasConfig.Property(activation, "class_name") is { ValueKind: JsonValueKind.String } text ? text.GetString()!.Split('>')[^1] : "";
         if (KerasConfig.Property(activation, "config") is not { } config)
         {
             return ByName(call, x, className);
@@ -82,7 +82,7 @@ internal static class KerasActivations
     // x Φ(x), exactly or by tanh; as primitive operators, since ONNX has Gelu from opset 20 on only.
     public static KerasTensor Gelu(LayerCall call, KerasTensor x, bool approximate)
     {
-        KerasTensor inner = approximate
+        var inner = approximate
             ? call.Map("Tanh", call.Map("Mul", call.Map("Add", x, call.Map("Mul", call.Map("Mul", call.Map("Mul", x, x.Value), x.Value), call.Scalar(0.044715)).Value), call.Scalar(Math.Sqrt(2 / Math.PI))))
             : call.Map("Erf", call.Map("Mul", x, call.Scalar(Math.Sqrt(0.5))));
         return call.Map("Mul", call.Map("Mul", x, call.Map("Add", inner, call.Scalar(1)).Value), call.Scalar(0.5));

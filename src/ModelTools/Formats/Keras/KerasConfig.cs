@@ -50,7 +50,7 @@ internal sealed class KerasConfig(string className, string name, JsonElement set
     /// <summary>Height and width; a single number is both.</summary>
     public int[] Pair(string key, int? fallback = null)
     {
-        int[]? values = Integers(key) ?? (fallback is { } usual ? [usual] : null);
+        var values = Integers(key) ?? (fallback is { } usual ? [usual] : null);
         return values switch
         {
             [> 0 and var both] => [both, both],
@@ -88,10 +88,10 @@ internal sealed class KerasConfig(string className, string name, JsonElement set
 
     /// <summary>A property of an object; <see langword="null"/> where it is missing or <c>null</c>.</summary>
     public static JsonElement? Property(JsonElement element, string key) =>
-        element.ValueKind == JsonValueKind.Object && element.TryGetProperty(key, out JsonElement value) && value.ValueKind != JsonValueKind.Null ? value : null;
+        element.ValueKind == JsonValueKind.Object && element.TryGetProperty(key, out var value) && value.ValueKind != JsonValueKind.Null ? value : null;
 
     private int Integer(string key, JsonElement value) =>
-        value.ValueKind == JsonValueKind.Number && value.TryGetDouble(out double number) && Math.Truncate(number) == number && Math.Abs(number) <= int.MaxValue
+        value.ValueKind == JsonValueKind.Number && value.TryGetDouble(out var number) && Math.Truncate(number) == number && Math.Abs(number) <= int.MaxValue
             ? (int)number
             : throw Wrong(key, "whole numbers");
 

@@ -44,7 +44,7 @@ internal sealed class KerasConversion(GraphBuilder builder, IKerasWeights weight
     /// <summary>Converts one call of a layer that is not a model itself.</summary>
     public KerasTensor Convert(KerasLayer layer, KerasCall call, IReadOnlyList<string> path, Func<KerasReference, KerasTensor> resolve)
     {
-        int before = Builder.Graph.Nodes.Count;
+        var before = Builder.Graph.Nodes.Count;
         KerasTensor result;
         if (KerasOperations.Find(layer) is { } operation)
         {
@@ -62,7 +62,7 @@ internal sealed class KerasConversion(GraphBuilder builder, IKerasWeights weight
         // The layer's result carries the layer's name, so that outputs and reports can be found again.
         if (Builder.Graph.Nodes.Count > before && Builder.Graph.Nodes[^1] is var last && last.Outputs[0] == result.Value)
         {
-            string name = Builder.Unique(string.Join('/', path));
+            var name = Builder.Unique(string.Join('/', path));
             last.Outputs[0] = name;
             result = result with { Value = name };
         }
@@ -151,8 +151,8 @@ internal class LayerCall(KerasConversion conversion, KerasConfig config, IReadOn
     /// <summary>A constant of this layer, made once however often the layer is called.</summary>
     public string Constant(string name, Func<Tensor> make)
     {
-        string key = $"{_path}/{name}";
-        if (!Conversion.Constants.TryGetValue(key, out string? value))
+        var key = $"{_path}/{name}";
+        if (!Conversion.Constants.TryGetValue(key, out var value))
         {
             value = Conversion.Builder.AddConstant(key, make());
             Conversion.Constants.Add(key, value);
@@ -170,7 +170,7 @@ internal class LayerCall(KerasConversion conversion, KerasConfig config, IReadOn
     /// <summary>A weight in Keras' own layout as 32-bit floats, checked against the shape it must have; -1 fits any side.</summary>
     public Tensor Weight(string name, int index, params int[] shape)
     {
-        Tensor weight = Conversion.Weights.Find(path, name, index) ?? throw new ModelFormatException($"The weight '{name}' of the layer '{Config.ClassName}' ({Config.Name}) is missing.");
+        var weight = Conversion.Weights.Find(path, name, index) ?? throw new ModelFormatException($"The weight '{name}' of the layer '{Config.ClassName}' ({Config.Name}) is missing.");
         if (weight.Shape.Length != shape.Length || weight.Shape.Zip(shape).Any(side => side.Second >= 0 && side.First != side.Second))
         {
             throw Config.Refuse($"has a weight '{name}' of shape [{string.Join(", ", weight.Shape)}] where [{string.Join(", ", shape.Select(side => side < 0 ? "?" : $"{side}"))}] is needed");
@@ -189,24 +189,24 @@ internal class LayerCall(KerasConversion conversion, KerasConfig config, IReadOn
     {
         // Computed in 64-bit floats: the difference between the largest and the smallest variance of one layer can exceed 32-bit's digits.
         (double[] Scale, double[] Offset)? made = null;
-        string scale = Constant("scale", () => Along(axis, x.Rank, (made ??= make()).Scale));
-        string offset = Constant("offset", () => Along(axis, x.Rank, (made ??= make()).Offset));
+        var scale = Constant("scale", () => Along(axis, x.Rank, (made ??= make()).Scale));
+        var offset = Constant("offset", () => Along(axis, x.Rank, (made ??= make()).Offset));
         return Map("Add", Map("Mul", x, scale), offset);
     }
 
     /// <summary>Numbers as a constant that broadcasts along one axis; a single one along all.</summary>
     public static Tensor Along(int axis, int rank, double[] values)
     {
-        float[] floats = Array.ConvertAll(values, value => (float)value);
+        var floats = Array.ConvertAll(values, value => (float)value);
         return values.Length == 1 ? Tensor.Float32([], floats) : Tensor.Float32([values.Length, .. Enumerable.Repeat(1, rank - 1 - axis)], floats);
     }
 
     /// <summary>The numbers of a weight in 64 bits.</summary>
     public static double[] Doubles(Tensor weight)
     {
-        ReadOnlySpan<float> floats = weight.As<float>();
+        var floats = weight.As<float>();
         var doubles = new double[floats.Length];
-        for (int index = 0; index < doubles.Length; index++)
+        for (var index = 0; index < doubles.Length; index++)
         {
             doubles[index] = floats[index];
         }
@@ -221,21 +221,21 @@ internal class LayerCall(KerasConversion conversion, KerasConfig config, IReadOn
     public static Tensor SidesLast(Tensor weight, bool keepOrder = false)
     {
         const int Block = 16;
-        int[] shape = weight.Shape;
-        (int sides, int first, int second) = (shape[0] * shape[1], shape[2], shape[3]);
-        byte[] bytes = GC.AllocateUninitializedArray<byte>(weight.Data.Length);
-        Span<float> to = MemoryMarshal.Cast<byte, float>(bytes.AsSpan());
-        ReadOnlySpan<float> from = weight.As<float>();
-        for (int blockA = 0; blockA < first; blockA += Block)
+        var shape = weight.Shape;
+        (var sides, var first, var second) = (shape[0] * shape[1], shape[2], shape[3]);
+        var bytes = GC.AllocateUninitializedArray<byte>(weight.Data.Length);
+        var to = MemoryMarshal.Cast<byte, float>(bytes.AsSpan());
+        var from = weight.As<float>();
+        for (var blockA = 0; blockA < first; blockA += Block)
         {
-            for (int blockB = 0; blockB < second; blockB += Block)
+            for (var blockB = 0; blockB < second; blockB += Block)
             {
-                for (int b = blockB; b < Math.Min(second, blockB + Block); b++)
+                for (var b = blockB; b < Math.Min(second, blockB + Block); b++)
                 {
-                    for (int a = blockA; a < Math.Min(first, blockA + Block); a++)
+                    for (var a = blockA; a < Math.Min(first, blockA + Block); a++)
                     {
-                        int start = (keepOrder ? (a * second) + b : (b * first) + a) * sides;
-                        for (int side = 0; side < sides; side++)
+                        var start = (keepOrder ? (a * second) + b : (b * first) + a) * sides;
+                        for (var side = 0; side < sides; side++)
                         {
                             to[start + side] = from[(((side * first) + a) * second) + b];
                         }

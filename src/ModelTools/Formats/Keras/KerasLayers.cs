@@ -82,7 +82,7 @@ internal static class KerasLayers
 
     /// <summary>The method of a layer; <see langword="null"/> where it is not supported.</summary>
     public static Func<LayerCall, KerasTensor>? Find(KerasConfig layer) =>
-        Table.TryGetValue(layer.ClassName, out Func<LayerCall, KerasTensor>? method) ? method
+        Table.TryGetValue(layer.ClassName, out var method) ? method
         : TrainingOnly.Contains(layer.ClassName) || layer.ClassName is "InputLayer" ? call => call.Input
         : null;
 
@@ -92,52 +92,52 @@ internal static class KerasLayers
 
     private static KerasTensor Conv2D(LayerCall call)
     {
-        (int _, int channelAxis) = call.ImageAxes;
-        int channels = call.Image.Shape[channelAxis];
-        int groups = call.Config.Integer("groups", 1);
-        int filters = call.Config.Integer("filters");
-        int[] kernel = call.Config.Pair("kernel_size");
+        (var _, var channelAxis) = call.ImageAxes;
+        var channels = call.Image.Shape[channelAxis];
+        var groups = call.Config.Integer("groups", 1);
+        var filters = call.Config.Integer("filters");
+        var kernel = call.Config.Pair("kernel_size");
         if (groups < 1 || filters < 1 || filters % groups != 0 || (channels >= 0 && channels % groups != 0))
         {
             throw call.Config.Refuse($"has {filters} filters in {groups} groups over {channels} channels");
         }
 
         // H W I O to O I H W
-        string weights = call.Constant("kernel", () => LayerCall.SidesLast(call.Weight("kernel", 0, kernel[0], kernel[1], channels < 0 ? -1 : channels / groups, filters)));
+        var weights = call.Constant("kernel", () => LayerCall.SidesLast(call.Weight("kernel", 0, kernel[0], kernel[1], channels < 0 ? -1 : channels / groups, filters)));
         return KerasActivations.Apply(call, Convolve(call, call.Image, weights, kernel, call.Config.Pair("strides", 1), call.Config.Pair("dilation_rate", 1), groups, filters, Bias(call, 1, filters)));
     }
 
     private static KerasTensor DepthwiseConv2D(LayerCall call)
     {
-        int[] kernel = call.Config.Pair("kernel_size");
-        (string weights, int channels, int filters) = DepthwiseKernel(call, kernel);
+        var kernel = call.Config.Pair("kernel_size");
+        (var weights, var channels, var filters) = DepthwiseKernel(call, kernel);
         return KerasActivations.Apply(call, Convolve(call, call.Image, weights, kernel, call.Config.Pair("strides", 1), call.Config.Pair("dilation_rate", 1), channels, filters, Bias(call, 1, filters)));
     }
 
     private static KerasTensor SeparableConv2D(LayerCall call)
     {
-        int[] kernel = call.Config.Pair("kernel_size");
-        int filters = call.Config.Integer("filters");
-        (string depthwise, int channels, int between) = DepthwiseKernel(call, kernel);
-        KerasTensor x = Convolve(call, call.Image, depthwise, kernel, call.Config.Pair("strides", 1), call.Config.Pair("dilation_rate", 1), channels, between, bias: null);
-        string pointwise = call.Constant("pointwise_kernel", () => LayerCall.SidesLast(call.Weight("pointwise_kernel", 1, 1, 1, between, filters)));
+        var kernel = call.Config.Pair("kernel_size");
+        var filters = call.Config.Integer("filters");
+        (var depthwise, var channels, var between) = DepthwiseKernel(call, kernel);
+        var x = Convolve(call, call.Image, depthwise, kernel, call.Config.Pair("strides", 1), call.Config.Pair("dilation_rate", 1), channels, between, bias: null);
+        var pointwise = call.Constant("pointwise_kernel", () => LayerCall.SidesLast(call.Weight("pointwise_kernel", 1, 1, 1, between, filters)));
         return KerasActivations.Apply(call, Convolve(call, x, pointwise, [1, 1], [1, 1], [1, 1], 1, filters, Bias(call, 2, filters)));
     }
 
     // H W C M to (C M) 1 H W, one group for each channel.
     private static (string Weights, int Channels, int Filters) DepthwiseKernel(LayerCall call, int[] kernel)
     {
-        int channels = call.Image.Shape[call.ImageAxes.Channels];
-        int multiplier = call.Config.Integer("depth_multiplier", 1);
+        var channels = call.Image.Shape[call.ImageAxes.Channels];
+        var multiplier = call.Config.Integer("depth_multiplier", 1);
         if (channels < 0 || multiplier < 1)
         {
             throw call.Config.Refuse($"multiplies {channels} channels by {multiplier}");
         }
 
-        int filters = checked(channels * multiplier);
+        var filters = checked(channels * multiplier);
         // Keras 3 calls the kernel of a DepthwiseConv2D just that.
-        string name = call.Conversion.Keras3 && call.Config.ClassName == "DepthwiseConv2D" ? "kernel" : "depthwise_kernel";
-        string weights = call.Constant(
+        var name = call.Conversion.Keras3 && call.Config.ClassName == "DepthwiseConv2D" ? "kernel" : "depthwise_kernel";
+        var weights = call.Constant(
             "depthwise_kernel",
             () => LayerCall.SidesLast(call.Weight(name, 0, kernel[0], kernel[1], channels, multiplier), keepOrder: true) with { Shape = [filters, 1, kernel[0], kernel[1]] });
         return (weights, channels, filters);
@@ -147,7 +147,7 @@ internal static class KerasLayers
 
     private static KerasTensor Convolve(LayerCall call, KerasTensor x, string weights, int[] kernel, int[] strides, int[] dilations, int groups, int filters, string? bias)
     {
-        ((string, object)[] window, int height, int width) = Window(call, x, kernel, strides, dilations);
+        (var window, var height, var width) = Window(call, x, kernel, strides, dilations);
         return call.AddSpatial("Conv", bias is null ? [x.Value, weights] : [x.Value, weights, bias], call.ImageShape(height, width, filters), [.. window, ("dilations", Longs(dilations)), ("group", (long)groups)]);
     }
 
@@ -155,19 +155,19 @@ internal static class KerasLayers
     // pixel at the end, as SAME_UPPER does).
     private static ((string, object)[] Attributes, int Height, int Width) Window(LayerCall call, KerasTensor x, int[] kernel, int[] strides, int[] dilations)
     {
-        string padding = call.Config.Text("padding")?.ToLowerInvariant() ?? "valid";
+        var padding = call.Config.Text("padding")?.ToLowerInvariant() ?? "valid";
         if (padding is not ("same" or "valid"))
         {
             throw call.Config.Refuse($"has the padding '{padding}', which is not supported");
         }
 
-        int first = call.ImageAxes.Height;
+        var first = call.ImageAxes.Height;
         Span<int> sides = [x.Shape[first], x.Shape[first + 1]];
         var pads = new long[4];
-        for (int axis = 0; axis < 2; axis++)
+        for (var axis = 0; axis < 2; axis++)
         {
-            int reach = checked(((kernel[axis] - 1) * dilations[axis]) + 1);
-            int side = sides[axis];
+            var reach = checked(((kernel[axis] - 1) * dilations[axis]) + 1);
+            var side = sides[axis];
             if (side < 0)
             {
                 continue;
@@ -176,7 +176,7 @@ internal static class KerasLayers
             sides[axis] = padding == "same" ? ((side - 1) / strides[axis]) + 1 : ((side - reach) / strides[axis]) + 1;
             if (padding == "same")
             {
-                int total = Math.Max(0, checked(((sides[axis] - 1) * strides[axis]) + reach) - side);
+                var total = Math.Max(0, checked(((sides[axis] - 1) * strides[axis]) + reach) - side);
                 pads[axis] = total / 2;
                 pads[axis + 2] = total - (total / 2);
             }
@@ -187,20 +187,20 @@ internal static class KerasLayers
         }
 
         (string, object)[] shared = [("kernel_shape", Longs(kernel)), ("strides", Longs(strides))];
-        bool known = x.Shape[first] >= 0 && x.Shape[first + 1] >= 0;
+        var known = x.Shape[first] >= 0 && x.Shape[first + 1] >= 0;
         return (padding == "valid" ? shared : [.. shared, known ? ("pads", pads) : ("auto_pad", "SAME_UPPER")], sides[0], sides[1]);
     }
 
     private static KerasTensor Conv2DTranspose(LayerCall call)
     {
-        (int first, int channelAxis) = call.ImageAxes;
-        KerasTensor x = call.Image;
-        int filters = call.Config.Integer("filters");
-        int[] kernel = call.Config.Pair("kernel_size");
-        int[] strides = call.Config.Pair("strides", 1);
-        int[] dilations = call.Config.Pair("dilation_rate", 1);
-        int[]? outputPadding = call.Config.Integers("output_padding");
-        bool same = call.Config.Text("padding") switch { "same" => true, null or "valid" => false, var other => throw call.Config.Refuse($"has the padding '{other}', which is not supported") };
+        (var first, var channelAxis) = call.ImageAxes;
+        var x = call.Image;
+        var filters = call.Config.Integer("filters");
+        var kernel = call.Config.Pair("kernel_size");
+        var strides = call.Config.Pair("strides", 1);
+        var dilations = call.Config.Pair("dilation_rate", 1);
+        var outputPadding = call.Config.Integers("output_padding");
+        var same = call.Config.Text("padding") switch { "same" => true, null or "valid" => false, var other => throw call.Config.Refuse($"has the padding '{other}', which is not supported") };
         if (call.Config.Integer("groups", 1) != 1)
         {
             throw call.Config.Refuse("has groups, which are not supported");
@@ -211,19 +211,19 @@ internal static class KerasLayers
         var pads = new long[4];
         var open = new long[2];
         Span<int> sides = [x.Shape[first], x.Shape[first + 1]];
-        for (int axis = 0; axis < 2; axis++)
+        for (var axis = 0; axis < 2; axis++)
         {
-            int reach = checked(((kernel[axis] - 1) * dilations[axis]) + 1);
+            var reach = checked(((kernel[axis] - 1) * dilations[axis]) + 1);
             int? extra = outputPadding is null ? null : outputPadding.Length == 1 ? outputPadding[0] : outputPadding[axis];
             // What comes out beyond (side - 1) × stride.
-            int beyond = (extra, same) switch
+            var beyond = (extra, same) switch
             {
                 (null, true) => strides[axis],
                 (null, false) => strides[axis] + Math.Max(reach - strides[axis], 0),
                 ({ } more, true) => reach - (2 * (reach / 2)) + more,
                 ({ } more, false) => reach + more,
             };
-            int total = same ? Math.Max(0, reach - beyond) : 0;
+            var total = same ? Math.Max(0, reach - beyond) : 0;
             pads[axis] = total / 2;
             pads[axis + 2] = total - (total / 2);
             open[axis] = beyond - reach + total;
@@ -235,9 +235,9 @@ internal static class KerasLayers
         }
 
         // H W O I to I O H W
-        int channels = x.Shape[channelAxis];
-        string weights = call.Constant("kernel", () => LayerCall.SidesLast(call.Weight("kernel", 0, kernel[0], kernel[1], filters, channels)));
-        string? bias = Bias(call, 1, filters);
+        var channels = x.Shape[channelAxis];
+        var weights = call.Constant("kernel", () => LayerCall.SidesLast(call.Weight("kernel", 0, kernel[0], kernel[1], filters, channels)));
+        var bias = Bias(call, 1, filters);
         return KerasActivations.Apply(call, call.AddSpatial(
             "ConvTranspose",
             bias is null ? [x.Value, weights] : [x.Value, weights, bias],
@@ -247,11 +247,11 @@ internal static class KerasLayers
 
     private static KerasTensor Dense(LayerCall call)
     {
-        KerasTensor x = call.Input;
-        int units = call.Config.Integer("units");
+        var x = call.Input;
+        var units = call.Config.Integer("units");
         int[] shape = [.. x.Shape[..^1], units];
-        string weights = call.Constant("kernel", () => call.Weight("kernel", 0, x.Shape[^1], units));
-        string? bias = Bias(call, 1, units);
+        var weights = call.Constant("kernel", () => call.Weight("kernel", 0, x.Shape[^1], units));
+        var bias = Bias(call, 1, units);
         return KerasActivations.Apply(call, x.Rank == 2
             ? call.Add("Gemm", bias is null ? [x.Value, weights] : [x.Value, weights, bias], shape)
             : call.Add("MatMul", [x.Value, weights], shape) is var product && bias is null ? product : call.Map("Add", product, bias));
@@ -259,35 +259,35 @@ internal static class KerasLayers
 
     private static KerasTensor Pool(LayerCall call, string op)
     {
-        int[] kernel = call.Config.Pair("pool_size", 2);
-        int[] strides = call.Config["strides"] is null ? kernel : call.Config.Pair("strides");
-        ((string, object)[] window, int height, int width) = Window(call, call.Image, kernel, strides, [1, 1]);
+        var kernel = call.Config.Pair("pool_size", 2);
+        var strides = call.Config["strides"] is null ? kernel : call.Config.Pair("strides");
+        (var window, var height, var width) = Window(call, call.Image, kernel, strides, [1, 1]);
         // ONNX leaves padding out of averages by default, as TensorFlow does.
         return call.AddSpatial(op, [call.Image.Value], call.ImageShape(height, width, call.Image.Shape[call.ImageAxes.Channels]), window);
     }
 
     private static KerasTensor GlobalPool(LayerCall call, string op)
     {
-        int channels = call.Image.Shape[call.ImageAxes.Channels];
-        KerasTensor pooled = call.AddSpatial(op, [call.Image.Value], call.ImageShape(1, 1, channels));
+        var channels = call.Image.Shape[call.ImageAxes.Channels];
+        var pooled = call.AddSpatial(op, [call.Image.Value], call.ImageShape(1, 1, channels));
         return call.Config.Flag("keepdims", false) ? pooled : call.Add("Flatten", [pooled.Value], [pooled.Shape[0], channels], ("axis", 1L));
     }
 
     private static KerasTensor BatchNormalization(LayerCall call)
     {
-        KerasTensor x = call.Input;
-        int axis = call.Axis(call.Config.Integers("axis") switch { null => -1, [var one] => one, _ => throw call.Config.Refuse("has several axes, which is not supported") }, x.Rank);
-        int channels = x.Shape[axis];
-        bool scale = call.Config.Flag("scale", true);
-        bool center = call.Config.Flag("center", true);
-        double epsilon = call.Config.Number("epsilon", 1e-3);
+        var x = call.Input;
+        var axis = call.Axis(call.Config.Integers("axis") switch { null => -1, [var one] => one, _ => throw call.Config.Refuse("has several axes, which is not supported") }, x.Rank);
+        var channels = x.Shape[axis];
+        var scale = call.Config.Flag("scale", true);
+        var center = call.Config.Flag("center", true);
+        var epsilon = call.Config.Number("epsilon", 1e-3);
         return call.Affine(x, axis, () =>
         {
-            int index = 0;
-            double[]? gamma = scale ? LayerCall.Doubles(call.Weight("gamma", index++, channels)) : null;
-            double[]? beta = center ? LayerCall.Doubles(call.Weight("beta", index++, channels)) : null;
-            double[] mean = LayerCall.Doubles(call.Weight("moving_mean", index, channels));
-            double[] variance = LayerCall.Doubles(call.Weight("moving_variance", index + 1, channels));
+            var index = 0;
+            var gamma = scale ? LayerCall.Doubles(call.Weight("gamma", index++, channels)) : null;
+            var beta = center ? LayerCall.Doubles(call.Weight("beta", index++, channels)) : null;
+            var mean = LayerCall.Doubles(call.Weight("moving_mean", index, channels));
+            var variance = LayerCall.Doubles(call.Weight("moving_variance", index + 1, channels));
             if (mean.Length != variance.Length || (gamma ?? mean).Length != mean.Length || (beta ?? mean).Length != mean.Length)
             {
                 throw call.Config.Refuse("has weights of different lengths");
@@ -300,16 +300,16 @@ internal static class KerasLayers
 
     private static KerasTensor LayerNormalization(LayerCall call)
     {
-        KerasTensor x = call.Input;
-        int axis = call.Axis(call.Config.Integers("axis") switch { null => -1, [var one] => one, _ => throw call.Config.Refuse("has several axes, which is not supported") }, x.Rank);
-        int channels = x.Shape[^1];
+        var x = call.Input;
+        var axis = call.Axis(call.Config.Integers("axis") switch { null => -1, [var one] => one, _ => throw call.Config.Refuse("has several axes, which is not supported") }, x.Rank);
+        var channels = x.Shape[^1];
         if (axis != x.Rank - 1 || channels < 0 || call.Config.Flag("rms_scaling", false))
         {
             throw call.Config.Refuse("normalises something other than the last axis, which is not supported");
         }
 
-        bool scale = call.Config.Flag("scale", true);
-        string gamma = call.Constant("gamma", () => scale ? call.Weight("gamma", 0, channels) : Tensor.Float32([channels], [.. Enumerable.Repeat(1f, channels)]));
+        var scale = call.Config.Flag("scale", true);
+        var gamma = call.Constant("gamma", () => scale ? call.Weight("gamma", 0, channels) : Tensor.Float32([channels], [.. Enumerable.Repeat(1f, channels)]));
         List<string> inputs = [x.Value, gamma];
         if (call.Config.Flag("center", true))
         {
@@ -321,22 +321,22 @@ internal static class KerasLayers
 
     private static KerasTensor Rescaling(LayerCall call)
     {
-        double[] scale = call.Config.Numbers("scale") ?? throw call.Config.Refuse("has no scale");
-        double[] offset = call.Config.Numbers("offset") ?? [0];
+        var scale = call.Config.Numbers("scale") ?? throw call.Config.Refuse("has no scale");
+        var offset = call.Config.Numbers("offset") ?? [0];
         return ScaleLastAxis(call, scale, offset);
     }
 
     private static KerasTensor Normalization(LayerCall call)
     {
-        double[] mean = call.Config.Numbers("mean") ?? Adapted("mean", 0);
-        double[] variance = call.Config.Numbers("variance") ?? Adapted("variance", 1);
+        var mean = call.Config.Numbers("mean") ?? Adapted("mean", 0);
+        var variance = call.Config.Numbers("variance") ?? Adapted("variance", 1);
         if (call.Config.Integers("axis") is [var axis] && call.Axis(axis, call.Input.Rank) != call.Input.Rank - 1)
         {
             throw call.Config.Refuse("normalises something other than the last axis, which is not supported");
         }
 
         // Keras: (x - mean) / max(√variance, 1e-7), or the inverse.
-        int count = Math.Max(mean.Length, variance.Length);
+        var count = Math.Max(mean.Length, variance.Length);
         if ((mean.Length != count && mean.Length != 1) || (variance.Length != count && variance.Length != 1) || count == 0)
         {
             throw call.Config.Refuse($"has {mean.Length} means and {variance.Length} variances");
@@ -350,21 +350,21 @@ internal static class KerasLayers
 
         double[] Adapted(string name, int index)
         {
-            int channels = call.Input.Shape[^1];
+            var channels = call.Input.Shape[^1];
             return call.Config.Integers("axis") is { Length: 0 } ? LayerCall.Doubles(call.Weight(name, index)) : LayerCall.Doubles(call.Weight(name, index, channels));
         }
     }
 
     private static KerasTensor ScaleLastAxis(LayerCall call, double[] scale, double[] offset)
     {
-        KerasTensor x = call.Input;
+        var x = call.Input;
         if ((scale.Length != 1 && scale.Length != x.Shape[^1]) || (offset.Length != 1 && offset.Length != x.Shape[^1]))
         {
             throw call.Config.Refuse($"has {scale.Length} factors and {offset.Length} offsets for an input of {x}");
         }
 
         call.Conversion.SeeScaling(x, scale[0], offset[0], call.Config.Name);
-        KerasTensor scaled = call.Map("Mul", x, call.Constant("scale", () => LayerCall.Along(x.Rank - 1, x.Rank, scale)));
+        var scaled = call.Map("Mul", x, call.Constant("scale", () => LayerCall.Along(x.Rank - 1, x.Rank, scale)));
         return Array.TrueForAll(offset, value => value == 0) ? scaled : call.Map("Add", scaled, call.Constant("offset", () => LayerCall.Along(x.Rank - 1, x.Rank, offset)));
     }
 
@@ -397,14 +397,14 @@ internal static class KerasLayers
     // max_value for x ≥ max_value, x for threshold ≤ x < max_value, negative_slope × (x - threshold) below.
     private static KerasTensor Relu(LayerCall call)
     {
-        KerasTensor x = call.Input;
-        double slope = call.Config.Number("negative_slope", call.Config.Numbers("alpha") is [var alpha] ? alpha : 0);
-        double threshold = call.Config.Number("threshold", 0);
+        var x = call.Input;
+        var slope = call.Config.Number("negative_slope", call.Config.Numbers("alpha") is [var alpha] ? alpha : 0);
+        var threshold = call.Config.Number("threshold", 0);
         double? most = call.Config["max_value"] is null ? null : call.Config.Number("max_value");
         if (threshold != 0)
         {
-            KerasTensor passes = call.Map("GreaterOrEqual", x, call.Scalar(threshold));
-            KerasTensor below = call.Map("Mul", call.Map("Sub", x, call.Scalar(threshold)), call.Scalar(slope));
+            var passes = call.Map("GreaterOrEqual", x, call.Scalar(threshold));
+            var below = call.Map("Mul", call.Map("Sub", x, call.Scalar(threshold)), call.Scalar(slope));
             x = call.Add("Where", [passes.Value, x.Value, below.Value], x.Shape);
         }
         else if (slope != 0)
@@ -425,9 +425,9 @@ internal static class KerasLayers
 
     private static KerasTensor ParametricRelu(LayerCall call)
     {
-        KerasTensor x = call.Input;
-        int[] shape = x.Shape[1..];
-        foreach (int axis in call.Config.Integers("shared_axes") ?? [])
+        var x = call.Input;
+        var shape = x.Shape[1..];
+        foreach (var axis in call.Config.Integers("shared_axes") ?? [])
         {
             shape[call.Axis(axis, x.Rank) - 1 is >= 0 and var shared ? shared : throw call.Config.Refuse("shares its slopes over the batch")] = 1;
         }
@@ -444,12 +444,12 @@ internal static class KerasLayers
 
     private static KerasTensor ZeroPadding2D(LayerCall call)
     {
-        int[] sides = Margins(call, "padding");
-        KerasTensor x = call.Image;
-        int first = call.ImageAxes.Height;
+        var sides = Margins(call, "padding");
+        var x = call.Image;
+        var first = call.ImageAxes.Height;
         var pads = new long[8];
         int[] shape = [.. x.Shape];
-        for (int axis = 0; axis < 2; axis++)
+        for (var axis = 0; axis < 2; axis++)
         {
             pads[first + axis] = sides[2 * axis];
             pads[4 + first + axis] = sides[(2 * axis) + 1];
@@ -464,7 +464,7 @@ internal static class KerasLayers
     // p, [height, width] or [[top, bottom], [left, right]]
     private static int[] Margins(LayerCall call, string key)
     {
-        int[]? margins = call.Config.Numbers(key) is { } numbers ? Array.ConvertAll(numbers, number => checked((int)number)) : null;
+        var margins = call.Config.Numbers(key) is { } numbers ? Array.ConvertAll(numbers, number => checked((int)number)) : null;
         margins = margins switch
         {
             null => [1, 1, 1, 1],
@@ -477,13 +477,13 @@ internal static class KerasLayers
 
     private static KerasTensor Crop(LayerCall call, int[] margins)
     {
-        KerasTensor x = call.Image;
+        var x = call.Image;
         call.Conversion.KeepRaw(x);
-        int first = call.ImageAxes.Height;
+        var first = call.ImageAxes.Height;
         int[] shape = [.. x.Shape];
-        for (int axis = 0; axis < 2; axis++)
+        for (var axis = 0; axis < 2; axis++)
         {
-            int side = shape[first + axis];
+            var side = shape[first + axis];
             shape[first + axis] = side < 0 ? -1 : side - margins[2 * axis] - margins[(2 * axis) + 1];
             if (side >= 0 && shape[first + axis] <= 0)
             {
@@ -503,10 +503,10 @@ internal static class KerasLayers
 
     private static KerasTensor CenterCrop(LayerCall call)
     {
-        KerasTensor x = call.Image;
-        int first = call.ImageAxes.Height;
-        int bottom = x.Shape[first] - call.Config.Integer("height");
-        int right = x.Shape[first + 1] - call.Config.Integer("width");
+        var x = call.Image;
+        var first = call.ImageAxes.Height;
+        var bottom = x.Shape[first] - call.Config.Integer("height");
+        var right = x.Shape[first + 1] - call.Config.Integer("width");
         return x.Shape[first] < 0 || x.Shape[first + 1] < 0 || bottom < 0 || right < 0
             ? throw call.Config.Refuse($"cuts more out of an input of {x} than there is, which is not supported")
             : (bottom, right) is (0, 0) ? x : Crop(call, [bottom / 2, bottom - (bottom / 2), right / 2, right - (right / 2)]);
@@ -514,10 +514,10 @@ internal static class KerasLayers
 
     private static KerasTensor Resizing(LayerCall call)
     {
-        KerasTensor x = call.Image;
-        int height = call.Config.Integer("height");
-        int width = call.Config.Integer("width");
-        int first = call.ImageAxes.Height;
+        var x = call.Image;
+        var height = call.Config.Integer("height");
+        var width = call.Config.Integer("width");
+        var first = call.ImageAxes.Height;
         if (call.Config.Flag("crop_to_aspect_ratio", false) || call.Config.Flag("pad_to_aspect_ratio", false) || call.Config.Flag("antialias", false))
         {
             throw call.Config.Refuse("crops, pads or antialiases, which is not supported");
@@ -528,7 +528,7 @@ internal static class KerasLayers
             return x;
         }
 
-        int[] shape = call.ImageShape(height, width, x.Shape[call.ImageAxes.Channels]);
+        var shape = call.ImageShape(height, width, x.Shape[call.ImageAxes.Channels]);
         if (x.Shape.AsSpan(1).Contains(-1) || height < 1 || width < 1)
         {
             throw call.Config.Refuse($"resizes an input of {x}, whose sides are not fixed, which is not supported");
@@ -544,12 +544,12 @@ internal static class KerasLayers
 
     private static KerasTensor UpSampling2D(LayerCall call)
     {
-        KerasTensor x = call.Image;
-        int[] size = call.Config.Pair("size", 2);
-        int first = call.ImageAxes.Height;
+        var x = call.Image;
+        var size = call.Config.Pair("size", 2);
+        var first = call.ImageAxes.Height;
         int[] shape = [.. x.Shape];
         float[] scales = [1, 1, 1, 1];
-        for (int axis = 0; axis < 2; axis++)
+        for (var axis = 0; axis < 2; axis++)
         {
             scales[first + axis] = size[axis];
             shape[first + axis] = shape[first + axis] < 0 ? -1 : checked(shape[first + axis] * size[axis]);
@@ -561,7 +561,7 @@ internal static class KerasLayers
     // TensorFlow 2 resizes by half pixels and without antialiasing.
     private static KerasTensor Resize(LayerCall call, KerasTensor x, float[] scales, int[] shape, string nearest)
     {
-        string scale = call.Constant("scales", () => Tensor.Float32([4], scales));
+        var scale = call.Constant("scales", () => Tensor.Float32([4], scales));
         return (call.Config.Text("interpolation") ?? (call.Config.ClassName == "UpSampling2D" ? "nearest" : "bilinear")) switch
         {
             // Whole factors repeat each pixel.
@@ -576,7 +576,7 @@ internal static class KerasLayers
 
     private static KerasTensor Flatten(LayerCall call)
     {
-        KerasTensor x = call.Input;
+        var x = call.Input;
         if (call.ChannelsFirst && x.Rank > 2)
         {
             // Keras flattens in the order of channels last, whatever came in.
@@ -589,16 +589,16 @@ internal static class KerasLayers
 
     private static KerasTensor Reshape(LayerCall call)
     {
-        int[] target = call.Config.Integers("target_shape") ?? throw call.Config.Refuse("has no target_shape");
+        var target = call.Config.Integers("target_shape") ?? throw call.Config.Refuse("has no target_shape");
         return ReshapeTo(call, call.Input, target);
     }
 
     /// <summary>Reshapes all but the batch; one side may be -1.</summary>
     public static KerasTensor ReshapeTo(LayerCall call, KerasTensor x, int[] target)
     {
-        int elements = Product(x.Shape.AsSpan(1));
-        int open = Array.IndexOf(target, -1);
-        int known = Product([.. target.Where(side => side != -1)]);
+        var elements = Product(x.Shape.AsSpan(1));
+        var open = Array.IndexOf(target, -1);
+        var known = Product([.. target.Where(side => side != -1)]);
         if (target.Any(side => side is < -1 or 0) || Array.LastIndexOf(target, -1) != open || (elements >= 0 && (open < 0 ? known != elements : elements % known != 0)))
         {
             throw call.Config.Refuse($"reshapes {x} to [{string.Join(", ", target)}]");
@@ -611,14 +611,14 @@ internal static class KerasLayers
         }
 
         // The batch is what is left over, or, where a side is left over, copied (0).
-        bool fixedSides = !shape.AsSpan(1).Contains(-1);
+        var fixedSides = !shape.AsSpan(1).Contains(-1);
         return call.Add("Reshape", [x.Value, call.Ints([fixedSides ? -1 : 0, .. shape.Skip(1).Select(side => (long)side)])], shape);
     }
 
     private static KerasTensor Permute(LayerCall call)
     {
-        KerasTensor x = call.Input;
-        int[] dims = call.Config.Integers("dims") ?? throw call.Config.Refuse("has no dims");
+        var x = call.Input;
+        var dims = call.Config.Integers("dims") ?? throw call.Config.Refuse("has no dims");
         int[] order = [0, .. dims];
         if (!order.Order().SequenceEqual(Enumerable.Range(0, x.Rank)))
         {
@@ -630,14 +630,14 @@ internal static class KerasLayers
 
     private static KerasTensor RepeatVector(LayerCall call)
     {
-        KerasTensor x = call.Input;
-        int count = call.Config.Integer("n");
+        var x = call.Input;
+        var count = call.Config.Integer("n");
         if (x.Rank != 2 || count < 1)
         {
             throw call.Config.Refuse($"repeats {x} {count} times");
         }
 
-        KerasTensor row = call.Add("Unsqueeze", [x.Value, call.Ints(1)], [x.Shape[0], 1, x.Shape[1]]);
+        var row = call.Add("Unsqueeze", [x.Value, call.Ints(1)], [x.Shape[0], 1, x.Shape[1]]);
         return call.Add("Tile", [row.Value, call.Ints(1, count, 1)], [x.Shape[0], count, x.Shape[1]]);
     }
 
@@ -651,7 +651,7 @@ internal static class KerasLayers
     // Inputs of fewer axes get ones behind the batch (keras/src/layers/merging/base_merge.py).
     private static IEnumerable<KerasTensor> Aligned(LayerCall call)
     {
-        int rank = call.Inputs.Max(input => input.Rank);
+        var rank = call.Inputs.Max(input => input.Rank);
         return call.Inputs.Select(input => input.Rank == rank ? input : call.Add(
             "Unsqueeze",
             [input.Value, call.Ints([.. Enumerable.Range(1, rank - input.Rank).Select(axis => (long)axis)])],
@@ -661,7 +661,7 @@ internal static class KerasLayers
     /// <summary>The shape of two values that are broadcast to each other.</summary>
     public static int[] Broadcast(LayerCall call, KerasTensor first, KerasTensor second)
     {
-        int rank = Math.Max(first.Rank, second.Rank);
+        var rank = Math.Max(first.Rank, second.Rank);
         int[] one = [.. Enumerable.Repeat(1, rank - first.Rank), .. first.Shape];
         int[] other = [.. Enumerable.Repeat(1, rank - second.Rank), .. second.Shape];
         return [.. one.Zip(other, (a, b) => a == b || b == 1 ? a : a == 1 ? b : a < 0 ? b : b < 0 ? a : throw call.Config.Refuse($"joins {first} and {second}, which do not fit"))];
@@ -672,10 +672,10 @@ internal static class KerasLayers
     /// <summary>Lays values behind each other on one axis.</summary>
     public static KerasTensor ConcatenateOn(LayerCall call, IReadOnlyList<KerasTensor> inputs, int along)
     {
-        KerasTensor first = inputs[0];
-        int axis = call.Axis(along, first.Rank);
+        var first = inputs[0];
+        var axis = call.Axis(along, first.Rank);
         int[] shape = [.. first.Shape];
-        foreach (KerasTensor input in inputs.Skip(1))
+        foreach (var input in inputs.Skip(1))
         {
             if (input.Rank != first.Rank || input.Shape.Where((side, index) => index != axis && side >= 0 && first.Shape[index] >= 0 && side != first.Shape[index]).Any())
             {
@@ -690,8 +690,8 @@ internal static class KerasLayers
 
     private static int Product(ReadOnlySpan<int> sides)
     {
-        int product = 1;
-        foreach (int side in sides)
+        var product = 1;
+        foreach (var side in sides)
         {
             product = product < 0 || side < 0 ? -1 : checked(product * side);
         }

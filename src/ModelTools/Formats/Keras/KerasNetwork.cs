@@ -35,21 +35,21 @@ public static class KerasNetwork
     {
         if (topology.Inputs is not [var input])
         {
-            string names = string.Join(", ", topology.Inputs.Select(reference => reference.Layer));
+            var names = string.Join(", ", topology.Inputs.Select(reference => reference.Layer));
             throw new ModelFormatException($"The model '{topology.Name}' has {topology.Inputs.Count} inputs ({names}); models with one input are supported.");
         }
 
         var conversion = new KerasConversion(new GraphBuilder(topology.Name), weights, !tensorFlowJs && kerasVersion?.StartsWith('3') == true) { TensorFlowJs = tensorFlowJs };
-        int[] shape = InputShape(topology);
+        var shape = InputShape(topology);
         var pixels = new KerasTensor(conversion.Builder.AddInput(input.Layer, ElementType.Float32, shape), shape);
         conversion.Raw.Add(pixels.Value);
-        int callsLeft = MostCalls;
-        KerasTensor[] outputs = Run(topology, [pixels], [], conversion, ref callsLeft);
+        var callsLeft = MostCalls;
+        var outputs = Run(topology, [pixels], [], conversion, ref callsLeft);
         var named = new HashSet<string>(StringComparer.Ordinal) { pixels.Value };
-        for (int index = 0; index < outputs.Length; index++)
+        for (var index = 0; index < outputs.Length; index++)
         {
             // Each output is a value of its own, produced by a node.
-            string value = named.Add(outputs[index].Value) ? outputs[index].Value : conversion.Builder.AddNode("Identity", $"{topology.Outputs[index].Layer}", [outputs[index].Value]);
+            var value = named.Add(outputs[index].Value) ? outputs[index].Value : conversion.Builder.AddNode("Identity", $"{topology.Outputs[index].Layer}", [outputs[index].Value]);
             conversion.Builder.AddOutput(value, ElementType.Float32, outputs[index].Shape);
         }
 
@@ -72,7 +72,7 @@ public static class KerasNetwork
         [
             -1,
             .. shape.EnumerateArray().Skip(1).Select(side => side.ValueKind == JsonValueKind.Null ? -1
-                : side.ValueKind == JsonValueKind.Number && side.TryGetInt32(out int length) && length is > 0 and < 1 << 20 ? length
+                : side.ValueKind == JsonValueKind.Number && side.TryGetInt32(out var length) && length is > 0 and < 1 << 20 ? length
                 : throw new ModelFormatException($"The model '{topology.Name}' has an input of the shape {shape}.")),
         ];
     }
@@ -86,13 +86,13 @@ public static class KerasNetwork
         }
 
         var layers = new Dictionary<string, KerasLayer>(StringComparer.Ordinal);
-        foreach (KerasLayer layer in topology.Layers)
+        foreach (var layer in topology.Layers)
         {
             layers[layer.Name] = layer;
         }
 
         var results = new Dictionary<(string Layer, int Call), KerasTensor[]>();
-        foreach ((KerasReference reference, KerasTensor tensor) in topology.Inputs.Zip(inputs))
+        foreach ((var reference, var tensor) in topology.Inputs.Zip(inputs))
         {
             results[(reference.Layer, reference.Call)] = [tensor];
         }
@@ -100,16 +100,16 @@ public static class KerasNetwork
         // Depth first with a stack of our own: a network of thousands of layers must not overflow the thread's.
         var pending = new Stack<(KerasReference Reference, bool Ready)>(topology.Outputs.AsEnumerable().Reverse().Select(reference => (reference, false)));
         var open = new HashSet<(string, int)>();
-        while (pending.TryPop(out (KerasReference Reference, bool Ready) next))
+        while (pending.TryPop(out var next))
         {
-            (KerasReference reference, bool ready) = next;
-            (string Layer, int Call) key = (reference.Layer, reference.Call);
+            (var reference, var ready) = next;
+            var key = (reference.Layer, reference.Call);
             if (results.ContainsKey(key))
             {
                 continue;
             }
 
-            KerasCall call = layers.TryGetValue(reference.Layer, out KerasLayer? layer) && reference.Call >= 0 && reference.Call < layer.Calls.Count
+            var call = layers.TryGetValue(reference.Layer, out var layer) && reference.Call >= 0 && reference.Call < layer.Calls.Count
                 ? layer.Calls[reference.Call]
                 : throw new ModelFormatException($"The model '{topology.Name}' refers to call {reference.Call} of the layer '{reference.Layer}', which does not exist.");
             if (!ready)
@@ -120,7 +120,7 @@ public static class KerasNetwork
                 }
 
                 pending.Push((reference, true));
-                foreach (KerasReference needed in call.References.Reverse())
+                foreach (var needed in call.References.Reverse())
                 {
                     if (!results.ContainsKey((needed.Layer, needed.Call)))
                     {

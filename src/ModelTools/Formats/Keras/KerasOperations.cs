@@ -52,7 +52,7 @@ internal static class KerasOperations
             return null;
         }
 
-        return Table.TryGetValue(function, out Func<OperationCall, KerasTensor>? method) ? method
+        return Table.TryGetValue(function, out var method) ? method
             : layer.Config.Text("function") is { } python ? throw new ModelFormatException($"The operation '{python}' ({layer.Name}) is not supported.")
             : throw layer.Config.Unsupported();
     }
@@ -60,7 +60,7 @@ internal static class KerasOperations
     /// <summary>An operation's short name, <c>tf.math.truediv</c>: <c>truediv</c>; <see langword="null"/> for a layer.</summary>
     public static string? Function(KerasLayer layer)
     {
-        KerasConfig config = layer.Config;
+        var config = layer.Config;
         switch (config.ClassName)
         {
             case "TFOpLambda" or "SlicingOpLambda" or "ClassMethod" or "InstanceMethod" or "InstanceProperty":
@@ -70,7 +70,7 @@ internal static class KerasOperations
             default:
                 // Keras 3: a class of keras.ops. Files in HDF5 leave the module out, and Add is an operation as well as a layer; but only
                 // layers say what they are trained in.
-                string name = Snake(config.ClassName);
+                var name = Snake(config.ClassName);
                 return layer.Module is { } module
                     ? module.Contains(".ops", StringComparison.Ordinal) ? name : null
                     : config["trainable"] is null && config["dtype"] is null && layer.Calls.Exists(call => call.IsKeras3) && Table.ContainsKey(name) ? name : null;
@@ -106,18 +106,18 @@ internal static class KerasOperations
 
     private static KerasTensor Binary(OperationCall call, string op)
     {
-        KerasArgument first = call.Argument(0, "x", "x1", "value", "a") ?? throw call.Config.Refuse("lacks its first argument");
-        KerasArgument second = call.Argument(1, "y", "x2", "bias", "b") ?? throw call.Config.Refuse("lacks its second argument");
+        var first = call.Argument(0, "x", "x1", "value", "a") ?? throw call.Config.Refuse("lacks its first argument");
+        var second = call.Argument(1, "y", "x2", "bias", "b") ?? throw call.Config.Refuse("lacks its second argument");
         if (first is KerasArgument.Constant && second is KerasArgument.Constant)
         {
             throw call.Config.Refuse("has two constants as its arguments");
         }
 
-        KerasTensor a = call.Operand(first, "first");
-        KerasTensor b = call.Operand(second, "second");
+        var a = call.Operand(first, "first");
+        var b = call.Operand(second, "second");
         if (first is KerasArgument.Result && second is KerasArgument.Constant && OperationCall.Constants(second) is [var value, ..])
         {
-            (double factor, double offset) = op switch { "Div" => (1 / value, 0.0), "Mul" => (value, 0.0), "Sub" => (1.0, -value), "Add" => (1.0, value), _ => (1.0, 0.0) };
+            (var factor, var offset) = op switch { "Div" => (1 / value, 0.0), "Mul" => (value, 0.0), "Sub" => (1.0, -value), "Add" => (1.0, value), _ => (1.0, 0.0) };
             call.Conversion.SeeScaling(a, factor, offset, call.Config.Name);
         }
 
@@ -127,27 +127,27 @@ internal static class KerasOperations
     // Pictures are converted to floats before anything else; the graph's values all are.
     private static KerasTensor Cast(OperationCall call)
     {
-        string? type = call.Text("dtype", 1) ?? call.Text("DstT", 1);
+        var type = call.Text("dtype", 1) ?? call.Text("DstT", 1);
         call.Conversion.KeepRaw(call.X);
         return type is null or "float32" or "float16" or "bfloat16" or "float64" or "DT_FLOAT" ? call.X : throw call.Config.Refuse($"casts to '{type}', which is not supported");
     }
 
     private static KerasTensor Reduce(OperationCall call, string op)
     {
-        KerasTensor x = call.X;
-        bool keep = call.Flag("keepdims", false) || call.Flag("keep_dims", false);
+        var x = call.X;
+        var keep = call.Flag("keepdims", false) || call.Flag("keep_dims", false);
         int[] axes = [.. (call.Axes("axis", 1) ?? throw call.Config.Refuse("reduces all axes, the batch too")).Select(axis => call.Axis(axis, x.Rank)).Distinct().Order()];
         int[] shape = [.. x.Shape.Select((side, axis) => axes.Contains(axis) ? 1 : side)];
         if (axes is [1, 2] && x.Rank == 4 && op is "ReduceMean" or "ReduceMax")
         {
             // What GlobalAveragePooling2D is: one form for all that read the graph.
-            KerasTensor pooled = call.AddSpatial(op == "ReduceMean" ? "GlobalAveragePool" : "GlobalMaxPool", [x.Value], shape);
+            var pooled = call.AddSpatial(op == "ReduceMean" ? "GlobalAveragePool" : "GlobalMaxPool", [x.Value], shape);
             return keep ? pooled : call.Add("Flatten", [pooled.Value], [shape[0], shape[3]], ("axis", 1L));
         }
 
         // As opset 17 has it, with the axes as an attribute, except for ReduceSum.
-        int[] reduced = keep ? shape : [.. x.Shape.Where((_, axis) => !axes.Contains(axis))];
-        long[] along = Array.ConvertAll(axes, axis => (long)axis);
+        var reduced = keep ? shape : [.. x.Shape.Where((_, axis) => !axes.Contains(axis))];
+        var along = Array.ConvertAll(axes, axis => (long)axis);
         return op == "ReduceSum"
             ? call.Add(op, [x.Value, call.Ints(along)], reduced, ("keepdims", keep ? 1L : 0L))
             : call.Add(op, [x.Value], reduced, ("axes", along), ("keepdims", keep ? 1L : 0L));
@@ -155,13 +155,13 @@ internal static class KerasOperations
 
     private static KerasTensor Reshape(OperationCall call)
     {
-        int[] target = call.Axes("shape", 1) ?? call.Axes("newshape", 1) ?? throw call.Config.Refuse("has no shape that is a constant");
+        var target = call.Axes("shape", 1) ?? call.Axes("newshape", 1) ?? throw call.Config.Refuse("has no shape that is a constant");
         return target.Length > 1 && target[0] is -1 or 1 ? KerasLayers.ReshapeTo(call, call.X, target[1..]) : throw call.Config.Refuse("reshapes the batch, which is not supported");
     }
 
     private static KerasTensor Transpose(OperationCall call)
     {
-        KerasTensor x = call.X;
+        var x = call.X;
         int[] order = [.. (call.Axes("perm", 1) ?? call.Axes("axes", 1) ?? throw call.Config.Refuse("has no axes")).Select(axis => call.Axis(axis, x.Rank))];
         return order.Length == x.Rank && order.Distinct().Count() == x.Rank && order[0] == 0
             ? call.Add("Transpose", [x.Value], [.. order.Select(axis => x.Shape[axis])], ("perm", Array.ConvertAll(order, axis => (long)axis)))
@@ -170,14 +170,14 @@ internal static class KerasOperations
 
     private static KerasTensor ExpandDims(OperationCall call)
     {
-        KerasTensor x = call.X;
-        int axis = call.Axis(call.Axes("axis", 1) is [var given] ? given : throw call.Config.Refuse("has no single axis"), x.Rank + 1);
+        var x = call.X;
+        var axis = call.Axis(call.Axes("axis", 1) is [var given] ? given : throw call.Config.Refuse("has no single axis"), x.Rank + 1);
         return call.Add("Unsqueeze", [x.Value, call.Ints(axis)], [.. x.Shape[..axis], 1, .. x.Shape[axis..]]);
     }
 
     private static KerasTensor Squeeze(OperationCall call)
     {
-        KerasTensor x = call.X;
+        var x = call.X;
         int[] axes = [.. (call.Axes("axis", 1) ?? [.. Enumerable.Range(1, x.Rank - 1).Where(axis => x.Shape[axis] == 1)]).Select(axis => call.Axis(axis, x.Rank))];
         return axes.All(axis => x.Shape[axis] == 1)
             ? call.Add("Squeeze", [x.Value, call.Ints(Array.ConvertAll(axes, axis => (long)axis))], [.. x.Shape.Where((_, axis) => !axes.Contains(axis))])
@@ -187,9 +187,9 @@ internal static class KerasOperations
     // The channels of a picture in another order, or values side by side on an axis of their own.
     private static KerasTensor Stack(OperationCall call)
     {
-        int axis = call.Axis(call.Axes("axis", 1) is [var given] ? given : 0, call.X.Rank + 1);
+        var axis = call.Axis(call.Axes("axis", 1) is [var given] ? given : 0, call.X.Rank + 1);
         (KerasTensor Picture, int Channel)[] channels = [.. call.Inputs.Select(input => call.Conversion.Channels.GetValueOrDefault(input.Value, (input, -1)))];
-        (KerasTensor picture, int _) = channels[0];
+        (var picture, var _) = channels[0];
         if (axis == picture.Rank - 1 && Array.TrueForAll(channels, channel => channel.Channel >= 0 && channel.Picture.Value == picture.Value))
         {
             call.Conversion.KeepRaw(picture);
@@ -221,24 +221,24 @@ internal static class KerasOperations
     // x[..., ::-1], which turns RGB into BGR, and the like.
     private static KerasTensor Slice(OperationCall call)
     {
-        KerasTensor x = call.X;
+        var x = call.X;
         JsonElement[] items = call.Argument(1, "slice_spec", "key") is KerasArgument.Constant { Value: { ValueKind: JsonValueKind.Array } list } ? [.. list.EnumerateArray()] : throw call.Config.Refuse("slices by something that is not a constant");
-        int skipped = Array.FindIndex(items, IsEllipsis);
+        var skipped = Array.FindIndex(items, IsEllipsis);
         int[] shape = [.. x.Shape];
         var starts = new List<long>();
         var ends = new List<long>();
         var axes = new List<long>();
         var steps = new List<long>();
         var single = new List<long>();
-        for (int index = 0; index < items.Length; index++)
+        for (var index = 0; index < items.Length; index++)
         {
             if (index == skipped)
             {
                 continue;
             }
 
-            int axis = call.Axis(skipped >= 0 && index > skipped ? index - items.Length : index, x.Rank);
-            (long? start, long? stop, long step) = Item(items[index], axis);
+            var axis = call.Axis(skipped >= 0 && index > skipped ? index - items.Length : index, x.Rank);
+            (var start, var stop, var step) = Item(items[index], axis);
             if ((start, stop, step) is (null, null, 1))
             {
                 continue;
@@ -266,7 +266,7 @@ internal static class KerasOperations
             return x;
         }
 
-        KerasTensor taken = call.Add("Slice", [x.Value, call.Ints([.. starts]), call.Ints([.. ends]), call.Ints([.. axes]), call.Ints([.. steps])], shape);
+        var taken = call.Add("Slice", [x.Value, call.Ints([.. starts]), call.Ints([.. ends]), call.Ints([.. axes]), call.Ints([.. steps])], shape);
         if (single.Count == 0)
         {
             call.Conversion.KeepRaw(x);
@@ -275,7 +275,7 @@ internal static class KerasOperations
 
         if (axes is [var only] && only == x.Rank - 1 && x.Shape[^1] is > 0 and var channels)
         {
-            int channel = (int)((starts[0] + channels) % channels);
+            var channel = (int)((starts[0] + channels) % channels);
             call.Conversion.Remember(result => call.Conversion.Channels[result.Value] = (x, channel));
         }
 
@@ -284,13 +284,13 @@ internal static class KerasOperations
         // A single place is a slice of one that loses its axis.
         (long? Start, long? Stop, long Step) Item(JsonElement item, int axis)
         {
-            if (item.ValueKind == JsonValueKind.Number && item.TryGetInt32(out int place))
+            if (item.ValueKind == JsonValueKind.Number && item.TryGetInt32(out var place))
             {
                 single.Add(axis);
                 return (place, place == -1 ? null : place + 1L, 1);
             }
 
-            JsonElement slice = item.ValueKind == JsonValueKind.Object ? KerasConfig.Property(item, "config") ?? item : throw call.Config.Refuse($"slices by '{item}', which is not supported");
+            var slice = item.ValueKind == JsonValueKind.Object ? KerasConfig.Property(item, "config") ?? item : throw call.Config.Refuse($"slices by '{item}', which is not supported");
             return (Whole(slice, "start"), Whole(slice, "stop"), Whole(slice, "step") ?? 1);
         }
 
@@ -298,14 +298,14 @@ internal static class KerasOperations
             item.ValueKind == JsonValueKind.String ? item.GetString() is "..." or "Ellipsis" : KerasConfig.Property(item, "class_name")?.ToString() == "__ellipsis__";
 
         long? Whole(JsonElement slice, string key) => KerasConfig.Property(slice, key) is not { } value ? null
-            : value.ValueKind == JsonValueKind.Number && value.TryGetInt32(out int whole) ? whole
+            : value.ValueKind == JsonValueKind.Number && value.TryGetInt32(out var whole) ? whole
             : throw call.Config.Refuse("slices by something that is not a whole number");
 
         static int Taken(int side, long start, long stop, long step)
         {
             // As Python's slices: what counts from the end is moved, then both are cut to where the slice can begin and end.
             long Place(long place) => Math.Clamp(place is < 0 and > long.MinValue ? place + side : place, step > 0 ? 0 : -1, step > 0 ? side : side - 1);
-            long span = step > 0 ? Place(stop) - Place(start) : Place(start) - Place(stop);
+            var span = step > 0 ? Place(stop) - Place(start) : Place(start) - Place(stop);
             return span <= 0 ? 0 : (int)(((span - 1) / Math.Abs(step)) + 1);
         }
     }
@@ -330,9 +330,9 @@ internal sealed class OperationCall(KerasConversion conversion, KerasLayer layer
     /// <summary>An argument by place or by one of its names.</summary>
     public KerasArgument? Argument(int place, params ReadOnlySpan<string> names)
     {
-        foreach (string name in names)
+        foreach (var name in names)
         {
-            if (call.Named.TryGetValue(name, out KerasArgument? named))
+            if (call.Named.TryGetValue(name, out var named))
             {
                 return named;
             }
@@ -349,14 +349,14 @@ internal sealed class OperationCall(KerasConversion conversion, KerasLayer layer
             place -= Enumerable.Range(0, place).Count(before => KerasConfig.Property(constants, $"{before}") is not null);
         }
 
-        IReadOnlyList<KerasArgument> places = call.Arguments is [KerasArgument.List list] && Config.ClassName == "TensorFlowOpLayer" ? list.Items : call.Arguments;
+        var places = call.Arguments is [KerasArgument.List list] && Config.ClassName == "TensorFlowOpLayer" ? list.Items : call.Arguments;
         if (place < places.Count)
         {
             return places[place] is KerasArgument.List { Items: [var only] } ? only : places[place];
         }
 
         // Keras 3 keeps what an operation was made with, apart from what it is called with, as settings.
-        foreach (string name in names)
+        foreach (var name in names)
         {
             if (Config[name] is { } setting)
             {

@@ -32,7 +32,7 @@ public sealed class KerasReader : IModelReader
             return false;
         }
 
-        using FileStream stream = File.OpenRead(path);
+        using var stream = File.OpenRead(path);
         return IsZip(stream) ? IsKerasArchive(stream) : Hdf5File.IsHdf5(stream);
     }
 
@@ -42,12 +42,12 @@ public sealed class KerasReader : IModelReader
         try
         {
             bool archive;
-            using (FileStream stream = File.OpenRead(path))
+            using (var stream = File.OpenRead(path))
             {
                 archive = IsZip(stream);
             }
 
-            ImportedModel model = archive ? ReadArchive(path) : ReadHdf5(path);
+            var model = archive ? ReadArchive(path) : ReadHdf5(path);
             return WithLabels(model, path);
         }
         catch (OverflowException exception)
@@ -58,34 +58,34 @@ public sealed class KerasReader : IModelReader
 
     private static ImportedModel ReadHdf5(string path)
     {
-        using Hdf5File file = Hdf5File.Open(path);
-        Hdf5Group root = file.Root;
-        if (!root.Attributes.TryGetValue("model_config", out Hdf5Attribute? config))
+        using var file = Hdf5File.Open(path);
+        var root = file.Root;
+        if (!root.Attributes.TryGetValue("model_config", out var config))
         {
-            bool weights = root.Attributes.ContainsKey("layer_names") || root.Attributes.ContainsKey("layer_names0") || root.Group("layers") is not null || root.Group("_layer_checkpoint_dependencies") is not null;
+            var weights = root.Attributes.ContainsKey("layer_names") || root.Attributes.ContainsKey("layer_names0") || root.Group("layers") is not null || root.Group("_layer_checkpoint_dependencies") is not null;
             throw new ModelFormatException(weights
                 ? "The file holds weights without the network they belong to: save the whole model (model.save), not only its weights (model.save_weights)."
                 : "The HDF5 file is not a Keras model: it has no attribute 'model_config'.");
         }
 
-        Hdf5Group stored = root.Group("model_weights") ?? throw new ModelFormatException("The file holds a network without its weights: the group 'model_weights' is missing.");
-        string? version = Version(root) ?? Version(stored);
-        using JsonDocument document = Parse(config.ReadString());
+        var stored = root.Group("model_weights") ?? throw new ModelFormatException("The file holds a network without its weights: the group 'model_weights' is missing.");
+        var version = Version(root) ?? Version(stored);
+        using var document = Parse(config.ReadString());
         return Finish(KerasTopology.Parse(document.RootElement), topology => KerasNetwork.Import(topology, new Hdf5Weights(stored), version));
 
-        static string? Version(Hdf5Object owner) => owner.Attributes.TryGetValue("keras_version", out Hdf5Attribute? version) ? version.ReadString() : null;
+        static string? Version(Hdf5Object owner) => owner.Attributes.TryGetValue("keras_version", out var version) ? version.ReadString() : null;
     }
 
     private static ImportedModel ReadArchive(string path)
     {
         try
         {
-            using ZipArchive archive = ZipFile.OpenRead(path);
-            byte[] config = Extract(archive, ConfigEntry, LongestConfig);
-            string? version = archive.GetEntry("metadata.json") is null ? null : Version(Extract(archive, "metadata.json", LongestConfig));
-            using JsonDocument document = Parse(config);
-            KerasTopology topology = KerasTopology.Parse(document.RootElement);
-            using Hdf5File file = Hdf5File.Open(new MemoryStream(Extract(archive, WeightsEntry, Array.MaxLength)));
+            using var archive = ZipFile.OpenRead(path);
+            var config = Extract(archive, ConfigEntry, LongestConfig);
+            var version = archive.GetEntry("metadata.json") is null ? null : Version(Extract(archive, "metadata.json", LongestConfig));
+            using var document = Parse(config);
+            var topology = KerasTopology.Parse(document.RootElement);
+            using var file = Hdf5File.Open(new MemoryStream(Extract(archive, WeightsEntry, Array.MaxLength)));
             return Finish(topology, parsed => KerasNetwork.Import(parsed, new ArchiveWeights(file.Root, parsed), version));
         }
         catch (InvalidDataException exception)
@@ -95,7 +95,7 @@ public sealed class KerasReader : IModelReader
 
         static string? Version(byte[] metadata)
         {
-            using JsonDocument document = Parse(metadata);
+            using var document = Parse(metadata);
             return KerasConfig.Property(document.RootElement, "keras_version") is { ValueKind: JsonValueKind.String } version ? version.GetString() : null;
         }
     }
@@ -103,16 +103,16 @@ public sealed class KerasReader : IModelReader
     // Whole, since HDF5 is read at random and Keras stores without compression. What the archive says of sizes is not believed.
     private static byte[] Extract(ZipArchive archive, string name, long limit)
     {
-        ZipArchiveEntry entry = archive.GetEntry(name) ?? throw new ModelFormatException($"The .keras archive lacks '{name}'.");
-        long expected = entry.Length;
+        var entry = archive.GetEntry(name) ?? throw new ModelFormatException($"The .keras archive lacks '{name}'.");
+        var expected = entry.Length;
         if (expected > limit || expected > (64 << 20) + (MostExpansion * entry.CompressedLength))
         {
             throw new ModelFormatException($"'{name}' in the .keras archive would unpack to {expected} bytes.");
         }
 
-        using Stream stream = entry.Open();
+        using var stream = entry.Open();
         var content = new byte[expected];
-        int read = stream.ReadAtLeast(content, content.Length, throwOnEndOfStream: false);
+        var read = stream.ReadAtLeast(content, content.Length, throwOnEndOfStream: false);
         return read == content.Length && stream.ReadByte() < 0 ? content : throw new ModelFormatException($"'{name}' in the .keras archive does not have the {expected} bytes that it claims.");
     }
 
@@ -132,7 +132,7 @@ public sealed class KerasReader : IModelReader
 
     private static ImportedModel Finish(KerasTopology topology, Func<KerasTopology, ImportedModel> import)
     {
-        ImportedModel model = import(topology);
+        var model = import(topology);
         return !IsTeachableMachine(topology) ? model : model with
         {
             // https://github.com/googlecreativelab/teachablemachine-community, the snippet for Keras: ImageOps.fit with Lanczos, pixels / 127.5 - 1.

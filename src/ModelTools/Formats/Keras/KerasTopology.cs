@@ -83,10 +83,10 @@ internal sealed class KerasTopology
     private static KerasTopology Parse(JsonElement model, int depth)
     {
         model = KerasConfig.Property(model, "model_config") ?? KerasConfig.Property(model, "modelConfig") ?? model;
-        string className = ClassNameOf(model);
-        JsonElement? config = KerasConfig.Property(model, "config");
+        var className = ClassNameOf(model);
+        var config = KerasConfig.Property(model, "config");
         // Keras before 2.3 wrote a Sequential's layers as its whole config.
-        JsonElement layers = config is { ValueKind: JsonValueKind.Array } list ? list
+        var layers = config is { ValueKind: JsonValueKind.Array } list ? list
             : config is { } settings && KerasConfig.Property(settings, "layers") is { ValueKind: JsonValueKind.Array } named ? named
             : throw new ModelFormatException($"The model is a '{className}', written as a Python class of its own; only Sequential and Functional models describe their layers.");
         if (depth > DeepestNesting)
@@ -94,11 +94,11 @@ internal sealed class KerasTopology
             throw new ModelFormatException($"Models are nested in models more than {DeepestNesting} deep.");
         }
 
-        string name = (config is { } withName ? Text(KerasConfig.Property(withName, "name")) : null) ?? Text(KerasConfig.Property(model, "name")) ?? "model";
+        var name = (config is { } withName ? Text(KerasConfig.Property(withName, "name")) : null) ?? Text(KerasConfig.Property(model, "name")) ?? "model";
         var topology = new KerasTopology(name, className);
         try
         {
-            bool sequential = config is { ValueKind: JsonValueKind.Array } || KerasConfig.Property(config.Value, "output_layers") is null && KerasConfig.Property(config.Value, "outputLayers") is null;
+            var sequential = config is { ValueKind: JsonValueKind.Array } || KerasConfig.Property(config.Value, "output_layers") is null && KerasConfig.Property(config.Value, "outputLayers") is null;
             if (sequential)
             {
                 topology.ReadSequential(layers, config!.Value, model, depth);
@@ -121,15 +121,15 @@ internal sealed class KerasTopology
     {
         KerasReference? last = null;
         var names = new HashSet<string>(StringComparer.Ordinal);
-        foreach (JsonElement element in layers.EnumerateArray())
+        foreach (var element in layers.EnumerateArray())
         {
-            string name = NameOf(element);
+            var name = NameOf(element);
             if (!names.Add(name))
             {
                 throw new ModelFormatException($"The model '{Name}' has two layers called '{name}'.");
             }
 
-            KerasLayer layer = ReadLayer(element, name, depth);
+            var layer = ReadLayer(element, name, depth);
             if (last is null)
             {
                 InputShape = ShapeOf(layer);
@@ -171,11 +171,11 @@ internal sealed class KerasTopology
             throw new ModelFormatException($"The model '{Name}' has several layers of one name.");
         }
 
-        bool keras3 = false;
-        foreach (JsonElement element in layers.EnumerateArray())
+        var keras3 = false;
+        foreach (var element in layers.EnumerateArray())
         {
-            KerasLayer layer = ReadLayer(element, NameOf(element), depth);
-            foreach (JsonElement node in (KerasConfig.Property(element, "inbound_nodes") ?? KerasConfig.Property(element, "inboundNodes"))?.EnumerateArray() ?? default)
+            var layer = ReadLayer(element, NameOf(element), depth);
+            foreach (var node in (KerasConfig.Property(element, "inbound_nodes") ?? KerasConfig.Property(element, "inboundNodes"))?.EnumerateArray() ?? default)
             {
                 keras3 |= node.ValueKind == JsonValueKind.Object;
                 layer.Calls.Add(node.ValueKind == JsonValueKind.Object ? ReadCall3(node) : ReadCall2(node, names));
@@ -202,14 +202,14 @@ internal sealed class KerasTopology
     // it in every reference, Keras 3 in output_layers alone, and a Sequential's is counted by some versions only.
     private void CountCallsFromZero(bool keras3)
     {
-        Dictionary<string, int> inbound = Highest(Layers.SelectMany(layer => layer.Calls).SelectMany(call => call.References));
-        Dictionary<string, int> outputs = Highest(Outputs);
+        var inbound = Highest(Layers.SelectMany(layer => layer.Calls).SelectMany(call => call.References));
+        var outputs = Highest(Outputs);
         var shiftInbound = new HashSet<string>(StringComparer.Ordinal);
         var shiftOutputs = new HashSet<string>(StringComparer.Ordinal);
-        foreach (KerasLayer layer in Layers.Where(layer => layer.Network is not null))
+        foreach (var layer in Layers.Where(layer => layer.Network is not null))
         {
-            int highestInbound = inbound.GetValueOrDefault(layer.Name);
-            int highestOutput = outputs.GetValueOrDefault(layer.Name);
+            var highestInbound = inbound.GetValueOrDefault(layer.Name);
+            var highestOutput = outputs.GetValueOrDefault(layer.Name);
             if (!keras3 && Math.Max(highestInbound, highestOutput) >= layer.Calls.Count)
             {
                 shiftInbound.Add(layer.Name);
@@ -221,9 +221,9 @@ internal sealed class KerasTopology
             }
         }
 
-        foreach (KerasLayer layer in shiftInbound.Count > 0 ? Layers : [])
+        foreach (var layer in shiftInbound.Count > 0 ? Layers : [])
         {
-            for (int call = 0; call < layer.Calls.Count; call++)
+            for (var call = 0; call < layer.Calls.Count; call++)
             {
                 layer.Calls[call] = new KerasCall(
                     [.. layer.Calls[call].Arguments.Select(argument => Shift(argument, shiftInbound))],
@@ -231,7 +231,7 @@ internal sealed class KerasTopology
             }
         }
 
-        for (int output = 0; output < Outputs.Count; output++)
+        for (var output = 0; output < Outputs.Count; output++)
         {
             Outputs[output] = Shift(Outputs[output], shiftOutputs);
         }
@@ -240,7 +240,7 @@ internal sealed class KerasTopology
     private static Dictionary<string, int> Highest(IEnumerable<KerasReference> references)
     {
         var highest = new Dictionary<string, int>(StringComparer.Ordinal);
-        foreach (KerasReference reference in references)
+        foreach (var reference in references)
         {
             highest[reference.Layer] = Math.Max(highest.GetValueOrDefault(reference.Layer), reference.Call);
         }
@@ -260,9 +260,9 @@ internal sealed class KerasTopology
 
     private static KerasLayer ReadLayer(JsonElement element, string name, int depth)
     {
-        string className = ClassNameOf(element);
-        JsonElement config = KerasConfig.Property(element, "config") ?? default;
-        bool network = className is "Sequential" or "Model" or "Functional" || (KerasConfig.Property(config, "layers") is not null && KerasConfig.Property(config, "output_layers") is not null);
+        var className = ClassNameOf(element);
+        var config = KerasConfig.Property(element, "config") ?? default;
+        var network = className is "Sequential" or "Model" or "Functional" || (KerasConfig.Property(config, "layers") is not null && KerasConfig.Property(config, "output_layers") is not null);
         return new KerasLayer(new KerasConfig(className, name, config), Text(KerasConfig.Property(element, "module")), []) { Network = network ? Parse(element, depth + 1) : null };
     }
 
@@ -287,7 +287,7 @@ internal sealed class KerasTopology
 
             if (element.GetArrayLength() > 3 && element[3].ValueKind == JsonValueKind.Object)
             {
-                foreach (JsonProperty argument in element[3].EnumerateObject().Where(argument => argument.Value.ValueKind != JsonValueKind.Null))
+                foreach (var argument in element[3].EnumerateObject().Where(argument => argument.Value.ValueKind != JsonValueKind.Null))
                 {
                     named[argument.Name] = Named(argument.Value);
                 }
@@ -299,7 +299,7 @@ internal sealed class KerasTopology
         // Results in named arguments have the same form; nothing but the layer's name tells them from a constant list.
         KerasArgument Named(JsonElement element)
         {
-            bool list = element.ValueKind == JsonValueKind.Array && element.GetArrayLength() > 0;
+            var list = element.ValueKind == JsonValueKind.Array && element.GetArrayLength() > 0;
             return !list ? new KerasArgument.Constant(element)
                 : element[0].ValueKind == JsonValueKind.String && element.GetArrayLength() >= 3 && layers.Contains(element[0].GetString()!) ? new KerasArgument.Result(Reference(element))
                 : element[0].ValueKind == JsonValueKind.Array ? new KerasArgument.List([.. element.EnumerateArray().Select(Named)]) is { } named && named.References.Any() ? named : new KerasArgument.Constant(element)
@@ -311,7 +311,7 @@ internal sealed class KerasTopology
     private static KerasCall ReadCall3(JsonElement node)
     {
         var named = new Dictionary<string, KerasArgument>(StringComparer.Ordinal);
-        foreach (JsonProperty argument in (KerasConfig.Property(node, "kwargs")?.EnumerateObject() ?? default).Where(argument => argument.Value.ValueKind != JsonValueKind.Null))
+        foreach (var argument in (KerasConfig.Property(node, "kwargs")?.EnumerateObject() ?? default).Where(argument => argument.Value.ValueKind != JsonValueKind.Null))
         {
             named[argument.Name] = Item(argument.Value);
         }
@@ -338,7 +338,7 @@ internal sealed class KerasTopology
     {
         if (element is { ValueKind: JsonValueKind.Object } named)
         {
-            foreach (JsonProperty property in named.EnumerateObject())
+            foreach (var property in named.EnumerateObject())
             {
                 ReadReferences(property.Value, references);
             }
@@ -352,7 +352,7 @@ internal sealed class KerasTopology
                 return;
             }
 
-            foreach (JsonElement item in list.EnumerateArray())
+            foreach (var item in list.EnumerateArray())
             {
                 ReadReferences(item, references);
             }
@@ -364,7 +364,7 @@ internal sealed class KerasTopology
     }
 
     private static KerasReference Reference(JsonElement element) =>
-        element.GetArrayLength() >= 3 && element[1].TryGetInt32(out int call) && element[2].TryGetInt32(out int output) && element[0].GetString() is { } layer
+        element.GetArrayLength() >= 3 && element[1].TryGetInt32(out var call) && element[2].TryGetInt32(out var output) && element[0].GetString() is { } layer
             ? new KerasReference(layer, call, output)
             : throw new ModelFormatException($"'{element}' does not name a layer's output.");
 

@@ -30,20 +30,20 @@ public sealed class OnnxReader : IModelReader
         }
 
         // ModelProto: ir_version (1) first, then a few short texts, then graph (7), which takes up nearly all of the file. No other format begins so.
-        using FileStream file = File.OpenRead(path);
-        byte[] start = new byte[(int)Math.Min(file.Length, 4096)];
+        using var file = File.OpenRead(path);
+        var start = new byte[(int)Math.Min(file.Length, 4096)];
         file.ReadExactly(start);
         if (start is not [0x08, > 0 and < 0x80, ..])
         {
             return false;
         }
 
-        for (int at = 2; at < start.Length;)
+        for (var at = 2; at < start.Length;)
         {
-            int field = start[at] >> 3;
-            bool text = (start[at] & 7) == (int)WireType.LengthDelimited;
+            var field = start[at] >> 3;
+            var text = (start[at] & 7) == (int)WireType.LengthDelimited;
             ulong value = 0;
-            int shift = 0;
+            var shift = 0;
             do
             {
                 if (++at >= start.Length || shift > 63)
@@ -88,7 +88,7 @@ public sealed class OnnxReader : IModelReader
     {
         ReadOnlyMemory<byte>? graph = null;
         long opset = 0;
-        string producer = "";
+        var producer = "";
         var model = new ProtobufReader(file);
         while (model.Next())
         {
@@ -111,7 +111,7 @@ public sealed class OnnxReader : IModelReader
             throw new ModelFormatException($"The file uses opset {opset}; {OldestOpset} and later are supported.");
         }
 
-        Graph read = ReadGraph(new ProtobufReader(graph.Value), folder);
+        var read = ReadGraph(new ProtobufReader(graph.Value), folder);
         OnnxUpgrade.Apply(read, opset);
         QuantizedOperators.Apply(read);
         Check(read);
@@ -120,7 +120,7 @@ public sealed class OnnxReader : IModelReader
 
     private static void ReadOpset(ProtobufReader message, ref long opset)
     {
-        string domain = "";
+        var domain = "";
         long version = 0;
         while (message.Next())
         {
@@ -147,7 +147,7 @@ public sealed class OnnxReader : IModelReader
                 case 1: graph.Nodes.Add(ReadNode(message.Message(), folder, graph.Nodes.Count)); break;
                 case 2: graph.Name = message.Text(); break;
                 case 5: // initializer
-                    (string name, Tensor tensor) = ReadTensor(message.Message(), folder);
+                    (var name, var tensor) = ReadTensor(message.Message(), folder);
                     if (!graph.Constants.TryAdd(name, tensor))
                     {
                         throw new ModelFormatException($"Two constants are called '{name}'.");
@@ -170,7 +170,7 @@ public sealed class OnnxReader : IModelReader
         var inputs = new List<string>();
         var outputs = new List<string>();
         var attributes = new Dictionary<string, object>(StringComparer.Ordinal);
-        (string name, string op, string domain) = ("", "", "");
+        (var name, var op, var domain) = ("", "", "");
         while (message.Next())
         {
             switch (message.Field)
@@ -180,7 +180,7 @@ public sealed class OnnxReader : IModelReader
                 case 3: name = message.Text(); break;
                 case 4: op = message.Text(); break;
                 case 5:
-                    (string attribute, object? value) = ReadAttribute(message.Message(), folder);
+                    (var attribute, var value) = ReadAttribute(message.Message(), folder);
                     if (value is not null)
                     {
                         attributes[attribute] = value;
@@ -198,7 +198,7 @@ public sealed class OnnxReader : IModelReader
             throw new ModelFormatException($"The operator '{domain}.{op}' ({node.Name}) is not supported.");
         }
 
-        foreach ((string key, object value) in attributes)
+        foreach ((var key, var value) in attributes)
         {
             node.Attributes.Add(key, value);
         }
@@ -208,9 +208,9 @@ public sealed class OnnxReader : IModelReader
 
     private static (string Name, object? Value) ReadAttribute(ProtobufReader message, string folder)
     {
-        string name = "";
-        int type = 0;
-        (float f, long i, string s) = (0, 0, "");
+        var name = "";
+        var type = 0;
+        (float f, long i, var s) = (0, 0, "");
         Tensor? tensor = null;
         var floats = new List<float>();
         var ints = new List<long>();
@@ -244,7 +244,7 @@ public sealed class OnnxReader : IModelReader
 
     private static GraphValue ReadValue(ProtobufReader message)
     {
-        string name = "";
+        var name = "";
         ReadOnlyMemory<byte>? tensor = null;
         while (message.Next())
         {
@@ -252,7 +252,7 @@ public sealed class OnnxReader : IModelReader
             {
                 case 1: name = message.Text(); break;
                 case 2: // TypeProto
-                    ProtobufReader type = message.Message();
+                    var type = message.Message();
                     while (type.Next())
                     {
                         tensor = type.Field == 1 ? type.Bytes() : tensor; // tensor_type
@@ -262,7 +262,7 @@ public sealed class OnnxReader : IModelReader
             }
         }
 
-        int elementType = 0;
+        var elementType = 0;
         var shape = new List<int>();
         var tensorType = new ProtobufReader(tensor ?? throw new ModelFormatException($"'{name}' is not a tensor."));
         while (tensorType.Next())
@@ -271,7 +271,7 @@ public sealed class OnnxReader : IModelReader
             {
                 case 1: elementType = tensorType.Int32(); break;
                 case 2:
-                    ProtobufReader sides = tensorType.Message();
+                    var sides = tensorType.Message();
                     while (sides.Next() && shape.Count <= MaxRank)
                     {
                         shape.Add(ReadSide(sides.Message()));
@@ -297,15 +297,15 @@ public sealed class OnnxReader : IModelReader
 
     private static (string Name, Tensor Tensor) ReadTensor(ProtobufReader message, string folder)
     {
-        string name = "";
-        int type = 0;
+        var name = "";
+        var type = 0;
         var sides = new List<long>();
         ReadOnlyMemory<byte>? raw = null;
         var floats = new List<float>();
         var ints = new List<long>();
         var doubles = new List<double>();
         var external = new Dictionary<string, string>(StringComparer.Ordinal);
-        bool isExternal = false;
+        var isExternal = false;
         while (message.Next())
         {
             switch (message.Field)
@@ -318,22 +318,22 @@ public sealed class OnnxReader : IModelReader
                 case 9: raw = message.Bytes(); break;
                 case 10: message.AddTo(doubles); break;
                 case 13:
-                    (string key, string value) = ReadEntry(message.Message());
+                    (var key, var value) = ReadEntry(message.Message());
                     external[key] = value;
                     break;
                 case 14: isExternal = message.Int32() == 1; break;
             }
         }
 
-        ElementType elementType = TypeOf(type, name);
+        var elementType = TypeOf(type, name);
         if (sides.Count > MaxRank || sides.Any(side => side is < 0 or > int.MaxValue))
         {
             throw new ModelFormatException($"The constant '{name}' has the shape [{string.Join(", ", sides.Take(MaxRank))}].");
         }
 
         int[] shape = [.. sides.Select(side => (int)side)];
-        long bytes = (long)Tensor.ElementsOf(shape) * Tensor.SizeOf(elementType);
-        ReadOnlyMemory<byte> data = isExternal ? ReadExternal(name, external, folder, bytes)
+        var bytes = (long)Tensor.ElementsOf(shape) * Tensor.SizeOf(elementType);
+        var data = isExternal ? ReadExternal(name, external, folder, bytes)
             : raw ?? Pack(elementType, floats, ints, doubles);
         return data.Length == bytes ? (name, new Tensor(elementType, shape, data))
             : throw new ModelFormatException($"The constant '{name}' of shape [{string.Join(", ", shape)}] needs {bytes} bytes and has {data.Length}.");
@@ -351,10 +351,10 @@ public sealed class OnnxReader : IModelReader
             return MemoryMarshal.AsBytes(CollectionsMarshal.AsSpan(doubles)).ToArray();
         }
 
-        int size = Tensor.SizeOf(type);
-        byte[] data = new byte[checked(ints.Count * size)];
+        var size = Tensor.SizeOf(type);
+        var data = new byte[checked(ints.Count * size)];
         Span<byte> number = stackalloc byte[sizeof(long)];
-        for (int i = 0; i < ints.Count; i++)
+        for (var i = 0; i < ints.Count; i++)
         {
             BinaryPrimitives.WriteInt64LittleEndian(number, ints[i]);
             number[..size].CopyTo(data.AsSpan(i * size));
@@ -365,7 +365,7 @@ public sealed class OnnxReader : IModelReader
 
     private static (string Key, string Value) ReadEntry(ProtobufReader message)
     {
-        (string key, string value) = ("", "");
+        (var key, var value) = ("", "");
         while (message.Next())
         {
             switch (message.Field)
@@ -381,27 +381,27 @@ public sealed class OnnxReader : IModelReader
     /// <summary>Weights in a file beside the model. https://github.com/onnx/onnx/blob/main/docs/ExternalData.md</summary>
     private static ReadOnlyMemory<byte> ReadExternal(string name, Dictionary<string, string> external, string folder, long bytes)
     {
-        string location = external.GetValueOrDefault("location", "");
-        string path = location.Contains('\0') ? "" : Path.GetFullPath(Path.Combine(folder, location)); // no path has a null, and Path throws
+        var location = external.GetValueOrDefault("location", "");
+        var path = location.Contains('\0') ? "" : Path.GetFullPath(Path.Combine(folder, location)); // no path has a null, and Path throws
         if (location.Length == 0 || !path.StartsWith(Path.GetFullPath(folder) + Path.DirectorySeparatorChar, StringComparison.Ordinal) || !File.Exists(path))
         {
             throw new ModelFormatException($"The constant '{name}' lies in the file '{location}', which is not beside the model.");
         }
 
-        using FileStream file = File.OpenRead(path);
-        long offset = Number("offset", 0);
+        using var file = File.OpenRead(path);
+        var offset = Number("offset", 0);
         if (Number("length", bytes) != bytes || offset < 0 || offset > file.Length - bytes)
         {
             throw new ModelFormatException($"The constant '{name}' needs {bytes} bytes at {offset} of the file '{location}', which has {file.Length}.");
         }
 
-        byte[] data = new byte[bytes];
+        var data = new byte[bytes];
         file.Position = offset;
         file.ReadExactly(data);
         return data;
 
-        long Number(string key, long otherwise) => !external.TryGetValue(key, out string? text) ? otherwise
-            : long.TryParse(text, NumberStyles.Integer, CultureInfo.InvariantCulture, out long number) ? number
+        long Number(string key, long otherwise) => !external.TryGetValue(key, out var text) ? otherwise
+            : long.TryParse(text, NumberStyles.Integer, CultureInfo.InvariantCulture, out var number) ? number
             : throw new ModelFormatException($"The constant '{name}' has the {key} '{text}'.");
     }
 
@@ -413,7 +413,7 @@ public sealed class OnnxReader : IModelReader
     private static void Check(Graph graph)
     {
         var values = new HashSet<string>(graph.Constants.Keys, StringComparer.Ordinal);
-        foreach (GraphValue input in graph.Inputs)
+        foreach (var input in graph.Inputs)
         {
             if (!values.Add(input.Name))
             {
@@ -421,7 +421,7 @@ public sealed class OnnxReader : IModelReader
             }
         }
 
-        foreach (Node node in graph.Nodes)
+        foreach (var node in graph.Nodes)
         {
             if (!Operators.Supports(node.Op))
             {

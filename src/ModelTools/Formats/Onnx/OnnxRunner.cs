@@ -51,7 +51,7 @@ public sealed class OnnxRunner : IDisposable
         {
             outputs = outputs.Length > 0 ? outputs : [.. _session.OutputNames];
             using var options = new RunOptions();
-            using IDisposableReadOnlyCollection<OrtValue> results = _session.Run(options, names, values, outputs);
+            using var results = _session.Run(options, names, values, outputs);
             return outputs.Zip(results).ToDictionary(output => output.First, output => FromValue(output.Second), StringComparer.Ordinal);
         }
         catch (OnnxRuntimeException exception)
@@ -115,15 +115,15 @@ public sealed class OnnxRunner : IDisposable
 
     private static OrtValue ToValue(Tensor tensor)
     {
-        long[] shape = Array.ConvertAll(tensor.Shape, side => (long)side);
-        OrtValue value = OrtValue.CreateAllocatedTensorValue(OrtAllocator.DefaultInstance, (TensorElementType)tensor.Type, shape);
+        var shape = Array.ConvertAll(tensor.Shape, side => (long)side);
+        var value = OrtValue.CreateAllocatedTensorValue(OrtAllocator.DefaultInstance, (TensorElementType)tensor.Type, shape);
         tensor.Data.Span.CopyTo(value.GetTensorMutableRawData());
         return value;
     }
 
     private static Tensor FromValue(OrtValue value)
     {
-        OrtTensorTypeAndShapeInfo info = value.GetTensorTypeAndShape();
+        var info = value.GetTensorTypeAndShape();
         return new Tensor((ElementType)info.ElementDataType, Array.ConvertAll(info.Shape, side => (int)side), value.GetTensorMutableRawData().ToArray());
     }
 }

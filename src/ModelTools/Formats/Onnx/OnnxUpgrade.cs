@@ -13,7 +13,7 @@ internal static class OnnxUpgrade
         var upgraded = new GraphBuilder(graph);
         List<Node> nodes = [.. graph.Nodes];
         graph.Nodes.Clear();
-        foreach (Node node in nodes)
+        foreach (var node in nodes)
         {
             switch (node.Op)
             {
@@ -86,7 +86,7 @@ internal static class OnnxUpgrade
     /// <summary>Softmax ran over everything from its axis on, flattened; the default axis was 1.</summary>
     private static void SoftmaxAsBefore13(GraphBuilder builder, Node node)
     {
-        long axis = node.Int("axis", 1);
+        var axis = node.Int("axis", 1);
         node.Attributes["axis"] = -1L;
         if (axis == -1)
         {
@@ -99,13 +99,13 @@ internal static class OnnxUpgrade
             throw new ModelFormatException($"{node} has {node.Inputs.Count} inputs and {node.Outputs.Count} outputs.");
         }
 
-        string input = node.Inputs[0];
-        string output = node.Outputs[0];
+        var input = node.Inputs[0];
+        var output = node.Outputs[0];
         node.Inputs[0] = builder.AddNode("Flatten", node.Name + "_flatten", [input], ("axis", axis));
         node.Outputs[0] = builder.Unique(output + "_flat");
         builder.Graph.Nodes.Add(node);
-        string shape = builder.AddNode("Shape", node.Name + "_shape", [input]);
-        Node back = builder.AddNode("Reshape", node.Name + "_reshape", [node.Outputs[0], shape], outputs: 1);
+        var shape = builder.AddNode("Shape", node.Name + "_shape", [input]);
+        var back = builder.AddNode("Reshape", node.Name + "_reshape", [node.Outputs[0], shape], outputs: 1);
         back.Outputs[0] = output;
     }
 
@@ -121,7 +121,7 @@ internal static class OnnxUpgrade
 
     private static void MoveFloats(GraphBuilder builder, Node node, string attribute, int input)
     {
-        if (node.Attributes.Remove(attribute, out object? value) && value is float[] values)
+        if (node.Attributes.Remove(attribute, out var value) && value is float[] values)
         {
             Put(node, input, builder.AddConstant($"{node.Name}_{attribute}", values, values.Length));
         }
@@ -141,7 +141,7 @@ internal static class OnnxUpgrade
     {
         if (node.Inputs.Count > input && node.Inputs[input].Length > 0)
         {
-            node.Attributes[attribute] = graph.Constants.TryGetValue(node.Inputs[input], out Tensor? value) ? value.ToInts()
+            node.Attributes[attribute] = graph.Constants.TryGetValue(node.Inputs[input], out var value) ? value.ToInts()
                 : throw new ModelFormatException($"{node} with computed {attribute} is not supported.");
             node.Inputs.RemoveRange(input, node.Inputs.Count - input);
         }
@@ -159,7 +159,7 @@ internal static class OnnxUpgrade
 
     private static void KeepAttributes(Node node, params ReadOnlySpan<string> kept)
     {
-        foreach (string attribute in node.Attributes.Keys.ToArray())
+        foreach (var attribute in node.Attributes.Keys.ToArray())
         {
             if (!kept.Contains(attribute))
             {

@@ -14,16 +14,16 @@ public static class OnnxWriter
     /// <param name="metadata">Texts for the file's <c>metadata_props</c>.</param>
     public static void Write(Graph graph, Stream stream, IReadOnlyDictionary<string, string>? metadata = null)
     {
-        int opset = graph.Nodes.Select(OpsetOf).Append(OldestOpset).Max();
+        var opset = graph.Nodes.Select(OpsetOf).Append(OldestOpset).Max();
 
         // ModelProto; the IR version is the one that came with the opset: https://github.com/onnx/onnx/blob/main/docs/Versioning.md
-        ProtobufMessage model = new ProtobufMessage()
+        var model = new ProtobufMessage()
             .Add(1, opset <= 18 ? 8 : opset <= 20 ? 9 : 10)
             .Add(2, "whatsit")
             .Add(3, typeof(OnnxWriter).Assembly.GetName().Version?.ToString(3) ?? "")
             .Add(7, GraphProto(graph))
             .Add(8, new ProtobufMessage().Add(1, "").Add(2, opset));
-        foreach ((string key, string value) in metadata ?? new Dictionary<string, string>())
+        foreach ((var key, var value) in metadata ?? new Dictionary<string, string>())
         {
             model.Add(14, new ProtobufMessage().Add(1, key).Add(2, value));
         }
@@ -34,7 +34,7 @@ public static class OnnxWriter
     /// <summary>Writes a graph to a file.</summary>
     public static void Write(Graph graph, string path, IReadOnlyDictionary<string, string>? metadata = null)
     {
-        using FileStream stream = File.Create(path, bufferSize: 1 << 16);
+        using var stream = File.Create(path, bufferSize: 1 << 16);
         Write(graph, stream, metadata);
     }
 
@@ -51,25 +51,25 @@ public static class OnnxWriter
 
     private static ProtobufMessage GraphProto(Graph graph)
     {
-        int opset = graph.Nodes.Select(OpsetOf).Append(OldestOpset).Max();
+        var opset = graph.Nodes.Select(OpsetOf).Append(OldestOpset).Max();
         var message = new ProtobufMessage();
-        foreach (Node node in graph.Nodes)
+        foreach (var node in graph.Nodes)
         {
             message.Add(1, NodeProto(node, opset, message));
         }
 
         message.Add(2, graph.Name.Length > 0 ? graph.Name : "model");
-        foreach ((string name, Tensor tensor) in graph.Constants)
+        foreach ((var name, var tensor) in graph.Constants)
         {
             message.Add(5, TensorProto(name, tensor));
         }
 
-        foreach (GraphValue input in graph.Inputs)
+        foreach (var input in graph.Inputs)
         {
             message.Add(11, ValueInfoProto(input));
         }
 
-        foreach (GraphValue output in graph.Outputs)
+        foreach (var output in graph.Outputs)
         {
             message.Add(12, ValueInfoProto(output));
         }
@@ -89,9 +89,9 @@ public static class OnnxWriter
         Dictionary<string, object> attributes = new(node.Attributes);
 
         // Opset 18 moved the axes of every reduction to an input (ReduceSum was first) and made Split say how many parts it makes.
-        if (opset >= 18 && node.Op.StartsWith("Reduce", StringComparison.Ordinal) && node.Op != "ReduceSum" && attributes.Remove("axes", out object? axes))
+        if (opset >= 18 && node.Op.StartsWith("Reduce", StringComparison.Ordinal) && node.Op != "ReduceSum" && attributes.Remove("axes", out var axes))
         {
-            string name = node.Name + "_axes";
+            var name = node.Name + "_axes";
             graph.Add(5, TensorProto(name, Tensor.Int64([((long[])axes).Length], (long[])axes)));
             inputs.Add(name);
         }
@@ -108,7 +108,7 @@ public static class OnnxWriter
         inputs.ForEach(input => message.Add(1, input));
         node.Outputs.ForEach(output => message.Add(2, output));
         message.Add(3, node.Name).Add(4, node.Op);
-        foreach ((string name, object value) in attributes)
+        foreach ((var name, var value) in attributes)
         {
             message.Add(5, AttributeProto(name, value));
         }
@@ -118,7 +118,7 @@ public static class OnnxWriter
 
     private static ProtobufMessage AttributeProto(string name, object value)
     {
-        ProtobufMessage message = new ProtobufMessage().Add(1, name);
+        var message = new ProtobufMessage().Add(1, name);
         switch (value)
         {
             case float number: return message.Add(2, number).Add(20, 1);
@@ -126,14 +126,14 @@ public static class OnnxWriter
             case string text: return message.Add(4, text).Add(20, 3);
             case Tensor tensor: return message.Add(5, TensorProto("", tensor)).Add(20, 4);
             case float[] numbers:
-                foreach (float number in numbers)
+                foreach (var number in numbers)
                 {
                     message.Add(7, number);
                 }
 
                 return message.Add(20, 6);
             case long[] numbers:
-                foreach (long number in numbers)
+                foreach (var number in numbers)
                 {
                     message.Add(8, number);
                 }
@@ -146,7 +146,7 @@ public static class OnnxWriter
     private static ProtobufMessage TensorProto(string name, Tensor tensor)
     {
         var message = new ProtobufMessage();
-        foreach (int side in tensor.Shape)
+        foreach (var side in tensor.Shape)
         {
             message.Add(1, side);
         }
@@ -157,13 +157,13 @@ public static class OnnxWriter
     private static ProtobufMessage ValueInfoProto(GraphValue value)
     {
         var shape = new ProtobufMessage();
-        for (int axis = 0; axis < value.Shape.Length; axis++)
+        for (var axis = 0; axis < value.Shape.Length; axis++)
         {
             // dim_value (1), or dim_param (2): a free side has a name, and the first one is the batch
             shape.Add(1, value.Shape[axis] >= 0 ? new ProtobufMessage().Add(1, value.Shape[axis]) : new ProtobufMessage().Add(2, axis == 0 ? "N" : $"D{axis}"));
         }
 
-        ProtobufMessage tensorType = new ProtobufMessage().Add(1, (int)value.Type).Add(2, shape);
+        var tensorType = new ProtobufMessage().Add(1, (int)value.Type).Add(2, shape);
         return new ProtobufMessage().Add(1, value.Name).Add(2, new ProtobufMessage().Add(1, tensorType));
     }
 }

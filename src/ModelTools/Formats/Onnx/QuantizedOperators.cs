@@ -52,9 +52,9 @@ internal sealed class QuantizedOperators
         var form = new QuantizedOperators(graph);
         Node[] nodes = [.. graph.Nodes];
         graph.Nodes.Clear();
-        foreach (Node node in nodes)
+        foreach (var node in nodes)
         {
-            if (Table.TryGetValue(node.Op, out Action<QuantizedOperators, Node>? rewrite))
+            if (Table.TryGetValue(node.Op, out var rewrite))
             {
                 rewrite(form, node);
                 continue;
@@ -80,9 +80,9 @@ internal sealed class QuantizedOperators
             throw new ModelFormatException($"{node} with channels_last = 1 is not supported.");
         }
 
-        string x = Dequantize(node, 0, 1, 2);
-        float[] inputScale = Constant(node, 1).ToFloats();
-        Tensor weightScale = Constant(node, 4);
+        var x = Dequantize(node, 0, 1, 2);
+        var inputScale = Constant(node, 1).ToFloats();
+        var weightScale = Constant(node, 4);
         if (inputScale.Length != 1)
         {
             throw new ModelFormatException($"{node} has {inputScale.Length} scales for its input; one is supported.");
@@ -91,9 +91,9 @@ internal sealed class QuantizedOperators
         var inputs = new List<string> { x, Dequantize(node, 3, 4, 5, channelAxis) };
         if (Input(node, bias) is { Length: > 0 } integers)
         {
-            float alpha = node.Float("alpha", 1);
-            float[] scales = Array.ConvertAll(weightScale.ToFloats(), weight => alpha * inputScale[0] * weight);
-            string biasScale = _builder.AddConstant($"{integers}_scale", Tensor.Float32(scales.Length == 1 ? [] : [scales.Length], scales));
+            var alpha = node.Float("alpha", 1);
+            var scales = Array.ConvertAll(weightScale.ToFloats(), weight => alpha * inputScale[0] * weight);
+            var biasScale = _builder.AddConstant($"{integers}_scale", Tensor.Float32(scales.Length == 1 ? [] : [scales.Length], scales));
             inputs.Add(_builder.AddNode("DequantizeLinear", $"{integers}_real", [integers, biasScale], ("axis", -1L)));
         }
 
@@ -118,14 +118,14 @@ internal sealed class QuantizedOperators
     /// <summary>The largest of bytes is the byte of the largest: MaxPool may stand between as well.</summary>
     private void MaxPool(Node node)
     {
-        if (!_quantization.TryGetValue(Input(node, 0), out (string Scale, string ZeroPoint) same) || node.Outputs.Count > 1)
+        if (!_quantization.TryGetValue(Input(node, 0), out var same) || node.Outputs.Count > 1)
         {
             _graph.Nodes.Add(node);
             return;
         }
 
         Node quantized = new(node.Op, node.Name, [node.Inputs[0], same.Scale, same.ZeroPoint, same.Scale, same.ZeroPoint], node.Outputs);
-        foreach ((string name, object value) in node.Attributes)
+        foreach ((var name, var value) in node.Attributes)
         {
             quantized.Attributes.Add(name, value);
         }
@@ -135,14 +135,14 @@ internal sealed class QuantizedOperators
 
     private string Dequantize(Node node, int value, int scale, int zeroPoint, int channelAxis = 0)
     {
-        Tensor scales = Constant(node, scale);
+        var scales = Constant(node, scale);
         List<string> inputs = [Input(node, value) is { Length: > 0 } given ? given : throw new ModelFormatException($"{node} has no input {value}."), Scalar(node, scale)];
         if (Input(node, zeroPoint).Length > 0)
         {
             inputs.Add(Scalar(node, zeroPoint));
         }
 
-        string real = _builder.AddNode("DequantizeLinear", $"{inputs[0]}_real", inputs);
+        var real = _builder.AddNode("DequantizeLinear", $"{inputs[0]}_real", inputs);
         if (scales.Length > 1)
         {
             // Columns, for a product of more than two dimensions too, are the last axis.
@@ -154,11 +154,11 @@ internal sealed class QuantizedOperators
 
     private void Write(Node node, string op, IEnumerable<string> inputs, int scale, int zeroPoint)
     {
-        string real = _builder.AddNode(op, node.Name, inputs);
-        Node written = _graph.Nodes[^1];
+        var real = _builder.AddNode(op, node.Name, inputs);
+        var written = _graph.Nodes[^1];
         written.Name = node.Name;
         written.ChannelsLast = node.Int("channels_last", 0) != 0;
-        foreach ((string name, object value) in node.Attributes.Where(attribute => attribute.Key != "channels_last"))
+        foreach ((var name, var value) in node.Attributes.Where(attribute => attribute.Key != "channels_last"))
         {
             written.Attributes.Add(name, value);
         }
@@ -188,7 +188,7 @@ internal sealed class QuantizedOperators
             return Scalar(node, input);
         }
 
-        ElementType type = TypeOf(Input(node, 2)) ?? TypeOf(_quantization.GetValueOrDefault(node.Inputs[0], ("", "")).Item2) ?? _graph.Inputs.Find(value => value.Name == node.Inputs[0])?.Type
+        var type = TypeOf(Input(node, 2)) ?? TypeOf(_quantization.GetValueOrDefault(node.Inputs[0], ("", "")).Item2) ?? _graph.Inputs.Find(value => value.Name == node.Inputs[0])?.Type
             ?? throw new ModelFormatException($"{node} leaves its zero point out, and nothing else says whether its bytes are signed.");
         return _builder.AddConstant($"{node.Name}_zero_point", new Tensor(type, [], new byte[Tensor.SizeOf(type)]));
     }
@@ -198,14 +198,14 @@ internal sealed class QuantizedOperators
     /// <summary>A constant; a single number as a scalar of rank 0, for only such scales are fused by ONNX Runtime everywhere.</summary>
     private string Scalar(Node node, int input)
     {
-        Tensor constant = Constant(node, input);
-        string name = node.Inputs[input];
+        var constant = Constant(node, input);
+        var name = node.Inputs[input];
         if (constant.Length != 1 || constant.Shape.Length == 0)
         {
             return name;
         }
 
-        if (!_scalars.TryGetValue(name, out string? scalar))
+        if (!_scalars.TryGetValue(name, out var scalar))
         {
             _scalars[name] = scalar = _builder.AddConstant($"{name}_scalar", constant with { Shape = [] });
         }

@@ -18,7 +18,7 @@ public sealed class ProtobufMessage
     public ProtobufMessage Add(int field, long value)
     {
         Span<byte> buffer = stackalloc byte[20];
-        int length = WriteVarint(buffer, ((ulong)field << 3) | (int)WireType.Varint);
+        var length = WriteVarint(buffer, ((ulong)field << 3) | (int)WireType.Varint);
         length += WriteVarint(buffer[length..], unchecked((ulong)value));
         return Append(buffer[..length]);
     }
@@ -27,7 +27,7 @@ public sealed class ProtobufMessage
     public ProtobufMessage Add(int field, float value)
     {
         Span<byte> buffer = stackalloc byte[14];
-        int length = WriteVarint(buffer, ((ulong)field << 3) | (int)WireType.Fixed32);
+        var length = WriteVarint(buffer, ((ulong)field << 3) | (int)WireType.Fixed32);
         BinaryPrimitives.WriteSingleLittleEndian(buffer[length..], value);
         return Append(buffer[..(length + 4)]);
     }
@@ -61,7 +61,7 @@ public sealed class ProtobufMessage
     /// <summary>Writes all fields in the order in which they were added.</summary>
     public void WriteTo(Stream stream)
     {
-        foreach (object part in _parts)
+        foreach (var part in _parts)
         {
             switch (part)
             {
@@ -75,7 +75,7 @@ public sealed class ProtobufMessage
     private void AppendLength(int field, long length)
     {
         Span<byte> buffer = stackalloc byte[20];
-        int written = WriteVarint(buffer, ((ulong)field << 3) | (int)WireType.LengthDelimited);
+        var written = WriteVarint(buffer, ((ulong)field << 3) | (int)WireType.LengthDelimited);
         written += WriteVarint(buffer[written..], (ulong)length);
         Append(buffer[..written]);
     }
@@ -94,7 +94,7 @@ public sealed class ProtobufMessage
 
     private static int WriteVarint(Span<byte> buffer, ulong value)
     {
-        int length = 0;
+        var length = 0;
         for (; value >= 0x80; value >>= 7)
         {
             buffer[length++] = (byte)(value | 0x80);

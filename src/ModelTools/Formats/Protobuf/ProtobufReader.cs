@@ -44,7 +44,7 @@ public struct ProtobufReader(ReadOnlyMemory<byte> message)
             return false;
         }
 
-        ulong tag = ReadVarint(ref _rest);
+        var tag = ReadVarint(ref _rest);
         Field = tag >> 3 is > 0 and <= 0x1FFFFFFF ? (int)(tag >> 3) : throw new ModelFormatException($"A protobuf field has the number {tag >> 3}.");
         WireType = (WireType)(tag & 7);
         switch (WireType)
@@ -95,7 +95,7 @@ public struct ProtobufReader(ReadOnlyMemory<byte> message)
             return;
         }
 
-        for (ReadOnlyMemory<byte> rest = _bytes; !rest.IsEmpty;)
+        for (var rest = _bytes; !rest.IsEmpty;)
         {
             list.Add(unchecked((long)ReadVarint(ref rest)));
         }
@@ -110,7 +110,7 @@ public struct ProtobufReader(ReadOnlyMemory<byte> message)
             return;
         }
 
-        for (ReadOnlyMemory<byte> rest = _bytes; !rest.IsEmpty;)
+        for (var rest = _bytes; !rest.IsEmpty;)
         {
             list.Add(BinaryPrimitives.ReadSingleLittleEndian(Take(ref rest, 4).Span));
         }
@@ -125,7 +125,7 @@ public struct ProtobufReader(ReadOnlyMemory<byte> message)
             return;
         }
 
-        for (ReadOnlyMemory<byte> rest = _bytes; !rest.IsEmpty;)
+        for (var rest = _bytes; !rest.IsEmpty;)
         {
             list.Add(BinaryPrimitives.ReadDoubleLittleEndian(Take(ref rest, 8).Span));
         }
@@ -135,9 +135,9 @@ public struct ProtobufReader(ReadOnlyMemory<byte> message)
 
     private static ulong ReadVarint(ref ReadOnlyMemory<byte> rest)
     {
-        ReadOnlySpan<byte> bytes = rest.Span;
+        var bytes = rest.Span;
         ulong value = 0;
-        for (int i = 0; i < bytes.Length && i < 10; i++)
+        for (var i = 0; i < bytes.Length && i < 10; i++)
         {
             value |= (ulong)(bytes[i] & 0x7F) << (7 * i);
             if (bytes[i] < 0x80)
@@ -157,7 +157,7 @@ public struct ProtobufReader(ReadOnlyMemory<byte> message)
             throw new ModelFormatException($"A protobuf field claims {count} bytes where {rest.Length} are left.");
         }
 
-        ReadOnlyMemory<byte> taken = rest[..(int)count];
+        var taken = rest[..(int)count];
         rest = rest[(int)count..];
         return taken;
     }

@@ -19,7 +19,7 @@ internal static class LabelFile
     /// <summary><c>labels.txt</c> beside a model, if its lines are as many as the model's classes.</summary>
     public static List<string>? Beside(string modelPath, int classes)
     {
-        string path = Path.Combine(Path.GetDirectoryName(Path.GetFullPath(modelPath))!, "labels.txt");
+        var path = Path.Combine(Path.GetDirectoryName(Path.GetFullPath(modelPath))!, "labels.txt");
         return File.Exists(path) && new FileInfo(path).Length < 4 << 20 && Parse(File.ReadAllText(path)) is { } labels && labels.Count == classes ? labels : null;
     }
 }

@@ -27,7 +27,7 @@ internal sealed class TensorFlowOperators(GraphBuilder builder)
     /// <summary>(a − b)².</summary>
     public string SquaredDifference(string name, string a, string b)
     {
-        string difference = builder.AddNode("Sub", $"{name}/difference", [a, b]);
+        var difference = builder.AddNode("Sub", $"{name}/difference", [a, b]);
         return builder.AddNode("Mul", name, [difference, difference]);
     }
 
@@ -40,8 +40,8 @@ internal sealed class TensorFlowOperators(GraphBuilder builder)
         string inner;
         if (approximate)
         {
-            string cube = builder.AddNode("Mul", $"{name}/cube", [builder.AddNode("Mul", $"{name}/square", [x, x]), x]);
-            string sum = builder.AddNode("Add", $"{name}/sum", [x, builder.AddNode("Mul", $"{name}/term", [cube, builder.AddConstant($"{name}/0.044715", [0.044715f])])]);
+            var cube = builder.AddNode("Mul", $"{name}/cube", [builder.AddNode("Mul", $"{name}/square", [x, x]), x]);
+            var sum = builder.AddNode("Add", $"{name}/sum", [x, builder.AddNode("Mul", $"{name}/term", [cube, builder.AddConstant($"{name}/0.044715", [0.044715f])])]);
             inner = builder.AddNode("Tanh", $"{name}/tanh", [builder.AddNode("Mul", $"{name}/scaled", [sum, builder.AddConstant($"{name}/sqrt_2_over_pi", [float.Sqrt(2 / float.Pi)])])]);
         }
         else
@@ -49,14 +49,14 @@ internal sealed class TensorFlowOperators(GraphBuilder builder)
             inner = builder.AddNode("Erf", $"{name}/erf", [builder.AddNode("Div", $"{name}/scaled", [x, builder.AddConstant($"{name}/sqrt_2", [float.Sqrt(2)])])]);
         }
 
-        string gate = builder.AddNode("Add", $"{name}/gate", [inner, builder.AddConstant($"{name}/one", [1f])]);
+        var gate = builder.AddNode("Add", $"{name}/gate", [inner, builder.AddConstant($"{name}/one", [1f])]);
         return builder.AddNode("Mul", name, [builder.AddNode("Mul", $"{name}/product", [x, gate]), builder.AddConstant($"{name}/half", [0.5f])]);
     }
 
     /// <summary>Over 2 × radius + 1 neighbouring channels, which are last. ONNX counts the whole window and divides alpha by it, and has channels first.</summary>
     public string LocalResponseNormalization(string name, string x, long radius, float bias, float alpha, float beta)
     {
-        long size = (2 * radius) + 1;
+        var size = (2 * radius) + 1;
         x = builder.AddNode("Transpose", $"{name}/channels_first", [x], ("perm", new long[] { 0, 3, 1, 2 }));
         x = builder.AddNode("LRN", name, [x], ("size", size), ("bias", bias), ("alpha", alpha * size), ("beta", beta));
         return builder.AddNode("Transpose", $"{name}/channels_last", [x], ("perm", new long[] { 0, 2, 3, 1 }));
@@ -80,27 +80,27 @@ internal sealed class TensorFlowOperators(GraphBuilder builder)
     /// <summary>Stacks values along a new axis.</summary>
     public string Pack(string name, IReadOnlyList<string> values, long axis)
     {
-        string axes = builder.AddInt64Constant($"{name}/axis", axis);
+        var axes = builder.AddInt64Constant($"{name}/axis", axis);
         return builder.AddNode("Concat", name, values.Select(value => builder.AddNode("Unsqueeze", $"{name}/unsqueeze", [value, axes])).ToArray(), ("axis", axis));
     }
 
     /// <summary>The parts of a value along an axis; with <paramref name="squeeze"/> that axis, of one element each, goes.</summary>
     public IReadOnlyList<string> Split(string name, string x, long[] sizes, long axis, bool squeeze)
     {
-        Node split = builder.AddNode("Split", name, [x, builder.AddInt64Constant($"{name}/sizes", sizes)], outputs: sizes.Length, ("axis", axis));
+        var split = builder.AddNode("Split", name, [x, builder.AddInt64Constant($"{name}/sizes", sizes)], outputs: sizes.Length, ("axis", axis));
         if (!squeeze)
         {
             return split.Outputs;
         }
 
-        string axes = builder.AddInt64Constant($"{name}/axis", axis);
+        var axes = builder.AddInt64Constant($"{name}/axis", axis);
         return [.. split.Outputs.Select(part => builder.AddNode("Squeeze", $"{name}/squeeze", [part, axes]))];
     }
 
     /// <summary>Padding given as TensorFlow gives it: before and after for each axis in turn; the mode is ONNX's (constant, reflect, edge).</summary>
     public string Pad(string name, string x, long[] paddings, string mode = "constant", string? value = null)
     {
-        string pads = builder.AddInt64Constant($"{name}/pads", [.. paddings.Where((_, i) => i % 2 == 0), .. paddings.Where((_, i) => i % 2 == 1)]);
+        var pads = builder.AddInt64Constant($"{name}/pads", [.. paddings.Where((_, i) => i % 2 == 0), .. paddings.Where((_, i) => i % 2 == 1)]);
         return builder.AddNode("Pad", name, value is null ? [x, pads] : [x, pads, value], ("mode", mode));
     }
 
@@ -114,7 +114,7 @@ internal sealed class TensorFlowOperators(GraphBuilder builder)
     /// </summary>
     public string Resize(string name, string x, int[] shape, long height, long width, bool nearest, bool alignCorners, bool halfPixelCenters)
     {
-        string coordinates = alignCorners ? "align_corners" : halfPixelCenters ? "half_pixel" : "asymmetric";
+        var coordinates = alignCorners ? "align_corners" : halfPixelCenters ? "half_pixel" : "asymmetric";
         var attributes = new List<(string, object)> { ("mode", nearest ? "nearest" : "linear"), ("coordinate_transformation_mode", coordinates) };
         if (nearest)
         {
@@ -130,7 +130,7 @@ internal sealed class TensorFlowOperators(GraphBuilder builder)
         // ONNX: size = floor(input × scale), and the quotient may have been rounded down.
         static float Scale(int from, long to)
         {
-            float scale = (float)to / from;
+            var scale = (float)to / from;
             return (double)from * scale < to ? MathF.BitIncrement(scale) : scale;
         }
     }
@@ -156,7 +156,7 @@ internal sealed class TensorFlowOperators(GraphBuilder builder)
         }
 
         // Axes after an ellipsis are counted from the back, so that the rank need not be known: in the input, and in the output for those that come or go.
-        int ellipsis = masks.Ellipsis == 0 ? begin.Length : int.TrailingZeroCount(masks.Ellipsis);
+        var ellipsis = masks.Ellipsis == 0 ? begin.Length : int.TrailingZeroCount(masks.Ellipsis);
         bool IsNew(int i) => (masks.NewAxis >> i & 1) != 0;
         bool IsShrunk(int i) => (masks.ShrinkAxis >> i & 1) != 0 && !IsNew(i);
         long AxisOf(int position, Func<int, bool> takesAxis) => position < ellipsis
@@ -164,7 +164,7 @@ internal sealed class TensorFlowOperators(GraphBuilder builder)
             : -Enumerable.Range(position, begin.Length - position).Count(takesAxis);
 
         List<long> starts = [], ends = [], axes = [], steps = [], shrunk = [], added = [];
-        for (int i = 0; i < begin.Length; i++)
+        for (var i = 0; i < begin.Length; i++)
         {
             if (i == ellipsis)
             {
@@ -177,8 +177,8 @@ internal sealed class TensorFlowOperators(GraphBuilder builder)
                 continue;
             }
 
-            long axis = AxisOf(i, j => j != ellipsis && !IsNew(j));
-            bool all = !IsShrunk(i) && (masks.Begin >> i & 1) != 0 && (masks.End >> i & 1) != 0 && strides[i] == 1;
+            var axis = AxisOf(i, j => j != ellipsis && !IsNew(j));
+            var all = !IsShrunk(i) && (masks.Begin >> i & 1) != 0 && (masks.End >> i & 1) != 0 && strides[i] == 1;
             if (IsShrunk(i))
             {
                 shrunk.Add(axis);
@@ -186,7 +186,7 @@ internal sealed class TensorFlowOperators(GraphBuilder builder)
 
             if (!all)
             {
-                bool backwards = strides[i] < 0;
+                var backwards = strides[i] < 0;
                 starts.Add(!IsShrunk(i) && (masks.Begin >> i & 1) != 0 ? (backwards ? long.MaxValue : 0) : begin[i]);
                 ends.Add(IsShrunk(i) ? (begin[i] == -1 ? long.MaxValue : begin[i] + 1) : (masks.End >> i & 1) != 0 ? (backwards ? long.MinValue : long.MaxValue) : end[i]);
                 axes.Add(axis);
@@ -194,7 +194,7 @@ internal sealed class TensorFlowOperators(GraphBuilder builder)
             }
         }
 
-        string result = x;
+        var result = x;
         if (axes.Count > 0)
         {
             result = builder.AddNode("Slice", name,
@@ -217,12 +217,12 @@ internal sealed class TensorFlowOperators(GraphBuilder builder)
     /// <summary>A shape, axis or size as ONNX wants it, in 64 bits; TensorFlow computes with 32.</summary>
     public string Int64(string value)
     {
-        if (_int64.TryGetValue(value, out string? known))
+        if (_int64.TryGetValue(value, out var known))
         {
             return known;
         }
 
-        string wide = builder.Graph.Constants.TryGetValue(value, out Tensor? constant)
+        var wide = builder.Graph.Constants.TryGetValue(value, out var constant)
             ? constant.Type == ElementType.Int64 ? value : builder.AddConstant($"{value}/int64", Tensor.Int64(constant.Shape, constant.ToInts()))
             : builder.AddNode("Cast", $"{value}/int64", [value], ("to", (long)ElementType.Int64));
         return _int64[value] = wide;
@@ -231,24 +231,24 @@ internal sealed class TensorFlowOperators(GraphBuilder builder)
     /// <summary>A constant with its axes in another order: TensorFlow's weights in ONNX's layout.</summary>
     public static Tensor Transpose(Tensor tensor, params ReadOnlySpan<int> axes)
     {
-        int rank = axes.Length;
-        int elementSize = Tensor.SizeOf(tensor.Type);
+        var rank = axes.Length;
+        var elementSize = Tensor.SizeOf(tensor.Type);
         var shape = new int[rank];
         var strides = new int[rank]; // how far one step along each new axis moves in the old tensor
-        for (int axis = 0; axis < rank; axis++)
+        for (var axis = 0; axis < rank; axis++)
         {
             shape[axis] = tensor.Shape[axes[axis]];
             strides[axis] = tensor.Shape.AsSpan(axes[axis] + 1).ToArray().Aggregate(elementSize, (product, side) => product * side);
         }
 
-        ReadOnlySpan<byte> from = tensor.Data.Span;
+        var from = tensor.Data.Span;
         var to = new byte[from.Length];
         var index = new int[rank];
-        int source = 0;
-        for (int target = 0; target < to.Length; target += elementSize)
+        var source = 0;
+        for (var target = 0; target < to.Length; target += elementSize)
         {
             from.Slice(source, elementSize).CopyTo(to.AsSpan(target, elementSize));
-            for (int axis = rank - 1; axis >= 0; axis--)
+            for (var axis = rank - 1; axis >= 0; axis--)
             {
                 source += strides[axis];
                 if (++index[axis] < shape[axis])

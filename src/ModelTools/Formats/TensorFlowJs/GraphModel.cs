@@ -52,7 +52,7 @@ internal sealed class GraphNode
     public override string ToString() => $"The operator '{Op}' ({Name})";
 
     public static (string Node, int Output) Source(string input) =>
-        input.LastIndexOf(':') is > 0 and int colon && int.TryParse(input.AsSpan(colon + 1), out int output) ? (input[..colon], output) : (input, 0);
+        input.LastIndexOf(':') is > 0 and int colon && int.TryParse(input.AsSpan(colon + 1), out var output) ? (input[..colon], output) : (input, 0);
 
     private JsonElement? Attribute(string attribute, string kind) => _attributes.Member(attribute).Member(kind);
 }
@@ -78,7 +78,7 @@ internal sealed class GraphModel
     public static GraphModel Parse(JsonElement topology, JsonElement? signature)
     {
         var nodes = new Dictionary<string, GraphNode>(StringComparer.Ordinal);
-        foreach (JsonElement json in topology.Member("node").Items())
+        foreach (var json in topology.Member("node").Items())
         {
             var node = new GraphNode(json);
             if (!nodes.TryAdd(node.Name, node))
@@ -88,7 +88,7 @@ internal sealed class GraphModel
         }
 
         var outputs = new List<(string Name, (string Node, int Output) Source)>();
-        foreach ((string key, JsonElement output) in signature.Member("outputs").Members())
+        foreach ((var key, var output) in signature.Member("outputs").Members())
         {
             outputs.Add((GraphNode.Source(key).Node, GraphNode.Source(output.Member("name").Text() ?? key)));
         }
@@ -101,7 +101,7 @@ internal sealed class GraphModel
         }
 
         var inputShapes = new Dictionary<string, int[]>(StringComparer.Ordinal);
-        foreach ((string key, JsonElement input) in signature.Member("inputs").Members())
+        foreach ((var key, var input) in signature.Member("inputs").Members())
         {
             if (ShapeOf(input.Member("tensorShape")) is { } shape)
             {
@@ -125,10 +125,10 @@ internal sealed class GraphModel
         var sorted = new List<GraphNode>();
         var state = new Dictionary<string, bool>(StringComparer.Ordinal); // false: its inputs are being visited; true: done
         var stack = new Stack<(GraphNode Node, int Input)>();
-        foreach (string output in outputs)
+        foreach (var output in outputs)
         {
             Visit(output, "The signature");
-            while (stack.TryPop(out (GraphNode Node, int Input) top))
+            while (stack.TryPop(out var top))
             {
                 if (top.Input < top.Node.Inputs.Count)
                 {
@@ -147,7 +147,7 @@ internal sealed class GraphModel
 
         void Visit(string name, string reader)
         {
-            if (!nodes.TryGetValue(name, out GraphNode? node))
+            if (!nodes.TryGetValue(name, out var node))
             {
                 throw new ModelFormatException($"{reader} reads '{name}', which is not in the graph.");
             }

@@ -29,12 +29,12 @@ internal sealed class GraphModelConverter
 
     public Graph Convert()
     {
-        foreach (GraphNode node in _model.Nodes)
+        foreach (var node in _model.Nodes)
         {
             switch (node.Op)
             {
                 case "Const":
-                    _constants[node.Name] = _weights.TryGetValue(node.Name, out Tensor? weight) ? weight : Inline(node);
+                    _constants[node.Name] = _weights.TryGetValue(node.Name, out var weight) ? weight : Inline(node);
                     break;
                 case "Placeholder":
                     AddInput(node);
@@ -45,12 +45,12 @@ internal sealed class GraphModelConverter
             }
         }
 
-        foreach ((string name, (string Node, int Output) source) in _model.Outputs)
+        foreach ((var name, var source) in _model.Outputs)
         {
             // A name and a producer of its own for each output, whatever else reads the value.
-            string value = Builder.AddNode("Identity", name, [Value(source)]);
-            (ElementType type, int[] shape) = ShapeOf(value);
-            bool freeBatch = Builder.Graph.Inputs.Any(input => input.Shape is [< 0, ..]);
+            var value = Builder.AddNode("Identity", name, [Value(source)]);
+            (var type, var shape) = ShapeOf(value);
+            var freeBatch = Builder.Graph.Inputs.Any(input => input.Shape is [< 0, ..]);
             Builder.AddOutput(value, type, [.. shape.Select((side, axis) => axis == 0 && freeBatch ? -1 : side)]);
         }
 
@@ -60,12 +60,12 @@ internal sealed class GraphModelConverter
     /// <summary>The value of a node's output; a constant joins the graph when it is first read.</summary>
     public string Value((string Node, int Output) source)
     {
-        if (_values.TryGetValue(source, out string? value))
+        if (_values.TryGetValue(source, out var value))
         {
             return value;
         }
 
-        return source.Output == 0 && _constants.TryGetValue(source.Node, out Tensor? constant)
+        return source.Output == 0 && _constants.TryGetValue(source.Node, out var constant)
             ? _values[source] = Builder.AddConstant(source.Node, constant)
             : throw new ModelFormatException($"The output {source.Output} of '{source.Node}' is read, which it does not have.");
     }
@@ -81,7 +81,7 @@ internal sealed class GraphModelConverter
     /// <summary>A constant in ONNX's layout; weights that two nodes share are there once.</summary>
     public string Weights((string Node, int Output) source, Tensor constant, Func<Tensor, Tensor> layout, string axes)
     {
-        if (!_transposed.TryGetValue((source.Node, axes), out string? value))
+        if (!_transposed.TryGetValue((source.Node, axes), out var value))
         {
             _transposed[(source.Node, axes)] = value = Builder.AddConstant(source.Node, layout(constant));
         }
@@ -103,9 +103,9 @@ internal sealed class GraphModelConverter
 
     private void AddInput(GraphNode node)
     {
-        int[] shape = _model.InputShapes.GetValueOrDefault(node.Name) ?? node.Shape("shape") ?? throw new ModelFormatException($"The input '{node.Name}' has no shape.");
-        string type = node.Type("dtype") ?? "DT_FLOAT";
-        string value = Builder.AddInput(node.Name, type == "DT_UINT8" ? ElementType.UInt8 : GraphModelOperators.ElementTypeOf(type) ?? throw new ModelFormatException($"{node} is of the type {type}, which is not supported."), shape);
+        var shape = _model.InputShapes.GetValueOrDefault(node.Name) ?? node.Shape("shape") ?? throw new ModelFormatException($"The input '{node.Name}' has no shape.");
+        var type = node.Type("dtype") ?? "DT_FLOAT";
+        var value = Builder.AddInput(node.Name, type == "DT_UINT8" ? ElementType.UInt8 : GraphModelOperators.ElementTypeOf(type) ?? throw new ModelFormatException($"{node} is of the type {type}, which is not supported."), shape);
         _values[(node.Name, 0)] = type == "DT_UINT8" ? Builder.AddNode("Cast", $"{node.Name}/int32", [value], ("to", (long)ElementType.Int32)) : value;
     }
 
@@ -113,10 +113,10 @@ internal sealed class GraphModelConverter
     private static Tensor Inline(GraphNode node)
     {
         const int MaxBytes = 1 << 20;
-        JsonElement? tensor = node.Tensor("value");
-        string type = node.Type("dtype") ?? "DT_FLOAT";
-        int[] shape = GraphModel.ShapeOf(tensor.Member("tensorShape")) ?? [];
-        (ElementType element, string list) = type switch
+        var tensor = node.Tensor("value");
+        var type = node.Type("dtype") ?? "DT_FLOAT";
+        var shape = GraphModel.ShapeOf(tensor.Member("tensorShape")) ?? [];
+        (var element, var list) = type switch
         {
             "DT_FLOAT" => (ElementType.Float32, "floatVal"),
             "DT_INT32" => (ElementType.Int32, "intVal"),
@@ -124,15 +124,15 @@ internal sealed class GraphModelConverter
             "DT_BOOL" => (ElementType.Bool, "boolVal"),
             _ => throw new ModelFormatException($"The constant '{node.Name}' is of the type {type}, which is not supported."),
         };
-        int length = Graphs.Tensor.ElementsOf(shape);
-        byte[]? content = tensor.Member("tensorContent").Bytes();
+        var length = Graphs.Tensor.ElementsOf(shape);
+        var content = tensor.Member("tensorContent").Bytes();
         double[] given = [.. tensor.Member(list).Items().Select(value => value.ValueKind is JsonValueKind.True ? 1 : Json.Number(value) ?? 0.0)];
         if (content is { Length: > 0 } ? content.Length != length * (long)Graphs.Tensor.SizeOf(element) : given.Length is 0 || given.Length > length || length * 8L > MaxBytes)
         {
             throw new ModelFormatException($"The constant '{node.Name}' of shape [{string.Join(", ", shape)}] has no weights in the shards, and not in the graph either.");
         }
 
-        Tensor value = content is { Length: > 0 }
+        var value = content is { Length: > 0 }
             ? new Tensor(element, shape, content)
             : Graphs.Tensor.FromDoubles(element, shape, [.. Enumerable.Range(0, length).Select(i => given[Math.Min(i, given.Length - 1)])]);
 
@@ -170,7 +170,7 @@ internal sealed class GraphModelOperation(GraphModelConverter converter, GraphNo
     /// <summary>Constant weights of some rank, in another order of axes.</summary>
     public string Weights(int input, int[] axes, Func<Tensor, Tensor>? reshape = null)
     {
-        Tensor constant = RequiredConstant(input, "weights");
+        var constant = RequiredConstant(input, "weights");
         return constant.Shape.Length == axes.Length && constant.Type == ElementType.Float32
             ? converter.Weights(Source(input), constant, weights => TensorFlowOperators.Transpose(weights, axes) is var moved && reshape is null ? moved : reshape!(moved), string.Join(' ', axes))
             : throw Refuse($"has weights of {constant.Type} [{string.Join(", ", constant.Shape)}]; {axes.Length} sides of Float32 are expected");

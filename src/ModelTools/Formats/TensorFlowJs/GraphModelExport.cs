@@ -99,12 +99,12 @@ internal sealed class GraphModelExport
     public static (TensorFlowGraph Result, IReadOnlyList<string> Outputs) Convert(Graph graph, string inputName, bool channelsFirst, ChannelAffine input)
     {
         var export = new GraphModelExport(graph);
-        string value = graph.Inputs[0].Name;
-        long[] sides = export.Sides(value);
-        long[] shape = channelsFirst ? [.. ToLast.Select(axis => sides[axis])] : sides;
-        string node = export.Result.Add("Placeholder", inputName, [], ("dtype", TensorFlowGraph.Type(ElementType.Float32)), ("shape", new JsonObject { ["shape"] = TensorFlowGraph.Dimensions(shape) }));
+        var value = graph.Inputs[0].Name;
+        var sides = export.Sides(value);
+        var shape = channelsFirst ? [.. ToLast.Select(axis => sides[axis])] : sides;
+        var node = export.Result.Add("Placeholder", inputName, [], ("dtype", TensorFlowGraph.Type(ElementType.Float32)), ("shape", new JsonObject { ["shape"] = TensorFlowGraph.Dimensions(shape) }));
         export._held[value] = new Held(channelsFirst ? null : node, channelsFirst ? node : null, input);
-        foreach (Node operation in graph.Nodes)
+        foreach (var operation in graph.Nodes)
         {
             if (!export._fused.Contains(operation))
             {
@@ -136,7 +136,7 @@ internal sealed class GraphModelExport
     /// <summary>The value in its own order of axes.</summary>
     private string Same(string value)
     {
-        Held held = Settle(value);
+        var held = Settle(value);
         if (held.Same is null)
         {
             _held[value] = held = held with { Same = Result.Add("Transpose", $"{value}/nchw", [held.Last!, Result.Integers($"{value}/to_nchw", ToFirst)]) };
@@ -148,12 +148,12 @@ internal sealed class GraphModelExport
     /// <summary>A value of ONNX's N C H W with its channels last.</summary>
     private string Last(string value)
     {
-        if (_graph.Constants.TryGetValue(value, out Tensor? constant) && !_held.ContainsKey(value))
+        if (_graph.Constants.TryGetValue(value, out var constant) && !_held.ContainsKey(value))
         {
             _held[value] = new Held(null, Result.Constant(value, TensorFlowOperators.Transpose(AsFloats(constant), 0, 2, 3, 1)));
         }
 
-        Held held = Settle(value);
+        var held = Settle(value);
         if (held.Last is null)
         {
             _held[value] = held = held with { Last = Result.Add("Transpose", $"{value}/nhwc", [held.Same!, Result.Integers($"{value}/to_nhwc", ToLast)]) };
@@ -164,9 +164,9 @@ internal sealed class GraphModelExport
 
     private Held Of(string value)
     {
-        if (!_held.TryGetValue(value, out Held? held))
+        if (!_held.TryGetValue(value, out var held))
         {
-            _held[value] = held = _graph.Constants.TryGetValue(value, out Tensor? constant)
+            _held[value] = held = _graph.Constants.TryGetValue(value, out var constant)
                 ? new Held(Result.Constant(value, constant.Type is ElementType.Int64 ? Tensor.FromDoubles(ElementType.Int32, constant.Shape, constant.ToDoubles()) : AsFloats(constant)), null)
                 : throw new ModelFormatException($"The value '{value}' is read before anything writes it.");
         }
@@ -177,14 +177,14 @@ internal sealed class GraphModelExport
     /// <summary>The value with nothing left to be done to its channels.</summary>
     private Held Settle(string value)
     {
-        Held held = Of(value);
+        var held = Of(value);
         if (held.Affine is not { } affine)
         {
             return held;
         }
 
         // While something is left, exactly one node holds the value, and its last axis is the channels'.
-        string node = held.Last ?? held.Same!;
+        var node = held.Last ?? held.Same!;
         if (Array.Exists(affine.Scale, scale => Math.Abs(scale - 1) > 1e-6))
         {
             node = Result.Add("Mul", $"{value}/scaled", [node, PerChannel($"{value}/scale", affine.Scale)]);
@@ -211,7 +211,7 @@ internal sealed class GraphModelExport
 
     private (int Height, int Width, int Channels) SizeOf(Node node, string value)
     {
-        int[] shape = ShapeOf(value);
+        var shape = ShapeOf(value);
         return shape.Length != 4 ? throw Refuse(node, $"works on [{string.Join(", ", shape)}]; only pictures can be exported")
             : node.ChannelsLast ? (shape[1], shape[2], shape[3])
             : (shape[2], shape[3], shape[1]);
@@ -225,7 +225,7 @@ internal sealed class GraphModelExport
 
     private int Axis(Node node, long axis, string value)
     {
-        int rank = ShapeOf(value).Length;
+        var rank = ShapeOf(value).Length;
         return axis >= -rank && axis < rank ? (int)(axis < 0 ? axis + rank : axis) : throw Refuse(node, $"names axis {axis} of a value of rank {rank}");
     }
 
@@ -237,15 +237,15 @@ internal sealed class GraphModelExport
 
     private void Conv(Node node)
     {
-        Tensor weights = AsFloats(Constant(node, 1, "weights"));
+        var weights = AsFloats(Constant(node, 1, "weights"));
         if (weights.Shape.Length != 4)
         {
             throw Refuse(node, $"has weights of rank {weights.Shape.Length}; only 4 can be exported");
         }
 
-        string input = node.Inputs[0];
-        int group = (int)node.Int("group", 1);
-        (int height, int width, int channels) = SizeOf(node, input);
+        var input = node.Inputs[0];
+        var group = (int)node.Int("group", 1);
+        (var height, var width, var channels) = SizeOf(node, input);
 
         // A scale before the convolution goes into its weights; a shift would miss the padding, so it is added before.
         if (Of(input) is { Affine: { } affine } held && affine.Scale.Length == channels && group == 1 && _wiring.OnlyConsumer(input) == node && Array.TrueForAll(affine.Scale, scale => scale != 0))
@@ -254,10 +254,10 @@ internal sealed class GraphModelExport
             _held[input] = held with { Affine = new ChannelAffine([.. affine.Scale.Select(_ => 1d)], [.. affine.Shift.Zip(affine.Scale, (shift, scale) => shift / scale)]) };
         }
 
-        string? bias = node.Inputs.Count > 2 && node.Inputs[2].Length > 0 ? Same(node.Inputs[2]) : null;
-        string x = Pixels(node);
-        (string output, string? activation, (string, JsonNode)[] more) = FusedActivation(node);
-        (JsonNode padding, JsonNode explicitPaddings) = Padding(node, height, width, weights.Shape[2], weights.Shape[3]);
+        var bias = node.Inputs.Count > 2 && node.Inputs[2].Length > 0 ? Same(node.Inputs[2]) : null;
+        var x = Pixels(node);
+        (var output, var activation, var more) = FusedActivation(node);
+        (var padding, var explicitPaddings) = Padding(node, height, width, weights.Shape[2], weights.Shape[3]);
         long[] strides = node.Ints("strides") ?? [1, 1], dilations = node.Ints("dilations") ?? [1, 1];
         (string, JsonNode)[] Attributes() =>
         [
@@ -272,22 +272,22 @@ internal sealed class GraphModelExport
         string value;
         if (group == 1)
         {
-            string kernel = Result.Constant($"{output}/weights", TensorFlowOperators.Transpose(weights, 2, 3, 1, 0));
+            var kernel = Result.Constant($"{output}/weights", TensorFlowOperators.Transpose(weights, 2, 3, 1, 0));
             value = Fused("Conv2D", "_FusedConv2D", output, [x, kernel], weights.Shape[0], bias, activation, [.. Attributes(), .. more]);
         }
         else if (group == channels && weights.Shape[1] == 1)
         {
             // O 1 H W, where O is C × multiplier, to H W C multiplier.
-            Tensor split = weights with { Shape = [channels, weights.Shape[0] / channels, weights.Shape[2], weights.Shape[3]] };
-            string kernel = Result.Constant($"{output}/weights", TensorFlowOperators.Transpose(split, 2, 3, 0, 1));
+            var split = weights with { Shape = [channels, weights.Shape[0] / channels, weights.Shape[2], weights.Shape[3]] };
+            var kernel = Result.Constant($"{output}/weights", TensorFlowOperators.Transpose(split, 2, 3, 0, 1));
             value = Fused("DepthwiseConv2dNative", "FusedDepthwiseConv2dNative", output, [x, kernel], weights.Shape[0], bias, activation, [.. Attributes(), .. more]);
         }
         else
         {
             // TensorFlow.js has no groups: one convolution for each, side by side.
-            string parts = Result.Add("Split", $"{output}/groups", [Result.Integer($"{output}/axis", 3), x], ("num_split", TensorFlowGraph.Int(group)));
-            int rows = weights.Shape[0] / group;
-            int bytes = weights.Data.Length / group;
+            var parts = Result.Add("Split", $"{output}/groups", [Result.Integer($"{output}/axis", 3), x], ("num_split", TensorFlowGraph.Int(group)));
+            var rows = weights.Shape[0] / group;
+            var bytes = weights.Data.Length / group;
             string[] results = [.. Enumerable.Range(0, group).Select(part => Result.Add("Conv2D", $"{output}/group{part}",
             [
                 part == 0 ? parts : $"{parts}:{part}",
@@ -303,9 +303,9 @@ internal sealed class GraphModelExport
 
     private static Tensor Scaled(Tensor weights, double[] scale)
     {
-        float[] values = weights.ToFloats();
-        int area = weights.Shape[2] * weights.Shape[3];
-        for (int i = 0; i < values.Length; i++)
+        var values = weights.ToFloats();
+        var area = weights.Shape[2] * weights.Shape[3];
+        for (var i = 0; i < values.Length; i++)
         {
             values[i] = (float)(values[i] * scale[i / area % scale.Length]);
         }
@@ -315,7 +315,7 @@ internal sealed class GraphModelExport
 
     private void Gemm(Node node)
     {
-        Tensor weights = AsFloats(Constant(node, 1, "weights"));
+        var weights = AsFloats(Constant(node, 1, "weights"));
         float alpha = node.Float("alpha", 1), beta = node.Float("beta", 1);
         if (ShapeOf(node.Inputs[0]).Length != 2 || weights.Shape.Length != 2 || (beta != 1 && node.Inputs.Count > 2))
         {
@@ -327,25 +327,25 @@ internal sealed class GraphModelExport
             weights = Tensor.Float32(weights.Shape, Array.ConvertAll(weights.ToFloats(), weight => weight * alpha));
         }
 
-        string x = Same(node.Inputs[0]);
-        (string output, string? activation, (string, JsonNode)[] more) = FusedActivation(node);
-        string kernel = Result.Constant($"{output}/weights", node.Int("transB", 0) == 1 ? TensorFlowOperators.Transpose(weights, 1, 0) : weights);
+        var x = Same(node.Inputs[0]);
+        (var output, var activation, var more) = FusedActivation(node);
+        var kernel = Result.Constant($"{output}/weights", node.Int("transB", 0) == 1 ? TensorFlowOperators.Transpose(weights, 1, 0) : weights);
         string? bias = null;
         if (node.Inputs.Count > 2 && node.Inputs[2].Length > 0)
         {
-            Tensor given = AsFloats(Constant(node, 2, "bias"));
+            var given = AsFloats(Constant(node, 2, "bias"));
             bias = Result.Constant($"{output}/bias", given.Length == ShapeOf(node.Outputs[0])[1] ? given with { Shape = [given.Length] }
                 : throw Refuse(node, $"has a bias of shape [{string.Join(", ", given.Shape)}], which cannot be exported"));
         }
 
-        string value = Fused("MatMul", "_FusedMatMul", output, [x, kernel], ShapeOf(node.Outputs[0])[1], bias, activation,
+        var value = Fused("MatMul", "_FusedMatMul", output, [x, kernel], ShapeOf(node.Outputs[0])[1], bias, activation,
             [("T", TensorFlowGraph.Type(ElementType.Float32)), ("transpose_a", TensorFlowGraph.Flag(node.Int("transA", 0) == 1)), ("transpose_b", TensorFlowGraph.Flag(false)), .. more]);
         _held[output] = new Held(value, null);
     }
 
     private void MatMul(Node node)
     {
-        bool flat = ShapeOf(node.Inputs[0]).Length == 2 && ShapeOf(node.Inputs[1]).Length == 2;
+        var flat = ShapeOf(node.Inputs[0]).Length == 2 && ShapeOf(node.Inputs[1]).Length == 2;
         string[] inputs = [Same(node.Inputs[0]), Same(node.Inputs[1])];
         _held[node.Outputs[0]] = new Held(flat
             ? Result.Add("MatMul", node.Outputs[0], inputs, ("T", TensorFlowGraph.Type(ElementType.Float32)), ("transpose_a", TensorFlowGraph.Flag(false)), ("transpose_b", TensorFlowGraph.Flag(false)))
@@ -373,7 +373,7 @@ internal sealed class GraphModelExport
             return (node.Outputs[0], null, []);
         }
 
-        string? activation = next.Op switch
+        var activation = next.Op switch
         {
             "Relu" or "Elu" or "LeakyRelu" when next.Op != "Elu" || next.Float("alpha", 1) == 1 => next.Op,
             "Clip" when Limits(next) is (0, 6) => "Relu6",
@@ -396,7 +396,7 @@ internal sealed class GraphModelExport
     /// <summary>ONNX's padding in TensorFlow's words: SAME where it is the same, otherwise in numbers.</summary>
     private static (JsonNode Padding, JsonNode Explicit) Padding(Node node, int height, int width, int kernelHeight, int kernelWidth)
     {
-        long[] pads = Pads(node, height, width, kernelHeight, kernelWidth);
+        var pads = Pads(node, height, width, kernelHeight, kernelWidth);
         return pads.All(pad => pad == 0) ? (TensorFlowGraph.Text("VALID"), TensorFlowGraph.Ints())
             : pads.SequenceEqual(SamePads(node, height, width, kernelHeight, kernelWidth)) ? (TensorFlowGraph.Text("SAME"), TensorFlowGraph.Ints())
             : (TensorFlowGraph.Text("EXPLICIT"), TensorFlowGraph.Ints(0, 0, pads[0], pads[2], pads[1], pads[3], 0, 0));
@@ -417,49 +417,49 @@ internal sealed class GraphModelExport
         long[] strides = node.Ints("strides") ?? [1, 1], dilations = node.Ints("dilations") ?? [1, 1];
         long Total(int side, int kernel, int axis)
         {
-            long results = (side + strides[axis] - 1) / strides[axis];
+            var results = (side + strides[axis] - 1) / strides[axis];
             return Math.Max(((results - 1) * strides[axis]) + ((kernel - 1) * dilations[axis]) + 1 - side, 0);
         }
 
-        (long vertical, long horizontal) = (Total(height, kernelHeight, 0), Total(width, kernelWidth, 1));
+        (var vertical, var horizontal) = (Total(height, kernelHeight, 0), Total(width, kernelWidth, 1));
         return [vertical / 2, horizontal / 2, vertical - (vertical / 2), horizontal - (horizontal / 2)];
     }
 
     private void BatchNorm(Node node)
     {
         double[][] parameters = [.. Enumerable.Range(1, 4).Select(input => Constant(node, input, "statistics").ToDoubles())];
-        float epsilon = node.Float("epsilon", 1e-5f);
+        var epsilon = node.Float("epsilon", 1e-5f);
         double[] scale = [.. parameters[0].Zip(parameters[3], (gamma, variance) => gamma / Math.Sqrt(variance + epsilon))];
         double[] shift = [.. Enumerable.Range(0, scale.Length).Select(i => parameters[1][i] - (parameters[2][i] * scale[i]))];
-        bool picture = ShapeOf(node.Inputs[0]).Length == 4;
-        string x = picture ? Pixels(node) : Same(node.Inputs[0]);
-        string output = node.Outputs[0];
-        string scaled = Result.Add("Mul", $"{output}/scaled", [x, PerChannel($"{output}/scale", scale)]);
-        string value = Result.Add("AddV2", output, [scaled, PerChannel($"{output}/shift", shift)]);
+        var picture = ShapeOf(node.Inputs[0]).Length == 4;
+        var x = picture ? Pixels(node) : Same(node.Inputs[0]);
+        var output = node.Outputs[0];
+        var scaled = Result.Add("Mul", $"{output}/scaled", [x, PerChannel($"{output}/scale", scale)]);
+        var value = Result.Add("AddV2", output, [scaled, PerChannel($"{output}/shift", shift)]);
         _held[output] = picture && !node.ChannelsLast ? new Held(null, value) : new Held(value, null);
     }
 
     private void Pool(Node node)
     {
-        long[] window = node.Ints("kernel_shape") ?? throw Refuse(node, "has no kernel_shape");
-        long[] strides = node.Ints("strides") ?? [1, 1];
-        (int height, int width, _) = SizeOf(node, node.Inputs[0]);
-        (int results, int resultWidth, _) = SizeOf(node, node.Outputs[0]);
+        var window = node.Ints("kernel_shape") ?? throw Refuse(node, "has no kernel_shape");
+        var strides = node.Ints("strides") ?? [1, 1];
+        (var height, var width, _) = SizeOf(node, node.Inputs[0]);
+        (var results, var resultWidth, _) = SizeOf(node, node.Outputs[0]);
         if (window.Length != 2 || (node.Ints("dilations") ?? []).Any(dilation => dilation != 1) || node.Outputs.Count > 1)
         {
             throw Refuse(node, "cannot be exported");
         }
 
         // With ceil_mode the last window hangs over the padding's end.
-        long[] given = Pads(node, height, width, (int)window[0], (int)window[1]);
+        var given = Pads(node, height, width, (int)window[0], (int)window[1]);
         long[] pads = [given[0], given[1], Math.Max(0, ((results - 1) * strides[0]) + window[0] - height - given[0]), Math.Max(0, ((resultWidth - 1) * strides[1]) + window[1] - width - given[1])];
-        bool isMax = node.Op == "MaxPool";
-        bool countsPadding = !isMax && node.Int("count_include_pad", 0) == 1;
-        bool same = results == (height + strides[0] - 1) / strides[0] && resultWidth == (width + strides[1] - 1) / strides[1]
+        var isMax = node.Op == "MaxPool";
+        var countsPadding = !isMax && node.Int("count_include_pad", 0) == 1;
+        var same = results == (height + strides[0] - 1) / strides[0] && resultWidth == (width + strides[1] - 1) / strides[1]
             && pads.SequenceEqual(SamePads(node, height, width, (int)window[0], (int)window[1])) && !countsPadding;
-        string output = node.Outputs[0];
-        string x = Pixels(node);
-        bool pad = !same && pads.Any(side => side > 0);
+        var output = node.Outputs[0];
+        var x = Pixels(node);
+        var pad = !same && pads.Any(side => side > 0);
         if (pad)
         {
             // The pooling of TensorFlow.js pads by itself only in its own two ways.
@@ -467,7 +467,7 @@ internal sealed class GraphModelExport
                 [x, Result.Pairs($"{output}/pads", [0, 0, pads[0], pads[2], pads[1], pads[3], 0, 0]), Result.Constant($"{output}/padding", [isMax ? float.MinValue : 0])]);
         }
 
-        string value = Result.Add(isMax ? "MaxPool" : "AvgPool", pad && !isMax ? $"{output}/pooled" : output, [x],
+        var value = Result.Add(isMax ? "MaxPool" : "AvgPool", pad && !isMax ? $"{output}/pooled" : output, [x],
             ("T", TensorFlowGraph.Type(ElementType.Float32)), ("ksize", TensorFlowGraph.Ints(1, window[0], window[1], 1)), ("strides", TensorFlowGraph.Ints(1, strides[0], strides[1], 1)),
             ("padding", TensorFlowGraph.Text(same && !pad && pads.Any(side => side > 0) ? "SAME" : "VALID")), ("data_format", TensorFlowGraph.Text("NHWC")));
         if (pad && !isMax)
@@ -482,13 +482,13 @@ internal sealed class GraphModelExport
     private static float[] Shares(long[] window, long[] strides, long[] pads, long[] given, bool countsPadding, int height, int width, int results, int resultWidth)
     {
         var shares = new float[results * resultWidth];
-        for (int y = 0; y < results; y++)
+        for (var y = 0; y < results; y++)
         {
-            for (int x = 0; x < resultWidth; x++)
+            for (var x = 0; x < resultWidth; x++)
             {
                 long Inside(long start, long length, long side, long before, long after) => Math.Min(start + length, side + (countsPadding ? after : 0)) - Math.Max(start, countsPadding ? -before : 0);
-                long rows = Inside((y * strides[0]) - pads[0], window[0], height, given[0], given[2]);
-                long columns = Inside((x * strides[1]) - pads[1], window[1], width, given[1], given[3]);
+                var rows = Inside((y * strides[0]) - pads[0], window[0], height, given[0], given[2]);
+                var columns = Inside((x * strides[1]) - pads[1], window[1], width, given[1], given[3]);
                 shares[(y * resultWidth) + x] = window[0] * window[1] / (float)(rows * columns);
             }
         }
@@ -502,7 +502,7 @@ internal sealed class GraphModelExport
     // ONNX counts the whole window and divides alpha by it.
     private void LocalResponseNormalization(Node node)
     {
-        long size = node.Int("size", 1);
+        var size = node.Int("size", 1);
         if (size % 2 == 0)
         {
             throw Refuse(node, $"has a window of {size} channels; only odd ones can be exported");
@@ -514,14 +514,14 @@ internal sealed class GraphModelExport
 
     private void Softmax(Node node)
     {
-        int axis = Axis(node, node.Int("axis", -1), node.Inputs[0]);
-        bool last = PreferLast(node.Inputs);
+        var axis = Axis(node, node.Int("axis", -1), node.Inputs[0]);
+        var last = PreferLast(node.Inputs);
         if ((last ? AxisInLast(axis) : axis) != ShapeOf(node.Inputs[0]).Length - 1)
         {
             throw Refuse(node, "along an axis that is not the last cannot be exported");
         }
 
-        string value = Result.Add(node.Op, node.Outputs[0], [last ? Last(node.Inputs[0]) : Same(node.Inputs[0])], ("T", TensorFlowGraph.Type(ElementType.Float32)));
+        var value = Result.Add(node.Op, node.Outputs[0], [last ? Last(node.Inputs[0]) : Same(node.Inputs[0])], ("T", TensorFlowGraph.Type(ElementType.Float32)));
         _held[node.Outputs[0]] = last ? new Held(null, value) : new Held(value, null);
     }
 
@@ -529,33 +529,33 @@ internal sealed class GraphModelExport
 
     private void Unary(Node node, Func<TensorFlowGraph, string, string, string> add)
     {
-        bool last = PreferLast(node.Inputs.Take(1));
-        string value = add(Result, node.Outputs[0], last ? Last(node.Inputs[0]) : Same(node.Inputs[0]));
+        var last = PreferLast(node.Inputs.Take(1));
+        var value = add(Result, node.Outputs[0], last ? Last(node.Inputs[0]) : Same(node.Inputs[0]));
         _held[node.Outputs[0]] = last ? new Held(null, value) : new Held(value, null);
     }
 
     private static string HardSwish(TensorFlowGraph graph, string name, string x)
     {
-        string gate = graph.Add("Relu6", $"{name}/gate", [graph.Add("AddV2", $"{name}/shifted", [x, graph.Constant($"{name}/three", [3f])])]);
+        var gate = graph.Add("Relu6", $"{name}/gate", [graph.Add("AddV2", $"{name}/shifted", [x, graph.Constant($"{name}/three", [3f])])]);
         return graph.Add("Mul", name, [graph.Add("Mul", $"{name}/product", [x, gate]), graph.Constant($"{name}/sixth", [1 / 6f])]);
     }
 
     private static string HardSigmoid(TensorFlowGraph graph, string name, string x, float alpha, float beta)
     {
-        string line = graph.Add("AddV2", $"{name}/line", [graph.Add("Mul", $"{name}/scaled", [x, graph.Constant($"{name}/alpha", [alpha])]), graph.Constant($"{name}/beta", [beta])]);
+        var line = graph.Add("AddV2", $"{name}/line", [graph.Add("Mul", $"{name}/scaled", [x, graph.Constant($"{name}/alpha", [alpha])]), graph.Constant($"{name}/beta", [beta])]);
         return graph.Add("ClipByValue", name, [line, graph.Constant($"{name}/zero", [0f]), graph.Constant($"{name}/one", [1f])]);
     }
 
     private static string Gelu(TensorFlowGraph graph, string name, string x)
     {
-        string erf = graph.Add("Erf", $"{name}/erf", [graph.Add("Mul", $"{name}/scaled", [x, graph.Constant($"{name}/sqrt_half", [float.Sqrt(0.5f)])])]);
-        string gate = graph.Add("Mul", $"{name}/gate", [graph.Add("AddV2", $"{name}/sum", [erf, graph.Constant($"{name}/one", [1f])]), graph.Constant($"{name}/half", [0.5f])]);
+        var erf = graph.Add("Erf", $"{name}/erf", [graph.Add("Mul", $"{name}/scaled", [x, graph.Constant($"{name}/sqrt_half", [float.Sqrt(0.5f)])])]);
+        var gate = graph.Add("Mul", $"{name}/gate", [graph.Add("AddV2", $"{name}/sum", [erf, graph.Constant($"{name}/one", [1f])]), graph.Constant($"{name}/half", [0.5f])]);
         return graph.Add("Mul", name, [x, gate]);
     }
 
     private void Clip(Node node)
     {
-        (float min, float max) = Limits(node);
+        (var min, var max) = Limits(node);
         Unary(node, (graph, name, x) => (min, max) switch
         {
             (0, 6) => graph.Add("Relu6", name, [x]),
@@ -571,11 +571,11 @@ internal sealed class GraphModelExport
             return;
         }
 
-        string output = node.Outputs[0];
-        bool last = PreferLast(node.Inputs) && ShapeOf(output).Length == 4 && node.Inputs.All(input => _graph.Constants.ContainsKey(input) || ShapeOf(input).Length is 0 or 4);
+        var output = node.Outputs[0];
+        var last = PreferLast(node.Inputs) && ShapeOf(output).Length == 4 && node.Inputs.All(input => _graph.Constants.ContainsKey(input) || ShapeOf(input).Length is 0 or 4);
         string[] operands = [.. node.Inputs.Select(input => last ? LastOperand(input) : Same(input))];
-        string value = operands[0];
-        for (int operand = 1; operand < operands.Length; operand++)
+        var value = operands[0];
+        for (var operand = 1; operand < operands.Length; operand++)
         {
             value = Result.Add(op, operand == operands.Length - 1 ? output : $"{output}/part", [value, operands[operand]], ("T", TensorFlowGraph.Type(ElementType.Float32)));
         }
@@ -586,19 +586,19 @@ internal sealed class GraphModelExport
     /// <summary>An operand that broadcasts against N H W C as it did against N C H W: [C, 1, 1] becomes [C].</summary>
     private string LastOperand(string value)
     {
-        if (!_graph.Constants.TryGetValue(value, out Tensor? constant))
+        if (!_graph.Constants.TryGetValue(value, out var constant))
         {
             return ShapeOf(value).Length == 0 ? Same(value) : Last(value);
         }
 
-        Tensor floats = AsFloats(constant);
+        var floats = AsFloats(constant);
         if (floats.Length == 1)
         {
             return Result.Constant(value, floats with { Shape = [] });
         }
 
         int[] shape = [.. Enumerable.Repeat(1, 4 - floats.Shape.Length), .. floats.Shape];
-        Tensor moved = TensorFlowOperators.Transpose(floats with { Shape = shape }, 0, 2, 3, 1);
+        var moved = TensorFlowOperators.Transpose(floats with { Shape = shape }, 0, 2, 3, 1);
         return Result.Constant(value, moved.Shape is [1, 1, 1, var channels] ? moved with { Shape = [channels] } : moved);
     }
 
@@ -610,21 +610,21 @@ internal sealed class GraphModelExport
             return false;
         }
 
-        int data = _graph.Constants.ContainsKey(node.Inputs[0]) ? 1 : 0;
+        var data = _graph.Constants.ContainsKey(node.Inputs[0]) ? 1 : 0;
         if (_held.GetValueOrDefault(node.Inputs[data]) is not { Affine: { } affine } held || _wiring.Constant(node, 1 - data) is not { } constant || (data == 1 && node.Op == "Div"))
         {
             return false;
         }
 
         // One number, or one for each channel, which are last in the node but stand where the value has them in the constant.
-        int channels = affine.Scale.Length;
+        var channels = affine.Scale.Length;
         int[] shape = [.. Enumerable.Repeat(1, 4 - Math.Min(4, constant.Shape.Length)), .. constant.Shape];
         if (constant.Length != 1 && (constant.Length != channels || shape.Length != 4 || shape[held.Last is null ? 3 : 1] != channels))
         {
             return false;
         }
 
-        double[] values = constant.ToDoubles();
+        var values = constant.ToDoubles();
         double At(int channel) => values[values.Length == 1 ? 0 : channel];
         ChannelAffine Map(Func<double, int, double> scale, Func<double, int, double> shift) => new([.. affine.Scale.Select(scale)], [.. affine.Shift.Select(shift)]);
         _held[node.Outputs[0]] = held with
@@ -667,14 +667,14 @@ internal sealed class GraphModelExport
             return;
         }
 
-        ElementType from = _shapes[node.Inputs[0]].Type;
+        var from = _shapes[node.Inputs[0]].Type;
         Unary(node, (graph, name, x) => graph.Add("Cast", name, [x], ("SrcT", TensorFlowGraph.Type(from)), ("DstT", TensorFlowGraph.Type(type))));
     }
 
     private void Transpose(Node node)
     {
-        long[] perm = node.Ints("perm") ?? [.. Enumerable.Range(0, ShapeOf(node.Inputs[0]).Length).Select(axis => (long)axis).Reverse()];
-        Held held = Of(node.Inputs[0]);
+        var perm = node.Ints("perm") ?? [.. Enumerable.Range(0, ShapeOf(node.Inputs[0]).Length).Select(axis => (long)axis).Reverse()];
+        var held = Of(node.Inputs[0]);
         if (perm.SequenceEqual(ToFirst) && held.Same is not null)
         {
             _held[node.Outputs[0]] = new Held(null, held.Same, held.Affine);
@@ -692,56 +692,56 @@ internal sealed class GraphModelExport
     private void Reshape(Node node)
     {
         string input = node.Inputs[0], output = node.Outputs[0];
-        long[] to = Sides(output);
+        var to = Sides(output);
         if (to.Count(side => side < 0) > 1)
         {
             throw Refuse(node, "spreads the batch over several axes, which cannot be exported");
         }
 
         // One pixel, or one channel: both orders are the same bytes.
-        bool anyOrder = ShapeOf(input) is [_, var channels, var height, var width] && (height * width == 1 || channels == 1);
-        string x = anyOrder && PreferLast([input]) ? Last(input) : Same(input);
+        var anyOrder = ShapeOf(input) is [_, var channels, var height, var width] && (height * width == 1 || channels == 1);
+        var x = anyOrder && PreferLast([input]) ? Last(input) : Same(input);
         _held[output] = new Held(Result.Add("Reshape", output, [x, Result.Integers($"{output}/shape", to)]), null);
     }
 
     private void Concat(Node node)
     {
-        bool last = PreferLast(node.Inputs) && ShapeOf(node.Outputs[0]).Length == 4;
-        int axis = Axis(node, node.Int("axis", 0), node.Outputs[0]);
+        var last = PreferLast(node.Inputs) && ShapeOf(node.Outputs[0]).Length == 4;
+        var axis = Axis(node, node.Int("axis", 0), node.Outputs[0]);
         string[] parts = [.. node.Inputs.Select(input => last ? Last(input) : Same(input))];
-        string value = Result.Add("ConcatV2", node.Outputs[0], [.. parts, Result.Integer($"{node.Outputs[0]}/axis", last ? AxisInLast(axis) : axis)], ("N", TensorFlowGraph.Int(parts.Length)));
+        var value = Result.Add("ConcatV2", node.Outputs[0], [.. parts, Result.Integer($"{node.Outputs[0]}/axis", last ? AxisInLast(axis) : axis)], ("N", TensorFlowGraph.Int(parts.Length)));
         _held[node.Outputs[0]] = last ? new Held(null, value) : new Held(value, null);
     }
 
     private void Split(Node node)
     {
-        bool last = PreferLast(node.Inputs.Take(1));
-        int axis = Axis(node, node.Int("axis", 0), node.Inputs[0]);
-        string name = node.Outputs[0];
-        string sizes = Result.Integers($"{name}/sizes", [.. node.Outputs.Select(output => (long)ShapeOf(output)[axis])]);
-        string parts = Result.Add("SplitV", $"{name}/split", [last ? Last(node.Inputs[0]) : Same(node.Inputs[0]), sizes, Result.Integer($"{name}/axis", last ? AxisInLast(axis) : axis)],
+        var last = PreferLast(node.Inputs.Take(1));
+        var axis = Axis(node, node.Int("axis", 0), node.Inputs[0]);
+        var name = node.Outputs[0];
+        var sizes = Result.Integers($"{name}/sizes", [.. node.Outputs.Select(output => (long)ShapeOf(output)[axis])]);
+        var parts = Result.Add("SplitV", $"{name}/split", [last ? Last(node.Inputs[0]) : Same(node.Inputs[0]), sizes, Result.Integer($"{name}/axis", last ? AxisInLast(axis) : axis)],
             ("num_split", TensorFlowGraph.Int(node.Outputs.Count)));
-        for (int output = 0; output < node.Outputs.Count; output++)
+        for (var output = 0; output < node.Outputs.Count; output++)
         {
-            string part = output == 0 ? parts : $"{parts}:{output}";
+            var part = output == 0 ? parts : $"{parts}:{output}";
             _held[node.Outputs[output]] = last ? new Held(null, part) : new Held(part, null);
         }
     }
 
     private void Slice(Node node)
     {
-        int[] shape = ShapeOf(node.Inputs[0]);
+        var shape = ShapeOf(node.Inputs[0]);
         long[] starts = Constant(node, 1, "starts").ToInts(), ends = Constant(node, 2, "ends").ToInts();
-        long[] axes = _wiring.Constant(node, 3)?.ToInts() ?? [.. Enumerable.Range(0, starts.Length).Select(axis => (long)axis)];
-        long[] steps = _wiring.Constant(node, 4)?.ToInts() ?? [.. starts.Select(_ => 1L)];
-        bool last = PreferLast(node.Inputs.Take(1));
+        var axes = _wiring.Constant(node, 3)?.ToInts() ?? [.. Enumerable.Range(0, starts.Length).Select(axis => (long)axis)];
+        var steps = _wiring.Constant(node, 4)?.ToInts() ?? [.. starts.Select(_ => 1L)];
+        var last = PreferLast(node.Inputs.Take(1));
         long[] begin = new long[shape.Length], end = new long[shape.Length], stride = [.. shape.Select(_ => 1L)];
         int whole = (1 << shape.Length) - 1, beginMask = whole, endMask = whole;
-        for (int i = 0; i < axes.Length; i++)
+        for (var i = 0; i < axes.Length; i++)
         {
-            int axis = Axis(node, axes[i], node.Inputs[0]);
+            var axis = Axis(node, axes[i], node.Inputs[0]);
             long side = shape[axis];
-            int at = last ? AxisInLast(axis) : axis;
+            var at = last ? AxisInLast(axis) : axis;
             stride[at] = steps[i];
 
             // ONNX cuts positions off at the ends; TensorFlow takes an end before the first element to be said by the mask.
@@ -751,8 +751,8 @@ internal sealed class GraphModelExport
             endMask &= end[at] < 0 ? whole : ~(1 << at);
         }
 
-        string name = node.Outputs[0];
-        string value = Result.Add("StridedSlice", name,
+        var name = node.Outputs[0];
+        var value = Result.Add("StridedSlice", name,
             [last ? Last(node.Inputs[0]) : Same(node.Inputs[0]), Result.Integers($"{name}/begin", begin), Result.Integers($"{name}/end", end), Result.Integers($"{name}/strides", stride)],
             ("begin_mask", TensorFlowGraph.Int(beginMask)), ("end_mask", TensorFlowGraph.Int(endMask)), ("ellipsis_mask", TensorFlowGraph.Int(0)), ("new_axis_mask", TensorFlowGraph.Int(0)),
             ("shrink_axis_mask", TensorFlowGraph.Int(0)));
@@ -761,30 +761,30 @@ internal sealed class GraphModelExport
 
     private void Gather(Node node)
     {
-        bool last = PreferLast(node.Inputs.Take(1)) && Constant(node, 1, "indices").Shape.Length == 1;
-        int axis = Axis(node, node.Int("axis", 0), node.Inputs[0]);
-        long[] indices = Array.ConvertAll(Constant(node, 1, "indices").ToInts(), index => index < 0 ? index + ShapeOf(node.Inputs[0])[axis] : index);
-        string name = node.Outputs[0];
-        string chosen = Constant(node, 1, "indices").Shape.Length == 0 ? Result.Integer($"{name}/indices", indices[0]) : Result.Integers($"{name}/indices", indices);
-        string value = Result.Add("GatherV2", name, [last ? Last(node.Inputs[0]) : Same(node.Inputs[0]), chosen, Result.Integer($"{name}/axis", last ? AxisInLast(axis) : axis)], ("batch_dims", TensorFlowGraph.Int(0)));
+        var last = PreferLast(node.Inputs.Take(1)) && Constant(node, 1, "indices").Shape.Length == 1;
+        var axis = Axis(node, node.Int("axis", 0), node.Inputs[0]);
+        var indices = Array.ConvertAll(Constant(node, 1, "indices").ToInts(), index => index < 0 ? index + ShapeOf(node.Inputs[0])[axis] : index);
+        var name = node.Outputs[0];
+        var chosen = Constant(node, 1, "indices").Shape.Length == 0 ? Result.Integer($"{name}/indices", indices[0]) : Result.Integers($"{name}/indices", indices);
+        var value = Result.Add("GatherV2", name, [last ? Last(node.Inputs[0]) : Same(node.Inputs[0]), chosen, Result.Integer($"{name}/axis", last ? AxisInLast(axis) : axis)], ("batch_dims", TensorFlowGraph.Int(0)));
         _held[name] = last ? new Held(null, value) : new Held(value, null);
     }
 
     private void Pad(Node node)
     {
-        int rank = ShapeOf(node.Inputs[0]).Length;
-        long[] pads = Constant(node, 1, "padding").ToInts();
-        string mode = node.Text("mode", "constant");
-        bool last = PreferLast(node.Inputs.Take(1));
+        var rank = ShapeOf(node.Inputs[0]).Length;
+        var pads = Constant(node, 1, "padding").ToInts();
+        var mode = node.Text("mode", "constant");
+        var last = PreferLast(node.Inputs.Take(1));
         if (pads.Length != 2 * rank || pads.Any(pad => pad < 0) || (mode == "edge" && pads.Any(pad => pad > 1)) || mode is not ("constant" or "reflect" or "edge"))
         {
             throw Refuse(node, $"with the mode '{mode}' and the padding [{string.Join(", ", pads)}] cannot be exported");
         }
 
         long[] pairs = [.. Enumerable.Range(0, rank).Select(position => last ? (int)ToLast[position] : position).SelectMany(axis => new[] { pads[axis], pads[axis + rank] })];
-        string name = node.Outputs[0];
-        string x = last ? Last(node.Inputs[0]) : Same(node.Inputs[0]);
-        string value = mode == "constant"
+        var name = node.Outputs[0];
+        var x = last ? Last(node.Inputs[0]) : Same(node.Inputs[0]);
+        var value = mode == "constant"
             ? Result.Add("PadV2", name, [x, Result.Pairs($"{name}/pads", pairs), Result.Constant($"{name}/value", [node.Inputs.Count > 2 && node.Inputs[2].Length > 0 ? Constant(node, 2, "value").ToFloats()[0] : 0])])
             : Result.Add("MirrorPad", name, [x, Result.Pairs($"{name}/pads", pairs)], ("mode", TensorFlowGraph.Text(mode == "reflect" ? "REFLECT" : "SYMMETRIC")));
         _held[name] = last ? new Held(null, value) : new Held(value, null);
@@ -792,10 +792,10 @@ internal sealed class GraphModelExport
 
     private void Resize(Node node)
     {
-        (int height, int width, _) = SizeOf(node, node.Outputs[0]);
+        (var height, var width, _) = SizeOf(node, node.Outputs[0]);
         string mode = node.Text("mode", "nearest"), coordinates = node.Text("coordinate_transformation_mode", "half_pixel"), nearest = node.Text("nearest_mode", "round_prefer_floor");
         bool corners = coordinates == "align_corners", half = coordinates == "half_pixel";
-        bool known = mode == "linear" ? corners || half || coordinates == "asymmetric"
+        var known = mode == "linear" ? corners || half || coordinates == "asymmetric"
             : mode == "nearest" && (coordinates == "asymmetric" ? nearest == "floor" : (corners || half) && nearest == "round_prefer_ceil");
         if (!known)
         {
@@ -819,27 +819,27 @@ internal sealed class GraphModelExport
     // TensorFlow.js knows only the way back; N H W C cut into blocks, and each block's pixels moved beside the channels.
     private void SpaceToDepth(Node node)
     {
-        long block = node.Int("blocksize", 1);
-        string name = node.Outputs[0];
-        (int height, int width, int channels) = SizeOf(node, name);
-        string blocks = Result.Add("Reshape", $"{name}/blocks", [Pixels(node), Result.Integers($"{name}/cut", -1, height, block, width, block, channels / (block * block))]);
-        string moved = Result.Add("Transpose", $"{name}/moved", [blocks, Result.Integers($"{name}/order", 0, 1, 3, 2, 4, 5)]);
+        var block = node.Int("blocksize", 1);
+        var name = node.Outputs[0];
+        (var height, var width, var channels) = SizeOf(node, name);
+        var blocks = Result.Add("Reshape", $"{name}/blocks", [Pixels(node), Result.Integers($"{name}/cut", -1, height, block, width, block, channels / (block * block))]);
+        var moved = Result.Add("Transpose", $"{name}/moved", [blocks, Result.Integers($"{name}/order", 0, 1, 3, 2, 4, 5)]);
         SetPixels(node, name, Result.Add("Reshape", name, [moved, Result.Integers($"{name}/shape", -1, height, width, channels)]));
     }
 
     private void Reduce(Node node, string op)
     {
         string input = node.Inputs[0], output = node.Outputs[0];
-        int rank = ShapeOf(input).Length;
-        long[] given = (node.Inputs.Count > 1 && node.Inputs[1].Length > 0 ? Constant(node, 1, "axes").ToInts() : node.Ints("axes")) ?? [.. Enumerable.Range(0, rank).Select(axis => (long)axis)];
+        var rank = ShapeOf(input).Length;
+        var given = (node.Inputs.Count > 1 && node.Inputs[1].Length > 0 ? Constant(node, 1, "axes").ToInts() : node.Ints("axes")) ?? [.. Enumerable.Range(0, rank).Select(axis => (long)axis)];
         int[] axes = [.. given.Select(axis => Axis(node, axis, input))];
-        bool keep = node.Int("keepdims", 1) == 1;
+        var keep = node.Int("keepdims", 1) == 1;
 
         // Without the reduced axes, those that are left must stand in their own order.
         long[] left = [.. ToLast.Where(axis => !axes.Contains((int)axis))];
-        bool last = PreferLast([input]) && (keep || left.SequenceEqual(left.Order()));
+        var last = PreferLast([input]) && (keep || left.SequenceEqual(left.Order()));
         long[] reduced = [.. axes.Select(axis => (long)(last ? AxisInLast(axis) : axis)).Order()];
-        string value = Result.Add(op, output, [last ? Last(input) : Same(input), Result.Integers($"{output}/axes", reduced)], ("keep_dims", TensorFlowGraph.Flag(keep)));
+        var value = Result.Add(op, output, [last ? Last(input) : Same(input), Result.Integers($"{output}/axes", reduced)], ("keep_dims", TensorFlowGraph.Flag(keep)));
         _held[output] = last && keep ? new Held(null, value) : new Held(value, null);
     }
 }

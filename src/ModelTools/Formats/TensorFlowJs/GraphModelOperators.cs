@@ -97,7 +97,7 @@ internal static class GraphModelOperators
     /// <exception cref="ModelFormatException">It is not supported, or does not fit its inputs.</exception>
     public static void Convert(GraphModelOperation op)
     {
-        if (Table.TryGetValue(op.Node.Op, out Action<GraphModelOperation>? convert))
+        if (Table.TryGetValue(op.Node.Op, out var convert))
         {
             convert(op);
         }
@@ -126,7 +126,7 @@ internal static class GraphModelOperators
     // Weights are H W I M: M results from each of I channels.
     private static string DepthwiseConv(GraphModelOperation op, string? bias = null)
     {
-        string weights = op.Weights(1, [2, 3, 0, 1], moved => moved with { Shape = [moved.Shape[0] * moved.Shape[1], 1, moved.Shape[2], moved.Shape[3]] });
+        var weights = op.Weights(1, [2, 3, 0, 1], moved => moved with { Shape = [moved.Shape[0] * moved.Shape[1], 1, moved.Shape[2], moved.Shape[3]] });
         return Spatial(op, "Conv", weights, bias, ("group", (long)op.RequiredConstant(1, "weights").Shape[2]));
     }
 
@@ -147,7 +147,7 @@ internal static class GraphModelOperators
                 break;
             case "EXPLICIT":
                 // Before and after for each axis in the data's own order.
-                int height = IsChannelsLast(op) ? 2 : 4;
+                var height = IsChannelsLast(op) ? 2 : 4;
                 attributes.Add(op.Node.Ints("explicit_paddings") is { Length: 8 } pads
                     ? ("pads", new[] { pads[height], pads[height + 2], pads[height + 1], pads[height + 3] })
                     : throw op.Refuse("has explicit padding, but not for four axes"));
@@ -159,7 +159,7 @@ internal static class GraphModelOperators
         }
 
         string[] inputs = weights is null ? [op[0]] : bias is null ? [op[0], weights] : [op[0], weights, bias];
-        Node node = op.Builder.AddNode(onnx, op.Name, inputs, outputs: 1, [.. attributes]);
+        var node = op.Builder.AddNode(onnx, op.Name, inputs, outputs: 1, [.. attributes]);
         node.ChannelsLast = IsChannelsLast(op);
         return node.Outputs[0];
     }
@@ -181,7 +181,7 @@ internal static class GraphModelOperators
                 return op[input];
             }
 
-            int rank = op.ShapeOf(input).Length;
+            var rank = op.ShapeOf(input).Length;
             long[] axes = [.. Enumerable.Range(0, rank).Select(axis => (long)(axis < rank - 2 ? axis : (2 * rank) - 3 - axis))];
             return op.Builder.AddNode("Transpose", $"{op.Name}/transposed", [op[input]], ("perm", axes));
         }
@@ -195,13 +195,13 @@ internal static class GraphModelOperators
     /// </summary>
     private static void Fused(GraphModelOperation op, Func<string?, string> product)
     {
-        string[] fused = op.Node.Texts("fused_ops");
-        bool hasBias = fused is ["BiasAdd", ..];
-        string value = hasBias && op.Constant(2) is { Shape.Length: 1 } ? product(op[2])
+        var fused = op.Node.Texts("fused_ops");
+        var hasBias = fused is ["BiasAdd", ..];
+        var value = hasBias && op.Constant(2) is { Shape.Length: 1 } ? product(op[2])
             : hasBias ? AddBias(op, product(null), 2)
             : product(null);
-        int slope = hasBias ? 3 : 2;
-        foreach (string activation in fused.Skip(hasBias ? 1 : 0))
+        var slope = hasBias ? 3 : 2;
+        foreach (var activation in fused.Skip(hasBias ? 1 : 0))
         {
             value = activation switch
             {
@@ -218,7 +218,7 @@ internal static class GraphModelOperators
 
     private static string AddBias(GraphModelOperation op, string value, int input)
     {
-        string bias = IsChannelsLast(op)
+        var bias = IsChannelsLast(op)
             ? op[input]
             : op.Builder.AddNode("Reshape", $"{op.Name}/bias", [op[input], op.Builder.AddInt64Constant($"{op.Name}/shape", -1, 1, 1)]);
         return op.Builder.AddNode("Add", op.Name, [value, bias]);
@@ -233,15 +233,15 @@ internal static class GraphModelOperators
             throw op.Refuse("takes its mean and variance from the batch, which is not supported");
         }
 
-        float epsilon = op.Node.Float("epsilon", 1e-4f);
-        for (int i = 0; i < scale.Length; i++)
+        var epsilon = op.Node.Float("epsilon", 1e-4f);
+        for (var i = 0; i < scale.Length; i++)
         {
             scale[i] /= float.Sqrt(variance[i] + epsilon);
             offset[i] -= mean[i] * scale[i];
         }
 
         int[] shape = IsChannelsLast(op) ? [scale.Length] : [scale.Length, 1, 1];
-        string scaled = op.Builder.AddNode("Mul", $"{op.Name}/scaled", [op[0], op.Builder.AddConstant($"{op.Name}/scale", scale, shape)]);
+        var scaled = op.Builder.AddNode("Mul", $"{op.Name}/scaled", [op[0], op.Builder.AddConstant($"{op.Name}/scale", scale, shape)]);
         op.Result(op.Builder.AddNode("Add", op.Name, [scaled, op.Builder.AddConstant($"{op.Name}/offset", offset, shape)]));
     }
 
@@ -250,9 +250,9 @@ internal static class GraphModelOperators
     // x ÷ y, and 0 where y is 0.
     private static void DivNoNan(GraphModelOperation op)
     {
-        string zero = op.Builder.AddConstant($"{op.Name}/zero", [0f]);
-        string isZero = op.Builder.AddNode("Equal", $"{op.Name}/is_zero", [op[1], zero]);
-        string divisor = op.Builder.AddNode("Where", $"{op.Name}/divisor", [isZero, op.Builder.AddConstant($"{op.Name}/one", [1f]), op[1]]);
+        var zero = op.Builder.AddConstant($"{op.Name}/zero", [0f]);
+        var isZero = op.Builder.AddNode("Equal", $"{op.Name}/is_zero", [op[1], zero]);
+        var divisor = op.Builder.AddNode("Where", $"{op.Name}/divisor", [isZero, op.Builder.AddConstant($"{op.Name}/one", [1f]), op[1]]);
         op.Result(op.Builder.AddNode("Where", op.Name, [isZero, zero, op.Builder.AddNode("Div", $"{op.Name}/quotient", [op[0], divisor])]));
     }
 
@@ -270,17 +270,17 @@ internal static class GraphModelOperators
 
     private static void Cast(GraphModelOperation op)
     {
-        ElementType type = ElementTypeOf(op.Node.Type("DstT")) ?? throw op.Refuse($"makes {op.Node.Type("DstT")}, which is not supported");
+        var type = ElementTypeOf(op.Node.Type("DstT")) ?? throw op.Refuse($"makes {op.Node.Type("DstT")}, which is not supported");
         op.Result(op.Builder.AddNode("Cast", op.Name, [op[0]], ("to", (long)type)));
     }
 
     private static void Squeeze(GraphModelOperation op)
     {
-        long[] axes = op.Node.Ints("squeeze_dims") is { Length: > 0 } given ? given : op.Node.Ints("axis");
+        var axes = op.Node.Ints("squeeze_dims") is { Length: > 0 } given ? given : op.Node.Ints("axis");
         if (axes.Length == 0)
         {
             // Every side of one but the batch, which is one here by chance.
-            int[] shape = op.ShapeOf(0);
+            var shape = op.ShapeOf(0);
             axes = [.. Enumerable.Range(1, Math.Max(0, shape.Length - 1)).Where(axis => shape[axis] == 1).Select(axis => (long)axis)];
         }
 
@@ -295,7 +295,7 @@ internal static class GraphModelOperators
 
     private static void Unpack(GraphModelOperation op)
     {
-        long count = op.Node.Int("num", 0);
+        var count = op.Node.Int("num", 0);
         Results(op, count is > 0 and < 1024
             ? op.TensorFlow.Split(op.Name, op[0], [.. Enumerable.Repeat(1L, (int)count)], op.Node.Int("axis", 0), squeeze: true)
             : throw op.Refuse($"unpacks {count} values"));
@@ -304,10 +304,10 @@ internal static class GraphModelOperators
     // Inputs: axis, value.
     private static void Split(GraphModelOperation op)
     {
-        long axis = op.Int(0, "axis");
-        long count = op.Node.Int("num_split", 0);
-        int[] shape = op.ShapeOf(1);
-        long index = axis < 0 ? axis + shape.Length : axis;
+        var axis = op.Int(0, "axis");
+        var count = op.Node.Int("num_split", 0);
+        var shape = op.ShapeOf(1);
+        var index = axis < 0 ? axis + shape.Length : axis;
         if (index < 0 || index >= shape.Length || count <= 0 || shape[index] % count != 0)
         {
             throw op.Refuse($"splits [{string.Join(", ", shape)}] into {count} parts along axis {axis}");
@@ -334,7 +334,7 @@ internal static class GraphModelOperators
 
     private static long[] Paddings(GraphModelOperation op)
     {
-        long[] paddings = op.Ints(1, "padding");
+        var paddings = op.Ints(1, "padding");
         return op.RequiredConstant(1, "padding").Shape is [_, 2] && Array.TrueForAll(paddings, padding => padding >= 0) ? paddings : throw op.Refuse($"pads by [{string.Join(", ", paddings)}]");
     }
 
@@ -343,7 +343,7 @@ internal static class GraphModelOperators
 
     private static void Blocks(GraphModelOperation op, string onnx)
     {
-        Node node = op.Builder.AddNode(onnx, op.Name, [op[0]], outputs: 1, ("blocksize", op.Node.Int("block_size", 0) is > 0 and long size ? size : throw op.Refuse("has no block_size")));
+        var node = op.Builder.AddNode(onnx, op.Name, [op[0]], outputs: 1, ("blocksize", op.Node.Int("block_size", 0) is > 0 and long size ? size : throw op.Refuse("has no block_size")));
         node.ChannelsLast = IsChannelsLast(op);
         op.Result(node.Outputs[0]);
     }
@@ -362,13 +362,13 @@ internal static class GraphModelOperators
 
     private static void ArgMax(GraphModelOperation op)
     {
-        string index = op.Builder.AddNode("ArgMax", op.Name, [op[0]], ("axis", op.Int(1, "axis")), ("keepdims", 0L));
+        var index = op.Builder.AddNode("ArgMax", op.Name, [op[0]], ("axis", op.Int(1, "axis")), ("keepdims", 0L));
         op.Result(op.Builder.AddNode("Cast", $"{op.Name}/int32", [index], ("to", (long)ElementType.Int32)));
     }
 
     private static void Results(GraphModelOperation op, IReadOnlyList<string> values)
     {
-        for (int output = 0; output < values.Count; output++)
+        for (var output = 0; output < values.Count; output++)
         {
             op.Result(values[output], output);
         }
@@ -378,8 +378,8 @@ internal static class GraphModelOperators
 
     private static long[] HeightWidth(GraphModelOperation op, string attribute)
     {
-        long[] values = op.Node.Ints(attribute);
-        int height = IsChannelsLast(op) ? 1 : 2;
+        var values = op.Node.Ints(attribute);
+        var height = IsChannelsLast(op) ? 1 : 2;
         return values.Length == 4 && values[height] > 0 && values[height + 1] > 0 ? [values[height], values[height + 1]] : throw op.Refuse($"has the {attribute} [{string.Join(", ", values)}]");
     }
 }

@@ -12,9 +12,9 @@ internal sealed class LayersWeights(IReadOnlyDictionary<string, Tensor> weights)
     public Tensor? Find(IReadOnlyList<string> layer, string weight, int index)
     {
         // The path with the models around the layer, outermost first, then without them: names are unique within a model, so they are left out.
-        for (int outer = 0; outer < layer.Count; outer++)
+        for (var outer = 0; outer < layer.Count; outer++)
         {
-            if (weights.TryGetValue($"{string.Join('/', layer.Skip(outer))}/{weight}", out Tensor? found))
+            if (weights.TryGetValue($"{string.Join('/', layer.Skip(outer))}/{weight}", out var found))
             {
                 return found;
             }

@@ -18,7 +18,7 @@ internal sealed class TensorFlowGraph
     /// <summary>Adds a node and answers its name.</summary>
     public string Add(string op, string name, IEnumerable<string> inputs, params ReadOnlySpan<(string Name, JsonNode Value)> attributes)
     {
-        string unique = Unique(name);
+        var unique = Unique(name);
         var node = new JsonObject { ["name"] = unique, ["op"] = op };
         if (inputs.Any())
         {
@@ -26,7 +26,7 @@ internal sealed class TensorFlowGraph
         }
 
         var attr = new JsonObject();
-        foreach ((string attribute, JsonNode value) in attributes)
+        foreach ((var attribute, var value) in attributes)
         {
             attr[attribute] = value;
         }
@@ -39,8 +39,8 @@ internal sealed class TensorFlowGraph
     /// <summary>Adds a constant, whose values go to the shards.</summary>
     public string Constant(string name, Tensor value)
     {
-        JsonNode type = Type(value.Type);
-        string node = Add("Const", name, [], ("dtype", type),
+        var type = Type(value.Type);
+        var node = Add("Const", name, [], ("dtype", type),
             ("value", new JsonObject { ["tensor"] = new JsonObject { ["dtype"] = type["type"]!.DeepClone(), ["tensorShape"] = Dimensions(Array.ConvertAll(value.Shape, side => (long)side)) } }));
         Weights.Add((node, value));
         return node;
@@ -91,7 +91,7 @@ internal sealed class TensorFlowGraph
     private static Tensor Whole(ReadOnlySpan<long> values, int[] shape)
     {
         var numbers = new double[values.Length];
-        for (int i = 0; i < numbers.Length; i++)
+        for (var i = 0; i < numbers.Length; i++)
         {
             numbers[i] = Math.Clamp(values[i], int.MinValue, int.MaxValue);
         }
@@ -102,9 +102,9 @@ internal sealed class TensorFlowGraph
     /// <summary>Names may have letters, digits and ./_-, as tensorflow/core/framework/node_def_util.cc checks; ':' would name an output.</summary>
     private string Unique(string name)
     {
-        string allowed = string.Concat(name.Select((character, at) => char.IsAsciiLetterOrDigit(character) || character == '.' || (at > 0 && character is '_' or '/' or '-') ? character : '_')).TrimStart('_');
-        string unique = allowed.Length == 0 ? "node" : allowed;
-        for (int number = 1; !_names.Add(unique); number++)
+        var allowed = string.Concat(name.Select((character, at) => char.IsAsciiLetterOrDigit(character) || character == '.' || (at > 0 && character is '_' or '/' or '-') ? character : '_')).TrimStart('_');
+        var unique = allowed.Length == 0 ? "node" : allowed;
+        for (var number = 1; !_names.Add(unique); number++)
         {
             unique = $"{allowed}_{number}";
         }

@@ -3,7 +3,6 @@ using Whatsit.Inference.Catalog;
 using Whatsit.Inference.Preprocessing;
 using Whatsit.ModelTools.Formats.Keras;
 using Whatsit.ModelTools.Formats.TensorFlow;
-using Whatsit.ModelTools.Graphs;
 
 namespace Whatsit.ModelTools.Formats.TensorFlowJs;
 
@@ -24,17 +23,17 @@ public sealed class TensorFlowJsReader : IModelReader
     /// <inheritdoc/>
     public ImportedModel Read(string path)
     {
-        string file = FindModel(path) ?? throw new ModelFormatException($"{Path.GetFileName(path)} is not a TensorFlow.js model.");
-        string folder = Path.GetDirectoryName(Path.GetFullPath(file))!;
-        using JsonDocument document = Parse(file);
-        JsonElement model = document.RootElement;
-        JsonElement topology = model.Member("modelTopology") ?? throw new ModelFormatException("The model has no 'modelTopology'.");
-        Dictionary<string, Tensor> weights = WeightsManifest.Read(model.Member("weightsManifest"), folder);
+        var file = FindModel(path) ?? throw new ModelFormatException($"{Path.GetFileName(path)} is not a TensorFlow.js model.");
+        var folder = Path.GetDirectoryName(Path.GetFullPath(file))!;
+        using var document = Parse(file);
+        var model = document.RootElement;
+        var topology = model.Member("modelTopology") ?? throw new ModelFormatException("The model has no 'modelTopology'.");
+        var weights = WeightsManifest.Read(model.Member("weightsManifest"), folder);
 
         ImportedModel imported;
         if (topology.Member("node") is not null)
         {
-            JsonElement? signature = model.Member("signature") ?? model.Member("userDefinedMetadata").Member("signature");
+            var signature = model.Member("signature") ?? model.Member("userDefinedMetadata").Member("signature");
             imported = new ImportedModel(new GraphModelConverter(GraphModel.Parse(topology, signature), weights, Path.GetFileName(folder)).Convert());
         }
         else
@@ -48,16 +47,16 @@ public sealed class TensorFlowJsReader : IModelReader
     /// <summary>The <c>metadata.json</c> of Teachable Machine or of our own export, or a <c>labels.txt</c>, beside the model.</summary>
     private static ImportedModel WithMetadata(ImportedModel imported, string file, string folder)
     {
-        int classes = imported.Graph.Outputs is [{ Shape: [.., var last] }, ..] ? last : -1;
+        var classes = imported.Graph.Outputs is [{ Shape: [.., var last] }, ..] ? last : -1;
         imported = imported with { Labels = imported.Labels ?? LabelFile.Beside(file, classes) };
-        string path = Path.Combine(folder, "metadata.json");
+        var path = Path.Combine(folder, "metadata.json");
         if (!File.Exists(path))
         {
             return imported;
         }
 
-        using JsonDocument document = Parse(path);
-        JsonElement metadata = document.RootElement;
+        using var document = Parse(path);
+        var metadata = document.RootElement;
         List<string> labels = [.. metadata.Member("labels").Items().Select(label => label.Text() ?? "")];
         List<string> notes = [.. imported.Notes];
         if (labels.Count > 0 && labels.Count != classes)
@@ -66,7 +65,7 @@ public sealed class TensorFlowJsReader : IModelReader
             labels.Clear();
         }
 
-        PreprocessingSpec? preprocessing = imported.Preprocessing;
+        var preprocessing = imported.Preprocessing;
         if (metadata.Member("packageName").Text() == "@teachablemachine/image")
         {
             preprocessing = TeachableMachine.Preprocessing;
@@ -105,20 +104,20 @@ public sealed class TensorFlowJsReader : IModelReader
             return File.Exists(path) && LooksRight(path) ? path : null;
         }
 
-        string usual = Path.Combine(path, "model.json");
+        var usual = Path.Combine(path, "model.json");
         return File.Exists(usual) && LooksRight(usual) ? usual : Directory.EnumerateFiles(path, "*.json").Order(StringComparer.Ordinal).FirstOrDefault(LooksRight);
     }
 
     /// <summary>JSON with a member 'modelTopology' at the top; it is read no further than that.</summary>
     private static bool LooksRight(string path)
     {
-        using FileStream file = File.OpenRead(path);
+        using var file = File.OpenRead(path);
         if (file.Length > MaxJson || !StartsAsObject(file))
         {
             return false;
         }
 
-        byte[] json = File.ReadAllBytes(path);
+        var json = File.ReadAllBytes(path);
         var reader = new Utf8JsonReader(json.AsSpan(json.AsSpan().IndexOf((byte)'{')));
         try
         {
@@ -153,7 +152,7 @@ public sealed class TensorFlowJsReader : IModelReader
 
     private static JsonDocument Parse(string path)
     {
-        using FileStream file = File.OpenRead(path);
+        using var file = File.OpenRead(path);
         try
         {
             return file.Length <= MaxJson

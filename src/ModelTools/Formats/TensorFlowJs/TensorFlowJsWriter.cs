@@ -39,21 +39,21 @@ public static class TensorFlowJsWriter
             throw new ModelFormatException($"A model with one picture as input can be exported; this one has {graph.Inputs.Count} inputs ({string.Join(", ", graph.Inputs.Select(value => value.Name))}).");
         }
 
-        int channels = input.Shape[options.ChannelsFirst ? 1 : 3];
-        (TensorFlowGraph result, IReadOnlyList<string> outputs) = GraphModelExport.Convert(graph, Input, options.ChannelsFirst, FromUnitRange(options, channels));
+        var channels = input.Shape[options.ChannelsFirst ? 1 : 3];
+        (var result, var outputs) = GraphModelExport.Convert(graph, Input, options.ChannelsFirst, FromUnitRange(options, channels));
         Directory.CreateDirectory(folder);
-        byte[] weights = Serialize(result, options.Half, out JsonArray specs);
+        var weights = Serialize(result, options.Half, out var specs);
         var shards = new List<(string File, long Bytes)>();
-        int count = Math.Max(1, (weights.Length + ShardBytes - 1) / ShardBytes);
-        for (int shard = 0; shard < count; shard++)
+        var count = Math.Max(1, (weights.Length + ShardBytes - 1) / ShardBytes);
+        for (var shard = 0; shard < count; shard++)
         {
             ReadOnlySpan<byte> part = weights.AsSpan(shard * ShardBytes, Math.Min(ShardBytes, weights.Length - (shard * ShardBytes)));
-            string name = $"group1-shard{shard + 1}of{count}.bin";
+            var name = $"group1-shard{shard + 1}of{count}.bin";
             File.WriteAllBytes(Path.Combine(folder, name), part);
             shards.Add((name, part.Length));
         }
 
-        string version = typeof(TensorFlowJsWriter).Assembly.GetName().Version?.ToString(3) ?? "";
+        var version = typeof(TensorFlowJsWriter).Assembly.GetName().Version?.ToString(3) ?? "";
         var model = new JsonObject
         {
             ["format"] = "graph-model",
@@ -80,7 +80,7 @@ public static class TensorFlowJsWriter
     /// <summary>The network's input in terms of −1…1, per channel.</summary>
     private static ChannelAffine FromUnitRange(TensorFlowJsOptions options, int channels)
     {
-        PreprocessingSpec spec = options.Preprocessing;
+        var spec = options.Preprocessing;
         if (!options.TakesPixels && spec.ChannelOrder == ChannelOrder.Bgr)
         {
             throw new ModelFormatException("A network that takes BGR floats cannot be exported as it is; import it, and the bundle takes RGB pixels.");
@@ -100,7 +100,7 @@ public static class TensorFlowJsWriter
         // the weights, would be three quarters of the difference. Biases and scales are as few.
         HashSet<string> single = [.. graph.Nodes.Where(node => ((string)node["op"]!).Contains("Depthwise", StringComparison.Ordinal)).Select(node => (string)node["input"]![1]!)];
         using var bytes = new MemoryStream();
-        foreach ((string name, Tensor value) in graph.Weights)
+        foreach ((var name, var value) in graph.Weights)
         {
             var spec = new JsonObject
             {
@@ -152,7 +152,7 @@ public static class TensorFlowJsWriter
 
     private static (string, long) Save(string folder, string name, string text)
     {
-        string path = Path.Combine(folder, name);
+        var path = Path.Combine(folder, name);
         File.WriteAllText(path, text);
         return (name, new FileInfo(path).Length);
     }

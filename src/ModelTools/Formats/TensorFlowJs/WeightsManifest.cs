@@ -17,13 +17,13 @@ internal static class WeightsManifest
     public static Dictionary<string, Tensor> Read(JsonElement? manifest, string folder)
     {
         var weights = new Dictionary<string, Tensor>(StringComparer.Ordinal);
-        foreach (JsonElement group in manifest.Items())
+        foreach (var group in manifest.Items())
         {
             string[] shards = [.. group.Member("paths").Items().Select(path => Resolve(folder, path.Text() ?? throw new ModelFormatException("A path of a weight shard is not text.")))];
             using var content = new ShardedStream(shards);
-            foreach (JsonElement weight in group.Member("weights").Items())
+            foreach (var weight in group.Member("weights").Items())
             {
-                string name = weight.Member("name").Text() ?? throw new ModelFormatException("A weight has no name.");
+                var name = weight.Member("name").Text() ?? throw new ModelFormatException("A weight has no name.");
                 if (!weights.TryAdd(name, ReadWeight(weight, name, content)))
                 {
                     throw new ModelFormatException($"The weight '{name}' appears twice.");
@@ -37,8 +37,8 @@ internal static class WeightsManifest
     /// <summary>A shard lies beside <c>model.json</c> or below; a path that leads elsewhere is not followed.</summary>
     private static string Resolve(string folder, string path)
     {
-        string root = Path.GetFullPath(folder) + Path.DirectorySeparatorChar;
-        string full = path.Contains('\0') ? "" : Path.GetFullPath(Path.Combine(root, path)); // no path has a null, and Path throws
+        var root = Path.GetFullPath(folder) + Path.DirectorySeparatorChar;
+        var full = path.Contains('\0') ? "" : Path.GetFullPath(Path.Combine(root, path)); // no path has a null, and Path throws
         if (path.Length == 0 || !full.StartsWith(root, StringComparison.Ordinal))
         {
             throw new ModelFormatException($"The weight shard '{path}' does not lie beside the model.");
@@ -49,14 +49,14 @@ internal static class WeightsManifest
 
     private static Tensor ReadWeight(JsonElement weight, string name, ShardedStream content)
     {
-        string type = weight.Member("dtype").Text() ?? "float32";
+        var type = weight.Member("dtype").Text() ?? "float32";
         long[] sides = [.. weight.Member("shape").Items().Select(side => side.Integer() ?? -1)];
         if (sides.Length > MaxRank || Array.Exists(sides, side => side is < 0 or > int.MaxValue))
         {
             throw new ModelFormatException($"The weight '{name}' has the shape [{string.Join(", ", sides)}]: at most {MaxRank} sides, none negative, are allowed.");
         }
 
-        int[] shape = Array.ConvertAll(sides, side => (int)side);
+        var shape = Array.ConvertAll(sides, side => (int)side);
         long length = Tensor.ElementsOf(shape);
         if (type == "string")
         {
@@ -64,9 +64,9 @@ internal static class WeightsManifest
             return new Tensor(ElementType.String, shape, default);
         }
 
-        JsonElement? quantization = weight.Member("quantization");
-        string stored = quantization.Member("dtype").Text() ?? type;
-        int size = stored switch
+        var quantization = weight.Member("quantization");
+        var stored = quantization.Member("dtype").Text() ?? type;
+        var size = stored switch
         {
             "float32" or "int32" => 4,
             "float16" or "uint16" => 2,
@@ -75,7 +75,7 @@ internal static class WeightsManifest
         };
 
         // Checked before anything is allocated: a shape is easily written, bytes must be there.
-        byte[] bytes = content.Read(length * size, name);
+        var bytes = content.Read(length * size, name);
         return quantization is null ? Plain(stored, shape, bytes) : Dequantized(quantization, stored, type, name, shape, bytes);
     }
 
@@ -105,10 +105,10 @@ internal static class WeightsManifest
         }
 
         // In JavaScript's numbers, and rounded to 32 bits at the end, as there.
-        double scale = quantization.Member("scale") is { ValueKind: JsonValueKind.Number } given ? given.GetDouble() : throw new ModelFormatException($"The quantized weight '{name}' has no scale.");
-        double min = quantization.Member("min") is { ValueKind: JsonValueKind.Number } least ? least.GetDouble() : throw new ModelFormatException($"The quantized weight '{name}' has no min.");
-        double[] values = tensor.ToDoubles();
-        for (int i = 0; i < values.Length; i++)
+        var scale = quantization.Member("scale") is { ValueKind: JsonValueKind.Number } given ? given.GetDouble() : throw new ModelFormatException($"The quantized weight '{name}' has no scale.");
+        var min = quantization.Member("min") is { ValueKind: JsonValueKind.Number } least ? least.GetDouble() : throw new ModelFormatException($"The quantized weight '{name}' has no min.");
+        var values = tensor.ToDoubles();
+        for (var i = 0; i < values.Length; i++)
         {
             values[i] = (values[i] * scale) + min;
         }
@@ -141,9 +141,9 @@ internal static class WeightsManifest
         {
             Check(count, weight);
             var bytes = new byte[count];
-            for (int read = 0; read < bytes.Length;)
+            for (var read = 0; read < bytes.Length;)
             {
-                int got = Shard().Read(bytes, read, bytes.Length - read);
+                var got = Shard().Read(bytes, read, bytes.Length - read);
                 read += got;
                 if (got == 0)
                 {
@@ -159,8 +159,8 @@ internal static class WeightsManifest
             Check(count, weight);
             while (count > 0)
             {
-                FileStream shard = Shard();
-                long step = Math.Min(count, shard.Length - shard.Position);
+                var shard = Shard();
+                var step = Math.Min(count, shard.Length - shard.Position);
                 shard.Position += step;
                 count -= step;
                 if (step == 0)

@@ -52,17 +52,17 @@ internal sealed class LiteConverter
 
     public Graph Convert()
     {
-        foreach (int input in _model.Inputs)
+        foreach (var input in _model.Inputs)
         {
             AddInput(input);
         }
 
-        foreach (LiteOperator op in _model.Operators)
+        foreach (var op in _model.Operators)
         {
             LiteOperators.Convert(new LiteOperation(this, op));
         }
 
-        foreach (int output in _model.Outputs)
+        foreach (var output in _model.Outputs)
         {
             AddOutput(output);
         }
@@ -75,7 +75,7 @@ internal sealed class LiteConverter
     /// <summary>What an operator reads: the value, dequantized where the file has it quantized.</summary>
     public string Real(int index)
     {
-        LiteTensor tensor = _tensors[index];
+        var tensor = _tensors[index];
         return _real[index] ??= tensor.IsConstant ? Constant(index, tensor, [])
             : _quantized[index] is string quantized ? Dequantize(quantized, tensor, tensor.Quantization!, axis: 0)
             : throw new ModelFormatException($"{tensor} is read before anything writes it.");
@@ -84,7 +84,7 @@ internal sealed class LiteConverter
     /// <summary>A constant with its axes in ONNX's order; the axis of its scales moves along.</summary>
     public string Weights(int index, params int[] axes)
     {
-        LiteTensor tensor = _tensors[index];
+        var tensor = _tensors[index];
         if (!tensor.IsConstant || tensor.Shape.Length != axes.Length)
         {
             throw new ModelFormatException($"{tensor} of shape [{string.Join(", ", tensor.Shape)}] cannot be used as weights: a constant of {axes.Length} dimensions is expected.");
@@ -96,10 +96,10 @@ internal sealed class LiteConverter
     /// <summary>An operator's result; where the file has it quantized, it is.</summary>
     public void Write(int index, string real)
     {
-        LiteTensor tensor = _tensors[index];
+        var tensor = _tensors[index];
         if (_isQuantized && tensor.IsQuantized)
         {
-            (string scale, string zeroPoint) = Parameters(tensor, tensor.Quantization!);
+            (var scale, var zeroPoint) = Parameters(tensor, tensor.Quantization!);
             _quantized[index] = Builder.AddNode("QuantizeLinear", $"{tensor.Name}/quantized", [real, scale, zeroPoint]);
             _real[index] = null;
         }
@@ -117,7 +117,7 @@ internal sealed class LiteConverter
             return false;
         }
 
-        Tensor floats = Floats(tensor);
+        var floats = Floats(tensor);
         Spend(floats.Data.Length);
         _tensors[index] = _tensors[index] with { Type = LiteType.Float32, Shape = tensor.Shape, Data = floats.Data, Quantization = null };
         return true;
@@ -125,7 +125,7 @@ internal sealed class LiteConverter
 
     private void AddInput(int index)
     {
-        LiteTensor tensor = _tensors[index];
+        var tensor = _tensors[index];
         if (!tensor.IsQuantized)
         {
             _real[index] = Builder.AddInput(tensor.Name, ElementTypeOf(tensor), tensor.Shape);
@@ -145,9 +145,9 @@ internal sealed class LiteConverter
 
     private void AddOutput(int index)
     {
-        LiteTensor tensor = _tensors[index];
-        string value = _quantized[index] ?? Real(index);
-        Graph graph = Builder.Graph;
+        var tensor = _tensors[index];
+        var value = _quantized[index] ?? Real(index);
+        var graph = Builder.Graph;
         if (graph.Constants.ContainsKey(value) || graph.Inputs.Concat(graph.Outputs).Any(other => other.Name == value))
         {
             value = Builder.AddNode("Identity", tensor.Name, [value]); // each output has a name and a producer of its own
@@ -159,23 +159,23 @@ internal sealed class LiteConverter
     private string Constant(int index, LiteTensor tensor, int[] axes)
     {
         (int, string) key = (index, string.Join(' ', axes));
-        if (_constants.TryGetValue(key, out string? known))
+        if (_constants.TryGetValue(key, out var known))
         {
             return known;
         }
 
-        bool quantized = tensor.IsQuantized && _isQuantized;
-        Tensor constant = quantized || (!tensor.IsQuantized && tensor.Type != LiteType.Float16) ? new Tensor(ElementTypeOf(tensor), tensor.Shape, tensor.Data) : Floats(tensor);
+        var quantized = tensor.IsQuantized && _isQuantized;
+        var constant = quantized || (!tensor.IsQuantized && tensor.Type != LiteType.Float16) ? new Tensor(ElementTypeOf(tensor), tensor.Shape, tensor.Data) : Floats(tensor);
         if (!axes.SequenceEqual(Enumerable.Range(0, axes.Length)))
         {
             constant = TensorFlowOperators.Transpose(constant, axes);
         }
 
         Spend(constant.Data.Length);
-        string value = Builder.AddConstant(tensor.Name, constant);
+        var value = Builder.AddConstant(tensor.Name, constant);
         if (quantized)
         {
-            int axis = tensor.Quantization!.IsPerChannel && axes.Length > 0 ? Array.IndexOf(axes, tensor.Quantization.Axis) : tensor.Quantization.Axis;
+            var axis = tensor.Quantization!.IsPerChannel && axes.Length > 0 ? Array.IndexOf(axes, tensor.Quantization.Axis) : tensor.Quantization.Axis;
             value = Dequantize(value, tensor, tensor.Quantization, axis);
         }
 
@@ -184,7 +184,7 @@ internal sealed class LiteConverter
 
     private string Dequantize(string quantized, LiteTensor tensor, LiteQuantization quantization, int axis)
     {
-        (string scale, string zeroPoint) = Parameters(tensor, quantization);
+        (var scale, var zeroPoint) = Parameters(tensor, quantization);
 
         // A 32-bit integer has no zero point: https://onnx.ai/onnx/operators/onnx__DequantizeLinear.html
         string[] inputs = tensor.Type == LiteType.Int32 ? [quantized, scale] : [quantized, scale, zeroPoint];
@@ -197,8 +197,8 @@ internal sealed class LiteConverter
     {
         // ONNX Runtime fuses Q/DQ groups whose scales are scalars, not vectors of one.
         int[] shape = quantization.IsPerChannel ? [quantization.Scales.Length] : [];
-        ElementType type = ElementTypeOf(tensor);
-        double[] zeroPoints = Array.ConvertAll(quantization.ZeroPoints, zeroPoint => (double)zeroPoint);
+        var type = ElementTypeOf(tensor);
+        var zeroPoints = Array.ConvertAll(quantization.ZeroPoints, zeroPoint => (double)zeroPoint);
         (double least, double most) = type switch
         {
             ElementType.UInt8 => (0, 255),
@@ -211,19 +211,19 @@ internal sealed class LiteConverter
             throw new ModelFormatException($"{tensor} of {type} has a zero point outside {least}…{most}.");
         }
 
-        string scale = Builder.AddConstant($"{tensor.Name}/scale", quantization.Scales, shape);
+        var scale = Builder.AddConstant($"{tensor.Name}/scale", quantization.Scales, shape);
         return (scale, type == ElementType.Int32 ? "" : Builder.AddConstant($"{tensor.Name}/zero_point", Graphs.Tensor.FromDoubles(type, shape, zeroPoints)));
     }
 
     private static Tensor Floats(LiteTensor tensor)
     {
-        float[] values = new Tensor(ElementTypeOf(tensor), tensor.Shape, tensor.Data).ToFloats();
+        var values = new Tensor(ElementTypeOf(tensor), tensor.Shape, tensor.Data).ToFloats();
         if (tensor.Quantization is { } quantization)
         {
-            int stride = quantization.IsPerChannel ? tensor.Shape.Skip(quantization.Axis + 1).Aggregate(1, (product, side) => product * side) : values.Length;
-            for (int i = 0; i < values.Length; i++)
+            var stride = quantization.IsPerChannel ? tensor.Shape.Skip(quantization.Axis + 1).Aggregate(1, (product, side) => product * side) : values.Length;
+            for (var i = 0; i < values.Length; i++)
             {
-                int channel = i / stride % quantization.Scales.Length;
+                var channel = i / stride % quantization.Scales.Length;
                 values[i] = (values[i] - quantization.ZeroPoints[channel]) * quantization.Scales[channel];
             }
         }

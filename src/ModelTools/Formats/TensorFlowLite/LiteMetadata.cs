@@ -31,7 +31,7 @@ internal sealed record LiteMetadata(IReadOnlyList<float>? Mean, IReadOnlyList<fl
             if (metadata.Root.Tables(3) is [FlatTable graph, ..])
             {
                 // TensorMetadata: 4 process_units, 6 associated_files. ProcessUnit: 0 options_type (1 NormalizationOptions), 1 options: 0 mean, 1 std.
-                foreach (FlatTable unit in graph.Tables(2) is [FlatTable input, ..] ? input.Tables(4) : [])
+                foreach (var unit in graph.Tables(2) is [FlatTable input, ..] ? input.Tables(4) : [])
                 {
                     if (unit.Scalar<byte>(0) == 1 && unit.Table(1) is { } options)
                     {
@@ -71,9 +71,9 @@ internal sealed record LiteMetadata(IReadOnlyList<float>? Mean, IReadOnlyList<fl
                 return null;
             }
 
-            using Stream content = texts[0].Open();
+            using var content = texts[0].Open();
             var text = new byte[MaxLabelFile + 1];
-            int length = content.ReadAtLeast(text, text.Length, throwOnEndOfStream: false);
+            var length = content.ReadAtLeast(text, text.Length, throwOnEndOfStream: false);
             return length <= MaxLabelFile
                 ? LabelFile.Parse(Encoding.UTF8.GetString(text, 0, length))
                 : throw new ModelFormatException($"The label file '{texts[0].FullName}' in the model has more than {MaxLabelFile} bytes.");
@@ -91,15 +91,15 @@ internal sealed record LiteMetadata(IReadOnlyList<float>? Mean, IReadOnlyList<fl
     private static ReadOnlyMemory<byte>? Archive(ReadOnlyMemory<byte> file)
     {
         const int RecordSize = 22;
-        ReadOnlySpan<byte> tail = file.Span[Math.Max(0, file.Length - RecordSize - ushort.MaxValue)..];
-        int record = tail.LastIndexOf("PK\u0005\u0006"u8);
+        var tail = file.Span[Math.Max(0, file.Length - RecordSize - ushort.MaxValue)..];
+        var record = tail.LastIndexOf("PK\u0005\u0006"u8);
         if (record < 0 || record + RecordSize > tail.Length)
         {
             return null;
         }
 
         long end = file.Length - tail.Length + record;
-        long start = end - BinaryPrimitives.ReadUInt32LittleEndian(tail[(record + 12)..]) - BinaryPrimitives.ReadUInt32LittleEndian(tail[(record + 16)..]);
+        var start = end - BinaryPrimitives.ReadUInt32LittleEndian(tail[(record + 12)..]) - BinaryPrimitives.ReadUInt32LittleEndian(tail[(record + 16)..]);
         return start >= 0 ? file[(int)start..] : null;
     }
 }

@@ -74,31 +74,31 @@ internal sealed class LiteModel
 
     public static LiteModel Parse(ReadOnlyMemory<byte> file)
     {
-        FlatTable model = new FlatBuffer(file).Root;
+        var model = new FlatBuffer(file).Root;
 
         // Model: 0 version, 1 operator_codes, 2 subgraphs, 3 description, 4 buffers, 5 metadata_buffer, 6 metadata, 7 signature_defs.
-        uint version = model.Scalar<uint>(0);
+        var version = model.Scalar<uint>(0);
         if (version != 3)
         {
             throw new ModelFormatException($"The TensorFlow Lite schema version {version} is not supported (3 is).");
         }
 
         // The first subgraph is the model; others are the bodies of IF and WHILE, which are refused where they are called.
-        FlatTable[] subgraphs = model.Tables(2);
+        var subgraphs = model.Tables(2);
         if (subgraphs.Length == 0)
         {
             throw new ModelFormatException("The file is malformed: it holds no graph.");
         }
 
-        FlatTable[] buffers = model.Tables(4);
-        (string Name, bool IsCustom)[] codes = Array.ConvertAll(model.Tables(1), OperatorCode);
+        var buffers = model.Tables(4);
+        var codes = Array.ConvertAll(model.Tables(1), OperatorCode);
 
         // SubGraph: 0 tensors, 1 inputs, 2 outputs, 3 operators, 4 name.
-        FlatTable graph = subgraphs[0];
+        var graph = subgraphs[0];
         List<LiteTensor> tensors = [.. graph.Tables(0).Select((tensor, index) => ReadTensor(tensor, index, buffers, file))];
         List<LiteOperator> operators = [.. graph.Tables(3).Select((table, index) => ReadOperator(table, index, codes, tensors.Count))];
-        int[] inputs = Indices(graph.Scalars<int>(1), tensors.Count, "The graph's inputs");
-        int[] outputs = Indices(graph.Scalars<int>(2), tensors.Count, "The graph's outputs");
+        var inputs = Indices(graph.Scalars<int>(1), tensors.Count, "The graph's inputs");
+        var outputs = Indices(graph.Scalars<int>(2), tensors.Count, "The graph's outputs");
         return new LiteModel(model, graph.Text(4) is { Length: > 0 } name ? name : "model", tensors, operators, inputs, outputs);
     }
 
@@ -106,8 +106,8 @@ internal sealed class LiteModel
     public ReadOnlyMemory<byte>? Metadata(string name)
     {
         // Metadata: 0 name, 1 buffer. Buffer: 0 data.
-        FlatTable[] buffers = Model.Tables(4);
-        foreach (FlatTable entry in Model.Tables(6))
+        var buffers = Model.Tables(4);
+        foreach (var entry in Model.Tables(6))
         {
             if (entry.Text(0) == name && entry.Scalar<uint>(1) is uint buffer && buffer < buffers.Length)
             {
@@ -121,7 +121,7 @@ internal sealed class LiteModel
     private static (string Name, bool IsCustom) OperatorCode(FlatTable code)
     {
         // OperatorCode: 0 deprecated_builtin_code (a byte, 127 where the code does not fit), 1 custom_code, 2 version, 3 builtin_code.
-        int builtin = Math.Max(code.Scalar<sbyte>(0), code.Scalar<int>(3));
+        var builtin = Math.Max(code.Scalar<sbyte>(0), code.Scalar<int>(3));
         return builtin == LiteOperators.Custom ? (code.Text(1) ?? "CUSTOM", true)
             : builtin >= 0 && builtin < LiteOperators.Names.Length ? (LiteOperators.Names[builtin], false)
             : ($"{builtin}", false);
@@ -130,11 +130,11 @@ internal sealed class LiteModel
     private static LiteTensor ReadTensor(FlatTable table, int index, FlatTable[] buffers, ReadOnlyMemory<byte> file)
     {
         // Tensor: 0 shape, 1 type, 2 buffer, 3 name, 4 quantization, 5 is_variable, 6 sparsity, 7 shape_signature.
-        string name = table.Text(3) is { Length: > 0 } text ? text : $"tensor_{index}";
-        int[] shape = table.Scalars<int>(0);
-        int[] signature = table.Scalars<int>(7);
+        var name = table.Text(3) is { Length: > 0 } text ? text : $"tensor_{index}";
+        var shape = table.Scalars<int>(0);
+        var signature = table.Scalars<int>(7);
         var type = (LiteType)table.Scalar<sbyte>(1);
-        uint buffer = table.Scalar<uint>(2);
+        var buffer = table.Scalar<uint>(2);
         if (buffer >= buffers.Length)
         {
             throw new ModelFormatException($"The tensor '{name}' names the buffer {buffer} of {buffers.Length}.");
@@ -152,11 +152,11 @@ internal sealed class LiteModel
         }
 
         // Buffer: 0 data, 1 offset, 2 size (both only in files over 2 GB, whose data lies behind the FlatBuffer).
-        FlatTable content = buffers[(int)buffer];
-        ReadOnlyMemory<byte> data = content.Blob(0);
+        var content = buffers[(int)buffer];
+        var data = content.Blob(0);
         if (content.Scalar<ulong>(1) is > 1 and ulong offset)
         {
-            ulong size = content.Scalar<ulong>(2);
+            var size = content.Scalar<ulong>(2);
             data = offset < (ulong)file.Length && size <= (ulong)file.Length - offset ? file.Slice((int)offset, (int)size)
                 : throw new ModelFormatException($"The tensor '{name}' lies at {offset}, outside the file's {file.Length} bytes.");
         }
@@ -186,13 +186,13 @@ internal sealed class LiteModel
             throw new ModelFormatException($"The tensor '{name}' has a custom quantization, which is not supported.");
         }
 
-        long[] zeroPoints = quantization.Scalars<long>(3) is { Length: > 0 } given ? given : [0];
+        var zeroPoints = quantization.Scalars<long>(3) is { Length: > 0 } given ? given : [0];
         if (zeroPoints.Length == 1 && scales.Length > 1)
         {
             zeroPoints = [.. Enumerable.Repeat(zeroPoints[0], scales.Length)];
         }
 
-        int axis = quantization.Scalar<int>(6);
+        var axis = quantization.Scalar<int>(6);
         if (zeroPoints.Length != scales.Length || (scales.Length > 1 && (axis < 0 || axis >= shape.Length || shape[axis] != scales.Length)))
         {
             throw new ModelFormatException(
@@ -207,14 +207,14 @@ internal sealed class LiteModel
     private static LiteOperator ReadOperator(FlatTable table, int index, (string Name, bool IsCustom)[] codes, int tensors)
     {
         // Operator: 0 opcode_index, 1 inputs, 2 outputs, 3 builtin_options_type, 4 builtin_options.
-        uint code = table.Scalar<uint>(0);
+        var code = table.Scalar<uint>(0);
         if (code >= codes.Length)
         {
             throw new ModelFormatException($"The operator {index} names the code {code} of {codes.Length}.");
         }
 
-        string place = $"The operator '{codes[code].Name}' ({index})";
-        int[] outputs = Indices(table.Scalars<int>(2), tensors, place);
+        var place = $"The operator '{codes[code].Name}' ({index})";
+        var outputs = Indices(table.Scalars<int>(2), tensors, place);
         return new LiteOperator(codes[code].Name, codes[code].IsCustom, Indices(table.Scalars<int>(1), tensors, place, optional: true), outputs, table.Table(4));
     }
 

@@ -41,7 +41,7 @@ internal sealed class LiteOperation(LiteConverter converter, LiteOperator op)
     /// <summary>A constant input of integers: axes, paddings, sizes.</summary>
     public long[] Ints(int input, string what)
     {
-        LiteTensor tensor = Input(input);
+        var tensor = Input(input);
         return tensor.IsConstant && tensor.Type is LiteType.Int32 or LiteType.Int64
             ? new Tensor(LiteModel.ElementTypeOf(tensor.Type)!.Value, tensor.Shape, tensor.Data).ToInts()
             : throw Refuse($"computes its {what}, which is not supported");
@@ -72,7 +72,7 @@ internal sealed class LiteOperation(LiteConverter converter, LiteOperator op)
 
     public string Activate(string value, string activation)
     {
-        (float min, float max) = activation switch
+        (var min, var max) = activation switch
         {
             "NONE" => (float.NegativeInfinity, float.PositiveInfinity),
             "RELU" => (0, float.PositiveInfinity),
@@ -110,7 +110,7 @@ internal sealed class LiteOperation(LiteConverter converter, LiteOperator op)
             return false;
         }
 
-        (int least, int most) = output.Type == LiteType.UInt8 ? (0, 255) : (-128, 127);
+        (var least, var most) = output.Type == LiteType.UInt8 ? (0, 255) : (-128, 127);
         double Quantized(float real) => quantization.ZeroPoints[0] + Math.Round(real / (double)quantization.Scales[0], MidpointRounding.AwayFromZero);
         return Quantized(min) <= least && Quantized(max) >= most;
     }

@@ -132,7 +132,7 @@ internal static class LiteOperators
             throw op.Refuse("is not one of TensorFlow Lite's own and is not supported");
         }
 
-        if (!Table.TryGetValue(op.Op, out Action<LiteOperation>? convert))
+        if (!Table.TryGetValue(op.Op, out var convert))
         {
             throw op.Refuse("is not supported");
         }
@@ -143,16 +143,16 @@ internal static class LiteOperators
     // Conv2DOptions: 0 padding, 1 stride_w, 2 stride_h, 3 fused_activation_function, 4 dilation_w_factor, 5 dilation_h_factor. Weights are O H W I.
     private static void Conv2D(LiteOperation op)
     {
-        int[] filter = op.Input(1).Shape;
-        string weights = op.Weights(1, 0, 3, 1, 2);
-        int channels = Channels(op);
+        var filter = op.Input(1).Shape;
+        var weights = op.Weights(1, 0, 3, 1, 2);
+        var channels = Channels(op);
         if (filter[3] == 0 || channels % filter[3] != 0)
         {
             throw op.Refuse($"has weights for {filter[3]} channels; its input has {channels}");
         }
 
         string[] inputs = op.Has(2) ? [op[0], weights, op[2]] : [op[0], weights];
-        string value = op.Builder.AddChannelsLastNode("Conv", op.Name, inputs, ("strides", Strides(op, 1)), ("dilations", Dilations(op, 4)), ("group", (long)(channels / filter[3])), AutoPad(op));
+        var value = op.Builder.AddChannelsLastNode("Conv", op.Name, inputs, ("strides", Strides(op, 1)), ("dilations", Dilations(op, 4)), ("group", (long)(channels / filter[3])), AutoPad(op));
         op.Result(value, op.Option<sbyte>(3));
     }
 
@@ -160,26 +160,26 @@ internal static class LiteOperators
     // Weights are 1 H W (C × multiplier).
     private static void DepthwiseConv2D(LiteOperation op)
     {
-        int[] filter = op.Input(1).Shape;
-        string weights = op.Weights(1, 3, 0, 1, 2);
-        int channels = Channels(op);
+        var filter = op.Input(1).Shape;
+        var weights = op.Weights(1, 3, 0, 1, 2);
+        var channels = Channels(op);
         if (filter[0] != 1 || filter[3] % channels != 0)
         {
             throw op.Refuse($"has weights of shape [{string.Join(", ", filter)}]; its input has {channels} channels");
         }
 
         string[] inputs = op.Has(2) ? [op[0], weights, op[2]] : [op[0], weights];
-        string value = op.Builder.AddChannelsLastNode("Conv", op.Name, inputs, ("strides", Strides(op, 1)), ("dilations", Dilations(op, 5)), ("group", (long)channels), AutoPad(op));
+        var value = op.Builder.AddChannelsLastNode("Conv", op.Name, inputs, ("strides", Strides(op, 1)), ("dilations", Dilations(op, 5)), ("group", (long)channels), AutoPad(op));
         op.Result(value, op.Option<sbyte>(4));
     }
 
     // TransposeConvOptions: 0 padding, 1 stride_w, 2 stride_h, 3 fused_activation_function. Inputs: output_shape, weights (O H W I), input, bias.
     private static void TransposeConv(LiteOperation op)
     {
-        int[] filter = op.Input(1).Shape;
-        string weights = op.Weights(1, 3, 0, 1, 2);
-        long[] output = op.Ints(0, "output shape");
-        long[] strides = Strides(op, 1);
+        var filter = op.Input(1).Shape;
+        var weights = op.Weights(1, 3, 0, 1, 2);
+        var output = op.Ints(0, "output shape");
+        var strides = Strides(op, 1);
         if (output.Length != 4 || op.Input(2).Shape is not { Length: 4 } input || input[1] < 0 || input[2] < 0)
         {
             throw op.Refuse("is supported for pictures of a known size only");
@@ -188,10 +188,10 @@ internal static class LiteOperators
         // The padding is that of the convolution whose gradient this is (kernels/padding.h, ComputePaddingHeightWidth): what the smaller side cannot hold.
         var pads = new long[4];
         var extra = new long[2];
-        for (int axis = 0; axis < 2; axis++)
+        for (var axis = 0; axis < 2; axis++)
         {
-            long full = ((input[axis + 1] - 1) * strides[axis]) + filter[axis + 1];
-            long padding = op.Option<sbyte>(0) == 0 ? Math.Max(full - output[axis + 1], 0) : 0;
+            var full = ((input[axis + 1] - 1) * strides[axis]) + filter[axis + 1];
+            var padding = op.Option<sbyte>(0) == 0 ? Math.Max(full - output[axis + 1], 0) : 0;
             pads[axis] = padding / 2;
             pads[axis + 2] = padding - pads[axis];
             extra[axis] = output[axis + 1] - full + padding;
@@ -202,7 +202,7 @@ internal static class LiteOperators
         }
 
         string[] inputs = op.Has(3) ? [op[2], weights, op[3]] : [op[2], weights];
-        string value = op.Builder.AddChannelsLastNode("ConvTranspose", op.Name, inputs, ("strides", strides), ("pads", pads), ("output_padding", extra));
+        var value = op.Builder.AddChannelsLastNode("ConvTranspose", op.Name, inputs, ("strides", strides), ("pads", pads), ("output_padding", extra));
         op.Result(value, op.Option<sbyte>(3));
     }
 
@@ -221,16 +221,16 @@ internal static class LiteOperators
             throw op.Refuse("has shuffled weights, which are not supported");
         }
 
-        int[] filter = op.Input(1).Shape;
+        var filter = op.Input(1).Shape;
         if (op.Flag(2) && !op.IsRank(0, 2))
         {
-            string product = op.Builder.AddNode("MatMul", op.Name, [op[0], op.Weights(1, 1, 0)]);
+            var product = op.Builder.AddNode("MatMul", op.Name, [op[0], op.Weights(1, 1, 0)]);
             op.Result(op.Has(2) ? op.Builder.AddNode("Add", op.Name, [product, op[2]]) : product, op.Option<sbyte>(0));
             return;
         }
 
-        string weights = op.Weights(1, 0, 1);
-        string x = op.Input(0).Shape is [_, int features] && features == filter[1]
+        var weights = op.Weights(1, 0, 1);
+        var x = op.Input(0).Shape is [_, int features] && features == filter[1]
             ? op[0]
             : op.Builder.AddNode("Reshape", $"{op.Name}/flatten", [op[0], op.Builder.AddInt64Constant($"{op.Name}/shape", -1, filter[1])]);
         op.Result(op.Builder.AddNode("Gemm", op.Name, op.Has(2) ? [x, weights, op[2]] : [x, weights], ("transB", 1L)), op.Option<sbyte>(0));
@@ -241,7 +241,7 @@ internal static class LiteOperators
     {
         string Side(int input)
         {
-            int rank = op.Input(input).Shape.Length;
+            var rank = op.Input(input).Shape.Length;
             long[] axes = [.. Enumerable.Range(0, rank).Select(axis => (long)(axis < rank - 2 ? axis : (2 * rank) - 3 - axis))];
             return op.Flag(input) ? op.Builder.AddNode("Transpose", $"{op.Name}/transposed", [op[input]], ("perm", axes)) : op[input];
         }
@@ -252,15 +252,15 @@ internal static class LiteOperators
     // SoftmaxOptions: 0 beta.
     private static void Softmax(LiteOperation op)
     {
-        float beta = op.Option<float>(0);
-        string x = beta == 1 ? op[0] : op.Builder.AddNode("Mul", $"{op.Name}/scaled", [op[0], op.Builder.AddConstant($"{op.Name}/beta", [beta])]);
+        var beta = op.Option<float>(0);
+        var x = beta == 1 ? op[0] : op.Builder.AddNode("Mul", $"{op.Name}/scaled", [op[0], op.Builder.AddConstant($"{op.Name}/beta", [beta])]);
         op.Result(op.Builder.AddNode("Softmax", op.Name, [x], ("axis", -1L)));
     }
 
     // Along the last axis; the norm is at least 1e-6 (kernels/internal/reference/l2normalization.h).
     private static void L2Normalization(LiteOperation op)
     {
-        string norm = op.Builder.AddNode("ReduceL2", $"{op.Name}/norm", [op[0]], ("axes", new long[] { -1 }), ("keepdims", 1L));
+        var norm = op.Builder.AddNode("ReduceL2", $"{op.Name}/norm", [op[0]], ("axes", new long[] { -1 }), ("keepdims", 1L));
         op.Result(op.Builder.AddNode("Div", op.Name, [op[0], op.Builder.AddNode("Max", $"{op.Name}/max", [norm, op.Builder.AddConstant($"{op.Name}/epsilon", [1e-6f])])]));
     }
 
@@ -269,7 +269,7 @@ internal static class LiteOperators
     // AddOptions, SubOptions, MulOptions, DivOptions: 0 fused_activation_function; the others have none.
     private static void Binary(LiteOperation op, string onnx)
     {
-        string value = op.Builder.AddNode(onnx, op.Name, [op[0], op[1]]);
+        var value = op.Builder.AddNode(onnx, op.Name, [op[0], op[1]]);
         op.Result(value, op.Op is "ADD" or "SUB" or "MUL" or "DIV" ? op.Option<sbyte>(0) : (sbyte)0);
     }
 
@@ -288,7 +288,7 @@ internal static class LiteOperators
 
     private static void Cast(LiteOperation op)
     {
-        ElementType type = LiteModel.ElementTypeOf(op.Output(0).Type) ?? throw op.Refuse($"makes {op.Output(0).Type}, which is not supported");
+        var type = LiteModel.ElementTypeOf(op.Output(0).Type) ?? throw op.Refuse($"makes {op.Output(0).Type}, which is not supported");
         op.Result(op.Builder.AddNode("Cast", op.Name, [op[0]], ("to", (long)type)));
     }
 
@@ -299,15 +299,15 @@ internal static class LiteOperators
     // ReshapeOptions: 0 new_shape, where the second input is left out.
     private static void Reshape(LiteOperation op)
     {
-        string shape = op.Has(1) ? op.TensorFlow.Int64(op[1]) : op.Builder.AddInt64Constant($"{op.Name}/shape", Array.ConvertAll(op.OptionInts(0), side => (long)side));
+        var shape = op.Has(1) ? op.TensorFlow.Int64(op[1]) : op.Builder.AddInt64Constant($"{op.Name}/shape", Array.ConvertAll(op.OptionInts(0), side => (long)side));
         op.Result(op.Builder.AddNode("Reshape", op.Name, [op[0], shape]));
     }
 
     // SqueezeOptions: 0 squeeze_dims. None means every side of one, but a free batch of one picture stays.
     private static void Squeeze(LiteOperation op)
     {
-        int[] shape = op.Input(0).Shape;
-        long[] axes = op.OptionInts(0) is { Length: > 0 } given
+        var shape = op.Input(0).Shape;
+        var axes = op.OptionInts(0) is { Length: > 0 } given
             ? Array.ConvertAll(given, axis => (long)axis)
             : [.. Enumerable.Range(0, shape.Length).Where(axis => shape[axis] == 1).Select(axis => (long)axis)];
         op.Result(axes.Length == 0 ? op[0] : op.Builder.AddNode("Squeeze", op.Name, [op[0], op.Builder.AddInt64Constant($"{op.Name}/axes", axes)]));
@@ -321,13 +321,13 @@ internal static class LiteOperators
     // ShapeOptions: 0 out_type.
     private static void Shape(LiteOperation op)
     {
-        string shape = op.Builder.AddNode("Shape", op.Name, [op[0]]);
+        var shape = op.Builder.AddNode("Shape", op.Name, [op[0]]);
         op.Result(op.Option<sbyte>(0, (sbyte)LiteType.Int32) == (sbyte)LiteType.Int64 ? shape : op.Builder.AddNode("Cast", $"{op.Name}/int32", [shape], ("to", (long)ElementType.Int32)));
     }
 
     private static void Pad(LiteOperation op)
     {
-        long[] paddings = Paddings(op);
+        var paddings = Paddings(op);
         op.Result(op.TensorFlow.Pad(op.Name, op[0], paddings, value: op.Has(2) ? op[2] : null));
     }
 
@@ -349,21 +349,21 @@ internal static class LiteOperators
 
     private static void Slice(LiteOperation op)
     {
-        long[] begin = op.Ints(1, "begin");
-        long[] size = op.Ints(2, "size");
+        var begin = op.Ints(1, "begin");
+        var size = op.Ints(2, "size");
         op.Result(begin.Length == size.Length ? op.TensorFlow.Slice(op.Name, op[0], begin, size) : throw op.Refuse("has a begin and a size of different lengths"));
     }
 
     // SplitOptions: 0 num_splits. Inputs: axis, value.
     private static void Split(LiteOperation op)
     {
-        long axis = op.Int(0, "axis");
+        var axis = op.Int(0, "axis");
         Results(op, op.TensorFlow.Split(op.Name, op[1], PartSizes(op, axis), axis, squeeze: false));
     }
 
     private static void SplitV(LiteOperation op)
     {
-        long axis = op.Int(2, "axis");
+        var axis = op.Int(2, "axis");
         Results(op, op.TensorFlow.Split(op.Name, op[0], PartSizes(op, axis), axis, squeeze: false));
     }
 
@@ -397,13 +397,13 @@ internal static class LiteOperators
     // ArgMaxOptions, ArgMinOptions: 0 output_type.
     private static void ArgBest(LiteOperation op, string onnx)
     {
-        string index = op.Builder.AddNode(onnx, op.Name, [op[0]], ("axis", op.Int(1, "axis")), ("keepdims", 0L));
+        var index = op.Builder.AddNode(onnx, op.Name, [op[0]], ("axis", op.Int(1, "axis")), ("keepdims", 0L));
         op.Result(op.Output(0).Type == LiteType.Int64 ? index : op.Builder.AddNode("Cast", $"{op.Name}/int32", [index], ("to", (long)ElementType.Int32)));
     }
 
     private static void Results(LiteOperation op, IReadOnlyList<string> values)
     {
-        for (int output = 0; output < values.Count; output++)
+        for (var output = 0; output < values.Count; output++)
         {
             op.Result(values[output], output);
         }
@@ -413,10 +413,10 @@ internal static class LiteOperators
     private static long[] PartSizes(LiteOperation op, long axis)
     {
         var sizes = new long[op.OutputCount];
-        for (int output = 0; output < sizes.Length; output++)
+        for (var output = 0; output < sizes.Length; output++)
         {
-            int[] shape = op.Output(output).Shape;
-            long index = axis < 0 ? axis + shape.Length : axis;
+            var shape = op.Output(output).Shape;
+            var index = axis < 0 ? axis + shape.Length : axis;
             sizes[output] = index >= 0 && index < shape.Length && shape[index] >= 0 ? shape[index] : throw op.Refuse($"has parts of unknown size along axis {axis}");
         }
 
@@ -425,7 +425,7 @@ internal static class LiteOperators
 
     private static long[] Paddings(LiteOperation op)
     {
-        long[] paddings = op.Ints(1, "padding");
+        var paddings = op.Ints(1, "padding");
         return op.Input(1).Shape is [int rank, 2] && rank == op.Input(0).Shape.Length && Array.TrueForAll(paddings, padding => padding >= 0)
             ? paddings
             : throw op.Refuse($"pads [{string.Join(", ", op.Input(0).Shape)}] by [{string.Join(", ", paddings)}]");

@@ -1,6 +1,5 @@
 using Whatsit.Inference.Preprocessing;
 using Whatsit.ModelTools.Formats.TensorFlow;
-using Whatsit.ModelTools.Graphs;
 
 namespace Whatsit.ModelTools.Formats.TensorFlowLite;
 
@@ -24,7 +23,7 @@ public sealed class TensorFlowLiteReader(bool dequantize = false) : IModelReader
 
         // A FlatBuffer: the offset of the root table, then the file identifier.
         Span<byte> start = stackalloc byte[8];
-        using FileStream file = File.OpenRead(path);
+        using var file = File.OpenRead(path);
         return file.ReadAtLeast(start, start.Length, throwOnEndOfStream: false) == start.Length && start[4..].SequenceEqual("TFL3"u8);
     }
 
@@ -37,10 +36,10 @@ public sealed class TensorFlowLiteReader(bool dequantize = false) : IModelReader
         }
 
         ReadOnlyMemory<byte> file = File.ReadAllBytes(path);
-        LiteModel model = LiteModel.Parse(file);
+        var model = LiteModel.Parse(file);
         var converter = new LiteConverter(model, file.Length, dequantize);
-        Graph graph = converter.Convert();
-        LiteMetadata metadata = LiteMetadata.Read(model, file);
+        var graph = converter.Convert();
+        var metadata = LiteMetadata.Read(model, file);
         var notes = new List<string>();
         if (converter.StaysQuantized)
         {
@@ -52,8 +51,8 @@ public sealed class TensorFlowLiteReader(bool dequantize = false) : IModelReader
         }
 
         // The last side of the first output counts the classes.
-        IReadOnlyList<string>? labels = metadata.Labels;
-        int classes = graph.Outputs is [{ Shape: [.., var last] }, ..] ? last : -1;
+        var labels = metadata.Labels;
+        var classes = graph.Outputs is [{ Shape: [.., var last] }, ..] ? last : -1;
         if (labels is not null && labels.Count != classes)
         {
             notes.Add($"The file carries {labels.Count} labels, but its first output has {classes} classes: they are not used.");
@@ -79,10 +78,10 @@ public sealed class TensorFlowLiteReader(bool dequantize = false) : IModelReader
             return null;
         }
 
-        LiteTensor picture = model.Tensors[input];
-        int channels = picture.Shape[^1];
+        var picture = model.Tensors[input];
+        var channels = picture.Shape[^1];
         PreprocessingSpec? spec = null;
-        bool teachable = TeachableMachine.Wrote(picture.Name, model.Tensors.Select(tensor => tensor.Name));
+        var teachable = TeachableMachine.Wrote(picture.Name, model.Tensors.Select(tensor => tensor.Name));
         if (teachable && !picture.IsQuantized && metadata.Mean is null)
         {
             notes.Add(TeachableMachine.Note);
@@ -92,8 +91,8 @@ public sealed class TensorFlowLiteReader(bool dequantize = false) : IModelReader
         if (picture is { IsQuantized: true, Type: LiteType.UInt8 or LiteType.Int8, Quantization: { } quantization })
         {
             // The bytes themselves are the quantized tensor; metadata, which describes the float original, can only repeat what the scale says.
-            float scale = quantization.Scales[0];
-            long zeroPoint = quantization.ZeroPoints[0] + (picture.Type == LiteType.Int8 ? 128 : 0);
+            var scale = quantization.Scales[0];
+            var zeroPoint = quantization.ZeroPoints[0] + (picture.Type == LiteType.Int8 ? 128 : 0);
             spec = new PreprocessingSpec { RescaleFactor = scale, ImageMean = PerChannel([scale * zeroPoint], channels) };
             notes.Add($"The input's quantization says: (pixel − {zeroPoint}) × {scale}.");
         }

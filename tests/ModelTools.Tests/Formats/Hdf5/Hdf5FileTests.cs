@@ -13,8 +13,8 @@ public sealed class Hdf5FileTests
     [InlineData("latest.h5")] // superblock 3, link messages, object headers of version 2
     public void Attributes_hold_text_of_each_kind_and_integers(string file)
     {
-        using Hdf5File hdf5 = Open(file);
-        IReadOnlyDictionary<string, Hdf5Attribute> attributes = hdf5.Root.Group("attributes")!.Attributes;
+        using var hdf5 = Open(file);
+        var attributes = hdf5.Root.Group("attributes")!.Attributes;
 
         Assert.Equal("fixed text", attributes["fixed"].ReadString());
         Assert.Equal("text of any length: Größe", attributes["variable"].ReadString());
@@ -34,8 +34,8 @@ public sealed class Hdf5FileTests
     [InlineData("latest.h5")]
     public void Attributes_of_another_type_are_refused_by_name(string file)
     {
-        using Hdf5File hdf5 = Open(file);
-        IReadOnlyDictionary<string, Hdf5Attribute> attributes = hdf5.Root.Group("attributes")!.Attributes;
+        using var hdf5 = Open(file);
+        var attributes = hdf5.Root.Group("attributes")!.Attributes;
 
         Assert.Equal("The attribute 'integer' of '/attributes' holds 16-bit integer where text is expected.", Assert.Throws<ModelFormatException>(() => attributes["integer"].ReadString()).Message);
         Assert.Equal("The attribute 'fixed list' of '/attributes' holds 3 values where one is expected.", Assert.Throws<ModelFormatException>(() => attributes["fixed list"].ReadString()).Message);
@@ -46,8 +46,8 @@ public sealed class Hdf5FileTests
     [InlineData("latest.h5")]
     public void Numbers_of_each_type_come_out_little_endian(string file)
     {
-        using Hdf5File hdf5 = Open(file);
-        Hdf5Group types = hdf5.Root.Group("types")!;
+        using var hdf5 = Open(file);
+        var types = hdf5.Root.Group("types")!;
 
         Assert.Equal(Numbers(15).Select(value => (Half)value), Read<Half>(types, "little f2"));
         Assert.Equal(Numbers(15).Select(value => (float)value), Read<float>(types, "little f4"));
@@ -75,13 +75,13 @@ public sealed class Hdf5FileTests
     [InlineData("latest.h5")]
     public void Elements_are_found_however_they_are_laid_out(string file)
     {
-        using Hdf5File hdf5 = Open(file);
-        Hdf5Group layouts = hdf5.Root.Group("layouts")!;
+        using var hdf5 = Open(file);
+        var layouts = hdf5.Root.Group("layouts")!;
 
         Assert.Equal([7L, 9], layouts.Dataset("contiguous")!.Shape);
         Assert.Equal(Numbers(20).Select(value => (float)value), Read<float>(layouts, "compact"));
         Assert.Equal(Enumerable.Repeat(1.5f, 9), Read<float>(layouts, "never written"));
-        foreach (string name in new[] { "contiguous", "implicit", "fletcher32 gzip shuffle" })
+        foreach (var name in new[] { "contiguous", "implicit", "fletcher32 gzip shuffle" })
         {
             Assert.Equal(Numbers(63).Select(value => (float)value), Read<float>(layouts, name));
         }
@@ -93,10 +93,10 @@ public sealed class Hdf5FileTests
     [Fact]
     public void Chunks_are_found_through_each_index_of_new_files()
     {
-        using Hdf5File hdf5 = Open("latest.h5");
-        Hdf5Group layouts = hdf5.Root.Group("layouts")!;
+        using var hdf5 = Open("latest.h5");
+        var layouts = hdf5.Root.Group("layouts")!;
 
-        foreach (string name in new[] { "single chunk", "single chunk gzip", "chunked", "gzip" })
+        foreach (var name in new[] { "single chunk", "single chunk gzip", "chunked", "gzip" })
         {
             Assert.Equal(Numbers(63).Select(value => (float)value), Read<float>(layouts, name));
         }
@@ -118,8 +118,8 @@ public sealed class Hdf5FileTests
     [InlineData("latest.h5")]
     public void Links_lead_to_their_targets_and_not_out_of_the_file(string file)
     {
-        using Hdf5File hdf5 = Open(file);
-        Hdf5Group links = hdf5.Root.Group("links")!;
+        using var hdf5 = Open(file);
+        var links = hdf5.Root.Group("links")!;
 
         Assert.Equal([0, 1, 2], Read<int>(links, "hard"));
         Assert.Equal([0, 1, 2], Read<int>(links, "soft"));
@@ -138,7 +138,7 @@ public sealed class Hdf5FileTests
     [Fact]
     public void A_group_of_hundreds_of_links_is_found_through_its_heap()
     {
-        using Hdf5File hdf5 = Open("many-links.h5");
+        using var hdf5 = Open("many-links.h5");
 
         Assert.Equal(401, hdf5.Root.Names.Count);
         Assert.All(Enumerable.Range(0, 400), index => Assert.NotNull(hdf5.Root.Group($"{index:D5}")));
@@ -149,7 +149,7 @@ public sealed class Hdf5FileTests
     [InlineData("userblock.h5", "group/numbers")]
     public void The_superblock_of_version_2_and_one_behind_a_user_block_are_found(string file, string path)
     {
-        using Hdf5File hdf5 = Open(file);
+        using var hdf5 = Open(file);
 
         Assert.Equal(Numbers(12).Select(value => (float)value), Read<float>(hdf5.Root, path));
     }
@@ -157,11 +157,11 @@ public sealed class Hdf5FileTests
     [Fact]
     public async Task A_file_of_many_megabytes_is_read_through_tables_of_tables()
     {
-        string path = Path.Combine(Path.GetTempPath(), $"{Guid.NewGuid()}.h5");
+        var path = Path.Combine(Path.GetTempPath(), $"{Guid.NewGuid()}.h5");
         try
         {
             await KerasFiles.Python("large.py", path);
-            using Hdf5File hdf5 = Hdf5File.Open(path);
+            using var hdf5 = Hdf5File.Open(path);
 
             Assert.Equal(20_001, hdf5.Root.Names.Count);
             Assert.All(Enumerable.Range(0, 20_000), index => Assert.NotNull(hdf5.Root.Group($"a name that fills the heap's blocks {index:D5}")));
@@ -183,11 +183,11 @@ public sealed class Hdf5FileTests
     [Fact]
     public void A_checksum_that_does_not_match_is_refused()
     {
-        byte[] file = File.ReadAllBytes(KerasFiles.Path("latest.h5"));
+        var file = File.ReadAllBytes(KerasFiles.Path("latest.h5"));
         // A row of a chunk of 'fletcher32', the only dataset that holds these 16-bit integers uncompressed.
-        int row = file.AsSpan().IndexOf(MemoryMarshal.AsBytes<short>([54, 55, 56, 57]));
+        var row = file.AsSpan().IndexOf(MemoryMarshal.AsBytes<short>([54, 55, 56, 57]));
         BinaryPrimitives.WriteInt16LittleEndian(file.AsSpan(row), 55);
-        using Hdf5File hdf5 = Hdf5File.Open(new MemoryStream(file));
+        using var hdf5 = Hdf5File.Open(new MemoryStream(file));
 
         Assert.Contains("checksum", Assert.Throws<ModelFormatException>(() => hdf5.Root.Dataset("layouts/fletcher32")!.Read()).Message, StringComparison.Ordinal);
     }

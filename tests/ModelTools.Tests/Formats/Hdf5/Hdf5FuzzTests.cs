@@ -12,12 +12,12 @@ public sealed class Hdf5FuzzTests
     [MemberData(nameof(Files))]
     public void A_damaged_file_is_read_or_refused_in_bounded_time_and_memory(string file)
     {
-        byte[] original = File.ReadAllBytes(KerasFiles.Path(file));
+        var original = File.ReadAllBytes(KerasFiles.Path(file));
         Damage.AssertBounded(400, refusedAtLeast: 50, Read, (_, random) => Damage.Apply(original, random));
 
         static void Read(byte[] damaged)
         {
-            using Hdf5File hdf5 = Hdf5File.Open(new MemoryStream(damaged));
+            using var hdf5 = Hdf5File.Open(new MemoryStream(damaged));
             ReadAll(hdf5.Root, deep: 4);
         }
     }
@@ -25,7 +25,7 @@ public sealed class Hdf5FuzzTests
     private static void ReadAll(Hdf5Group group, int deep)
     {
         ReadAttributes(group);
-        foreach (string name in deep > 0 ? group.Names : [])
+        foreach (var name in deep > 0 ? group.Names : [])
         {
             Hdf5Object? found;
             try
@@ -51,7 +51,7 @@ public sealed class Hdf5FuzzTests
 
     private static void ReadAttributes(Hdf5Object owner)
     {
-        foreach (Hdf5Attribute attribute in owner.Attributes.Values.Where(attribute => !attribute.Name.StartsWith("integer", StringComparison.Ordinal)))
+        foreach (var attribute in owner.Attributes.Values.Where(attribute => !attribute.Name.StartsWith("integer", StringComparison.Ordinal)))
         {
             attribute.ReadStrings();
         }

@@ -19,7 +19,7 @@ internal static class KerasFiles
     /// <summary>A file of <c>shared/models</c>; the test is skipped where there is none.</summary>
     public static string Shared(string path)
     {
-        string full = System.IO.Path.Combine(Repository, "..", "shared", "models", path);
+        var full = System.IO.Path.Combine(Repository, "..", "shared", "models", path);
         Assert.SkipUnless(File.Exists(full), $"shared/models/{path} is not beside the repository.");
         return full;
     }
@@ -27,13 +27,13 @@ internal static class KerasFiles
     /// <summary>The input and the outputs that PyTorch computed for a file.</summary>
     public static (Tensor Input, IReadOnlyDictionary<string, Tensor> Outputs) Expected(string file)
     {
-        using JsonDocument document = JsonDocument.Parse(File.ReadAllText(Path("expected.json")));
+        using var document = JsonDocument.Parse(File.ReadAllText(Path("expected.json")));
         return Expected(document.RootElement, file);
     }
 
     public static (Tensor Input, IReadOnlyDictionary<string, Tensor> Outputs) Expected(JsonElement answers, string file)
     {
-        JsonElement answer = answers.GetProperty("files").GetProperty(file);
+        var answer = answers.GetProperty("files").GetProperty(file);
         return (Read(answer.GetProperty("input")), answer.GetProperty("outputs").EnumerateObject().ToDictionary(output => output.Name, output => Read(output.Value)));
 
         Tensor Read(JsonElement array) => new(
@@ -45,15 +45,15 @@ internal static class KerasFiles
     /// <summary>Runs an imported model and compares every output: its shape, and its numbers within 1e-4 of the largest.</summary>
     public static void Agrees(ImportedModel model, Tensor input, IReadOnlyDictionary<string, Tensor> outputs)
     {
-        IReadOnlyDictionary<string, Tensor> answers = new Interpreter(model.Graph).Run(input);
+        var answers = new Interpreter(model.Graph).Run(input);
         Assert.Equal(outputs.Count, model.Graph.Outputs.Count);
-        foreach ((GraphValue output, (string name, Tensor expected)) in model.Graph.Outputs.Zip(outputs))
+        foreach ((var output, (var name, var expected)) in model.Graph.Outputs.Zip(outputs))
         {
-            Tensor actual = answers[output.Name];
+            var actual = answers[output.Name];
             Assert.True(expected.Shape.SequenceEqual(actual.Shape), $"'{name}' is [{string.Join(", ", actual.Shape)}] instead of [{string.Join(", ", expected.Shape)}].");
             Assert.True(output.Shape.Skip(1).SequenceEqual(expected.Shape.Skip(1)), $"'{name}' is described as [{string.Join(", ", output.Shape)}].");
-            float difference = LargestDifference(expected.As<float>(), actual.As<float>());
-            float largest = LargestDifference(expected.As<float>(), new float[expected.Length]);
+            var difference = LargestDifference(expected.As<float>(), actual.As<float>());
+            var largest = LargestDifference(expected.As<float>(), new float[expected.Length]);
             Assert.True(difference <= 1e-4f * largest, $"'{name}' differs by {difference} where the largest is {largest}.");
         }
     }
@@ -61,9 +61,9 @@ internal static class KerasFiles
     public static float LargestDifference(ReadOnlySpan<float> expected, ReadOnlySpan<float> actual)
     {
         float largest = 0;
-        for (int index = 0; index < expected.Length; index++)
+        for (var index = 0; index < expected.Length; index++)
         {
-            float difference = Math.Abs(expected[index] - actual[index]);
+            var difference = Math.Abs(expected[index] - actual[index]);
             largest = float.IsNaN(difference) ? float.PositiveInfinity : Math.Max(largest, difference);
         }
 
@@ -73,16 +73,16 @@ internal static class KerasFiles
     /// <summary>Runs a script of tests/data/keras; the test is skipped where Python, PyTorch or h5py is absent.</summary>
     public static async Task Python(string script, params string[] arguments)
     {
-        string? python = RuntimeInformation.IsOSPlatform(OSPlatform.Windows) ? null : new[] { "/usr/bin/python3", "/usr/local/bin/python3" }.FirstOrDefault(File.Exists);
+        var python = RuntimeInformation.IsOSPlatform(OSPlatform.Windows) ? null : new[] { "/usr/bin/python3", "/usr/local/bin/python3" }.FirstOrDefault(File.Exists);
         Assert.SkipWhen(python is null || (await RunAsync(python, ["-c", "import h5py, torch"])).Code != 0, "Python with h5py and PyTorch is not installed.");
-        (int code, string output) = await RunAsync(python!, [Path(script), .. arguments]);
+        (var code, var output) = await RunAsync(python!, [Path(script), .. arguments]);
         Assert.True(code == 0, output);
     }
 
     private static async Task<(int Code, string Output)> RunAsync(string program, string[] arguments)
     {
-        using Process process = Process.Start(new ProcessStartInfo(program, arguments) { RedirectStandardError = true, RedirectStandardOutput = true })!;
-        string[] output = await Task.WhenAll(process.StandardOutput.ReadToEndAsync(), process.StandardError.ReadToEndAsync());
+        using var process = Process.Start(new ProcessStartInfo(program, arguments) { RedirectStandardError = true, RedirectStandardOutput = true })!;
+        var output = await Task.WhenAll(process.StandardOutput.ReadToEndAsync(), process.StandardError.ReadToEndAsync());
         await process.WaitForExitAsync();
         return (process.ExitCode, string.Concat(output));
     }

@@ -11,8 +11,8 @@ public sealed class KerasFuzzTests
     [MemberData(nameof(Files))]
     public void A_damaged_model_is_read_or_refused_in_bounded_time_and_memory(string file)
     {
-        byte[] original = File.ReadAllBytes(KerasFiles.Path(file));
-        bool archive = file.EndsWith(".keras", StringComparison.Ordinal);
+        var original = File.ReadAllBytes(KerasFiles.Path(file));
+        var archive = file.EndsWith(".keras", StringComparison.Ordinal);
         using var damaged = new DamagedFile(new KerasReader());
         Damage.AssertBounded(250, refusedAtLeast: 30, damaged.Read, (seed, random) => archive && seed % 4 > 0 ? DamageEntry(original, random) : Damage.Apply(original, random));
     }
@@ -24,16 +24,16 @@ public sealed class KerasFuzzTests
         using (var from = new ZipArchive(new MemoryStream(original)))
         using (var to = new ZipArchive(packed, ZipArchiveMode.Create, leaveOpen: true))
         {
-            string damaged = random.Next(2) == 0 ? "config.json" : "model.weights.h5";
-            foreach (ZipArchiveEntry entry in from.Entries)
+            var damaged = random.Next(2) == 0 ? "config.json" : "model.weights.h5";
+            foreach (var entry in from.Entries)
             {
                 var content = new MemoryStream();
-                using (Stream stream = entry.Open())
+                using (var stream = entry.Open())
                 {
                     stream.CopyTo(content);
                 }
 
-                using Stream target = to.CreateEntry(entry.Name, CompressionLevel.NoCompression).Open();
+                using var target = to.CreateEntry(entry.Name, CompressionLevel.NoCompression).Open();
                 target.Write(entry.Name == damaged ? Damage.Apply(content.ToArray(), random) : content.ToArray());
             }
         }

@@ -77,10 +77,10 @@ public sealed class KerasNetworkTests
     public void Networks_that_multiply_by_nesting_are_refused()
     {
         // Each level calls the one inside it ten times: ten million calls in a few kilobytes.
-        string model = Functional("""{"class_name": "InputLayer", "name": "a", "config": {"name": "a", "batch_input_shape": [null, 4]}, "inbound_nodes": []}""", """[["a", 0, 0]]""", """[["a", 0, 0]]""");
-        for (int level = 0; level < 7; level++)
+        var model = Functional("""{"class_name": "InputLayer", "name": "a", "config": {"name": "a", "batch_input_shape": [null, 4]}, "inbound_nodes": []}""", """[["a", 0, 0]]""", """[["a", 0, 0]]""");
+        for (var level = 0; level < 7; level++)
         {
-            string calls = string.Join(", ", Enumerable.Range(0, 10).Select(call => call == 0 ? """[["a", 0, 0, {}]]""" : $$"""[["n", {{call - 1}}, 0, {}]]"""));
+            var calls = string.Join(", ", Enumerable.Range(0, 10).Select(call => call == 0 ? """[["a", 0, 0, {}]]""" : $$"""[["n", {{call - 1}}, 0, {}]]"""));
             model = Functional(
                 $$"""
                 {"class_name": "InputLayer", "name": "a", "config": {"name": "a", "batch_input_shape": [null, 4]}, "inbound_nodes": []},
@@ -113,7 +113,7 @@ public sealed class KerasNetworkTests
     [Fact]
     public void A_picture_of_any_size_is_padded_when_it_is_known()
     {
-        Graph graph = Import("""
+        var graph = Import("""
             {"class_name": "Sequential", "config": {"name": "m", "layers": [
                 {"class_name": "MaxPooling2D", "config": {"name": "p", "batch_input_shape": [null, null, null, 3], "pool_size": [3, 3], "strides": [2, 2], "padding": "same"}},
                 {"class_name": "GlobalAveragePooling2D", "config": {"name": "g"}}]}}
@@ -127,7 +127,7 @@ public sealed class KerasNetworkTests
     [Fact]
     public void Settings_in_camel_case_are_read()
     {
-        Graph graph = Import("""
+        var graph = Import("""
             {"className": "Sequential", "config": {"name": "m", "layers": [
                 {"className": "MaxPooling2D", "config": {"name": "p", "batchInputShape": [null, 8, 8, 3], "poolSize": [4, 4], "padding": "valid"}}]}}
             """).Graph;
@@ -142,7 +142,7 @@ public sealed class KerasNetworkTests
 
     private static ImportedModel Import(string model)
     {
-        using JsonDocument document = JsonDocument.Parse(model);
+        using var document = JsonDocument.Parse(model);
         return KerasNetwork.Import(document.RootElement, new NoWeights());
     }
 

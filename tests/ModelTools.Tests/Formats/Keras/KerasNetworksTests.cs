@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using System.Text.Json;
-using Whatsit.ModelTools.Formats;
 using Whatsit.ModelTools.Formats.Keras;
 using Whatsit.ModelTools.Graphs;
 
@@ -28,14 +27,14 @@ public sealed class KerasNetworksTests
     [InlineData("keras-resnet50", 10)]
     public async Task A_network_of_full_size_imports_in_seconds_and_in_little_memory(string topology, int seconds)
     {
-        string description = KerasFiles.Shared($"topologies/{topology}.tfjs-layers.json");
+        var description = KerasFiles.Shared($"topologies/{topology}.tfjs-layers.json");
         await WithModel("h5", description, (path, input, outputs) =>
         {
-            long allocated = GC.GetAllocatedBytesForCurrentThread();
-            ImportedModel model = new KerasReader().Read(path);
+            var allocated = GC.GetAllocatedBytesForCurrentThread();
+            var model = new KerasReader().Read(path);
             allocated = GC.GetAllocatedBytesForCurrentThread() - allocated;
             // The fastest of three: other tests run at the same time.
-            TimeSpan time = Enumerable.Range(0, 3).Min(_ =>
+            var time = Enumerable.Range(0, 3).Min(_ =>
             {
                 var watch = Stopwatch.StartNew();
                 new KerasReader().Read(path);
@@ -54,13 +53,13 @@ public sealed class KerasNetworksTests
     /// <summary>A network as the script writes it, and what PyTorch answers.</summary>
     internal static async Task WithModel(string extension, string network, Action<string, Tensor, IReadOnlyDictionary<string, Tensor>> test)
     {
-        string folder = Directory.CreateTempSubdirectory().FullName;
+        var folder = Directory.CreateTempSubdirectory().FullName;
         try
         {
-            string path = Path.Combine(folder, $"model.{extension}");
+            var path = Path.Combine(folder, $"model.{extension}");
             await KerasFiles.Python("networks.py", network, path);
-            using JsonDocument answers = JsonDocument.Parse(await File.ReadAllBytesAsync($"{path}.json", TestContext.Current.CancellationToken));
-            (Tensor input, IReadOnlyDictionary<string, Tensor> outputs) = KerasFiles.Expected(answers.RootElement, "model");
+            using var answers = JsonDocument.Parse(await File.ReadAllBytesAsync($"{path}.json", TestContext.Current.CancellationToken));
+            (var input, var outputs) = KerasFiles.Expected(answers.RootElement, "model");
             test(path, input, outputs);
         }
         finally

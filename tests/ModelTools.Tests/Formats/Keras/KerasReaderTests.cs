@@ -23,7 +23,7 @@ public sealed class KerasReaderTests
     [InlineData("sequential-keras3.keras")]
     public void A_model_answers_what_PyTorch_computes_for_it(string file)
     {
-        (Tensor input, IReadOnlyDictionary<string, Tensor> outputs) = KerasFiles.Expected(file);
+        (var input, var outputs) = KerasFiles.Expected(file);
 
         Assert.True(_reader.CanRead(KerasFiles.Path(file)));
         KerasFiles.Agrees(_reader.Read(KerasFiles.Path(file)), input, outputs);
@@ -35,15 +35,15 @@ public sealed class KerasReaderTests
     [InlineData("brambling-224.rgb")]
     public void A_Teachable_Machine_export_answers_what_TensorFlow_answers(string photo)
     {
-        string model = KerasFiles.Shared("teachable/waste-keras/keras_model.h5");
-        using JsonDocument golden = JsonDocument.Parse(File.ReadAllText(KerasFiles.Shared("golden/golden.json")));
+        var model = KerasFiles.Shared("teachable/waste-keras/keras_model.h5");
+        using var golden = JsonDocument.Parse(File.ReadAllText(KerasFiles.Shared("golden/golden.json")));
         float[] expected = [.. golden.RootElement.GetProperty("cases").EnumerateArray()
             .Single(one => one.GetProperty("model").GetString() == "teachable/waste-keras/keras_model.h5" && one.GetProperty("input").GetString() == photo)
             .GetProperty("output").EnumerateArray().Select(value => value.GetSingle())];
         float[] pixels = [.. File.ReadAllBytes(KerasFiles.Shared($"golden/{photo}")).Select(pixel => (pixel / 127.5f) - 1)];
 
-        ImportedModel imported = _reader.Read(model);
-        Tensor answer = new Interpreter(imported.Graph).Run(Tensor.Float32([1, 224, 224, 3], pixels)).Single().Value;
+        var imported = _reader.Read(model);
+        var answer = new Interpreter(imported.Graph).Run(Tensor.Float32([1, 224, 224, 3], pixels)).Single().Value;
 
         Assert.True(KerasFiles.LargestDifference(expected, answer.As<float>()) <= 1e-4f);
         Assert.Equal(["cardboard", "plastic", "glass", "metal"], imported.Labels!);
@@ -55,8 +55,8 @@ public sealed class KerasReaderTests
     [Fact]
     public void A_network_that_scales_its_input_itself_takes_pixels()
     {
-        ImportedModel scaled = _reader.Read(KerasFiles.Path("classifier-keras3.keras"));
-        ImportedModel plain = _reader.Read(KerasFiles.Path("sequential-keras2.h5"));
+        var scaled = _reader.Read(KerasFiles.Path("classifier-keras3.keras"));
+        var plain = _reader.Read(KerasFiles.Path("sequential-keras2.h5"));
 
         Assert.Equal(1, scaled.Preprocessing!.RescaleFactor);
         Assert.Equal([0, 0, 0], scaled.Preprocessing.ImageMean);
@@ -67,7 +67,7 @@ public sealed class KerasReaderTests
     [Fact]
     public void Values_carry_the_names_of_their_layers()
     {
-        Graph graph = _reader.Read(KerasFiles.Path("classifier-keras2.h5")).Graph;
+        var graph = _reader.Read(KerasFiles.Path("classifier-keras2.h5")).Graph;
 
         Assert.Equal("classifier", graph.Name);
         Assert.Equal(["image"], graph.Inputs.Select(input => input.Name));
@@ -80,7 +80,7 @@ public sealed class KerasReaderTests
     [Fact]
     public void Labels_are_read_from_the_file_beside_the_model()
     {
-        string folder = Directory.CreateTempSubdirectory().FullName;
+        var folder = Directory.CreateTempSubdirectory().FullName;
         try
         {
             File.Copy(KerasFiles.Path("sequential-keras2.h5"), Path.Combine(folder, "model.h5"));
@@ -117,8 +117,8 @@ public sealed class KerasReaderTests
     [Fact]
     public void An_archive_that_claims_other_sizes_than_it_has_is_refused()
     {
-        byte[] archive = File.ReadAllBytes(KerasFiles.Path("classifier-keras3.keras"));
-        int central = archive.AsSpan().LastIndexOf("PK\u0001\u0002"u8); // the entry of the weights in the central directory
+        var archive = File.ReadAllBytes(KerasFiles.Path("classifier-keras3.keras"));
+        var central = archive.AsSpan().LastIndexOf("PK\u0001\u0002"u8); // the entry of the weights in the central directory
         archive.AsSpan(central + 24, 4).Fill(0x7F); // its uncompressed size
 
         Assert.StartsWith("'model.weights.h5' in the .keras archive would unpack to 2139062143 bytes.", Read(archive), StringComparison.Ordinal);
@@ -130,7 +130,7 @@ public sealed class KerasReaderTests
         var stream = new MemoryStream();
         using (var archive = new ZipArchive(stream, ZipArchiveMode.Create, leaveOpen: true))
         {
-            using Stream entry = archive.CreateEntry("config.json").Open();
+            using var entry = archive.CreateEntry("config.json").Open();
             entry.Write(Encoding.UTF8.GetBytes("{\"class_name\": \"Sequential\", \"config\": {\"layers\": [{\"class_name\": \"Flatten\", \"config\": {\"name\": \"f\"}}]}}"));
         }
 
@@ -139,8 +139,8 @@ public sealed class KerasReaderTests
 
     private static byte[] Archive(string path, string entry)
     {
-        using ZipArchive archive = ZipFile.OpenRead(path);
-        using Stream stream = archive.GetEntry(entry)!.Open();
+        using var archive = ZipFile.OpenRead(path);
+        using var stream = archive.GetEntry(entry)!.Open();
         var content = new MemoryStream();
         stream.CopyTo(content);
         return content.ToArray();
@@ -148,7 +148,7 @@ public sealed class KerasReaderTests
 
     private string Read(byte[] file)
     {
-        string path = Path.GetTempFileName();
+        var path = Path.GetTempFileName();
         try
         {
             File.WriteAllBytes(path, file);

@@ -16,14 +16,14 @@ public sealed class OnnxReaderTests : IDisposable
     [Fact]
     public void What_is_written_is_read()
     {
-        Graph graph = Network();
-        string path = Path.Combine(_folder, "model.onnx");
+        var graph = Network();
+        var path = Path.Combine(_folder, "model.onnx");
         OnnxWriter.Write(graph, path);
 
         Assert.True(new OnnxReader().CanRead(path));
-        ImportedModel read = new OnnxReader().Read(path);
+        var read = new OnnxReader().Read(path);
 
-        Tensor input = Numbers.Random(1, 2, 3, 8, 8);
+        var input = Numbers.Random(1, 2, 3, 8, 8);
         Assert.Equal(0, Numbers.LargestDifference(new Interpreter(graph).Run(input).Values.Single(), new Interpreter(read.Graph).Run(input).Values.Single()));
         Assert.Equal([-1, 3, 8, 8], read.Graph.Inputs[0].Shape);
         Assert.Equal("ONNX opset 17, written by whatsit.", Assert.Single(read.Notes));
@@ -42,8 +42,8 @@ public sealed class OnnxReaderTests : IDisposable
     public void An_operator_of_another_opset_means_the_same(string operation, int opset)
     {
         var builder = new GraphBuilder("x");
-        string x = builder.AddInput("x", ElementType.Float32, 2, 1, 4, 6);
-        string y = operation switch
+        var x = builder.AddInput("x", ElementType.Float32, 2, 1, 4, 6);
+        var y = operation switch
         {
             "Clip" => builder.AddNode("Clip", "y", [x], ("min", -0.2f), ("max", 0.3f)),
             "Pad" => builder.AddNode("Pad", "y", [x], ("pads", new long[] { 0, 0, 1, 2, 0, 0, 0, 1 }), ("value", 3f)),
@@ -65,14 +65,14 @@ public sealed class OnnxReaderTests : IDisposable
             _ => builder.AddNode("BatchNormalization", "y", [x, .. Enumerable.Range(0, 4).Select(_ => builder.AddConstant("one", [1.5f], 1))], ("momentum", 0.9f)),
         };
         builder.Graph.Outputs.Add(new GraphValue(y, ElementType.Float32, [-1, -1, -1, -1]));
-        byte[] file = WithOpset(builder.Graph, opset);
-        string path = Path.Combine(_folder, "old.onnx");
+        var file = WithOpset(builder.Graph, opset);
+        var path = Path.Combine(_folder, "old.onnx");
         File.WriteAllBytes(path, file);
         var input = new Dictionary<string, Tensor> { ["x"] = Numbers.Random(1, 2, 1, 4, 6) };
 
         using var runner = new OnnxRunner(path);
-        Tensor expected = runner.Run(input)[y];
-        Graph read = OnnxReader.Read(file, _folder).Graph;
+        var expected = runner.Run(input)[y];
+        var read = OnnxReader.Read(file, _folder).Graph;
 
         Assert.InRange(Numbers.LargestDifference(expected, new Interpreter(read).Run(input)[y]), 0, 1e-5f);
 
@@ -85,12 +85,12 @@ public sealed class OnnxReaderTests : IDisposable
     public void Weights_stand_in_typed_fields_or_in_a_file_of_their_own()
     {
         File.WriteAllBytes(Path.Combine(_folder, "weights.bin"), [0, 0, 0, 0, 0, 0, 0x80, 0x3F, 0, 0, 0, 0x40]);
-        ProtobufMessage typed = new ProtobufMessage().Add(1, 2L).Add(2, 1L).Add(4, 1f).Add(4, 2f).Add(8, "typed");
-        ProtobufMessage half = new ProtobufMessage().Add(1, 2L).Add(2, 10L).Add(5, 0x3C00L).Add(5, 0x4000L).Add(8, "half");
-        ProtobufMessage external = new ProtobufMessage().Add(1, 2L).Add(2, 1L).Add(8, "external").Add(14, 1L)
+        var typed = new ProtobufMessage().Add(1, 2L).Add(2, 1L).Add(4, 1f).Add(4, 2f).Add(8, "typed");
+        var half = new ProtobufMessage().Add(1, 2L).Add(2, 10L).Add(5, 0x3C00L).Add(5, 0x4000L).Add(8, "half");
+        var external = new ProtobufMessage().Add(1, 2L).Add(2, 1L).Add(8, "external").Add(14, 1L)
             .Add(13, Entry("location", "weights.bin")).Add(13, Entry("offset", "4")).Add(13, Entry("length", "8"));
 
-        Graph graph = OnnxReader.Read(Model(typed, half, external), _folder).Graph;
+        var graph = OnnxReader.Read(Model(typed, half, external), _folder).Graph;
 
         Assert.Equal([1f, 2f], graph.Constants["typed"].ToFloats());
         Assert.Equal([1f, 2f], graph.Constants["half"].ToFloats());
@@ -103,7 +103,7 @@ public sealed class OnnxReaderTests : IDisposable
     [InlineData("missing.bin")]
     public void Weights_outside_the_models_folder_are_refused(string location)
     {
-        ProtobufMessage external = new ProtobufMessage().Add(1, 2L).Add(2, 1L).Add(8, "w").Add(14, 1L).Add(13, Entry("location", location));
+        var external = new ProtobufMessage().Add(1, 2L).Add(2, 1L).Add(8, "w").Add(14, 1L).Add(13, Entry("location", location));
 
         var exception = Assert.Throws<ModelFormatException>(() => OnnxReader.Read(Model(external), _folder));
 
@@ -114,7 +114,7 @@ public sealed class OnnxReaderTests : IDisposable
     public void What_is_not_supported_is_refused_by_its_name()
     {
         var builder = new GraphBuilder("x");
-        string x = builder.AddInput("x", ElementType.Float32, 1);
+        var x = builder.AddInput("x", ElementType.Float32, 1);
         builder.AddOutput(builder.AddNode("GRU", "gru_1", [x]), ElementType.Float32, 1);
 
         Assert.Equal("The operator 'GRU' (gru_1) is not supported.", Assert.Throws<ModelFormatException>(() => OnnxReader.Read(Bytes(builder.Graph), _folder)).Message);
@@ -136,8 +136,8 @@ public sealed class OnnxReaderTests : IDisposable
     [Fact]
     public void Other_files_are_not_taken_for_ONNX()
     {
-        string path = Path.Combine(_folder, "other");
-        foreach (byte[] content in new byte[][] { [], [0x08], [.. "PK\u0003\u0004"u8], [.. "{\"modelTopology\":{}}"u8], [.. "\u0000\u0000\u0000\u0000TFL3"u8], new byte[5000] })
+        var path = Path.Combine(_folder, "other");
+        foreach (var content in new byte[][] { [], [0x08], [.. "PK\u0003\u0004"u8], [.. "{\"modelTopology\":{}}"u8], [.. "\u0000\u0000\u0000\u0000TFL3"u8], new byte[5000] })
         {
             File.WriteAllBytes(path, content);
             Assert.False(new OnnxReader().CanRead(path));
@@ -153,14 +153,14 @@ public sealed class OnnxReaderTests : IDisposable
     public void A_damaged_file_gives_one_sentence(int seed)
     {
         const int Rounds = 5000;
-        byte[] original = Bytes(Network());
+        var original = Bytes(Network());
         var random = new Random(seed);
         var watch = Stopwatch.StartNew();
-        int refused = 0;
-        for (int round = 0; round < Rounds; round++)
+        var refused = 0;
+        for (var round = 0; round < Rounds; round++)
         {
-            byte[] damaged = Damage(original, random);
-            long before = GC.GetAllocatedBytesForCurrentThread();
+            var damaged = Damage(original, random);
+            var before = GC.GetAllocatedBytesForCurrentThread();
             try
             {
                 OnnxReader.Read(damaged, _folder);
@@ -189,19 +189,19 @@ public sealed class OnnxReaderTests : IDisposable
                 damaged[random.Next(damaged.Length)] ^= (byte)(1 << random.Next(8));
                 return damaged;
             case 2: // a number, most often a length, that lies
-                int at = random.Next(damaged.Length - 8);
-                for (int i = 0; i < random.Next(1, 8); i++)
+                var at = random.Next(damaged.Length - 8);
+                for (var i = 0; i < random.Next(1, 8); i++)
                 {
                     damaged[at + i] = 0xFF;
                 }
 
                 return damaged;
             case 3:
-                int from = random.Next(damaged.Length);
-                int length = random.Next(Math.Min(100, damaged.Length - from));
+                var from = random.Next(damaged.Length);
+                var length = random.Next(Math.Min(100, damaged.Length - from));
                 return [.. damaged[..from], .. damaged[(from + length)..]];
             default:
-                for (int i = 0; i < 10; i++)
+                for (var i = 0; i < 10; i++)
                 {
                     damaged[random.Next(damaged.Length)] = (byte)random.Next(256);
                 }
@@ -213,7 +213,7 @@ public sealed class OnnxReaderTests : IDisposable
     private static Graph Network()
     {
         var builder = new GraphBuilder("network");
-        string value = builder.AddInput("x", ElementType.Float32, -1, 3, 8, 8);
+        var value = builder.AddInput("x", ElementType.Float32, -1, 3, 8, 8);
         value = builder.AddNode("Conv", "conv", [value, builder.AddConstant("w", Numbers.Random(1, 4, 3, 3, 3)), builder.AddConstant("b", Numbers.Random(2, 4))], ("strides", new long[] { 2, 2 }), ("auto_pad", "SAME_UPPER"));
         value = builder.AddNode("LeakyRelu", "relu", [value], ("alpha", 0.1f));
         value = builder.AddNode("Flatten", "flat", [builder.AddNode("GlobalAveragePool", "pool", [value])]);
@@ -253,7 +253,7 @@ public sealed class OnnxReaderTests : IDisposable
     {
         ProtobufMessage value(string name) => new ProtobufMessage().Add(1, name).Add(2, new ProtobufMessage().Add(1, new ProtobufMessage().Add(1, 1L).Add(2, new ProtobufMessage().Add(1, new ProtobufMessage().Add(1, 2L)))));
         var graph = new ProtobufMessage().Add(1, new ProtobufMessage().Add(1, "x").Add(2, "y").Add(4, "Relu"));
-        foreach (ProtobufMessage constant in constants)
+        foreach (var constant in constants)
         {
             graph.Add(5, constant);
         }

@@ -20,7 +20,7 @@ public sealed class QuantizedOperatorsTests : IDisposable
     public static TheoryData<string, ElementType> Operators()
     {
         var data = new TheoryData<string, ElementType>();
-        foreach (string op in new[]
+        foreach (var op in new[]
         {
             "QLinearConv", "QLinearConv per channel", "QLinearConv by depth", "QLinearMatMul", "QLinearMatMul per column", "QLinearAdd", "QLinearMul", "QLinearGlobalAveragePool",
             "QLinearGlobalAveragePool, channels last", "QLinearAveragePool", "QLinearConcat", "QLinearLeakyRelu", "QLinearSigmoid", "QGemm", "QGemm transposed, per column", "QGemm in floats", "MaxPool",
@@ -38,10 +38,10 @@ public sealed class QuantizedOperatorsTests : IDisposable
     public void An_operator_on_bytes_answers_what_ONNX_Runtime_answers(string op, ElementType type)
     {
         var file = new Model(type);
-        bool matrix = op.Contains("MatMul", StringComparison.Ordinal) || op.Contains("Gemm", StringComparison.Ordinal);
-        string x = file.Quantized(file.Builder.AddInput("x", ElementType.Float32, matrix ? [4, 6] : [2, 6, 8, 8]));
+        var matrix = op.Contains("MatMul", StringComparison.Ordinal) || op.Contains("Gemm", StringComparison.Ordinal);
+        var x = file.Quantized(file.Builder.AddInput("x", ElementType.Float32, matrix ? [4, 6] : [2, 6, 8, 8]));
         (string name, object value)[] pool = [("kernel_shape", new long[] { 3, 3 }), ("strides", new long[] { 2, 2 }), ("pads", new long[] { 1, 1, 1, 1 })];
-        string y = op switch
+        var y = op switch
         {
             "QLinearConv" => file.Conv(x, filters: 5, channels: 6, perChannel: false),
             "QLinearConv per channel" => file.Conv(x, filters: 5, channels: 6, perChannel: true),
@@ -61,22 +61,22 @@ public sealed class QuantizedOperatorsTests : IDisposable
             "QGemm in floats" => file.Gemm(x, 6, 3, perColumn: false, transposed: false, result: false),
             _ => file.Builder.AddNode("MaxPool", "MaxPool", [file.Conv(x, filters: 5, channels: 6, perChannel: false)], pool),
         };
-        bool floats = op == "QGemm in floats";
+        var floats = op == "QGemm in floats";
         file.Builder.AddOutput(y, floats ? ElementType.Float32 : type, matrix ? [4, 3] : [-1, -1, -1, -1]);
-        string path = Path.Combine(_folder, "model.onnx");
+        var path = Path.Combine(_folder, "model.onnx");
         File.WriteAllBytes(path, file.ToBytes());
-        Tensor input = Numbers.Random(7, matrix ? [4, 6] : [2, 6, 8, 8]);
+        var input = Numbers.Random(7, matrix ? [4, 6] : [2, 6, 8, 8]);
         using var original = new OnnxRunner(path);
-        double[] expected = original.Run(new Dictionary<string, Tensor> { ["x"] = input })[y].ToDoubles();
+        var expected = original.Run(new Dictionary<string, Tensor> { ["x"] = input })[y].ToDoubles();
 
-        Graph read = new OnnxReader().Read(path).Graph;
-        Tensor interpreted = new Interpreter(read).Run(input)[y];
+        var read = new OnnxReader().Read(path).Graph;
+        var interpreted = new Interpreter(read).Run(input)[y];
         ChannelsFirst.Apply(read);
         using var rewritten = new OnnxRunner(read);
-        foreach (Tensor answer in new[] { interpreted, rewritten.Run(new Dictionary<string, Tensor> { ["x"] = input })[y] })
+        foreach (var answer in new[] { interpreted, rewritten.Run(new Dictionary<string, Tensor> { ["x"] = input })[y] })
         {
             Assert.Equal(floats ? ElementType.Float32 : type, answer.Type);
-            double[] actual = answer.ToDoubles();
+            var actual = answer.ToDoubles();
             Assert.Equal(expected.Length, actual.Length);
             Assert.InRange(expected.Zip(actual, (a, b) => Math.Abs(a - b)).Max(), 0, floats ? 1e-5 : 1);
             // Bytes that are all the same, or all at an end, would agree with anything.
@@ -90,28 +90,28 @@ public sealed class QuantizedOperatorsTests : IDisposable
     public void A_network_in_operator_form_becomes_a_bundle(ElementType type)
     {
         var file = new Model(type);
-        string x = file.Quantized(file.Builder.AddInput("x", ElementType.Float32, 1, 3, 16, 16));
+        var x = file.Quantized(file.Builder.AddInput("x", ElementType.Float32, 1, 3, 16, 16));
         x = file.Conv(x, filters: 8, channels: 3, perChannel: true, ("strides", new long[] { 2, 2 }));
         x = file.Builder.AddNode("MaxPool", "pool", [x], ("kernel_shape", new long[] { 2, 2 }));
-        string branch = file.Node("QLinearLeakyRelu", [.. file.Parameters(x), .. file.Result()], ("alpha", 0.1f));
+        var branch = file.Node("QLinearLeakyRelu", [.. file.Parameters(x), .. file.Result()], ("alpha", 0.1f));
         x = file.Node("QLinearAdd", [.. file.Parameters(x), .. file.Parameters(branch), .. file.Result()]);
         x = file.Node("QLinearGlobalAveragePool", [.. file.Parameters(x), .. file.Result()]);
         x = file.Gemm(file.Builder.AddNode("Flatten", "flat", [x]), 8, 5, perColumn: true, transposed: true, result: true);
         x = file.Builder.AddNode("DequantizeLinear", "logits", file.Parameters(x));
         file.Builder.AddOutput(x, ElementType.Float32, 1, 5);
-        string path = Path.Combine(_folder, "model.onnx");
+        var path = Path.Combine(_folder, "model.onnx");
         File.WriteAllBytes(path, file.ToBytes());
 
-        ImportReport report = ModelImporter.Import(new ImportRequest(path, "bytes", Path.Combine(_folder, "models")) { Preset = "minus-one-to-one" }, _ => { });
+        var report = ModelImporter.Import(new ImportRequest(path, "bytes", Path.Combine(_folder, "models")) { Preset = "minus-one-to-one" }, _ => { });
 
-        Tensor input = Numbers.Random(9, 1, 3, 16, 16);
-        byte[] pixels = Array.ConvertAll(input.ToFloats(), value => (byte)Math.Round((value + 1) * 127.5f));
+        var input = Numbers.Random(9, 1, 3, 16, 16);
+        var pixels = Array.ConvertAll(input.ToFloats(), value => (byte)Math.Round((value + 1) * 127.5f));
         using var original = new OnnxRunner(path);
-        float[] exact = Array.ConvertAll(pixels, pixel => (pixel / 127.5f) - 1);
-        float[] expected = original.Run(new Dictionary<string, Tensor> { ["x"] = Tensor.Float32([1, 3, 16, 16], exact) })[x].ToFloats();
+        var exact = Array.ConvertAll(pixels, pixel => (pixel / 127.5f) - 1);
+        var expected = original.Run(new Dictionary<string, Tensor> { ["x"] = Tensor.Float32([1, 3, 16, 16], exact) })[x].ToFloats();
         byte[] interleaved = [.. Enumerable.Range(0, 16 * 16).SelectMany(pixel => Enumerable.Range(0, 3).Select(channel => pixels[(channel * 256) + pixel]))];
         using var bundle = new OnnxRunner(Path.Combine(report.Folder, "model.onnx"));
-        float[] actual = bundle.Run(new Dictionary<string, Tensor> { ["image"] = new Tensor(ElementType.UInt8, [1, 16, 16, 3], interleaved) })["logits"].ToFloats();
+        var actual = bundle.Run(new Dictionary<string, Tensor> { ["image"] = new Tensor(ElementType.UInt8, [1, 16, 16, 3], interleaved) })["logits"].ToFloats();
         Assert.Equal(Array.IndexOf(expected, expected.Max()), Array.IndexOf(actual, actual.Max()));
         Assert.InRange(expected.Zip(actual, (a, b) => Math.Abs(a - b)).Max(), 0, Scale * 1.01f);
         Assert.InRange(expected.Distinct().Count(), 3, 5);
@@ -121,8 +121,8 @@ public sealed class QuantizedOperatorsTests : IDisposable
     public void Scales_that_are_computed_at_run_time_are_refused()
     {
         var file = new Model(ElementType.UInt8);
-        string x = file.Quantized(file.Builder.AddInput("x", ElementType.Float32, 1, 3));
-        string scale = file.Builder.AddInput("scale", ElementType.Float32);
+        var x = file.Quantized(file.Builder.AddInput("x", ElementType.Float32, 1, 3));
+        var scale = file.Builder.AddInput("scale", ElementType.Float32);
         file.Builder.AddOutput(file.Node("QLinearSigmoid", [x, scale, file.Zero, .. file.Result()]), ElementType.UInt8, 1, 3);
 
         Assert.Equal(
@@ -170,8 +170,8 @@ public sealed class QuantizedOperatorsTests : IDisposable
         /// <summary>Symmetric, along the first axis or, of a matrix, the last.</summary>
         public string[] Weights(bool perChannel, int channelAxis, params int[] shape)
         {
-            int channels = perChannel ? shape[channelAxis] : 1;
-            double[] values = Array.ConvertAll(Numbers.Random(3, shape).ToDoubles(), value => Math.Round(value * 100));
+            var channels = perChannel ? shape[channelAxis] : 1;
+            var values = Array.ConvertAll(Numbers.Random(3, shape).ToDoubles(), value => Math.Round(value * 100));
             return
             [
                 Builder.AddConstant("weights", Tensor.FromDoubles(ElementType.Int8, shape, values)),
@@ -215,15 +215,15 @@ public sealed class QuantizedOperatorsTests : IDisposable
             var message = new ProtobufMessage();
             while (graph.Next())
             {
-                ReadOnlyMemory<byte> bytes = graph.Bytes();
-                string op = "";
+                var bytes = graph.Bytes();
+                var op = "";
                 var node = new ProtobufReader(bytes);
                 while (graph.Field == 1 && node.Next())
                 {
                     op = node.Field == 4 ? node.Text() : op;
                 }
 
-                bool contributed = (op.StartsWith('Q') && op != "QuantizeLinear" && !OfOnnx.Contains(op)) || op == "FusedConv";
+                var contributed = (op.StartsWith('Q') && op != "QuantizeLinear" && !OfOnnx.Contains(op)) || op == "FusedConv";
                 message.Add(graph.Field, contributed ? (byte[])[.. bytes.Span, 7 << 3 | 2, 13, .. "com.microsoft"u8] : bytes);
             }
 

@@ -8,10 +8,10 @@ public class ProtobufTests
     [Fact]
     public void What_is_written_is_read()
     {
-        byte[] large = new byte[1000];
+        var large = new byte[1000];
         new Random(1).NextBytes(large);
-        ProtobufMessage inner = new ProtobufMessage().Add(1, "naïve").Add(2, -1L);
-        ProtobufMessage message = new ProtobufMessage().Add(1, 300L).Add(2, 1.5f).Add(3, inner).Add(4, (ReadOnlyMemory<byte>)large).Add(1000, long.MinValue);
+        var inner = new ProtobufMessage().Add(1, "naïve").Add(2, -1L);
+        var message = new ProtobufMessage().Add(1, 300L).Add(2, 1.5f).Add(3, inner).Add(4, (ReadOnlyMemory<byte>)large).Add(1000, long.MinValue);
         using var stream = new MemoryStream();
         message.WriteTo(stream);
 
@@ -22,7 +22,7 @@ public class ProtobufTests
         Assert.True(reader.Next());
         Assert.Equal((2, 1.5f), (reader.Field, reader.Float()));
         Assert.True(reader.Next());
-        ProtobufReader nested = reader.Message();
+        var nested = reader.Message();
         Assert.True(nested.Next());
         Assert.Equal("naïve", nested.Text());
         Assert.True(nested.Next());

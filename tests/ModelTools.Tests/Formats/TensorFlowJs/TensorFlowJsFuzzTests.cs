@@ -14,7 +14,7 @@ public sealed class TensorFlowJsFuzzTests
     [MemberData(nameof(Models))]
     public void A_damaged_model_is_read_or_refused_in_bounded_time_and_memory(string model)
     {
-        string original = File.ReadAllText(Golden.Data(Path.Combine("tfjs", model, "model.json")));
+        var original = File.ReadAllText(Golden.Data(Path.Combine("tfjs", model, "model.json")));
         using var damaged = new DamagedFile(new TensorFlowJsReader(), beside: Golden.Data(Path.Combine("tfjs", model)), name: "model.json");
         // Damaged bytes are seldom JSON, so that most damage is done to what the JSON says.
         Damage.AssertBounded(400, refusedAtLeast: 50, damaged.Read, (seed, random) =>
@@ -24,11 +24,11 @@ public sealed class TensorFlowJsFuzzTests
     /// <summary>Some values become others: of another kind, huge, negative, from another place of the document, or nothing at all.</summary>
     private static string Lie(JsonNode document, Random random)
     {
-        for (int lies = random.Next(1, 4); lies > 0; lies--)
+        for (var lies = random.Next(1, 4); lies > 0; lies--)
         {
             JsonNode[] nodes = [.. Below(document).Where(node => node.Parent is not null)];
-            JsonNode victim = nodes[random.Next(nodes.Length)];
-            JsonNode? lie = random.Next(10) switch
+            var victim = nodes[random.Next(nodes.Length)];
+            var lie = random.Next(10) switch
             {
                 0 => null,
                 1 => JsonValue.Create(long.MaxValue),

@@ -25,22 +25,22 @@ public sealed class TensorFlowJsReaderTests : IDisposable
     [InlineData("layers")]
     public void A_model_answers_as_TensorFlow_js_does(string name)
     {
-        ImportedModel imported = new TensorFlowJsReader().Read(Golden.Data($"tfjs/{name}"));
-        using JsonDocument golden = JsonDocument.Parse(File.ReadAllText(Golden.Data("tfjs/golden.json")));
-        JsonElement sample = golden.RootElement.GetProperty(name);
-        JsonElement given = sample.GetProperty("input");
-        Tensor input = Tensor.FromDoubles(imported.Graph.Inputs[0].Type, [.. given.GetProperty("shape").EnumerateArray().Select(side => side.GetInt32())],
+        var imported = new TensorFlowJsReader().Read(Golden.Data($"tfjs/{name}"));
+        using var golden = JsonDocument.Parse(File.ReadAllText(Golden.Data("tfjs/golden.json")));
+        var sample = golden.RootElement.GetProperty(name);
+        var given = sample.GetProperty("input");
+        var input = Tensor.FromDoubles(imported.Graph.Inputs[0].Type, [.. given.GetProperty("shape").EnumerateArray().Select(side => side.GetInt32())],
             [.. given.GetProperty("data").EnumerateArray().Select(value => value.GetDouble())]);
         Assert.Equal(sample.GetProperty("outputs").GetArrayLength(), imported.Graph.Outputs.Count);
-        foreach (IReadOnlyDictionary<string, Tensor> answers in new[] { new Interpreter(imported.Graph).Run(input), Golden.OnnxRuntime(imported.Graph, input) })
+        foreach (var answers in new[] { new Interpreter(imported.Graph).Run(input), Golden.OnnxRuntime(imported.Graph, input) })
         {
-            foreach ((GraphValue output, JsonElement expected) in imported.Graph.Outputs.Zip(sample.GetProperty("outputs").EnumerateArray()))
+            foreach ((var output, var expected) in imported.Graph.Outputs.Zip(sample.GetProperty("outputs").EnumerateArray()))
             {
-                Tensor answer = answers[output.Name];
+                var answer = answers[output.Name];
                 Assert.Equal(expected.GetProperty("shape").EnumerateArray().Select(side => side.GetInt32()), answer.Shape);
                 Assert.Equal(answer.Type, output.Type);
                 Assert.True(output.Shape.Zip(answer.Shape).All(side => side.First < 0 || side.First == side.Second), $"{output.Name} is declared as [{string.Join(", ", output.Shape)}].");
-                foreach ((double actual, double right) in answer.ToDoubles().Zip(expected.GetProperty("data").EnumerateArray().Select(value => value.GetDouble())))
+                foreach ((var actual, var right) in answer.ToDoubles().Zip(expected.GetProperty("data").EnumerateArray().Select(value => value.GetDouble())))
                 {
                     Assert.True(Math.Abs(actual - right) <= 1e-5 * Math.Max(1, Math.Abs(right)), $"{output.Name} has {actual} for {right}.");
                 }
@@ -51,7 +51,7 @@ public sealed class TensorFlowJsReaderTests : IDisposable
     [Fact]
     public void A_free_batch_takes_any_number_of_pictures()
     {
-        Graph graph = new TensorFlowJsReader().Read(Golden.Data("tfjs/shapes")).Graph;
+        var graph = new TensorFlowJsReader().Read(Golden.Data("tfjs/shapes")).Graph;
         Assert.Equal([-1, 4, 6, 2], graph.Inputs[0].Shape);
         float[] pixels = [.. Enumerable.Range(0, 3 * 48).Select(i => i / 100f)];
         Assert.Equal([3, 48], new Interpreter(graph).Run(Tensor.Float32([3, 4, 6, 2], pixels))[graph.Outputs[0].Name].Shape);
@@ -72,7 +72,7 @@ public sealed class TensorFlowJsReaderTests : IDisposable
     [Fact]
     public void Teachable_Machines_metadata_gives_labels_and_preprocessing()
     {
-        ImportedModel imported = new TensorFlowJsReader().Read(Golden.Data("tfjs/layers/model.json"));
+        var imported = new TensorFlowJsReader().Read(Golden.Data("tfjs/layers/model.json"));
         Assert.Equal(["apple", "pear", "plum"], imported.Labels!);
         Assert.Equal(Crop.CenterSquare, imported.Preprocessing!.Crop);
         Assert.Equal("tfjs-bilinear", imported.Preprocessing.Resample);
@@ -117,7 +117,7 @@ public sealed class TensorFlowJsReaderTests : IDisposable
     {
         Change("fused", _folder, model =>
         {
-            JsonNode conv = model["modelTopology"]!["node"]!.AsArray().First(node => (string?)node!["op"] == "_FusedConv2D")!;
+            var conv = model["modelTopology"]!["node"]!.AsArray().First(node => (string?)node!["op"] == "_FusedConv2D")!;
             conv["input"]![0] = (string)conv["name"]!;
         });
         Assert.Equal("The graph is cyclic at _FusedConv2D '_FusedConv2D_3'.", Refusal(_folder));
@@ -135,12 +135,12 @@ public sealed class TensorFlowJsReaderTests : IDisposable
     /// <summary>Copies a model of <c>tests/data</c> with a change to its JSON.</summary>
     private static void Change(string name, string folder, Action<JsonNode> change)
     {
-        foreach (string file in Directory.EnumerateFiles(Golden.Data($"tfjs/{name}")))
+        foreach (var file in Directory.EnumerateFiles(Golden.Data($"tfjs/{name}")))
         {
             File.Copy(file, Path.Combine(folder, Path.GetFileName(file)));
         }
 
-        JsonNode model = JsonNode.Parse(File.ReadAllText(Path.Combine(folder, "model.json")))!;
+        var model = JsonNode.Parse(File.ReadAllText(Path.Combine(folder, "model.json")))!;
         change(model);
         File.WriteAllText(Path.Combine(folder, "model.json"), model.ToJsonString());
     }

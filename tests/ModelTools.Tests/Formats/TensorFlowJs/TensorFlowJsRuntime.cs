@@ -15,7 +15,7 @@ public sealed class TensorFlowJsRuntime : IDisposable
     internal IReadOnlyDictionary<string, Tensor> Run(string model, Tensor input, string backend = "wasm")
     {
         Assert.SkipUnless(Directory.Exists(Path.Combine(Golden.Repository, "client/node_modules/@tensorflow/tfjs-converter")), "The client's packages are not installed: cd client && npm ci --ignore-scripts");
-        Process node = _node.Value;
+        var node = _node.Value;
         node.StandardInput.WriteLine(new JsonObject
         {
             ["model"] = model,
@@ -23,8 +23,8 @@ public sealed class TensorFlowJsRuntime : IDisposable
             ["shape"] = new JsonArray([.. input.Shape.Select(side => JsonValue.Create(side))]),
             ["input"] = Convert.ToBase64String(input.Data.Span),
         }.ToJsonString());
-        string line = node.StandardOutput.ReadLine() ?? throw new InvalidOperationException($"Node.js ended: {node.StandardError.ReadToEnd()}");
-        JsonNode answer = JsonNode.Parse(line)!;
+        var line = node.StandardOutput.ReadLine() ?? throw new InvalidOperationException($"Node.js ended: {node.StandardError.ReadToEnd()}");
+        var answer = JsonNode.Parse(line)!;
         Assert.True(answer["error"] is null, $"TensorFlow.js on {backend}: {answer["error"]}");
         return answer["outputs"]!.AsObject().ToDictionary(
             output => output.Key,

@@ -112,10 +112,10 @@ public sealed class TensorFlowJsWriterTests(TensorFlowJsRuntime tensorFlow) : IC
     [MemberData(nameof(Names))]
     public void TensorFlow_js_and_our_reader_answer_as_the_graph_did_for(string network)
     {
-        Graph graph = Picture(network);
-        Tensor input = Numbers.Random(3, -2, 2, [2, Channels, Height, Width]);
-        Tensor expected = Assert.Single(new Interpreter(graph).Run(input)).Value;
-        Tensor channelsLast = ChannelsLast(input);
+        var graph = Picture(network);
+        var input = Numbers.Random(3, -2, 2, [2, Channels, Height, Width]);
+        var expected = Assert.Single(new Interpreter(graph).Run(input)).Value;
+        var channelsLast = ChannelsLast(input);
         TensorFlowJsWriter.Write(graph, _folder, Options());
 
         Close(expected, Assert.Single(new Interpreter(new TensorFlowJsReader().Read(_folder).Graph).Run(channelsLast)).Value, "our reader");
@@ -132,7 +132,7 @@ public sealed class TensorFlowJsWriterTests(TensorFlowJsRuntime tensorFlow) : IC
     [InlineData("nasnet_mobile")]
     public Task A_network_of_keras_applications_answers_in_TensorFlow_js_what_PyTorch_answers(string name) => KerasNetworksTests.WithModel("h5", name, (path, input, outputs) =>
     {
-        Graph graph = new KerasReader().Read(path).Graph;
+        var graph = new KerasReader().Read(path).Graph;
         Conversion.Optimize(graph);
         TensorFlowJsWriter.Write(graph, _folder, Options() with { Preprocessing = Options().Preprocessing with { ImageMean = [1, 1, 1], ImageStd = [1, 1, 1] }, ChannelsFirst = false });
         Close(Assert.Single(outputs).Value, Assert.Single(tensorFlow.Run(_folder, input)).Value, "TensorFlow.js", 1e-4f);
@@ -143,16 +143,16 @@ public sealed class TensorFlowJsWriterTests(TensorFlowJsRuntime tensorFlow) : IC
     {
         // What a network takes, in terms of a pixel; the exported one takes pixel / 127.5 - 1.
         var torch = new PreprocessingSpec { RescaleFactor = 1 / 255d, ImageMean = [0.485, 0.456, 0.406], ImageStd = [0.229, 0.224, 0.225] };
-        Graph graph = Picture("a convolution padded as PyTorch does", channels: 3);
-        float[] pixels = Array.ConvertAll(Numbers.Random(4, 0, 255, [Height * Width * 3]).ToFloats(), float.Round);
-        Tensor normalised = Tensor.Float32([1, Height, Width, 3], [.. pixels.Select((pixel, i) => (float)(((pixel * torch.RescaleFactor) - torch.ImageMean[i % 3]) / torch.ImageStd[i % 3]))]);
-        Tensor expected = Assert.Single(new Interpreter(graph).Run(ChannelsFirst(normalised))).Value;
+        var graph = Picture("a convolution padded as PyTorch does", channels: 3);
+        var pixels = Array.ConvertAll(Numbers.Random(4, 0, 255, [Height * Width * 3]).ToFloats(), float.Round);
+        var normalised = Tensor.Float32([1, Height, Width, 3], [.. pixels.Select((pixel, i) => (float)(((pixel * torch.RescaleFactor) - torch.ImageMean[i % 3]) / torch.ImageStd[i % 3]))]);
+        var expected = Assert.Single(new Interpreter(graph).Run(ChannelsFirst(normalised))).Value;
 
         TensorFlowJsWriter.Write(graph, _folder, Options() with { Preprocessing = torch });
 
-        Tensor input = Tensor.Float32([1, Height, Width, 3], Array.ConvertAll(pixels, pixel => (pixel / 127.5f) - 1));
+        var input = Tensor.Float32([1, Height, Width, 3], Array.ConvertAll(pixels, pixel => (pixel / 127.5f) - 1));
         Close(expected, Assert.Single(tensorFlow.Run(_folder, input)).Value, "TensorFlow.js");
-        JsonNode preprocessing = JsonNode.Parse(File.ReadAllText(Path.Combine(_folder, "metadata.json")))!["preprocessing"]!;
+        var preprocessing = JsonNode.Parse(File.ReadAllText(Path.Combine(_folder, "metadata.json")))!["preprocessing"]!;
         Assert.Equal(-1, (0 * (double)preprocessing["rescale_factor"]!) - (double)preprocessing["image_mean"]![0]!);
         Assert.Equal(1, (255 * (double)preprocessing["rescale_factor"]!) - (double)preprocessing["image_mean"]![0]!, 1e-12);
     }
@@ -161,8 +161,8 @@ public sealed class TensorFlowJsWriterTests(TensorFlowJsRuntime tensorFlow) : IC
     public void Bias_and_activation_are_part_of_the_convolutions_and_the_product()
     {
         var builder = new GraphBuilder("fused");
-        string x = builder.AddInput("x", ElementType.Float32, -1, Channels, Height, Width);
-        string value = Clip(builder, Conv(builder, x, 6, 3, strides: [2, 2], pads: [0, 0, 1, 1]), 0, 6);
+        var x = builder.AddInput("x", ElementType.Float32, -1, Channels, Height, Width);
+        var value = Clip(builder, Conv(builder, x, 6, 3, strides: [2, 2], pads: [0, 0, 1, 1]), 0, 6);
         value = Clip(builder, builder.AddNode("Conv", "depthwise", [value, Weight(builder, 6, 1, 3, 3), Weight(builder, 6)], ("group", 6L), ("pads", new long[] { 1, 1, 1, 1 })), 0, 6);
         value = builder.AddNode("Flatten", "flat", [builder.AddNode("GlobalAveragePool", "pool", [value])]);
         builder.AddOutput(builder.AddNode("Softmax", "softmax", [Dense(builder, value, 6)], ("axis", -1L)), ElementType.Float32, -1, 5);
@@ -177,14 +177,14 @@ public sealed class TensorFlowJsWriterTests(TensorFlowJsRuntime tensorFlow) : IC
     public void Weights_lie_in_shards_of_four_megabytes_and_take_half_of_that_in_half_precision()
     {
         var builder = new GraphBuilder("large");
-        string x = builder.AddInput("x", ElementType.Float32, -1, Channels, Height, Width);
-        string value = builder.AddNode("Gemm", "dense", [builder.AddNode("Flatten", "flat", [x]), builder.AddConstant("w", Numbers.Random(1, -0.1f, 0.1f, [Channels * Height * Width, 8000]))]);
+        var x = builder.AddInput("x", ElementType.Float32, -1, Channels, Height, Width);
+        var value = builder.AddNode("Gemm", "dense", [builder.AddNode("Flatten", "flat", [x]), builder.AddConstant("w", Numbers.Random(1, -0.1f, 0.1f, [Channels * Height * Width, 8000]))]);
         builder.AddOutput(builder.AddNode("Gemm", "classes", [value, builder.AddConstant("v", Numbers.Random(2, -0.01f, 0.01f, [8000, 3])), Weight(builder, 3)]), ElementType.Float32, -1, 3);
-        Tensor input = Numbers.Random(3, [1, Channels, Height, Width]);
-        Tensor expected = Assert.Single(new Interpreter(builder.Graph).Run(input)).Value;
+        var input = Numbers.Random(3, [1, Channels, Height, Width]);
+        var expected = Assert.Single(new Interpreter(builder.Graph).Run(input)).Value;
 
-        IReadOnlyList<(string File, long Bytes)> single = TensorFlowJsWriter.Write(builder.Graph, Path.Combine(_folder, "single"), Options());
-        IReadOnlyList<(string File, long Bytes)> half = TensorFlowJsWriter.Write(builder.Graph, Path.Combine(_folder, "half"), Options() with { Half = true });
+        var single = TensorFlowJsWriter.Write(builder.Graph, Path.Combine(_folder, "single"), Options());
+        var half = TensorFlowJsWriter.Write(builder.Graph, Path.Combine(_folder, "half"), Options() with { Half = true });
 
         const int Weights = 8000 * ((Channels * Height * Width) + 3);
         Assert.Equal(["model.json", "group1-shard1of2.bin", "group1-shard2of2.bin", "classes.json", "metadata.json"], single.Select(file => file.File));
@@ -204,7 +204,7 @@ public sealed class TensorFlowJsWriterTests(TensorFlowJsRuntime tensorFlow) : IC
         TensorFlowJsWriter.Write(Picture("a classifier's end", channels: 3), _folder, Options() with { Preprocessing = spec, Labels = ["Äpfel\tfruit", "pear", "plum", "milk", "juice"] });
 
         Assert.Equal("""["Äpfel","pear","plum","milk","juice"]""", File.ReadAllText(Path.Combine(_folder, "classes.json")).TrimEnd());
-        ImportedModel back = new TensorFlowJsReader().Read(_folder);
+        var back = new TensorFlowJsReader().Read(_folder);
         Assert.Equal(["Äpfel", "pear", "plum", "milk", "juice"], back.Labels!);
         Assert.Equivalent(spec, back.Preprocessing);
     }
@@ -221,7 +221,7 @@ public sealed class TensorFlowJsWriterTests(TensorFlowJsRuntime tensorFlow) : IC
 
     private static void Close(Tensor expected, Tensor actual, string by, float tolerance = 2e-5f)
     {
-        float difference = Numbers.LargestDifference(expected, actual);
+        var difference = Numbers.LargestDifference(expected, actual);
         Assert.True(difference <= tolerance, $"{by} differs by {difference}.");
     }
 
@@ -234,7 +234,7 @@ public sealed class TensorFlowJsWriterTests(TensorFlowJsRuntime tensorFlow) : IC
     private static Graph Picture(string network, int channels = Channels)
     {
         var builder = new GraphBuilder(network);
-        string output = Cases[network](builder, builder.AddInput("x", ElementType.Float32, -1, channels, Height, Width));
+        var output = Cases[network](builder, builder.AddInput("x", ElementType.Float32, -1, channels, Height, Width));
         builder.AddOutput(output, ElementType.Float32, [-1, .. Shapes.Infer(builder.Graph)[output].Shape[1..]]);
         return builder.Graph;
     }
@@ -254,7 +254,7 @@ public sealed class TensorFlowJsWriterTests(TensorFlowJsRuntime tensorFlow) : IC
 
     private static string Conv(GraphBuilder builder, string x, int filters, int size, long group = 1, long[]? strides = null, long[]? pads = null, long[]? dilations = null)
     {
-        int channels = Shapes.Infer(builder.Graph)[x].Shape[1];
+        var channels = Shapes.Infer(builder.Graph)[x].Shape[1];
         return builder.AddNode("Conv", "conv", [x, Weight(builder, filters, channels / (int)group, size, size), Weight(builder, filters)],
             ("group", group), ("strides", strides ?? [1, 1]), ("pads", pads ?? [0, 0, 0, 0]), ("dilations", dilations ?? [1, 1]));
     }

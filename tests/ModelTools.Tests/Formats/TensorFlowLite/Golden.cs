@@ -16,15 +16,15 @@ internal static class Golden
     /// <summary>A file of <c>shared/models</c>; the test is skipped where there is none.</summary>
     public static string Shared(string path)
     {
-        string full = Path.Combine(Repository, "..", "shared", "models", path);
+        var full = Path.Combine(Repository, "..", "shared", "models", path);
         Assert.SkipUnless(Path.Exists(full), $"shared/models/{path} is not beside the repository.");
         return full;
     }
 
     public static IEnumerable<(string Input, string Encoding, float[] Output)> Cases(string model)
     {
-        using JsonDocument golden = JsonDocument.Parse(File.ReadAllText(Shared("golden/golden.json")));
-        foreach (JsonElement sample in golden.RootElement.GetProperty("cases").EnumerateArray())
+        using var golden = JsonDocument.Parse(File.ReadAllText(Shared("golden/golden.json")));
+        foreach (var sample in golden.RootElement.GetProperty("cases").EnumerateArray())
         {
             if (sample.GetProperty("model").GetString() == model)
             {
@@ -40,8 +40,8 @@ internal static class Golden
     /// </summary>
     public static Tensor Input(string file, string encoding, ImportedModel model)
     {
-        byte[] bytes = File.ReadAllBytes(Shared(Path.Combine("golden", file)));
-        GraphValue input = model.Graph.Inputs[0];
+        var bytes = File.ReadAllBytes(Shared(Path.Combine("golden", file)));
+        var input = model.Graph.Inputs[0];
         int[] shape = [.. input.Shape.Select(side => Math.Max(side, 1))];
         return encoding switch
         {
@@ -60,15 +60,15 @@ internal static class Golden
         var copy = new Graph { Name = graph.Name };
         copy.Inputs.AddRange(graph.Inputs);
         copy.Outputs.AddRange(graph.Outputs);
-        foreach ((string name, Tensor constant) in graph.Constants)
+        foreach ((var name, var constant) in graph.Constants)
         {
             copy.Constants.Add(name, constant);
         }
 
-        foreach (Node node in graph.Nodes)
+        foreach (var node in graph.Nodes)
         {
             var twin = new Node(node.Op, node.Name, node.Inputs, node.Outputs) { ChannelsLast = node.ChannelsLast };
-            foreach ((string name, object value) in node.Attributes)
+            foreach ((var name, var value) in node.Attributes)
             {
                 twin.Attributes.Add(name, value);
             }
@@ -86,7 +86,7 @@ internal static class Golden
     public static void Agrees(float[] expected, ReadOnlySpan<float> actual, float tolerance = 1e-4f)
     {
         Assert.Equal(expected.Length, actual.Length);
-        for (int i = 0; i < expected.Length; i++)
+        for (var i = 0; i < expected.Length; i++)
         {
             Assert.True(Math.Abs(expected[i] - actual[i]) <= tolerance, $"Output {i} is {actual[i]}, expected {expected[i]} ± {tolerance}.");
         }
@@ -99,9 +99,9 @@ internal static class Golden
     {
         Assert.Equal(expected.Length, actual.Length);
         float worst = 0, sum = 0;
-        for (int i = 0; i < expected.Length; i++)
+        for (var i = 0; i < expected.Length; i++)
         {
-            float difference = Math.Abs(expected[i] - actual[i]);
+            var difference = Math.Abs(expected[i] - actual[i]);
             worst = Math.Max(worst, difference);
             sum += difference;
         }

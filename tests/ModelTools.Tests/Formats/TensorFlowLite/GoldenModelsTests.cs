@@ -1,4 +1,3 @@
-using Whatsit.ModelTools.Formats;
 using Whatsit.ModelTools.Formats.TensorFlowLite;
 using Whatsit.ModelTools.Graphs;
 
@@ -12,10 +11,10 @@ public class GoldenModelsTests
     [InlineData("teachable/bread-tflite/model_unquant.tflite")]
     public void A_float_model_answers_within_a_ten_thousandth(string model)
     {
-        ImportedModel imported = new TensorFlowLiteReader().Read(Golden.Shared(model));
-        foreach ((string input, string encoding, float[] output) in Golden.Cases(model))
+        var imported = new TensorFlowLiteReader().Read(Golden.Shared(model));
+        foreach ((var input, var encoding, var output) in Golden.Cases(model))
         {
-            Tensor tensor = Golden.Input(input, encoding, imported);
+            var tensor = Golden.Input(input, encoding, imported);
             Golden.Agrees(output, new Interpreter(imported.Graph).Run(tensor).Values.Single().ToFloats());
             Golden.Agrees(output, Golden.OnnxRuntime(imported.Graph, tensor).Values.Single().ToFloats());
         }
@@ -26,12 +25,12 @@ public class GoldenModelsTests
     [InlineData("imagenet/tf2_mobilenet_v2_1.0_224_ptq.tflite")]
     public void A_quantized_model_stays_quantized_and_agrees(string model)
     {
-        ImportedModel imported = new TensorFlowLiteReader().Read(Golden.Shared(model));
+        var imported = new TensorFlowLiteReader().Read(Golden.Shared(model));
         Assert.Equal(ElementType.UInt8, imported.Graph.Inputs[0].Type);
         Assert.Equal(ElementType.UInt8, imported.Graph.Outputs[0].Type);
-        foreach ((string input, string encoding, float[] output) in Golden.Cases(model))
+        foreach ((var input, var encoding, var output) in Golden.Cases(model))
         {
-            Tensor tensor = Golden.Input(input, encoding, imported);
+            var tensor = Golden.Input(input, encoding, imported);
             Golden.AgreesQuantized(output, Golden.OnnxRuntime(imported.Graph, tensor).Values.Single().ToFloats());
         }
     }
@@ -41,12 +40,12 @@ public class GoldenModelsTests
     [InlineData("imagenet/tf2_mobilenet_v2_1.0_224_ptq.tflite")]
     public void A_dequantized_model_computes_in_floats_and_agrees(string model)
     {
-        ImportedModel imported = new TensorFlowLiteReader(dequantize: true).Read(Golden.Shared(model));
+        var imported = new TensorFlowLiteReader(dequantize: true).Read(Golden.Shared(model));
         Assert.DoesNotContain(imported.Graph.Nodes, node => node.Op is "QuantizeLinear" or "DequantizeLinear");
-        foreach ((string input, string encoding, float[] output) in Golden.Cases(model))
+        foreach ((var input, var encoding, var output) in Golden.Cases(model))
         {
-            Tensor tensor = Golden.Input(input, encoding, imported);
-            float[] answer = Array.ConvertAll(Golden.OnnxRuntime(imported.Graph, tensor).Values.Single().ToFloats(), probability => probability * 256);
+            var tensor = Golden.Input(input, encoding, imported);
+            var answer = Array.ConvertAll(Golden.OnnxRuntime(imported.Graph, tensor).Values.Single().ToFloats(), probability => probability * 256);
 
             // Without the rounding at every layer it is another network: up to 25/256 from the quantized one, and PyTorch finds the same numbers.
             Assert.True(output.Zip(answer, (expected, actual) => Math.Abs(expected - actual)).Average() <= 1);
@@ -59,7 +58,7 @@ public class GoldenModelsTests
     [Fact]
     public void Numbered_labels_beside_a_model_lose_their_numbers()
     {
-        ImportedModel imported = new TensorFlowLiteReader().Read(Golden.Shared("teachable/bread-tflite/model_unquant.tflite"));
+        var imported = new TensorFlowLiteReader().Read(Golden.Shared("teachable/bread-tflite/model_unquant.tflite"));
         Assert.Equal("Binangkal", imported.Labels![0]);
         Assert.Equal(10, imported.Labels.Count);
     }

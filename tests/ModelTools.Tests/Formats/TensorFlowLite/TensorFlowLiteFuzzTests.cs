@@ -10,8 +10,8 @@ public sealed class TensorFlowLiteFuzzTests
     [MemberData(nameof(Files))]
     public void A_damaged_model_is_read_or_refused_in_bounded_time_and_memory(string file)
     {
-        byte[] original = File.ReadAllBytes(Golden.Data(Path.Combine("tflite", file)));
-        foreach (bool dequantize in new[] { false, true })
+        var original = File.ReadAllBytes(Golden.Data(Path.Combine("tflite", file)));
+        foreach (var dequantize in new[] { false, true })
         {
             using var damaged = new DamagedFile(new TensorFlowLiteReader(dequantize));
             Damage.AssertBounded(200, refusedAtLeast: 25, damaged.Read, (_, random) => Damage.Apply(original, random));

@@ -23,15 +23,15 @@ public class TensorFlowLiteReaderTests
     [InlineData("described")]
     public void A_float_model_answers_as_TensorFlow_Lite_does(string name)
     {
-        Graph graph = Read(name).Graph;
-        (Dictionary<string, Tensor> inputs, List<(string Name, Tensor Value)> expected) = Case(name);
+        var graph = Read(name).Graph;
+        (var inputs, var expected) = Case(name);
         Assert.Equal(expected.Count, graph.Outputs.Count);
-        foreach (IReadOnlyDictionary<string, Tensor> answers in new[] { new Interpreter(graph).Run(inputs), Golden.OnnxRuntime(graph, inputs.Values.Single()) })
+        foreach (var answers in new[] { new Interpreter(graph).Run(inputs), Golden.OnnxRuntime(graph, inputs.Values.Single()) })
         {
-            foreach ((GraphValue output, (string original, Tensor value)) in graph.Outputs.Zip(expected))
+            foreach ((var output, (var original, var value)) in graph.Outputs.Zip(expected))
             {
                 Assert.True(answers[output.Name].Length == value.Length, $"{original} has {answers[output.Name].Length} values, not {value.Length}.");
-                foreach ((double actual, double right) in answers[output.Name].ToDoubles().Zip(value.ToDoubles()))
+                foreach ((var actual, var right) in answers[output.Name].ToDoubles().Zip(value.ToDoubles()))
                 {
                     Assert.True(Math.Abs(actual - right) <= 1e-5 * Math.Max(1, Math.Abs(right)), $"{original} has {actual} for {right}.");
                 }
@@ -45,14 +45,14 @@ public class TensorFlowLiteReaderTests
     [InlineData("quantized-int8-clamped")]
     public void A_quantized_model_answers_within_a_step(string name)
     {
-        Graph graph = Read(name).Graph;
-        (Dictionary<string, Tensor> inputs, List<(string Name, Tensor Value)> expected) = Case(name);
-        foreach (IReadOnlyDictionary<string, Tensor> answers in new[] { new Interpreter(graph).Run(inputs), Golden.OnnxRuntime(graph, inputs.Values.Single()) })
+        var graph = Read(name).Graph;
+        (var inputs, var expected) = Case(name);
+        foreach (var answers in new[] { new Interpreter(graph).Run(inputs), Golden.OnnxRuntime(graph, inputs.Values.Single()) })
         {
-            foreach ((GraphValue output, (string original, Tensor value)) in graph.Outputs.Zip(expected))
+            foreach ((var output, (var original, var value)) in graph.Outputs.Zip(expected))
             {
                 Assert.Equal(value.Type, output.Type);
-                foreach ((double actual, double right) in answers[output.Name].ToDoubles().Zip(value.ToDoubles()))
+                foreach ((var actual, var right) in answers[output.Name].ToDoubles().Zip(value.ToDoubles()))
                 {
                     Assert.True(Math.Abs(actual - right) <= 1, $"{original} has {actual} for {right}.");
                 }
@@ -67,19 +67,19 @@ public class TensorFlowLiteReaderTests
     [InlineData("quantized-int8-clamped")]
     public void A_dequantized_model_answers_as_its_twin_of_floats_does(string name)
     {
-        Graph graph = Read(name, dequantize: true).Graph;
+        var graph = Read(name, dequantize: true).Graph;
         Assert.DoesNotContain(graph.Nodes, node => node.Op is "QuantizeLinear" or "DequantizeLinear");
         Assert.All(graph.Inputs.Concat(graph.Outputs), value => Assert.Equal(ElementType.Float32, value.Type));
-        (Dictionary<string, Tensor> inputs, List<(string Name, Tensor Value)> expected) = Case(name, "dequantized");
-        Tensor input = inputs["input"];
+        (var inputs, var expected) = Case(name, "dequantized");
+        var input = inputs["input"];
         if (input.Type != ElementType.Float32)
         {
-            int zeroPoint = input.Type == ElementType.Int8 ? -1 : 127;
+            var zeroPoint = input.Type == ElementType.Int8 ? -1 : 127;
             input = Tensor.Float32(input.Shape, Array.ConvertAll(input.ToFloats(), value => (value - zeroPoint) / 127.5f));
         }
 
-        IReadOnlyDictionary<string, Tensor> answers = new Interpreter(graph).Run(input);
-        foreach ((GraphValue output, (string _, Tensor value)) in graph.Outputs.Zip(expected))
+        var answers = new Interpreter(graph).Run(input);
+        foreach ((var output, (var _, var value)) in graph.Outputs.Zip(expected))
         {
             Golden.Agrees(value.ToFloats(), answers[output.Name].ToFloats());
         }
@@ -88,13 +88,13 @@ public class TensorFlowLiteReaderTests
     [Fact]
     public void Scales_of_a_quantized_model_are_scalars_where_the_file_has_one()
     {
-        Graph graph = Read("quantized-int8").Graph;
-        Node activation = graph.Nodes.First(node => node.Op == "QuantizeLinear");
+        var graph = Read("quantized-int8").Graph;
+        var activation = graph.Nodes.First(node => node.Op == "QuantizeLinear");
         Assert.Empty(graph.Constants[activation.Inputs[1]].Shape);
         Assert.Empty(graph.Constants[activation.Inputs[2]].Shape);
 
         // Depthwise weights have their scales on the last axis in the file, on the first in ONNX.
-        Node weights = graph.Nodes.First(node => node.Op == "DequantizeLinear" && graph.Constants.TryGetValue(node.Inputs[0], out Tensor? constant) && constant.Shape is [6, 1, 3, 3]);
+        var weights = graph.Nodes.First(node => node.Op == "DequantizeLinear" && graph.Constants.TryGetValue(node.Inputs[0], out var constant) && constant.Shape is [6, 1, 3, 3]);
         Assert.Equal([6], graph.Constants[weights.Inputs[1]].Shape);
         Assert.Equal(0L, weights.Attributes["axis"]);
     }
@@ -102,11 +102,11 @@ public class TensorFlowLiteReaderTests
     [Fact]
     public void Floats_at_the_edges_of_a_quantized_model_stay_floats()
     {
-        Graph graph = Read("quantized-edges").Graph;
+        var graph = Read("quantized-edges").Graph;
         Assert.Equal(ElementType.Float32, graph.Inputs[0].Type);
         Assert.Equal(ElementType.Float32, graph.Outputs[0].Type);
-        (Dictionary<string, Tensor> inputs, List<(string Name, Tensor Value)> expected) = Case("quantized-edges");
-        float[] answer = Assert.Single(new Interpreter(graph).Run(inputs)).Value.ToFloats();
+        (var inputs, var expected) = Case("quantized-edges");
+        var answer = Assert.Single(new Interpreter(graph).Run(inputs)).Value.ToFloats();
         Golden.Agrees(expected[0].Value.ToFloats(), answer, tolerance: 1 / 200f);
     }
 
@@ -120,18 +120,18 @@ public class TensorFlowLiteReaderTests
     [Fact]
     public void A_free_batch_takes_any_number_of_pictures()
     {
-        Graph graph = Read("free-batch").Graph;
+        var graph = Read("free-batch").Graph;
         Assert.Equal([-1, 3, 4, 2], graph.Inputs[0].Shape);
-        (Dictionary<string, Tensor> inputs, List<(string Name, Tensor Value)> expected) = Case("free-batch");
-        float[] one = inputs["input"].ToFloats();
-        float[] answer = new Interpreter(graph).Run(Tensor.Float32([2, 3, 4, 2], [.. one, .. one])).Values.Single().ToFloats();
+        (var inputs, var expected) = Case("free-batch");
+        var one = inputs["input"].ToFloats();
+        var answer = new Interpreter(graph).Run(Tensor.Float32([2, 3, 4, 2], [.. one, .. one])).Values.Single().ToFloats();
         Golden.Agrees([.. expected[0].Value.ToFloats(), .. expected[0].Value.ToFloats()], answer);
     }
 
     [Fact]
     public void Eight_bit_weights_of_a_float_model_become_floats()
     {
-        Graph graph = Read("eight-bit-weights").Graph;
+        var graph = Read("eight-bit-weights").Graph;
         Assert.DoesNotContain(graph.Nodes, node => node.Op == "DequantizeLinear");
         Assert.All(graph.Nodes.Where(node => node.Op == "Conv"), node => Assert.Equal(ElementType.Float32, graph.Constants[node.Inputs[1]].Type));
     }
@@ -139,7 +139,7 @@ public class TensorFlowLiteReaderTests
     [Fact]
     public void Metadata_tells_normalisation_and_labels()
     {
-        ImportedModel imported = Read("described");
+        var imported = Read("described");
         Assert.Equal(["apple", "pear", "plum"], imported.Labels!);
         Assert.Equal([123.5, 116, 104], imported.Preprocessing!.ImageMean);
         Assert.Equal([58.5, 57, 57.5], imported.Preprocessing.ImageStd);
@@ -149,7 +149,7 @@ public class TensorFlowLiteReaderTests
     [Fact]
     public void The_scale_of_a_quantized_input_tells_normalisation()
     {
-        ImportedModel imported = Read("quantized-int8-clamped");
+        var imported = Read("quantized-int8-clamped");
         Assert.Equal(1 / 127.5, imported.Preprocessing!.RescaleFactor, 1e-6);
         Assert.Equal(127 / 127.5, imported.Preprocessing.ImageMean[0], 1e-6);
     }
@@ -177,8 +177,8 @@ public class TensorFlowLiteReaderTests
 
     private static (Dictionary<string, Tensor> Inputs, List<(string Name, Tensor Value)> Outputs) Case(string name, string outputs = "outputs")
     {
-        using JsonDocument golden = JsonDocument.Parse(File.ReadAllText(Golden.Data("tflite/golden.json")));
-        JsonElement sample = golden.RootElement.GetProperty(name);
+        using var golden = JsonDocument.Parse(File.ReadAllText(Golden.Data("tflite/golden.json")));
+        var sample = golden.RootElement.GetProperty(name);
         return (sample.GetProperty("inputs").EnumerateObject().ToDictionary(input => input.Name, input => Value(input.Value, [.. input.Value.GetProperty("shape").EnumerateArray().Select(side => side.GetInt32())])),
             [.. sample.GetProperty(outputs).EnumerateArray().Select(output => (output.GetProperty("name").GetString()!, Value(output, [output.GetProperty("data").GetArrayLength()])))]);
 
