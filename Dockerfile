@@ -13,10 +13,12 @@ RUN npm run build
 FROM ${SDK_IMAGE} AS server
 WORKDIR /source
 COPY global.json Directory.Build.props Directory.Build.targets Directory.Packages.props .editorconfig ./
+COPY locks/ locks/
 COPY src/ src/
 COPY --from=client /source/client/dist client/dist
 # The client is there already: this image has no Node.js.
-RUN dotnet publish src/Server -c Release -o /app -p:BuildClient=false
+# CI: only what the lock files say.
+RUN CI=true dotnet publish src/Server -c Release -o /app -p:BuildClient=false
 COPY models/ /app/models/
 RUN rm -rf /app/models/*/training
 

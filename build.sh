@@ -5,6 +5,9 @@
 #   ./build.sh test     every .NET, client and browser test; the last line reads "N passed, N failed"
 #   ./build.sh e2e      only the browser tests, against the published server
 #   ./build.sh bench    the benchmarks, and their tables in tests/Benchmarks/README.md (--quick: a minute or two; --help: what else)
+#   ./build.sh publish-check   publish for every platform and read what is inside (or for those named: linux-x64 osx-arm64 …)
+#   ./build.sh locks    write the lock files of all platforms anew, after a change of packages (locks/)
+#   ./build.sh audit    ask both registries for known vulnerabilities
 #   ./build.sh format   check (or with --fix, mend) the formatting of all sources
 set -euo pipefail
 cd "$(dirname "$0")"
@@ -12,6 +15,8 @@ cd "$(dirname "$0")"
 export DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_NOLOGO=1 DOTNET_CLI_UI_LANGUAGE=en
 CONFIGURATION=${CONFIGURATION:-Release}
 configuration_folder=${CONFIGURATION,,}
+# What both engines are there for, and locked (Directory.Build.targets).
+PLATFORMS=(linux-x64 linux-arm64 linux-musl-x64 osx-arm64 win-x64)
 passed=0 failed=0 skipped=0
 
 need() {
@@ -101,6 +106,82 @@ test_browser() {
   count_json "browser" "$code" "$report"
 }
 
+# What NuGet restores is the same for everyone: a file for each project and platform (Directory.Build.targets).
+lock() {
+  local platform project
+  rm -rf locks
+  for platform in "${PLATFORMS[@]}"; do
+    for project in Server ModelTools; do
+      dotnet restore "src/$project" -p:RuntimeIdentifier="$platform" -p:UpdateLocks=true --force-evaluate -v quiet
+    done
+  done
+  dotnet restore Server.sln -p:UpdateLocks=true --force-evaluate -v quiet
+}
+
+# The format and processor that a program or library was compiled for, from its header, in the words of .NET's runtime identifiers.
+platform_of() {
+  local header machine offset
+  header=$(head -c 4 "$1" | od -An -tx1 | tr -d ' \n')
+  case $header in
+    7f454c46) # ELF: e_machine at 18, https://refspecs.linuxfoundation.org/elf/gabi4+/ch4.eheader.html
+      machine=$(od -An -tx2 -j18 -N2 "$1" | tr -d ' ')
+      case $machine in 003e) machine=x64 ;; 00b7) machine=arm64 ;; esac
+      # The C library is named among those that it needs; a library that needs none fits both.
+      if grep -q 'libc\.musl-' "$1"; then echo "linux-musl-$machine"; else echo "linux-$machine"; fi ;;
+    cffaedfe) # Mach-O, 64 bits: cputype at 4, mach/machine.h
+      case $(od -An -tx4 -j4 -N4 "$1" | tr -d ' ') in 0100000c) echo osx-arm64 ;; 01000007) echo osx-x64 ;; *) echo osx ;; esac ;;
+    4d5a*) # PE: the header's offset at 0x3c, Machine 4 bytes into it, https://learn.microsoft.com/windows/win32/debug/pe-format
+      offset=$(od -An -tu4 -j60 -N4 "$1" | tr -d ' ')
+      case $(od -An -tx2 -j$((offset + 4)) -N2 "$1" | tr -d ' ') in 8664) echo win-x64 ;; aa64) echo win-arm64 ;; *) echo win ;; esac ;;
+    *) echo "nothing that is known ($header)" ;;
+  esac
+}
+
+# One that this machine is not, for the short form of publish-check.
+foreign_platform() { if [ "$(uname)" = Darwin ]; then echo linux-x64; else echo osx-arm64; fi; }
+
+# Publishes for each platform and sees that the program and both engines are that platform's, and no other's is beside them.
+publish_check() {
+  local platform project folder file found name suffix good=0 bad=0
+  for platform in "$@"; do
+    for project in Server ModelTools; do
+      folder=artifacts/publish-check/$platform/$project
+      rm -rf "$folder"
+      if ! dotnet publish "src/$project" -c Release -r "$platform" --nologo -v quiet -o "$folder"; then bad=$((bad + 1)); continue; fi
+      name=$([ "$project" = Server ] && echo Whatsit.Server || echo whatsit)
+      case $platform in
+        win-*) suffix="onnxruntime.dll libvips-42.dll $name.exe" ;;
+        osx-*) suffix="libonnxruntime.dylib libvips.42.dylib $name" ;;
+        *) suffix="libonnxruntime.so libvips.so.42 $name" ;;
+      esac
+      for file in $suffix; do
+        found=$([ -e "$folder/$file" ] && platform_of "$folder/$file" || echo missing)
+        # ONNX Runtime has one build for Linux; it needs gcompat beside musl.
+        if [ "$found" = "$platform" ] || { [[ $file == libonnxruntime.so && $platform == linux-musl-* ]] && [ "$found" = "linux-${platform#linux-musl-}" ]; }; then
+          good=$((good + 1))
+        else
+          bad=$((bad + 1)); echo "$project for $platform: $file is $found" >&2
+        fi
+      done
+      found=$(find "$folder" \( -name '*onnxruntime.*' -o -name 'libvips*' \) ! -name '*.xml' ! -name 'Microsoft.*' | wc -l)
+      if [ "$found" = 2 ]; then good=$((good + 1)); else bad=$((bad + 1)); echo "$project for $platform: $found engines instead of 2" >&2; fi
+    done
+    rm -rf "artifacts/publish-check/$platform"
+  done
+  count "publish-check" "$bad" "$good" "$bad"
+}
+
+# As far as the registries answer: NuGet's vulnerability data may be missing from a mirror.
+audit() {
+  dotnet restore Server.sln -v quiet
+  dotnet list Server.sln package --vulnerable --include-transitive
+  install_client
+  local report
+  if report=$(cd client && npm audit 2>&1); then echo "$report"
+  elif [[ $report == *"audit endpoint returned an error"* ]]; then echo "The npm registry at hand does not answer questions about vulnerabilities."
+  else echo "$report"; return 1; fi
+}
+
 # The published server in a process of its own, driven by the benchmark program; always optimised code.
 bench() {
   need dotnet "the .NET SDK 10"
@@ -118,12 +199,15 @@ summary() {
 case "${1:-}" in
   build) build ;;
   run) build; exec dotnet run --no-build -c "$CONFIGURATION" --project src/Server "${@:2}" ;;
-  test) build; test_dotnet; test_client; test_browser; summary ;;
+  test) build; test_dotnet; test_client; test_browser; publish_check "$(foreign_platform)"; summary ;;
   e2e) build; test_browser; summary ;;
   bench) bench "${@:2}" ;;
+  publish-check) if [ $# -gt 1 ]; then publish_check "${@:2}"; else publish_check "${PLATFORMS[@]}"; fi; summary ;;
+  locks) lock ;;
+  audit) audit ;;
   format)
     if [ "${2:-}" = --fix ]; then dotnet format Server.sln; else dotnet format Server.sln --verify-no-changes; fi
     install_client; (cd client && npm run --silent lint)
     ;;
-  *) sed -n '2,8s/^# \{0,1\}//p' "$0"; exit 2 ;;
+  *) sed -n '2,11s/^# \{0,1\}//p' "$0"; exit 2 ;;
 esac
