@@ -5,11 +5,11 @@ using System.Text.Json.Nodes;
 using Spectre.Console;
 using Whatsit.Inference.Catalog;
 using Whatsit.Inference.Preprocessing;
+using Whatsit.ModelConversion.Formats;
+using Whatsit.ModelConversion.Formats.Onnx;
+using Whatsit.ModelConversion.Formats.TensorFlowJs;
+using Whatsit.ModelConversion.Graphs;
 using Whatsit.ModelTools.Commands.Import;
-using Whatsit.ModelTools.Formats;
-using Whatsit.ModelTools.Formats.Onnx;
-using Whatsit.ModelTools.Formats.TensorFlowJs;
-using Whatsit.ModelTools.Graphs;
 
 namespace Whatsit.ModelTools.Commands;
 
@@ -87,7 +87,7 @@ internal static class ExportCommand
 
         if (graph.Nodes.Exists(node => node.Op is "QuantizeLinear" or "DequantizeLinear"))
         {
-            Passes.Dequantize.Apply(graph);
+            ModelConversion.Passes.Dequantize.Apply(graph);
         }
 
         Conversion.Optimize(graph);

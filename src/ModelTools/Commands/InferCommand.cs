@@ -3,11 +3,11 @@ using System.Globalization;
 using System.Text.Json.Nodes;
 using Spectre.Console;
 using Whatsit.Inference.Preprocessing;
+using Whatsit.ModelConversion.Formats;
+using Whatsit.ModelConversion.Formats.Onnx;
+using Whatsit.ModelConversion.Graphs;
+using Whatsit.ModelConversion.Passes;
 using Whatsit.ModelTools.Commands.Import;
-using Whatsit.ModelTools.Formats;
-using Whatsit.ModelTools.Formats.Onnx;
-using Whatsit.ModelTools.Graphs;
-using Whatsit.ModelTools.Passes;
 
 namespace Whatsit.ModelTools.Commands;
 

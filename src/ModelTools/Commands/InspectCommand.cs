@@ -4,10 +4,10 @@ using System.Text.Json.Nodes;
 using Spectre.Console;
 using Whatsit.Inference.Catalog;
 using Whatsit.Inference.Preprocessing;
+using Whatsit.ModelConversion.Formats;
+using Whatsit.ModelConversion.Formats.Onnx;
+using Whatsit.ModelConversion.Graphs;
 using Whatsit.ModelTools.Commands.Import;
-using Whatsit.ModelTools.Formats;
-using Whatsit.ModelTools.Formats.Onnx;
-using Whatsit.ModelTools.Graphs;
 
 namespace Whatsit.ModelTools.Commands;
 

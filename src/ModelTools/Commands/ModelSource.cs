@@ -1,6 +1,6 @@
 using System.Text.Json;
 using Whatsit.Inference.Catalog;
-using Whatsit.ModelTools.Formats;
+using Whatsit.ModelConversion.Formats;
 
 namespace Whatsit.ModelTools.Commands;
 

@@ -5,11 +5,11 @@ using Whatsit.Inference.Catalog;
 using Whatsit.Inference.Imaging;
 using Whatsit.Inference.Preprocessing;
 using Whatsit.Inference.Scheduling;
+using Whatsit.ModelConversion.Formats;
+using Whatsit.ModelConversion.Formats.Onnx;
+using Whatsit.ModelConversion.Graphs;
 using Whatsit.ModelTools.Commands;
 using Whatsit.ModelTools.Commands.Import;
-using Whatsit.ModelTools.Formats;
-using Whatsit.ModelTools.Formats.Onnx;
-using Whatsit.ModelTools.Graphs;
 using Whatsit.ModelTools.Tests.Formats.TensorFlowLite;
 using Whatsit.ModelTools.Tests.Graphs;
 

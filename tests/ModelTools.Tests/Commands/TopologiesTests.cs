@@ -1,7 +1,7 @@
 using System.Text.Json;
+using Whatsit.ModelConversion.Graphs;
 using Whatsit.ModelTools.Commands;
 using Whatsit.ModelTools.Commands.Import;
-using Whatsit.ModelTools.Graphs;
 using Whatsit.ModelTools.Tests.Formats.Keras;
 
 namespace Whatsit.ModelTools.Tests.Commands;

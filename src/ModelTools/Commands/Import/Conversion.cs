@@ -1,6 +1,6 @@
-using Whatsit.ModelTools.Formats;
-using Whatsit.ModelTools.Graphs;
-using Whatsit.ModelTools.Passes;
+using Whatsit.ModelConversion.Formats;
+using Whatsit.ModelConversion.Graphs;
+using Whatsit.ModelConversion.Passes;
 
 namespace Whatsit.ModelTools.Commands.Import;
 

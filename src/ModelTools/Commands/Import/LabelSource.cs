@@ -1,6 +1,6 @@
 using System.Text.Json;
-using Whatsit.ModelTools.Formats;
-using Whatsit.ModelTools.Formats.TensorFlow;
+using Whatsit.ModelConversion.Formats;
+using Whatsit.ModelConversion.Formats.TensorFlow;
 
 namespace Whatsit.ModelTools.Commands.Import;
 

@@ -1,5 +1,5 @@
 using System.IO.Compression;
-using Whatsit.ModelTools.Formats;
+using Whatsit.ModelConversion.Formats;
 
 namespace Whatsit.ModelTools.Commands.Import;
 

@@ -9,10 +9,10 @@ using Whatsit.Inference.Catalog;
 using Whatsit.Inference.Imaging;
 using Whatsit.Inference.Postprocessing;
 using Whatsit.Inference.Preprocessing;
-using Whatsit.ModelTools.Formats;
-using Whatsit.ModelTools.Formats.Onnx;
-using Whatsit.ModelTools.Graphs;
-using Whatsit.ModelTools.Passes;
+using Whatsit.ModelConversion.Formats;
+using Whatsit.ModelConversion.Formats.Onnx;
+using Whatsit.ModelConversion.Graphs;
+using Whatsit.ModelConversion.Passes;
 
 namespace Whatsit.ModelTools.Commands.Import;
 
@@ -146,7 +146,7 @@ internal static partial class ModelImporter
 
         if (request.Dequantize)
         {
-            Passes.Dequantize.Apply(graph);
+            ModelConversion.Passes.Dequantize.Apply(graph);
         }
 
         // PyTorch, from where most ONNX files come, flattens whole channels; TensorFlow has the channels last.

@@ -1,7 +1,7 @@
 using Whatsit.Inference.Preprocessing;
-using Whatsit.ModelTools.Formats;
-using Whatsit.ModelTools.Graphs;
-using Whatsit.ModelTools.Passes;
+using Whatsit.ModelConversion.Formats;
+using Whatsit.ModelConversion.Graphs;
+using Whatsit.ModelConversion.Passes;
 
 namespace Whatsit.ModelTools.Commands.Import;
 

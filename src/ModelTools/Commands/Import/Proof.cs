@@ -1,9 +1,9 @@
 using Whatsit.Inference.Catalog;
 using Whatsit.Inference.Postprocessing;
 using Whatsit.Inference.Preprocessing;
-using Whatsit.ModelTools.Formats;
-using Whatsit.ModelTools.Graphs;
-using Whatsit.ModelTools.Passes;
+using Whatsit.ModelConversion.Formats;
+using Whatsit.ModelConversion.Graphs;
+using Whatsit.ModelConversion.Passes;
 
 namespace Whatsit.ModelTools.Commands.Import;
 

@@ -4,11 +4,11 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using Whatsit.Inference;
 using Whatsit.Inference.Catalog;
+using Whatsit.ModelConversion.Formats;
+using Whatsit.ModelConversion.Formats.Onnx;
+using Whatsit.ModelConversion.Graphs;
+using Whatsit.ModelConversion.Quantization;
 using Whatsit.ModelTools.Evaluation;
-using Whatsit.ModelTools.Formats;
-using Whatsit.ModelTools.Formats.Onnx;
-using Whatsit.ModelTools.Graphs;
-using Whatsit.ModelTools.Quantization;
 
 namespace Whatsit.ModelTools.Commands.Quantize;
 

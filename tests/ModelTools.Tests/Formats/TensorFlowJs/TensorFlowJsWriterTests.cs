@@ -1,10 +1,10 @@
 using System.Text.Json.Nodes;
 using Whatsit.Inference.Preprocessing;
+using Whatsit.ModelConversion.Formats;
+using Whatsit.ModelConversion.Formats.Keras;
+using Whatsit.ModelConversion.Formats.TensorFlowJs;
+using Whatsit.ModelConversion.Graphs;
 using Whatsit.ModelTools.Commands.Import;
-using Whatsit.ModelTools.Formats;
-using Whatsit.ModelTools.Formats.Keras;
-using Whatsit.ModelTools.Formats.TensorFlowJs;
-using Whatsit.ModelTools.Graphs;
 using Whatsit.ModelTools.Tests.Formats.Keras;
 using Whatsit.ModelTools.Tests.Graphs;
 
