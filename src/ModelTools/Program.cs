@@ -1,7 +1,7 @@
 using System.CommandLine;
 using Spectre.Console;
 using Whatsit.Inference;
-using Whatsit.ModelConversion.Formats;
+using Whatsit.ModelConversion;
 using Whatsit.ModelTools.Commands;
 using Whatsit.ModelTools.Commands.Bench;
 using Whatsit.ModelTools.Commands.Evaluate;

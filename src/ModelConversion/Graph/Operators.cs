@@ -1,5 +1,4 @@
 using System.Runtime.InteropServices;
-using Whatsit.ModelConversion.Formats;
 
 namespace Whatsit.ModelConversion.Graphs;
 

@@ -1,4 +1,3 @@
-using Whatsit.ModelConversion.Formats;
 
 namespace Whatsit.ModelConversion.Graphs;
 

@@ -1,6 +1,5 @@
 using System.Numerics;
 using System.Runtime.InteropServices;
-using Whatsit.ModelConversion.Formats;
 
 namespace Whatsit.ModelConversion.Graphs;
 

@@ -149,7 +149,7 @@ public static class ChannelsFirst
                     }
                     else if (input < node.Inputs.Count && node.Inputs[input].Length > 0)
                     {
-                        throw new Formats.ModelFormatException($"{node} to a computed size is not supported.");
+                        throw new ModelFormatException($"{node} to a computed size is not supported.");
                     }
                 }
             }

@@ -1,5 +1,4 @@
 using Whatsit.Inference.Catalog;
-using Whatsit.ModelConversion.Formats;
 using Whatsit.ModelConversion.Graphs;
 
 namespace Whatsit.ModelConversion.Passes;

@@ -1,4 +1,3 @@
-using Whatsit.ModelConversion.Formats;
 using Whatsit.ModelConversion.Graphs;
 
 namespace Whatsit.ModelConversion.Passes;

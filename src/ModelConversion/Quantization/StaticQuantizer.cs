@@ -1,6 +1,5 @@
 using Whatsit.Inference.Catalog;
 using Whatsit.Inference.Postprocessing;
-using Whatsit.ModelConversion.Formats;
 using Whatsit.ModelConversion.Formats.Onnx;
 using Whatsit.ModelConversion.Graphs;
 using Whatsit.ModelConversion.Passes;

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Whatsit.Inference.Catalog;
+using Whatsit.ModelConversion;
 using Whatsit.ModelConversion.Formats;
 
 namespace Whatsit.ModelTools.Commands;

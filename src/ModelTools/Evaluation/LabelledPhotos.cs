@@ -2,7 +2,7 @@ using System.Globalization;
 using System.Text;
 using System.Text.RegularExpressions;
 using Whatsit.Inference.Catalog;
-using Whatsit.ModelConversion.Formats;
+using Whatsit.ModelConversion;
 
 namespace Whatsit.ModelTools.Evaluation;
 

@@ -1,6 +1,6 @@
 using System.Text.Json.Nodes;
 using Whatsit.Inference.Catalog;
-using Whatsit.ModelConversion.Formats;
+using Whatsit.ModelConversion;
 using Whatsit.ModelTools.Commands.Bench;
 
 namespace Whatsit.ModelTools.Tests.Commands;

@@ -36,7 +36,7 @@ public sealed class TopologiesTests
             var fromFile = InferCommand.Run(ModelSource.Find(path, models), input.Data.ToArray(), ElementType.Float32).First().Value.ToFloats();
             var fromBundle = InferCommand.Run(ModelSource.Find("network", models), input.Data.ToArray(), ElementType.Float32).First().Value.ToFloats();
 
-            Assert.InRange(report.LargestDifference, 0, 1e-4f);
+            Assert.InRange(report.Model.LargestDifference, 0, 1e-4f);
             Assert.InRange(KerasFiles.LargestDifference(expected, fromFile), 0, 1e-4f);
             Assert.InRange(KerasFiles.LargestDifference(expected, fromBundle), 0, 1e-4f);
             // Probabilities that all are the same would agree with anything.

@@ -1,5 +1,5 @@
 using Whatsit.Inference.Catalog;
-using Whatsit.ModelConversion.Formats;
+using Whatsit.ModelConversion;
 using Whatsit.ModelTools.Evaluation;
 
 namespace Whatsit.ModelTools.Tests.Evaluation;

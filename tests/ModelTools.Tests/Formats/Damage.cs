@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.Diagnostics;
+using Whatsit.ModelConversion;
 using Whatsit.ModelConversion.Formats;
 
 namespace Whatsit.ModelTools.Tests.Formats;

@@ -1,6 +1,6 @@
 using Whatsit.Inference.Catalog;
 using Whatsit.Inference.Preprocessing;
-using Whatsit.ModelConversion.Formats;
+using Whatsit.ModelConversion;
 using Whatsit.ModelConversion.Formats.Onnx;
 using Whatsit.ModelConversion.Graphs;
 using Whatsit.ModelConversion.Passes;

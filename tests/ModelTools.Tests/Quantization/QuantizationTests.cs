@@ -1,6 +1,6 @@
 using Microsoft.ML.OnnxRuntime;
 using Whatsit.Inference.Catalog;
-using Whatsit.ModelConversion.Formats;
+using Whatsit.ModelConversion;
 using Whatsit.ModelConversion.Formats.Onnx;
 using Whatsit.ModelConversion.Formats.Protobuf;
 using Whatsit.ModelConversion.Graphs;

@@ -3,7 +3,7 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using Spectre.Console;
 using Whatsit.Inference.Catalog;
-using Whatsit.ModelConversion.Formats;
+using Whatsit.ModelConversion;
 using Whatsit.ModelTools.Evaluation;
 
 namespace Whatsit.ModelTools.Commands.Bench;

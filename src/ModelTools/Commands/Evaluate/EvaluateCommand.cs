@@ -5,7 +5,7 @@ using System.Text.Json.Nodes;
 using Spectre.Console;
 using Whatsit.Inference.Catalog;
 using Whatsit.Inference.Preprocessing;
-using Whatsit.ModelConversion.Formats;
+using Whatsit.ModelConversion;
 using Whatsit.ModelConversion.Formats.Onnx;
 using Whatsit.ModelConversion.Graphs;
 using Whatsit.ModelTools.Evaluation;

@@ -1,4 +1,4 @@
-using Whatsit.ModelConversion.Formats;
+using Whatsit.ModelConversion;
 using Whatsit.ModelConversion.Formats.Hdf5;
 using Whatsit.ModelTools.Tests.Formats.Keras;
 

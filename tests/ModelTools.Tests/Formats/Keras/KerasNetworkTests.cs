@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Whatsit.ModelConversion;
 using Whatsit.ModelConversion.Formats;
 using Whatsit.ModelConversion.Formats.Keras;
 using Whatsit.ModelConversion.Graphs;

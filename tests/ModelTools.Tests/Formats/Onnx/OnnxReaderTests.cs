@@ -1,5 +1,5 @@
 using System.Diagnostics;
-using Whatsit.ModelConversion.Formats;
+using Whatsit.ModelConversion;
 using Whatsit.ModelConversion.Formats.Onnx;
 using Whatsit.ModelConversion.Formats.Protobuf;
 using Whatsit.ModelConversion.Graphs;

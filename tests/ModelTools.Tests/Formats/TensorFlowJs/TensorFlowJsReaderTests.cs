@@ -1,7 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Whatsit.Inference.Preprocessing;
-using Whatsit.ModelConversion.Formats;
+using Whatsit.ModelConversion;
 using Whatsit.ModelConversion.Formats.TensorFlowJs;
 using Whatsit.ModelConversion.Graphs;
 using Whatsit.ModelTools.Tests.Formats.TensorFlowLite;

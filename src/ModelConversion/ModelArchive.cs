@@ -1,7 +1,7 @@
 using System.IO.Compression;
 using Whatsit.ModelConversion.Formats;
 
-namespace Whatsit.ModelTools.Commands.Import;
+namespace Whatsit.ModelConversion;
 
 /// <summary>A zip as Teachable Machine and others hand it out, the model with its labels, unpacked to a folder that goes away afterwards.</summary>
 internal sealed class ModelArchive : IDisposable

@@ -3,7 +3,7 @@ using Whatsit.ModelConversion.Formats;
 using Whatsit.ModelConversion.Graphs;
 using Whatsit.ModelConversion.Passes;
 
-namespace Whatsit.ModelTools.Commands.Import;
+namespace Whatsit.ModelConversion;
 
 /// <summary>How the well-known networks were trained to see pictures, and how to tell which one a file holds.</summary>
 internal static class Presets

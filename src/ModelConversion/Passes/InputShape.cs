@@ -1,11 +1,9 @@
-using Whatsit.ModelConversion.Formats;
 using Whatsit.ModelConversion.Graphs;
-using Whatsit.ModelConversion.Passes;
 
-namespace Whatsit.ModelTools.Commands.Import;
+namespace Whatsit.ModelConversion.Passes;
 
-/// <summary>The passes in their order.</summary>
-internal static class Conversion
+/// <summary>Gives an input that is open, or shaped otherwise, the shape of pictures, before anything else looks at the graph.</summary>
+internal static class InputShape
 {
     private const int UsualSize = 224;
 
@@ -13,7 +11,7 @@ internal static class Conversion
     private const int LargestFlatSide = 1024;
 
     /// <summary>Gives a network that takes pictures of any size one size, what everything behind it must know; and one that takes exactly four, say, any number.</summary>
-    public static void FixSize(Graph graph, int? size, List<string> notes)
+    public static void Fix(Graph graph, int? size, List<string> notes)
     {
         if (graph.Inputs is [{ Shape: [var batch and > 1, _, _, _] } fixedBatch])
         {
@@ -91,21 +89,7 @@ internal static class Conversion
         }
     }
 
-    /// <summary>Makes a graph what ONNX Runtime runs fastest; inputs and outputs keep their names, types and order of axes.</summary>
-    public static void Optimize(Graph graph)
-    {
-        FoldConstants.Apply(graph);
-        FreeBatch.Apply(graph);
-        GlobalPooling.Apply(graph);
-        ChannelsFirst.Apply(graph);
-        RemoveIdentity.Apply(graph);
-        ExplicitPadding.Apply(graph);
-        FoldBatchNorm.Apply(graph);
-        FuseActivations.Apply(graph);
-        FoldConstants.Apply(graph);
-    }
-
     /// <summary>A graph whose only input is open enough to be a picture.</summary>
-    public static GraphValue OnlyInput(Graph graph) => graph.Inputs is [var input] ? input
+    public static GraphValue Only(Graph graph) => graph.Inputs is [var input] ? input
         : throw new ModelFormatException($"The model has {graph.Inputs.Count} inputs ({string.Join(", ", graph.Inputs.Select(value => value.Name))}); models with one are supported.");
 }

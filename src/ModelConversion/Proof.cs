@@ -1,11 +1,10 @@
 using Whatsit.Inference.Catalog;
 using Whatsit.Inference.Postprocessing;
 using Whatsit.Inference.Preprocessing;
-using Whatsit.ModelConversion.Formats;
 using Whatsit.ModelConversion.Graphs;
 using Whatsit.ModelConversion.Passes;
 
-namespace Whatsit.ModelTools.Commands.Import;
+namespace Whatsit.ModelConversion;
 
 /// <summary>
 /// What the original answers to a few pictures, by the reference interpreter over the graph as it was read; and whether the converted file answers the

@@ -2,7 +2,7 @@ using System.Text.Json;
 using Whatsit.ModelConversion.Formats;
 using Whatsit.ModelConversion.Formats.TensorFlow;
 
-namespace Whatsit.ModelTools.Commands.Import;
+namespace Whatsit.ModelConversion;
 
 /// <summary>Labels from the files that people have: one per line, a JSON list, a JSON object by index, or Teachable Machine's <c>metadata.json</c>.</summary>
 internal static class LabelSource
@@ -15,6 +15,29 @@ internal static class LabelSource
         "labels.txt", "{0}_labels.txt", "{0}-labels.txt", "{0}.labels.txt", "{0}.txt", "label.txt", "labelmap.txt", "class_names.txt", "classes.txt", "dict.txt",
         "labels.json", "{0}_labels.json", "class_names.json", "classes.json", "class_indices.json", "imagenet_class_index.json",
     ];
+
+    /// <summary>Given, found in or beside the file, or numbers; as many as there are classes.</summary>
+    public static string[] Choose(string? file, string path, ImportedModel model, int classes, List<string> notes)
+    {
+        if (file is not null)
+        {
+            var given = Read(file);
+            return Fit(given, classes, notes) ?? throw new ModelFormatException($"There are {given.Length} labels for {classes} classes.");
+        }
+
+        if (model.Labels is { } known && Fit([.. known], classes, notes) is { } fitting)
+        {
+            return fitting;
+        }
+
+        if (Beside(path, classes, notes) is { } found)
+        {
+            return found;
+        }
+
+        notes.Add($"No labels were found: the {classes} classes are numbered. Give them with --labels.");
+        return [.. Enumerable.Range(0, classes).Select(index => $"class {index}")];
+    }
 
     public static string[] Read(string path)
     {
