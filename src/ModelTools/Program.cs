@@ -1,12 +1,12 @@
 using System.CommandLine;
 using Spectre.Console;
 using Whatsit.Inference;
+using Whatsit.ModelConversion;
 using Whatsit.ModelTools.Commands;
 using Whatsit.ModelTools.Commands.Bench;
 using Whatsit.ModelTools.Commands.Evaluate;
 using Whatsit.ModelTools.Commands.Import;
 using Whatsit.ModelTools.Commands.Quantize;
-using Whatsit.ModelTools.Formats;
 
 // A pipe or a file gets plain text.
 AnsiConsole.Profile.Capabilities.Ansi &= !Console.IsOutputRedirected;

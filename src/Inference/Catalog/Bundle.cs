@@ -69,6 +69,13 @@ public static class Bundle
             : throw new InferenceException(InferenceError.ModelNotReady, $"The manifest names the file '{file}', which is outside its folder.");
     }
 
+    /// <summary>A file of the bundle as its manifest lists it.</summary>
+    public static BundleFile Describe(string folder, string file)
+    {
+        using var stream = File.OpenRead(PathOf(folder, file));
+        return new BundleFile(file, stream.Length, Convert.ToHexStringLower(SHA256.HashData(stream)));
+    }
+
     /// <summary>Checks that a file is there and is the one that the manifest means.</summary>
     public static void Verify(ModelManifest manifest, string folder, BundleFile file)
     {

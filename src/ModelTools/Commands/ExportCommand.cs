@@ -5,11 +5,11 @@ using System.Text.Json.Nodes;
 using Spectre.Console;
 using Whatsit.Inference.Catalog;
 using Whatsit.Inference.Preprocessing;
-using Whatsit.ModelTools.Commands.Import;
-using Whatsit.ModelTools.Formats;
-using Whatsit.ModelTools.Formats.Onnx;
-using Whatsit.ModelTools.Formats.TensorFlowJs;
-using Whatsit.ModelTools.Graphs;
+using Whatsit.ModelConversion;
+using Whatsit.ModelConversion.Formats.Onnx;
+using Whatsit.ModelConversion.Formats.TensorFlowJs;
+using Whatsit.ModelConversion.Graphs;
+using Whatsit.ModelConversion.Passes;
 
 namespace Whatsit.ModelTools.Commands;
 
@@ -42,7 +42,7 @@ internal static class ExportCommand
             var files = Export(manifest, Path.GetFullPath(source.Path), source.File(arguments.GetValue(variant)!), folder, arguments.GetValue(half));
             if (arguments.GetValue(output) is null)
             {
-                BundleFile[] listed = [.. files.Select(file => ModelImporter.Describe(source.Path, $"{Folder}/{file.File}"))];
+                BundleFile[] listed = [.. files.Select(file => Bundle.Describe(source.Path, $"{Folder}/{file.File}"))];
                 ManifestEdit.Apply(source.Path, edited => edited["tfjs"] = JsonSerializer.SerializeToNode(listed, ManifestJson.Default.IReadOnlyListBundleFile));
             }
 
@@ -87,10 +87,10 @@ internal static class ExportCommand
 
         if (graph.Nodes.Exists(node => node.Op is "QuantizeLinear" or "DequantizeLinear"))
         {
-            Passes.Dequantize.Apply(graph);
+            Dequantize.Apply(graph);
         }
 
-        Conversion.Optimize(graph);
+        PassOrder.Apply(graph);
         if (Directory.Exists(folder))
         {
             foreach (var shard in Directory.EnumerateFiles(folder, "group1-shard*of*.bin"))

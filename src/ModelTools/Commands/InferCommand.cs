@@ -3,11 +3,10 @@ using System.Globalization;
 using System.Text.Json.Nodes;
 using Spectre.Console;
 using Whatsit.Inference.Preprocessing;
-using Whatsit.ModelTools.Commands.Import;
-using Whatsit.ModelTools.Formats;
-using Whatsit.ModelTools.Formats.Onnx;
-using Whatsit.ModelTools.Graphs;
-using Whatsit.ModelTools.Passes;
+using Whatsit.ModelConversion;
+using Whatsit.ModelConversion.Formats.Onnx;
+using Whatsit.ModelConversion.Graphs;
+using Whatsit.ModelConversion.Passes;
 
 namespace Whatsit.ModelTools.Commands;
 
@@ -63,18 +62,18 @@ internal static class InferCommand
     {
         var model = source.Reader!.Read(source.Path);
         var graph = model.Graph;
-        var input = Conversion.OnlyInput(graph);
+        var input = InputShape.Only(graph);
         if (sides is not null && sides.Length == input.Shape.Length)
         {
             graph.Inputs[0] = input = input with { Shape = [.. input.Shape.Select((side, axis) => side < 0 && axis > 0 ? sides[axis] : side)] };
         }
 
-        Conversion.FixSize(graph, null, []);
+        InputShape.Fix(graph, null, []);
         WidenHalf.Apply(graph);
         input = graph.Inputs[0];
         var picture = PictureInput.Of(graph);
         var tensor = ToTensor(bytes, given, sides, input, model.Preprocessing is { } preprocessing && picture is not null ? pixels => Proof.ToInput(pixels, picture, preprocessing) : null);
-        Conversion.Optimize(graph);
+        PassOrder.Apply(graph);
         using var runner = new OnnxRunner(graph);
         return runner.Run(new Dictionary<string, Tensor> { [input.Name] = tensor });
     }
@@ -83,9 +82,9 @@ internal static class InferCommand
     {
         var spec = source.Manifest!.Input;
         var floats = (given ?? (bytes.Length == spec.Width * spec.Height * 3 ? ElementType.UInt8 : ElementType.Float32)) == ElementType.Float32;
-        if (variant is null && floats && spec.ElementType == InputElementType.UInt8 && source.Manifest.Files.ContainsKey(ModelImporter.FloatInput))
+        if (variant is null && floats && spec.ElementType == InputElementType.UInt8 && source.Manifest.Files.ContainsKey(ModelConverter.FloatInput))
         {
-            variant = ModelImporter.FloatInput;
+            variant = ModelConverter.FloatInput;
         }
 
         var file = source.File(variant ?? "fp32");

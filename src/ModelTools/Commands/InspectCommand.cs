@@ -4,10 +4,12 @@ using System.Text.Json.Nodes;
 using Spectre.Console;
 using Whatsit.Inference.Catalog;
 using Whatsit.Inference.Preprocessing;
+using Whatsit.ModelConversion;
+using Whatsit.ModelConversion.Formats;
+using Whatsit.ModelConversion.Formats.Onnx;
+using Whatsit.ModelConversion.Graphs;
+using Whatsit.ModelConversion.Passes;
 using Whatsit.ModelTools.Commands.Import;
-using Whatsit.ModelTools.Formats;
-using Whatsit.ModelTools.Formats.Onnx;
-using Whatsit.ModelTools.Graphs;
 
 namespace Whatsit.ModelTools.Commands;
 
@@ -55,7 +57,7 @@ internal static class InspectCommand
             Graph = model.Graph;
             Notes = [.. model.Notes];
             Preprocessing = Manifest?.Preprocessing ?? Presets.Choose(model, format, null, null, Notes);
-            Conversion.FixSize(Graph, null, Notes);
+            InputShape.Fix(Graph, null, Notes);
             var shapes = Shapes.Infer(Graph);
             var counted = new HashSet<string>(StringComparer.Ordinal);
             Layers = [.. Graph.Nodes.Select(node => new Layer(

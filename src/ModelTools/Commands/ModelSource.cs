@@ -1,6 +1,7 @@
 using System.Text.Json;
 using Whatsit.Inference.Catalog;
-using Whatsit.ModelTools.Formats;
+using Whatsit.ModelConversion;
+using Whatsit.ModelConversion.Formats;
 
 namespace Whatsit.ModelTools.Commands;
 

@@ -4,7 +4,7 @@ using Whatsit.Inference.Catalog;
 using Whatsit.Inference.Imaging;
 using Whatsit.Inference.Preprocessing;
 using Whatsit.Inference.Scheduling;
-using Whatsit.ModelTools.Graphs;
+using Whatsit.ModelConversion.Graphs;
 
 namespace Whatsit.ModelTools.Evaluation;
 

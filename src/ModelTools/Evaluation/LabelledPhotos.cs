@@ -2,7 +2,7 @@ using System.Globalization;
 using System.Text;
 using System.Text.RegularExpressions;
 using Whatsit.Inference.Catalog;
-using Whatsit.ModelTools.Formats;
+using Whatsit.ModelConversion;
 
 namespace Whatsit.ModelTools.Evaluation;
 

@@ -1,7 +1,7 @@
 using System.Text.Json.Nodes;
 using Whatsit.Inference.Catalog;
+using Whatsit.ModelConversion;
 using Whatsit.ModelTools.Commands.Bench;
-using Whatsit.ModelTools.Formats;
 
 namespace Whatsit.ModelTools.Tests.Commands;
 

@@ -5,11 +5,12 @@ using Whatsit.Inference.Catalog;
 using Whatsit.Inference.Imaging;
 using Whatsit.Inference.Preprocessing;
 using Whatsit.Inference.Scheduling;
+using Whatsit.ModelConversion;
+using Whatsit.ModelConversion.Formats;
+using Whatsit.ModelConversion.Formats.Onnx;
+using Whatsit.ModelConversion.Graphs;
 using Whatsit.ModelTools.Commands;
 using Whatsit.ModelTools.Commands.Import;
-using Whatsit.ModelTools.Formats;
-using Whatsit.ModelTools.Formats.Onnx;
-using Whatsit.ModelTools.Graphs;
 using Whatsit.ModelTools.Tests.Formats.TensorFlowLite;
 using Whatsit.ModelTools.Tests.Graphs;
 
@@ -33,7 +34,7 @@ public sealed class ImportTests : IDisposable
         Assert.Equal(["README.md", "classifier.f32", "labels.txt", "model.json", "model.onnx", "sample.png"], Directory.EnumerateFiles(folder).Select(Path.GetFileName).Order(StringComparer.Ordinal));
         Assert.Equal(("image", InputElementType.UInt8, TensorLayout.Nhwc, 32, 32), (manifest.Input.Name, manifest.Input.ElementType, manifest.Input.Layout, manifest.Input.Width, manifest.Input.Height));
         Assert.Equal(("probabilities", "embedding", "features"), (manifest.Output.Name, manifest.Output.Embedding, manifest.Output.Features));
-        Assert.InRange(report.LargestDifference, 0, 1e-5f);
+        Assert.InRange(report.Model.LargestDifference, 0, 1e-5f);
         Assert.Equal(2, manifest.Proof!.Value.GetProperty("inputs").GetInt32());
         Assert.Equal(5, manifest.Sample!.Predictions.Count);
 
@@ -115,7 +116,7 @@ public sealed class ImportTests : IDisposable
 
         var report = ModelImporter.Import(new ImportRequest(path, "rows", Models) { Preset = "zero-to-one" }, _ => { });
 
-        Assert.Contains(note, report.Notes);
+        Assert.Contains(note, report.Model.Notes);
         Assert.Equal((side, side), (report.Manifest.Input.Width, report.Manifest.Input.Height));
         var pixels = new byte[side * side * 3];
         new Random(4).NextBytes(pixels);
@@ -225,7 +226,7 @@ public sealed class ImportTests : IDisposable
         graph.Outputs[0] = graph.Outputs[0] with { Shape = [4, 5] };
         var report = ModelImporter.Import(new ImportRequest(Write(graph, "four"), "four", Models), _ => { });
 
-        Assert.Contains("The file is made for exactly 4 pictures at a time; the bundle takes any number.", report.Notes);
+        Assert.Contains("The file is made for exactly 4 pictures at a time; the bundle takes any number.", report.Model.Notes);
         Assert.Equal([1, 5], InferCommand.Run(ModelSource.Find("four", Models), new byte[32 * 32 * 3])["probabilities"].Shape);
     }
 
@@ -260,8 +261,8 @@ public sealed class ImportTests : IDisposable
 
         var report = ModelImporter.Import(new ImportRequest(Write(graph, "half"), "half", Models), _ => { });
 
-        Assert.Contains("Half-precision weights and values became 32-bit floats.", report.Notes);
-        Assert.InRange(report.LargestDifference, 0, 1e-5f);
+        Assert.Contains("Half-precision weights and values became 32-bit floats.", report.Model.Notes);
+        Assert.InRange(report.Model.LargestDifference, 0, 1e-5f);
         var pictures = Numbers.Random(4, 1, 3, 32, 32);
         var expected = new Interpreter(Classifier()).Run(pictures).Values.Single();
         Assert.InRange(Numbers.LargestDifference(expected, InferCommand.Run(ModelSource.Find("half", Models), pictures.Data.ToArray(), ElementType.Float32, [1, 3, 32, 32])["probabilities"]), 0, 5e-3f);

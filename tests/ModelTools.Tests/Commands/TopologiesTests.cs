@@ -1,7 +1,7 @@
 using System.Text.Json;
+using Whatsit.ModelConversion.Graphs;
 using Whatsit.ModelTools.Commands;
 using Whatsit.ModelTools.Commands.Import;
-using Whatsit.ModelTools.Graphs;
 using Whatsit.ModelTools.Tests.Formats.Keras;
 
 namespace Whatsit.ModelTools.Tests.Commands;
@@ -36,7 +36,7 @@ public sealed class TopologiesTests
             var fromFile = InferCommand.Run(ModelSource.Find(path, models), input.Data.ToArray(), ElementType.Float32).First().Value.ToFloats();
             var fromBundle = InferCommand.Run(ModelSource.Find("network", models), input.Data.ToArray(), ElementType.Float32).First().Value.ToFloats();
 
-            Assert.InRange(report.LargestDifference, 0, 1e-4f);
+            Assert.InRange(report.Model.LargestDifference, 0, 1e-4f);
             Assert.InRange(KerasFiles.LargestDifference(expected, fromFile), 0, 1e-4f);
             Assert.InRange(KerasFiles.LargestDifference(expected, fromBundle), 0, 1e-4f);
             // Probabilities that all are the same would agree with anything.

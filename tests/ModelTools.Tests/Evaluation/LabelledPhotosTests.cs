@@ -1,6 +1,6 @@
 using Whatsit.Inference.Catalog;
+using Whatsit.ModelConversion;
 using Whatsit.ModelTools.Evaluation;
-using Whatsit.ModelTools.Formats;
 
 namespace Whatsit.ModelTools.Tests.Evaluation;
 

@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using System.Diagnostics;
-using Whatsit.ModelTools.Formats;
+using Whatsit.ModelConversion;
+using Whatsit.ModelConversion.Formats;
 
 namespace Whatsit.ModelTools.Tests.Formats;
 

@@ -1,4 +1,4 @@
-using Whatsit.ModelTools.Graphs;
+using Whatsit.ModelConversion.Graphs;
 
 namespace Whatsit.ModelTools.Tests.Graphs;
 

@@ -1,11 +1,11 @@
 using Microsoft.ML.OnnxRuntime;
 using Whatsit.Inference.Catalog;
-using Whatsit.ModelTools.Formats;
-using Whatsit.ModelTools.Formats.Onnx;
-using Whatsit.ModelTools.Formats.Protobuf;
-using Whatsit.ModelTools.Graphs;
-using Whatsit.ModelTools.Passes;
-using Whatsit.ModelTools.Quantization;
+using Whatsit.ModelConversion;
+using Whatsit.ModelConversion.Formats.Onnx;
+using Whatsit.ModelConversion.Formats.Protobuf;
+using Whatsit.ModelConversion.Graphs;
+using Whatsit.ModelConversion.Passes;
+using Whatsit.ModelConversion.Quantization;
 using Whatsit.ModelTools.Tests.Graphs;
 
 namespace Whatsit.ModelTools.Tests.Quantization;

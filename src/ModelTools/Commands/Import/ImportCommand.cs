@@ -4,6 +4,7 @@ using System.Text.Json.Nodes;
 using Spectre.Console;
 using Whatsit.Inference.Catalog;
 using Whatsit.Inference.Preprocessing;
+using Whatsit.ModelConversion;
 
 namespace Whatsit.ModelTools.Commands.Import;
 
@@ -62,11 +63,11 @@ internal static class ImportCommand
     private static JsonObject ToJson(ImportReport report) => new()
     {
         ["folder"] = report.Folder,
-        ["format"] = report.Format,
-        ["network"] = report.Network,
-        ["parameters"] = report.Parameters,
-        ["notes"] = new JsonArray([.. report.Notes.Select(note => JsonValue.Create(note))]),
-        ["proof"] = new JsonObject { ["largest_difference"] = report.LargestDifference, ["inputs"] = report.ProofInputs },
+        ["format"] = report.Model.Format,
+        ["network"] = report.Model.Network,
+        ["parameters"] = report.Model.Parameters,
+        ["notes"] = new JsonArray([.. report.Model.Notes.Select(note => JsonValue.Create(note))]),
+        ["proof"] = new JsonObject { ["largest_difference"] = report.Model.LargestDifference, ["inputs"] = report.Model.ProofInputs },
         ["seconds"] = Math.Round(report.Elapsed.TotalSeconds, 3),
         ["manifest"] = JsonSerializer.SerializeToNode(report.Manifest, ManifestJson.Default.ModelManifest),
     };
@@ -75,18 +76,18 @@ internal static class ImportCommand
     {
         var manifest = report.Manifest;
         var table = new Table().Border(TableBorder.Rounded).HideHeaders().AddColumn("").AddColumn("");
-        table.AddRow("Format", Markup.Escape(report.Format));
-        table.AddRow("Network", Markup.Escape($"{report.Network}, {report.Parameters:N0} parameters"));
+        table.AddRow("Format", Markup.Escape(report.Model.Format));
+        table.AddRow("Network", Markup.Escape($"{report.Model.Network}, {report.Model.Parameters:N0} parameters"));
         table.AddRow("Input", $"uint8 pixels, {manifest.Input.Width} × {manifest.Input.Height}, RGB");
         table.AddRow("Preprocessing", Markup.Escape(ModelCard.Describe(manifest.Preprocessing)));
         table.AddRow("Classes", Markup.Escape(Classes(report)));
         table.AddRow("Output", Markup.Escape(string.Join(", ", new[] { manifest.Output.Name, manifest.Output.Embedding, manifest.Output.Features }.OfType<string>())));
         table.AddRow("Files", Markup.Escape(string.Join(", ", manifest.Files.Select(file => $"{file.Value.File} {ModelCard.Size(file.Value.Bytes)}"))));
-        table.AddRow("Proof", $"at most {report.LargestDifference:0.#######} from the original on {report.ProofInputs} pictures");
+        table.AddRow("Proof", $"at most {report.Model.LargestDifference:0.#######} from the original on {report.Model.ProofInputs} pictures");
         var best = manifest.Sample!.Predictions[0];
         table.AddRow("Sample", Markup.Escape($"{best.Label} {best.Confidence:P1}"));
         AnsiConsole.Write(table);
-        foreach (var note in report.Notes)
+        foreach (var note in report.Model.Notes)
         {
             AnsiConsole.MarkupLineInterpolated($"· {note}");
         }
@@ -95,7 +96,7 @@ internal static class ImportCommand
     }
     private static string Classes(ImportReport report)
     {
-        string[] labels = [.. report.Labels.Take(4).Select(label => label.Split('\t')[0])];
-        return $"{report.Labels.Count}: {string.Join(", ", labels)}{(report.Labels.Count > labels.Length ? ", …" : "")}";
+        string[] labels = [.. report.Model.Labels.Take(4).Select(label => label.Split('\t')[0])];
+        return $"{report.Model.Labels.Count}: {string.Join(", ", labels)}{(report.Model.Labels.Count > labels.Length ? ", …" : "")}";
     }
 }

@@ -1,21 +1,22 @@
 using System.Text;
+using Whatsit.Inference.Catalog;
 using Whatsit.Inference.Preprocessing;
+using Whatsit.ModelConversion;
 
 namespace Whatsit.ModelTools.Commands.Import;
 
 /// <summary>The bundle's <c>README.md</c>.</summary>
 internal static class ModelCard
 {
-    public static string Write(ImportReport report)
+    public static string Write(ModelManifest manifest, ConvertedModel model)
     {
-        var manifest = report.Manifest;
         var card = new StringBuilder();
         card.AppendLine($"# {manifest.Title}").AppendLine();
         card.AppendLine(manifest.Description).AppendLine();
         card.AppendLine("| | |").AppendLine("|---|---|");
         card.AppendLine($"| Source | {manifest.Source} |");
         card.AppendLine($"| Licence | {manifest.License ?? "not stated: ask whoever trained it"} |");
-        card.AppendLine($"| Network | {report.Network}, {report.Parameters:N0} parameters |");
+        card.AppendLine($"| Network | {model.Network}, {model.Parameters:N0} parameters |");
         foreach ((var variant, var file) in manifest.Files)
         {
             card.AppendLine($"| {variant} | `{file.File}`, {Size(file.Bytes)} |");
@@ -25,7 +26,7 @@ internal static class ModelCard
         card.AppendLine($"| Preprocessing | {Describe(manifest.Preprocessing)} |");
         card.AppendLine($"| Output | `{manifest.Output.Name}`{(manifest.Output.Embedding is null ? "" : ", `embedding`")}{(manifest.Output.Features is null ? "" : ", `features`")} |");
         card.AppendLine().AppendLine("## Proof").AppendLine();
-        card.AppendLine($"On {report.ProofInputs} pictures the converted model and the original differ by at most {report.LargestDifference:0.#######}. For `sample.png` it answers:").AppendLine();
+        card.AppendLine($"On {model.ProofInputs} pictures the converted model and the original differ by at most {model.LargestDifference:0.#######}. For `sample.png` it answers:").AppendLine();
         card.AppendLine("| Label | Confidence |").AppendLine("|---|---|");
         foreach (var prediction in manifest.Sample!.Predictions)
         {
@@ -33,7 +34,7 @@ internal static class ModelCard
         }
 
         card.AppendLine().AppendLine("## Notes from the import").AppendLine();
-        foreach (var note in report.Notes)
+        foreach (var note in model.Notes)
         {
             card.AppendLine($"- {note}");
         }

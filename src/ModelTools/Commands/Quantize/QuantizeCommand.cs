@@ -3,8 +3,8 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using Spectre.Console;
 using Whatsit.Inference.Catalog;
+using Whatsit.ModelConversion.Quantization;
 using Whatsit.ModelTools.Evaluation;
-using Whatsit.ModelTools.Quantization;
 
 namespace Whatsit.ModelTools.Commands.Quantize;
 

@@ -1,14 +1,13 @@
 using System.Globalization;
-using System.Security.Cryptography;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Whatsit.Inference;
 using Whatsit.Inference.Catalog;
+using Whatsit.ModelConversion;
+using Whatsit.ModelConversion.Formats.Onnx;
+using Whatsit.ModelConversion.Graphs;
+using Whatsit.ModelConversion.Quantization;
 using Whatsit.ModelTools.Evaluation;
-using Whatsit.ModelTools.Formats;
-using Whatsit.ModelTools.Formats.Onnx;
-using Whatsit.ModelTools.Graphs;
-using Whatsit.ModelTools.Quantization;
 
 namespace Whatsit.ModelTools.Commands.Quantize;
 
@@ -85,7 +84,7 @@ internal static class VariantBuilder
         try
         {
             // 3. Measured through the server's own way.
-            var file = Describe(folder, temporary);
+            var file = Bundle.Describe(folder, temporary);
             var candidate = manifest with { Files = new Dictionary<string, BundleFile>(manifest.Files) { [request.To] = file } };
             var full = await AnswersAsync(evaluator, candidate, folder, Full, measured, progress, cancellationToken);
             string? problem = null;
@@ -207,10 +206,4 @@ internal static class VariantBuilder
             }
         }
     });
-
-    private static BundleFile Describe(string folder, string file)
-    {
-        using var stream = File.OpenRead(Path.Combine(folder, file));
-        return new BundleFile(file, stream.Length, Convert.ToHexStringLower(SHA256.HashData(stream)));
-    }
 }

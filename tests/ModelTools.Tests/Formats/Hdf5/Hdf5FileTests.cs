@@ -1,7 +1,7 @@
 using System.Buffers.Binary;
 using System.Runtime.InteropServices;
-using Whatsit.ModelTools.Formats;
-using Whatsit.ModelTools.Formats.Hdf5;
+using Whatsit.ModelConversion;
+using Whatsit.ModelConversion.Formats.Hdf5;
 using Whatsit.ModelTools.Tests.Formats.Keras;
 
 namespace Whatsit.ModelTools.Tests.Formats.Hdf5;

@@ -1,8 +1,8 @@
 using System.Diagnostics;
 using System.Runtime.InteropServices;
 using System.Text.Json;
-using Whatsit.ModelTools.Formats;
-using Whatsit.ModelTools.Graphs;
+using Whatsit.ModelConversion.Formats;
+using Whatsit.ModelConversion.Graphs;
 
 namespace Whatsit.ModelTools.Tests.Formats.Keras;
 

@@ -1,5 +1,5 @@
 using System.IO.Compression;
-using Whatsit.ModelTools.Formats.Keras;
+using Whatsit.ModelConversion.Formats.Keras;
 
 namespace Whatsit.ModelTools.Tests.Formats.Keras;
 

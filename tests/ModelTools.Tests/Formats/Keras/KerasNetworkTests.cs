@@ -1,7 +1,8 @@
 using System.Text.Json;
-using Whatsit.ModelTools.Formats;
-using Whatsit.ModelTools.Formats.Keras;
-using Whatsit.ModelTools.Graphs;
+using Whatsit.ModelConversion;
+using Whatsit.ModelConversion.Formats;
+using Whatsit.ModelConversion.Formats.Keras;
+using Whatsit.ModelConversion.Graphs;
 
 namespace Whatsit.ModelTools.Tests.Formats.Keras;
 

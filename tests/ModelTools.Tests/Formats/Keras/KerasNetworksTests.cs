@@ -1,7 +1,7 @@
 using System.Diagnostics;
 using System.Text.Json;
-using Whatsit.ModelTools.Formats.Keras;
-using Whatsit.ModelTools.Graphs;
+using Whatsit.ModelConversion.Formats.Keras;
+using Whatsit.ModelConversion.Graphs;
 
 namespace Whatsit.ModelTools.Tests.Formats.Keras;
 

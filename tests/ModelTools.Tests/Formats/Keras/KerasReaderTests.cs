@@ -2,9 +2,9 @@ using System.IO.Compression;
 using System.Text;
 using System.Text.Json;
 using Whatsit.Inference.Preprocessing;
-using Whatsit.ModelTools.Formats;
-using Whatsit.ModelTools.Formats.Keras;
-using Whatsit.ModelTools.Graphs;
+using Whatsit.ModelConversion;
+using Whatsit.ModelConversion.Formats.Keras;
+using Whatsit.ModelConversion.Graphs;
 
 namespace Whatsit.ModelTools.Tests.Formats.Keras;
 

@@ -1,8 +1,8 @@
 using System.Diagnostics;
-using Whatsit.ModelTools.Formats;
-using Whatsit.ModelTools.Formats.Onnx;
-using Whatsit.ModelTools.Formats.Protobuf;
-using Whatsit.ModelTools.Graphs;
+using Whatsit.ModelConversion;
+using Whatsit.ModelConversion.Formats.Onnx;
+using Whatsit.ModelConversion.Formats.Protobuf;
+using Whatsit.ModelConversion.Graphs;
 using Whatsit.ModelTools.Tests.Graphs;
 
 namespace Whatsit.ModelTools.Tests.Formats.Onnx;

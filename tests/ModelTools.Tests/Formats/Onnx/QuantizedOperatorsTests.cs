@@ -1,9 +1,9 @@
+using Whatsit.ModelConversion;
+using Whatsit.ModelConversion.Formats.Onnx;
+using Whatsit.ModelConversion.Formats.Protobuf;
+using Whatsit.ModelConversion.Graphs;
+using Whatsit.ModelConversion.Passes;
 using Whatsit.ModelTools.Commands.Import;
-using Whatsit.ModelTools.Formats;
-using Whatsit.ModelTools.Formats.Onnx;
-using Whatsit.ModelTools.Formats.Protobuf;
-using Whatsit.ModelTools.Graphs;
-using Whatsit.ModelTools.Passes;
 using Whatsit.ModelTools.Tests.Graphs;
 
 namespace Whatsit.ModelTools.Tests.Formats.Onnx;

@@ -1,5 +1,5 @@
-using Whatsit.ModelTools.Formats;
-using Whatsit.ModelTools.Formats.Protobuf;
+using Whatsit.ModelConversion;
+using Whatsit.ModelConversion.Formats.Protobuf;
 
 namespace Whatsit.ModelTools.Tests.Formats.Protobuf;
 

@@ -1,7 +1,7 @@
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
-using Whatsit.ModelTools.Formats.TensorFlowJs;
+using Whatsit.ModelConversion.Formats.TensorFlowJs;
 using Whatsit.ModelTools.Tests.Formats.TensorFlowLite;
 
 namespace Whatsit.ModelTools.Tests.Formats.TensorFlowJs;

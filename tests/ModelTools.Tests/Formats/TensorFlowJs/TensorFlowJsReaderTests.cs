@@ -1,9 +1,9 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Whatsit.Inference.Preprocessing;
-using Whatsit.ModelTools.Formats;
-using Whatsit.ModelTools.Formats.TensorFlowJs;
-using Whatsit.ModelTools.Graphs;
+using Whatsit.ModelConversion;
+using Whatsit.ModelConversion.Formats.TensorFlowJs;
+using Whatsit.ModelConversion.Graphs;
 using Whatsit.ModelTools.Tests.Formats.TensorFlowLite;
 
 namespace Whatsit.ModelTools.Tests.Formats.TensorFlowJs;

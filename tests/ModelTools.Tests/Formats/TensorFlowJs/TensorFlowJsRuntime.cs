@@ -1,6 +1,6 @@
 using System.Diagnostics;
 using System.Text.Json.Nodes;
-using Whatsit.ModelTools.Graphs;
+using Whatsit.ModelConversion.Graphs;
 using Whatsit.ModelTools.Tests.Formats.TensorFlowLite;
 
 namespace Whatsit.ModelTools.Tests.Formats.TensorFlowJs;

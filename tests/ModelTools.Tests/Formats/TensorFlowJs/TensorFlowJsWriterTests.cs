@@ -1,10 +1,10 @@
 using System.Text.Json.Nodes;
 using Whatsit.Inference.Preprocessing;
-using Whatsit.ModelTools.Commands.Import;
-using Whatsit.ModelTools.Formats;
-using Whatsit.ModelTools.Formats.Keras;
-using Whatsit.ModelTools.Formats.TensorFlowJs;
-using Whatsit.ModelTools.Graphs;
+using Whatsit.ModelConversion;
+using Whatsit.ModelConversion.Formats.Keras;
+using Whatsit.ModelConversion.Formats.TensorFlowJs;
+using Whatsit.ModelConversion.Graphs;
+using Whatsit.ModelConversion.Passes;
 using Whatsit.ModelTools.Tests.Formats.Keras;
 using Whatsit.ModelTools.Tests.Graphs;
 
@@ -133,7 +133,7 @@ public sealed class TensorFlowJsWriterTests(TensorFlowJsRuntime tensorFlow) : IC
     public Task A_network_of_keras_applications_answers_in_TensorFlow_js_what_PyTorch_answers(string name) => KerasNetworksTests.WithModel("h5", name, (path, input, outputs) =>
     {
         var graph = new KerasReader().Read(path).Graph;
-        Conversion.Optimize(graph);
+        PassOrder.Apply(graph);
         TensorFlowJsWriter.Write(graph, _folder, Options() with { Preprocessing = Options().Preprocessing with { ImageMean = [1, 1, 1], ImageStd = [1, 1, 1] }, ChannelsFirst = false });
         Close(Assert.Single(outputs).Value, Assert.Single(tensorFlow.Run(_folder, input)).Value, "TensorFlow.js", 1e-4f);
     });

@@ -1,5 +1,5 @@
-using Whatsit.ModelTools.Formats.TensorFlowLite;
-using Whatsit.ModelTools.Graphs;
+using Whatsit.ModelConversion.Formats.TensorFlowLite;
+using Whatsit.ModelConversion.Graphs;
 
 namespace Whatsit.ModelTools.Tests.Formats.TensorFlowLite;
 

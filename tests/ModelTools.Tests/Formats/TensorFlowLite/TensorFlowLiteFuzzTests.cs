@@ -1,4 +1,4 @@
-using Whatsit.ModelTools.Formats.TensorFlowLite;
+using Whatsit.ModelConversion.Formats.TensorFlowLite;
 
 namespace Whatsit.ModelTools.Tests.Formats.TensorFlowLite;
 

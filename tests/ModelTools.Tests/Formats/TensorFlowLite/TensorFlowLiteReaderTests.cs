@@ -1,7 +1,8 @@
 using System.Text.Json;
-using Whatsit.ModelTools.Formats;
-using Whatsit.ModelTools.Formats.TensorFlowLite;
-using Whatsit.ModelTools.Graphs;
+using Whatsit.ModelConversion;
+using Whatsit.ModelConversion.Formats;
+using Whatsit.ModelConversion.Formats.TensorFlowLite;
+using Whatsit.ModelConversion.Graphs;
 
 namespace Whatsit.ModelTools.Tests.Formats.TensorFlowLite;
 

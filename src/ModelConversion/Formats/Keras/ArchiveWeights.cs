@@ -1,0 +1,83 @@
+using System.Text;
+using Whatsit.ModelConversion.Formats.Hdf5;
+using Whatsit.ModelConversion.Graphs;
+
+namespace Whatsit.ModelConversion.Formats.Keras;
+
+/// <summary>
+/// The weights in a <c>.keras</c> archive's <c>model.weights.h5</c>: a group for each layer, named after its class and numbered in the model's order
+/// (<c>layers/conv2d</c>, <c>layers/conv2d_1</c>), with its weights as <c>vars/0</c>, <c>vars/1</c> in Keras' order (keras/src/saving/saving_lib.py).
+/// </summary>
+internal sealed class ArchiveWeights : IKerasWeights
+{
+    // Keras 2.12 and 2.13 keep layers in the first of these, later ones in the second.
+    private static readonly string[] Containers = ["_layer_checkpoint_dependencies", "layers"];
+
+    private readonly Dictionary<string, Hdf5Group> _groups = new(StringComparer.Ordinal);
+
+    public ArchiveWeights(Hdf5Group root, KerasTopology topology) => Assign(root, topology, "");
+
+    public Tensor? Find(IReadOnlyList<string> layer, string weight, int index) =>
+        _groups.TryGetValue(string.Join('/', layer), out var group) && group.Dataset($"vars/{index}") is not null ? Hdf5Weights.Read(group, $"vars/{index}") : null;
+
+    private void Assign(Hdf5Group model, KerasTopology topology, string path)
+    {
+        foreach (var group in topology.Layers.GroupBy(layer => SnakeCase(layer.Config.ClassName)))
+        {
+            KerasLayer[] layers = [.. group];
+            var stored = Stored(model, group.Key, layers);
+            for (var index = 0; index < Math.Min(layers.Length, stored.Length); index++)
+            {
+                var name = path + layers[index].Name;
+                _groups[name] = stored[index];
+                if (layers[index].Network is { } network)
+                {
+                    Assign(stored[index], network, $"{name}/");
+                }
+            }
+        }
+    }
+
+    // Keras 2.12 and 2.13 count each layer with weights twice, so that numbers have gaps; what is the same everywhere is the order.
+    private static Hdf5Group[] Stored(Hdf5Group model, string name, KerasLayer[] layers)
+    {
+        foreach (var container in Containers.Select(model.Group).OfType<Hdf5Group>())
+        {
+            Hdf5Group?[] numbered = [.. Enumerable.Range(0, layers.Length).Select(index => container.Group(index == 0 ? name : $"{name}_{index}"))];
+            if (Array.TrueForAll(numbered, group => group is not null))
+            {
+                return numbered!;
+            }
+
+            Hdf5Group[] ordered =
+            [
+                .. container.Names
+                    .Select(stored => (stored, number: stored == name ? 0 : stored.StartsWith($"{name}_", StringComparison.Ordinal) && int.TryParse(stored.AsSpan(name.Length + 1), out var number) ? number : -1))
+                    .Where(stored => stored.number >= 0)
+                    .OrderBy(stored => stored.number)
+                    .Select(stored => container.Group(stored.stored))
+                    .OfType<Hdf5Group>(),
+            ];
+            if (ordered.Length == layers.Length)
+            {
+                return ordered;
+            }
+        }
+
+        return [];
+    }
+
+    // Keras' own rule (keras/src/utils/naming.py): Conv2D to conv2d, BatchNormalization to batch_normalization, PReLU to p_re_lu.
+    internal static string SnakeCase(string name)
+    {
+        var text = new StringBuilder();
+        for (var index = 0; index < name.Length; index++)
+        {
+            var upper = char.IsAsciiLetterUpper(name[index]);
+            var startsWord = upper && index > 0 && ((index + 1 < name.Length && char.IsAsciiLetterLower(name[index + 1])) || char.IsAsciiLetterLower(name[index - 1]));
+            text.Append(startsWord ? "_" : "").Append(char.ToLowerInvariant(name[index]));
+        }
+
+        return text.ToString();
+    }
+}

@@ -1,0 +1,452 @@
+using System.Buffers.Binary;
+using System.Globalization;
+using System.Runtime.InteropServices;
+using Whatsit.ModelConversion.Formats.Protobuf;
+using Whatsit.ModelConversion.Graphs;
+
+namespace Whatsit.ModelConversion.Formats.Onnx;
+
+/// <summary>
+/// Reads ONNX. Field numbers are those of https://github.com/onnx/onnx/blob/main/onnx/onnx.proto. Older opsets are brought to the form of opset 17
+/// by <see cref="OnnxUpgrade"/>, so that everything behind the reader knows one form of each operator.
+/// </summary>
+public sealed class OnnxReader : IModelReader
+{
+    // Before opset 7, operators broadcast by an attribute of their own; no exporter of the last years writes that.
+    private const long OldestOpset = 7;
+
+    // The longest shape that an image classifier could want; a bound for lying files.
+    private const int MaxRank = 16;
+
+    /// <inheritdoc/>
+    public string Format => "ONNX";
+
+    /// <inheritdoc/>
+    public bool CanRead(string path)
+    {
+        if (!File.Exists(path))
+        {
+            return false;
+        }
+
+        // ModelProto: ir_version (1) first, then a few short texts, then graph (7), which takes up nearly all of the file. No other format begins so.
+        using var file = File.OpenRead(path);
+        var start = new byte[(int)Math.Min(file.Length, 4096)];
+        file.ReadExactly(start);
+        if (start is not [0x08, > 0 and < 0x80, ..])
+        {
+            return false;
+        }
+
+        for (var at = 2; at < start.Length;)
+        {
+            var field = start[at] >> 3;
+            var text = (start[at] & 7) == (int)WireType.LengthDelimited;
+            ulong value = 0;
+            var shift = 0;
+            do
+            {
+                if (++at >= start.Length || shift > 63)
+                {
+                    return false;
+                }
+
+                value |= (ulong)(start[at] & 0x7F) << shift;
+                shift += 7;
+            }
+            while (start[at] >= 0x80);
+            at++;
+            if (field == 7)
+            {
+                return text && value > 0;
+            }
+
+            if (field is not (2 or 3 or 4 or 5 or 6 or 8 or 14) || value > (ulong)(text ? start.Length : int.MaxValue))
+            {
+                return false;
+            }
+
+            at += text ? (int)value : 0;
+        }
+
+        return false;
+    }
+
+    /// <inheritdoc/>
+    public ImportedModel Read(string path)
+    {
+        if (new FileInfo(path).Length > Array.MaxLength)
+        {
+            throw new ModelFormatException($"The file is larger than {Array.MaxLength} bytes, which is more than protobuf allows for one message.");
+        }
+
+        return Read(File.ReadAllBytes(path), Path.GetDirectoryName(Path.GetFullPath(path))!);
+    }
+
+    /// <summary>Reads a model from memory; weights in files of their own are looked for in <paramref name="folder"/>.</summary>
+    internal static ImportedModel Read(ReadOnlyMemory<byte> file, string folder)
+    {
+        ReadOnlyMemory<byte>? graph = null;
+        long opset = 0;
+        var producer = "";
+        var model = new ProtobufReader(file);
+        while (model.Next())
+        {
+            switch (model.Field)
+            {
+                case 2: producer = model.Text(); break; // producer_name
+                case 7: graph = model.Bytes(); break;
+                case 8: ReadOpset(model.Message(), ref opset); break; // opset_import
+                case 25: throw new ModelFormatException("The file defines functions of its own, which are not supported.");
+            }
+        }
+
+        if (graph is null || opset == 0)
+        {
+            throw new ModelFormatException("The file holds no ONNX model (no graph, or no opset).");
+        }
+
+        if (opset < OldestOpset)
+        {
+            throw new ModelFormatException($"The file uses opset {opset}; {OldestOpset} and later are supported.");
+        }
+
+        var read = ReadGraph(new ProtobufReader(graph.Value), folder);
+        OnnxUpgrade.Apply(read, opset);
+        QuantizedOperators.Apply(read);
+        Check(read);
+        return new ImportedModel(read) { Notes = [producer.Length == 0 ? $"ONNX opset {opset}." : $"ONNX opset {opset}, written by {producer}."] };
+    }
+
+    private static void ReadOpset(ProtobufReader message, ref long opset)
+    {
+        var domain = "";
+        long version = 0;
+        while (message.Next())
+        {
+            switch (message.Field)
+            {
+                case 1: domain = message.Text(); break;
+                case 2: version = message.Int64(); break;
+            }
+        }
+
+        if (domain is "" or "ai.onnx")
+        {
+            opset = version;
+        }
+    }
+
+    private static Graph ReadGraph(ProtobufReader message, string folder)
+    {
+        var graph = new Graph();
+        while (message.Next())
+        {
+            switch (message.Field)
+            {
+                case 1: graph.Nodes.Add(ReadNode(message.Message(), folder, graph.Nodes.Count)); break;
+                case 2: graph.Name = message.Text(); break;
+                case 5: // initializer
+                    (var name, var tensor) = ReadTensor(message.Message(), folder);
+                    if (!graph.Constants.TryAdd(name, tensor))
+                    {
+                        throw new ModelFormatException($"Two constants are called '{name}'.");
+                    }
+
+                    break;
+                case 11: graph.Inputs.Add(ReadValue(message.Message())); break;
+                case 12: graph.Outputs.Add(ReadValue(message.Message())); break;
+                case 15: throw new ModelFormatException("Sparse constants are not supported.");
+            }
+        }
+
+        // Before IR version 4 every constant was an input, too.
+        graph.Inputs.RemoveAll(input => graph.Constants.ContainsKey(input.Name));
+        return graph;
+    }
+
+    private static Node ReadNode(ProtobufReader message, string folder, int number)
+    {
+        var inputs = new List<string>();
+        var outputs = new List<string>();
+        var attributes = new Dictionary<string, object>(StringComparer.Ordinal);
+        (var name, var op, var domain) = ("", "", "");
+        while (message.Next())
+        {
+            switch (message.Field)
+            {
+                case 1: inputs.Add(message.Text()); break;
+                case 2: outputs.Add(message.Text()); break;
+                case 3: name = message.Text(); break;
+                case 4: op = message.Text(); break;
+                case 5:
+                    (var attribute, var value) = ReadAttribute(message.Message(), folder);
+                    if (value is not null)
+                    {
+                        attributes[attribute] = value;
+                    }
+
+                    break;
+                case 7: domain = message.Text(); break;
+            }
+        }
+
+        // Exporters may leave the name out; an error message needs one.
+        var node = new Node(op, name.Length > 0 ? name : outputs.FirstOrDefault(output => output.Length > 0) ?? $"node {number}", inputs, outputs);
+        if (domain is not ("" or "ai.onnx") && !(domain == "com.microsoft" && QuantizedOperators.Knows(op)))
+        {
+            throw new ModelFormatException($"The operator '{domain}.{op}' ({node.Name}) is not supported.");
+        }
+
+        foreach ((var key, var value) in attributes)
+        {
+            node.Attributes.Add(key, value);
+        }
+
+        return node;
+    }
+
+    private static (string Name, object? Value) ReadAttribute(ProtobufReader message, string folder)
+    {
+        var name = "";
+        var type = 0;
+        (float f, long i, var s) = (0, 0, "");
+        Tensor? tensor = null;
+        var floats = new List<float>();
+        var ints = new List<long>();
+        while (message.Next())
+        {
+            switch (message.Field)
+            {
+                case 1: name = message.Text(); break;
+                case 2: f = message.Float(); break;
+                case 3: i = message.Int64(); break;
+                case 4: s = message.Text(); break;
+                case 5: tensor = ReadTensor(message.Message(), folder).Tensor; break;
+                case 7: message.AddTo(floats); break;
+                case 8: message.AddTo(ints); break;
+                case 20: type = message.Int32(); break;
+            }
+        }
+
+        // AttributeProto.AttributeType; lists of texts, graphs and the like belong to operators that are refused by their name.
+        return (name, type switch
+        {
+            1 => f,
+            2 => i,
+            3 => s,
+            4 => tensor,
+            6 => floats.ToArray(),
+            7 => ints.ToArray(),
+            _ => null,
+        });
+    }
+
+    private static GraphValue ReadValue(ProtobufReader message)
+    {
+        var name = "";
+        ReadOnlyMemory<byte>? tensor = null;
+        while (message.Next())
+        {
+            switch (message.Field)
+            {
+                case 1: name = message.Text(); break;
+                case 2: // TypeProto
+                    var type = message.Message();
+                    while (type.Next())
+                    {
+                        tensor = type.Field == 1 ? type.Bytes() : tensor; // tensor_type
+                    }
+
+                    break;
+            }
+        }
+
+        var elementType = 0;
+        var shape = new List<int>();
+        var tensorType = new ProtobufReader(tensor ?? throw new ModelFormatException($"'{name}' is not a tensor."));
+        while (tensorType.Next())
+        {
+            switch (tensorType.Field)
+            {
+                case 1: elementType = tensorType.Int32(); break;
+                case 2:
+                    var sides = tensorType.Message();
+                    while (sides.Next() && shape.Count <= MaxRank)
+                    {
+                        shape.Add(ReadSide(sides.Message()));
+                    }
+
+                    break;
+            }
+        }
+
+        return new GraphValue(name, TypeOf(elementType, name), [.. shape]);
+
+        static int ReadSide(ProtobufReader side)
+        {
+            long value = -1; // without dim_value (1) it is free
+            while (side.Next())
+            {
+                value = side.Field == 1 ? side.Int64() : value;
+            }
+
+            return value is > 0 and <= int.MaxValue ? (int)value : -1; // some exporters write a free side as 0
+        }
+    }
+
+    private static (string Name, Tensor Tensor) ReadTensor(ProtobufReader message, string folder)
+    {
+        var name = "";
+        var type = 0;
+        var sides = new List<long>();
+        ReadOnlyMemory<byte>? raw = null;
+        var floats = new List<float>();
+        var ints = new List<long>();
+        var doubles = new List<double>();
+        var external = new Dictionary<string, string>(StringComparer.Ordinal);
+        var isExternal = false;
+        while (message.Next())
+        {
+            switch (message.Field)
+            {
+                case 1: message.AddTo(sides); break;
+                case 2: type = message.Int32(); break;
+                case 4: message.AddTo(floats); break;
+                case 5 or 7: message.AddTo(ints); break; // int32_data holds every smaller type too, float16 as its bits
+                case 8: name = message.Text(); break;
+                case 9: raw = message.Bytes(); break;
+                case 10: message.AddTo(doubles); break;
+                case 13:
+                    (var key, var value) = ReadEntry(message.Message());
+                    external[key] = value;
+                    break;
+                case 14: isExternal = message.Int32() == 1; break;
+            }
+        }
+
+        var elementType = TypeOf(type, name);
+        if (sides.Count > MaxRank || sides.Any(side => side is < 0 or > int.MaxValue))
+        {
+            throw new ModelFormatException($"The constant '{name}' has the shape [{string.Join(", ", sides.Take(MaxRank))}].");
+        }
+
+        int[] shape = [.. sides.Select(side => (int)side)];
+        var bytes = (long)Tensor.ElementsOf(shape) * Tensor.SizeOf(elementType);
+        var data = isExternal ? ReadExternal(name, external, folder, bytes)
+            : raw ?? Pack(elementType, floats, ints, doubles);
+        return data.Length == bytes ? (name, new Tensor(elementType, shape, data))
+            : throw new ModelFormatException($"The constant '{name}' of shape [{string.Join(", ", shape)}] needs {bytes} bytes and has {data.Length}.");
+    }
+
+    private static byte[] Pack(ElementType type, List<float> floats, List<long> ints, List<double> doubles)
+    {
+        if (type == ElementType.Float32)
+        {
+            return MemoryMarshal.AsBytes(CollectionsMarshal.AsSpan(floats)).ToArray();
+        }
+
+        if (type == ElementType.Float64)
+        {
+            return MemoryMarshal.AsBytes(CollectionsMarshal.AsSpan(doubles)).ToArray();
+        }
+
+        var size = Tensor.SizeOf(type);
+        var data = new byte[checked(ints.Count * size)];
+        Span<byte> number = stackalloc byte[sizeof(long)];
+        for (var i = 0; i < ints.Count; i++)
+        {
+            BinaryPrimitives.WriteInt64LittleEndian(number, ints[i]);
+            number[..size].CopyTo(data.AsSpan(i * size));
+        }
+
+        return data;
+    }
+
+    private static (string Key, string Value) ReadEntry(ProtobufReader message)
+    {
+        (var key, var value) = ("", "");
+        while (message.Next())
+        {
+            switch (message.Field)
+            {
+                case 1: key = message.Text(); break;
+                case 2: value = message.Text(); break;
+            }
+        }
+
+        return (key, value);
+    }
+
+    /// <summary>Weights in a file beside the model. https://github.com/onnx/onnx/blob/main/docs/ExternalData.md</summary>
+    private static ReadOnlyMemory<byte> ReadExternal(string name, Dictionary<string, string> external, string folder, long bytes)
+    {
+        var location = external.GetValueOrDefault("location", "");
+        var path = location.Contains('\0') ? "" : Path.GetFullPath(Path.Combine(folder, location)); // no path has a null, and Path throws
+        if (location.Length == 0 || !path.StartsWith(Path.GetFullPath(folder) + Path.DirectorySeparatorChar, StringComparison.Ordinal) || !File.Exists(path))
+        {
+            throw new ModelFormatException($"The constant '{name}' lies in the file '{location}', which is not beside the model.");
+        }
+
+        using var file = File.OpenRead(path);
+        var offset = Number("offset", 0);
+        if (Number("length", bytes) != bytes || offset < 0 || offset > file.Length - bytes)
+        {
+            throw new ModelFormatException($"The constant '{name}' needs {bytes} bytes at {offset} of the file '{location}', which has {file.Length}.");
+        }
+
+        var data = new byte[bytes];
+        file.Position = offset;
+        file.ReadExactly(data);
+        return data;
+
+        long Number(string key, long otherwise) => !external.TryGetValue(key, out var text) ? otherwise
+            : long.TryParse(text, NumberStyles.Integer, CultureInfo.InvariantCulture, out var number) ? number
+            : throw new ModelFormatException($"The constant '{name}' has the {key} '{text}'.");
+    }
+
+    private static ElementType TypeOf(int type, string name) => Enum.IsDefined((ElementType)type) && (ElementType)type != ElementType.String
+        ? (ElementType)type
+        : throw new ModelFormatException($"'{name}' has elements of the ONNX type {type}, which is not supported.");
+
+    /// <summary>Every operator is known, and everything that is read was written before.</summary>
+    private static void Check(Graph graph)
+    {
+        var values = new HashSet<string>(graph.Constants.Keys, StringComparer.Ordinal);
+        foreach (var input in graph.Inputs)
+        {
+            if (!values.Add(input.Name))
+            {
+                throw new ModelFormatException($"Two inputs are called '{input.Name}'.");
+            }
+        }
+
+        foreach (var node in graph.Nodes)
+        {
+            if (!Operators.Supports(node.Op))
+            {
+                throw new ModelFormatException($"{node} is not supported.");
+            }
+
+            if (node.Inputs.FirstOrDefault(input => input.Length > 0 && !values.Contains(input)) is { } missing)
+            {
+                throw new ModelFormatException($"{node} reads '{missing}', which nothing before it writes.");
+            }
+
+            if (node.Outputs.FirstOrDefault(output => output.Length > 0 && !values.Add(output)) is { } twice)
+            {
+                throw new ModelFormatException($"{node} writes '{twice}', which is written already.");
+            }
+        }
+
+        if (graph.Outputs.FirstOrDefault(output => !values.Contains(output.Name)) is { } unwritten)
+        {
+            throw new ModelFormatException($"The output '{unwritten.Name}' is written by no node.");
+        }
+
+        if (graph.Inputs.Count == 0 || graph.Outputs.Count == 0)
+        {
+            throw new ModelFormatException("The model has no input or no output.");
+        }
+    }
+}

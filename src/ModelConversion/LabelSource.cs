@@ -1,0 +1,155 @@
+using System.Text.Json;
+using Whatsit.ModelConversion.Formats;
+using Whatsit.ModelConversion.Formats.TensorFlow;
+
+namespace Whatsit.ModelConversion;
+
+/// <summary>Labels from the files that people have: one per line, a JSON list, a JSON object by index, or Teachable Machine's <c>metadata.json</c>.</summary>
+internal static class LabelSource
+{
+    private const long Largest = 16 << 20;
+
+    // Names that labels have beside a model; {0} is the model's own name.
+    private static readonly string[] UsualNames =
+    [
+        "labels.txt", "{0}_labels.txt", "{0}-labels.txt", "{0}.labels.txt", "{0}.txt", "label.txt", "labelmap.txt", "class_names.txt", "classes.txt", "dict.txt",
+        "labels.json", "{0}_labels.json", "class_names.json", "classes.json", "class_indices.json", "imagenet_class_index.json",
+    ];
+
+    /// <summary>Given, found in or beside the file, or numbers; as many as there are classes.</summary>
+    public static string[] Choose(string? file, string path, ImportedModel model, int classes, List<string> notes)
+    {
+        if (file is not null)
+        {
+            var given = Read(file);
+            return Fit(given, classes, notes) ?? throw new ModelFormatException($"There are {given.Length} labels for {classes} classes.");
+        }
+
+        if (model.Labels is { } known && Fit([.. known], classes, notes) is { } fitting)
+        {
+            return fitting;
+        }
+
+        if (Beside(path, classes, notes) is { } found)
+        {
+            return found;
+        }
+
+        notes.Add($"No labels were found: the {classes} classes are numbered. Give them with --labels.");
+        return [.. Enumerable.Range(0, classes).Select(index => $"class {index}")];
+    }
+
+    public static string[] Read(string path)
+    {
+        if (!File.Exists(path))
+        {
+            throw new ModelFormatException($"There is no label file '{path}'.");
+        }
+
+        if (new FileInfo(path).Length > Largest)
+        {
+            throw new ModelFormatException($"The label file '{path}' is larger than {Largest} bytes.");
+        }
+
+        var text = File.ReadAllText(path);
+        return text.TrimStart() is ['[' or '{', ..] ? Json(path, text) : [.. LabelFile.Parse(text)];
+    }
+
+    /// <summary>The labels beside a model, where a file of a usual name has as many as there are classes.</summary>
+    public static string[]? Beside(string model, int classes, List<string> notes)
+    {
+        var full = Path.GetFullPath(model);
+        var folder = Directory.Exists(full) ? full : Path.GetDirectoryName(full)!;
+        foreach (var name in UsualNames.Select(name => string.Format(System.Globalization.CultureInfo.InvariantCulture, name, Path.GetFileNameWithoutExtension(full))))
+        {
+            if (!File.Exists(Path.Combine(folder, name)))
+            {
+                continue;
+            }
+
+            try
+            {
+                var labels = Read(Path.Combine(folder, name));
+                if (Fit(labels, classes, notes) is { } fitting)
+                {
+                    notes.Add($"{labels.Length} labels from {name} beside the model.");
+                    return fitting;
+                }
+
+                notes.Add($"{name} beside the model has {labels.Length} labels, but there are {classes} classes: they are not used.");
+            }
+            catch (ModelFormatException exception)
+            {
+                notes.Add(exception.Message); // nobody asked for this file
+            }
+        }
+
+        return null;
+    }
+
+    /// <summary>One label per class: networks trained by TensorFlow's own ImageNet recipes have a class 0 for the background, and label files often leave it out, or have it too much.</summary>
+    public static string[]? Fit(string[] labels, int classes, List<string> notes)
+    {
+        const string Background = "background";
+        if (labels.Length == classes)
+        {
+            return labels;
+        }
+
+        if (labels.Length == classes - 1 && classes > 2)
+        {
+            notes.Add($"{labels.Length} labels for {classes} classes: the first class is taken for the background.");
+            return [Background, .. labels];
+        }
+
+        if (labels.Length == classes + 1 && labels[0].Equals(Background, StringComparison.OrdinalIgnoreCase))
+        {
+            notes.Add($"{labels.Length} labels for {classes} classes: the label '{labels[0]}' was left out.");
+            return labels[1..];
+        }
+
+        return null;
+    }
+
+    private static string[] Json(string path, string text)
+    {
+        try
+        {
+            using var document = JsonDocument.Parse(text);
+            var root = document.RootElement;
+            if (root.ValueKind == JsonValueKind.Object && root.TryGetProperty("labels", out var labels))
+            {
+                root = labels;
+            }
+
+            if (root.ValueKind == JsonValueKind.Array)
+            {
+                return [.. root.EnumerateArray().Select(Label)];
+            }
+
+            // {"tench": 0, "goldfish": 1}: class_indices of Keras' flow_from_directory
+            if (root.ValueKind == JsonValueKind.Object && root.EnumerateObject().All(entry => entry.Value.ValueKind == JsonValueKind.Number))
+            {
+                return InOrder(path, [.. root.EnumerateObject().Select(entry => (entry.Value.GetInt32(), entry.Name))]);
+            }
+
+            // {"0": "tench", "1": "goldfish"}, or {"0": ["n01440764", "tench"]} as Keras' imagenet_class_index.json
+            return InOrder(path, [.. root.EnumerateObject().Select(entry => (int.Parse(entry.Name, System.Globalization.CultureInfo.InvariantCulture), Label(entry.Value)))]);
+        }
+        catch (Exception exception) when (exception is JsonException or FormatException or OverflowException or InvalidOperationException)
+        {
+            throw new ModelFormatException($"The label file '{path}' is no list of labels: {exception.Message}", exception);
+        }
+    }
+
+    private static string[] InOrder(string path, (int Index, string Label)[] labels)
+    {
+        Array.Sort(labels, (one, other) => one.Index.CompareTo(other.Index));
+        return labels.Where((entry, position) => entry.Index != position).Any()
+            ? throw new ModelFormatException($"The label file '{path}' does not have every index from 0 to {labels.Length - 1}.")
+            : [.. labels.Select(entry => entry.Label)];
+    }
+
+    private static string Label(JsonElement element) => (element.ValueKind == JsonValueKind.Array ? element.EnumerateArray().Last() : element).GetString()
+        ?? throw new FormatException("a label is null.");
+}

@@ -1,0 +1,276 @@
+using Whatsit.Inference.Catalog;
+using Whatsit.ModelConversion.Graphs;
+
+namespace Whatsit.ModelConversion.Passes;
+
+/// <summary>What a classifier offers: its scores, and where the network has them the pooled embedding, the last feature map and the weights between.</summary>
+/// <param name="Kind">What the main output holds.</param>
+/// <param name="Classes">How many there are.</param>
+/// <param name="HasEmbedding">Whether the graph answers with <c>embedding</c>, [N, channels].</param>
+/// <param name="HasFeatures">Whether the graph answers with <c>features</c>, [N, channels, height, width].</param>
+/// <param name="ClassifierWeights">[classes, channels], where a single dense layer stands between the embedding and the scores.</param>
+public sealed record ClassifierDescription(OutputKind Kind, int Classes, bool HasEmbedding, bool HasFeatures, Tensor? ClassifierWeights);
+
+/// <summary>
+/// Names the outputs of a classifier and adds those that explain it. The network is walked from its scores backwards:
+/// <code>
+///   features ─► GlobalAveragePool ─► Flatten ─► embedding ─► Gemm (classifier weights) ─► Softmax ─► probabilities
+/// </code>
+/// </summary>
+public static class ClassifierOutputs
+{
+    /// <summary>The output for the pooled features.</summary>
+    public const string Embedding = "embedding";
+
+    /// <summary>The output for the last feature map.</summary>
+    public const string Features = "features";
+
+    /// <summary>All operators must keep channels first already.</summary>
+    /// <param name="graph">The graph; its first output is the classifier's.</param>
+    /// <param name="addSoftmax">Ends a network that gives logits with a Softmax.</param>
+    public static ClassifierDescription Apply(Graph graph, bool addSoftmax = false)
+    {
+        FloatOutput(graph);
+        FlatOutput(graph);
+        var kind = Probabilities(graph);
+        if (kind == OutputKind.Logits && addSoftmax)
+        {
+            var softmax = new GraphBuilder(graph).AddNode("Softmax", "softmax", [graph.Outputs[0].Name], ("axis", -1L));
+            graph.Outputs[0] = graph.Outputs[0] with { Name = softmax };
+            kind = OutputKind.Probabilities;
+        }
+
+        var shapes = Shapes.Infer(graph);
+        (var embedding, var features, var weights) = Find(graph, shapes);
+        Rename(graph, 0, kind == OutputKind.Logits ? "logits" : "probabilities");
+        Add(graph, embedding, Embedding, shapes);
+        Add(graph, features, Features, shapes);
+        return new ClassifierDescription(kind, graph.Outputs[0].Shape[^1], embedding is not null, features is not null, features is null ? null : weights);
+    }
+
+    /// <summary>Scores are numbers: a quantized last step is left out, or undone where it cannot be.</summary>
+    private static void FloatOutput(Graph graph)
+    {
+        var output = graph.Outputs[0];
+        if (output.Type == ElementType.Float32)
+        {
+            return;
+        }
+
+        var builder = new GraphBuilder(graph);
+        var value = new Wiring(graph).Producer(output.Name) is { Op: "QuantizeLinear" } quantize ? quantize.Inputs[0]
+            : output.Type is ElementType.Float16 or ElementType.Float64 ? builder.AddNode("Cast", "scores", [output.Name], ("to", (long)ElementType.Float32))
+            : throw new ModelFormatException($"The output '{output.Name}' is {output.Type}; a classifier's scores are floats, or bytes with a scale.");
+        graph.Outputs[0] = output with { Name = value, Type = ElementType.Float32 };
+    }
+
+    /// <summary>[N, 1, 1, classes] and its like become [N, classes].</summary>
+    private static void FlatOutput(Graph graph)
+    {
+        var output = graph.Outputs[0];
+        var shape = Shapes.Infer(graph)[output.Name].Shape;
+        if (shape.Length < 2 || shape.Skip(1).Aggregate(1, (product, side) => product * side) != shape.Skip(1).Max())
+        {
+            throw new ModelFormatException($"The output '{output.Name}' has the shape [{string.Join(", ", shape)}]; a classifier answers [N, classes].");
+        }
+
+        var value = shape.Length == 2 ? output.Name : new GraphBuilder(graph).AddNode("Flatten", "scores_flat", [output.Name]);
+        graph.Outputs[0] = new GraphValue(value, ElementType.Float32, [output.Shape[0], shape.Skip(1).Max()]);
+    }
+
+    /// <summary>What the last operator makes of the scores. A single sigmoid becomes the two classes that it stands for.</summary>
+    private static OutputKind Probabilities(Graph graph)
+    {
+        var output = graph.Outputs[0];
+        var last = Behind(new Wiring(graph), output.Name, out _, "Identity", "Reshape", "Flatten", "Squeeze", "QuantizeLinear", "DequantizeLinear");
+        if (last?.Op == "Softmax")
+        {
+            return OutputKind.Probabilities;
+        }
+
+        if (last?.Op != "Sigmoid")
+        {
+            return OutputKind.Logits;
+        }
+
+        if (output.Shape[^1] == 1)
+        {
+            var builder = new GraphBuilder(graph);
+            var other = builder.AddNode("Sub", "first_class", [builder.AddConstant("one", [1f]), output.Name]);
+            var both = builder.AddNode("Concat", "both_classes", [other, output.Name], ("axis", -1L));
+            graph.Outputs[0] = output with { Name = both, Shape = [output.Shape[0], 2] };
+            graph.Outputs.Add(output); // as the network itself answers
+        }
+
+        return OutputKind.Probabilities;
+    }
+
+    private static (string? Embedding, string? Features, Tensor? Weights) Find(Graph graph, IReadOnlyDictionary<string, (ElementType Type, int[] Shape)> shapes)
+    {
+        var wiring = new Wiring(graph);
+        var dense = Behind(wiring, graph.Outputs[0].Name, out _, "Identity", "Softmax", "LogSoftmax", "Sigmoid", "Concat", "Sub", "Reshape", "Flatten", "Squeeze", "Add", "QuantizeLinear", "DequantizeLinear");
+        var weights = dense is { Op: "Gemm" or "MatMul" or "Conv" } ? WeightsOf(graph, wiring, dense) : null;
+        if (dense is null || weights is null)
+        {
+            return default;
+        }
+
+        // Directly behind the classifier, or behind a few dense layers more: then the map has no single weight per channel.
+        var value = dense.Inputs[0];
+        var pool = Behind(wiring, value, out _, "Identity", "Dropout", "Reshape", "Flatten", "Squeeze", "QuantizeLinear", "DequantizeLinear");
+        if (pool?.Op != "GlobalAveragePool")
+        {
+            weights = null;
+            pool = Behind(wiring, value, out value, "Identity", "Dropout", "Reshape", "Flatten", "Squeeze", "QuantizeLinear", "DequantizeLinear",
+                "Gemm", "MatMul", "Add", "Relu", "Clip", "HardSwish", "Sigmoid", "Tanh", "LeakyRelu", "Elu", "Conv");
+        }
+
+        if (pool?.Op != "GlobalAveragePool")
+        {
+            // No pooling: the last dense layer's input is the best embedding there is.
+            var input = dense.Inputs[0];
+            return (wiring.Producer(input) is not null && shapes[input] is { Type: ElementType.Float32, Shape.Length: 2 } ? input : null, null, null);
+        }
+
+        var pooled = pool.Outputs[0];
+        var channels = shapes[pooled].Shape[1];
+        var embedding = weights is not null && shapes[dense.Inputs[0]].Shape is [_, var length] && length == channels ? dense.Inputs[0] : pooled;
+        var direct = weights is not null && weights.Shape[1] == channels && weights.Shape[0] == graph.Outputs[0].Shape[^1];
+        return (embedding, wiring.Producer(pool.Inputs[0]) is not null && shapes[pool.Inputs[0]].Type == ElementType.Float32 ? pool.Inputs[0] : null, direct ? weights : null);
+    }
+
+    /// <summary>The classifier's weights as [classes, channels].</summary>
+    private static Tensor? WeightsOf(Graph graph, Wiring wiring, Node dense)
+    {
+        var weights = wiring.Constant(dense, 1);
+        if (weights is null && wiring.Producer(dense.Inputs[1]) is { Op: "DequantizeLinear" } dequantize && dequantize.Inputs.All(graph.Constants.ContainsKey))
+        {
+            weights = Operators.Run(dequantize, [.. dequantize.Inputs.Select(input => graph.Constants[input])])[0];
+        }
+
+        return weights switch
+        {
+            { Type: ElementType.Float32, Shape: [var classes, var channels, 1, 1] } when dense.Int("group", 1) == 1 => weights with { Shape = [classes, channels] },
+            { Type: ElementType.Float32, Shape: [_, _] } => dense.Int("transB", 0) == 1 ? weights : Operators.Permute(weights, [1, 0]),
+            _ => null,
+        };
+    }
+
+    /// <summary>Walks back over operators with one data input; answers the first of another kind, and the value that it writes.</summary>
+    private static Node? Behind(Wiring wiring, string value, out string found, params ReadOnlySpan<string> passed)
+    {
+        found = value;
+        for (var node = wiring.Producer(value); node is not null; node = wiring.Producer(found))
+        {
+            if (!passed.Contains(node.Op))
+            {
+                return node;
+            }
+
+            string[] data = [.. node.Inputs.Where(input => input.Length > 0 && wiring.Producer(input) is { } producer && !(producer.Op == "DequantizeLinear" && wiring.Constant(producer, 0) is not null))];
+            if (data.Length == 0)
+            {
+                return null;
+            }
+
+            found = data[^1]; // of "1 - p" and p, joined, p
+        }
+
+        return null;
+    }
+
+    /// <summary>Gives an output a name that people know.</summary>
+    private static void Rename(Graph graph, int output, string name)
+    {
+        var value = graph.Outputs[output];
+        if (value.Name == name)
+        {
+            return;
+        }
+
+        MakeFree(graph, name);
+        var old = value.Name;
+        if (graph.Outputs.Count(other => other.Name == old) > 1 || graph.Nodes.SelectMany(node => node.Outputs).All(written => written != old))
+        {
+            Alias(graph, old, name);
+        }
+        else
+        {
+            RenameValue(graph, old, name);
+        }
+
+        graph.Outputs[output] = value with { Name = name };
+    }
+
+    private static void Add(Graph graph, string? value, string name, IReadOnlyDictionary<string, (ElementType Type, int[] Shape)> shapes)
+    {
+        if (value is null)
+        {
+            return;
+        }
+
+        int[] shape = [graph.Outputs[0].Shape[0], .. shapes[value].Shape[1..]];
+        MakeFree(graph, name);
+        if (name == Embedding && shape.Length == 4)
+        {
+            var builder = new GraphBuilder(graph);
+            builder.AddNode("Flatten", name, [value], outputs: 1).Outputs[0] = name;
+            shape = shape[..2];
+        }
+        else if (graph.Outputs.Any(output => output.Name == value))
+        {
+            Alias(graph, value, name);
+        }
+        else
+        {
+            RenameValue(graph, value, name);
+        }
+
+        graph.Outputs.Add(new GraphValue(name, ElementType.Float32, shape));
+    }
+
+    private static void Alias(Graph graph, string value, string name) => new GraphBuilder(graph).AddNode("Identity", name, [value], outputs: 1).Outputs[0] = name;
+
+    /// <summary>Gives whatever has a name another one.</summary>
+    internal static void MakeFree(Graph graph, string name)
+    {
+        var builder = new GraphBuilder(graph);
+        if (graph.Constants.Remove(name, out var constant))
+        {
+            var other = builder.AddConstant(name, constant);
+            foreach (var node in graph.Nodes)
+            {
+                Replace(node.Inputs, name, other);
+            }
+        }
+        else
+        {
+            RenameValue(graph, name, builder.Unique(name));
+        }
+    }
+
+    private static void RenameValue(Graph graph, string old, string name)
+    {
+        foreach (var node in graph.Nodes)
+        {
+            Replace(node.Inputs, old, name);
+            Replace(node.Outputs, old, name);
+        }
+
+        foreach (var values in new[] { graph.Inputs, graph.Outputs })
+        {
+            for (var index = 0; index < values.Count; index++)
+            {
+                values[index] = values[index].Name == old ? values[index] with { Name = name } : values[index];
+            }
+        }
+    }
+
+    private static void Replace(List<string> names, string old, string name)
+    {
+        for (var i = 0; i < names.Count; i++)
+        {
+            names[i] = names[i] == old ? name : names[i];
+        }
+    }
+}

@@ -1,0 +1,60 @@
+using System.Text.RegularExpressions;
+using Whatsit.Inference;
+using Whatsit.Inference.Catalog;
+
+namespace Whatsit.ModelTools.Commands;
+
+/// <summary>Where a bundle lies among the others, and how one gets there.</summary>
+internal sealed partial class BundleFolder
+{
+    private readonly string _models;
+    private readonly string _name;
+
+    /// <exception cref="InferenceException"><see cref="InferenceError.InvalidRequest"/>: the name cannot be one.</exception>
+    public BundleFolder(string models, string name)
+    {
+        if (!NamePattern().IsMatch(name))
+        {
+            throw new InferenceException(InferenceError.InvalidRequest, $"'{name}' cannot be a model's name: it stands in URLs and is a folder. Use letters, digits, '-', '_' and '.', at most 64.");
+        }
+
+        (_models, _name) = (models, name);
+    }
+
+    /// <summary>The bundle's folder.</summary>
+    public string Path => System.IO.Path.Combine(_models, _name);
+
+    /// <summary>A folder beside it that no server looks at, for a bundle that is being written.</summary>
+    public string NewTemporary() => System.IO.Path.Combine(System.IO.Path.GetFullPath(_models), $".{_name}.{Guid.NewGuid():N}");
+
+    /// <summary>The version of what takes its place.</summary>
+    public string NextVersion() =>
+        File.Exists(System.IO.Path.Combine(Path, Bundle.ManifestFile)) && int.TryParse(Bundle.ReadManifest(Path).Version, out var version) ? $"{version + 1}" : "1";
+
+    /// <summary>Renames are atomic: the server sees the old bundle or the new one.</summary>
+    public void Install(string temporary)
+    {
+        if (!Directory.Exists(Path))
+        {
+            Directory.Move(temporary, Path);
+            return;
+        }
+
+        var old = temporary + ".old";
+        Directory.Move(Path, old);
+        try
+        {
+            Directory.Move(temporary, Path);
+        }
+        catch
+        {
+            Directory.Move(old, Path);
+            throw;
+        }
+
+        Directory.Delete(old, recursive: true);
+    }
+
+    [GeneratedRegex(@"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+    private static partial Regex NamePattern();
+}
