@@ -38,18 +38,20 @@ public sealed partial class ModelCatalog : IAsyncDisposable
     private readonly SchedulingOptions _scheduling;
     private readonly ImageClassifier _classifier;
     private readonly ILogger<ModelCatalog> _logger;
+    private readonly TimeProvider _time;
     private readonly CancellationTokenSource _stopping = new();
     private Task _watching = Task.CompletedTask;
     private volatile bool _scanned;
 
     /// <summary>Knows its folder; <see cref="StartAsync"/> loads it.</summary>
-    public ModelCatalog(CatalogOptions options, OnnxBackendOptions backend, SchedulingOptions scheduling, ImageClassifier classifier, InferenceMetrics metrics, ILogger<ModelCatalog> logger)
+    public ModelCatalog(CatalogOptions options, OnnxBackendOptions backend, SchedulingOptions scheduling, ImageClassifier classifier, InferenceMetrics metrics, ILogger<ModelCatalog> logger, TimeProvider? time = null)
     {
         _options = options;
         _backend = backend;
         _scheduling = scheduling;
         _classifier = classifier;
         _logger = logger;
+        _time = time ?? TimeProvider.System;
         Folder = Bundle.FindCatalog(options.Models);
         metrics.ObserveQueues(() => _entries.Values.Where(entry => entry.Model is not null).Select(entry => (entry.Name, entry.Model!.Scheduler.QueueLength)));
     }
@@ -72,18 +74,12 @@ public sealed partial class ModelCatalog : IAsyncDisposable
 
     /// <summary>Leases a model that is ready.</summary>
     /// <param name="name">Its name; <see langword="null"/> for the default one.</param>
-    /// <param name="version">Its version; <see langword="null"/> for the one that serves.</param>
     /// <exception cref="InferenceException"><see cref="InferenceError.ModelNotFound"/> or <see cref="InferenceError.ModelNotReady"/>.</exception>
-    public ModelLease Lease(string? name, string? version = null)
+    public ModelLease Lease(string? name)
     {
         var entry = Find(name);
         while (entry.Model is { } model)
         {
-            if (version is not null && version != model.Manifest.Version)
-            {
-                throw new InferenceException(InferenceError.ModelNotFound, $"The model '{entry.Name}' has no version '{version}'; it serves version '{model.Manifest.Version}'.");
-            }
-
             if (model.TryLease())
             {
                 return new(model);
@@ -127,7 +123,7 @@ public sealed partial class ModelCatalog : IAsyncDisposable
     // Polling, not FileSystemWatcher: change events do not cross the layered and network file systems that containers mount.
     private async Task WatchAsync(CancellationToken cancellationToken)
     {
-        using var timer = new PeriodicTimer(TimeSpan.FromSeconds(_options.WatchSeconds));
+        using var timer = new PeriodicTimer(TimeSpan.FromSeconds(_options.WatchSeconds), _time);
         while (await timer.WaitForNextTickAsync(cancellationToken).ConfigureAwait(false))
         {
             try
@@ -183,7 +179,7 @@ public sealed partial class ModelCatalog : IAsyncDisposable
         {
             manifest = Bundle.ReadManifest(folder);
             var variant = Variants.Choose(manifest, _options.Variant);
-            model = Model.Load(manifest, folder, variant, _backend, _scheduling);
+            model = Model.Load(manifest, folder, variant, _backend, _scheduling, _time);
             await SelfTest.RunAsync(model, _classifier, cancellationToken).ConfigureAwait(false);
             entry.Status = new(entry.Name, ModelState.Ready, manifest, variant, null);
             entry.Replace(model);
