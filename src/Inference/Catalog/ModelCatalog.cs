@@ -137,18 +137,27 @@ public sealed partial class ModelCatalog : IAsyncDisposable
         }
     }
 
-    private async Task LookAsync(bool firstLook, CancellationToken cancellationToken)
+    internal async Task LookAsync(bool firstLook, CancellationToken cancellationToken)
     {
         // A hidden folder is a bundle that is being written: whatsit import renames it when it is whole.
         var folders = Directory.Exists(Folder)
             ? Directory.GetDirectories(Folder).Where(folder => !Path.GetFileName(folder).StartsWith('.') && File.Exists(Path.Combine(folder, Bundle.ManifestFile))).ToDictionary(folder => Path.GetFileName(folder)!)
             : [];
-        foreach (var gone in _entries.Keys.Where(name => !folders.ContainsKey(name)))
+        foreach (var (name, entry) in _entries)
         {
-            if (_entries.TryRemove(gone, out var entry))
+            // Who replaces a bundle by hand moves one away and the next one in: it is gone when it is missing twice.
+            if (folders.ContainsKey(name))
+            {
+                entry.Missing = false;
+            }
+            else if (!entry.Missing)
+            {
+                entry.Missing = true;
+            }
+            else if (_entries.TryRemove(name, out _))
             {
                 entry.Replace(null);
-                Log.Removed(_logger, gone);
+                Log.Removed(_logger, name);
             }
         }
 
@@ -216,6 +225,9 @@ public sealed partial class ModelCatalog : IAsyncDisposable
         public bool FirstLook { get; } = firstLook;
 
         public string? Stamp { get; set; }
+
+        /// <summary>It was not there at the last look.</summary>
+        public bool Missing { get; set; }
 
         public ModelStatus Status { get; set; } = new(name, ModelState.Loading, null, null, null);
 

@@ -113,7 +113,7 @@ internal static partial class ModelImporter
             File.WriteAllText(Path.Combine(temporary, "README.md"), ModelCard.Write(report));
 
             // 8. In place, at once.
-            Install(temporary, folder);
+            Bundle.Install(temporary, folder);
             return report;
         }
         catch when (Directory.Exists(temporary))
@@ -279,28 +279,4 @@ internal static partial class ModelImporter
 
     private static string NextVersion(string folder) =>
         File.Exists(Path.Combine(folder, Bundle.ManifestFile)) && int.TryParse(Bundle.ReadManifest(folder).Version, out var version) ? $"{version + 1}" : "1";
-
-    /// <summary>Renames are atomic: the server sees the old bundle or the new one.</summary>
-    private static void Install(string temporary, string folder)
-    {
-        if (!Directory.Exists(folder))
-        {
-            Directory.Move(temporary, folder);
-            return;
-        }
-
-        var old = temporary + ".old";
-        Directory.Move(folder, old);
-        try
-        {
-            Directory.Move(temporary, folder);
-        }
-        catch
-        {
-            Directory.Move(old, folder);
-            throw;
-        }
-
-        Directory.Delete(old, recursive: true);
-    }
 }
