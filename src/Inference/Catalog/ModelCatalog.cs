@@ -96,6 +96,8 @@ public sealed partial class ModelCatalog : IAsyncDisposable
     {
         await LookAsync(firstLook: true, cancellationToken).ConfigureAwait(false);
         _scanned = true;
+        var ready = _entries.Values.Count(entry => entry.Model is not null);
+        Log.Looked(_logger, ready, _entries.Count);
         if (!_entries.ContainsKey(DefaultModel))
         {
             Log.NoDefaultModel(_logger, DefaultModel, _entries.IsEmpty ? "none" : string.Join(", ", _entries.Keys));
@@ -241,6 +243,9 @@ public sealed partial class ModelCatalog : IAsyncDisposable
     {
         [LoggerMessage(Level = LogLevel.Information, Message = "Model {Model} version {Version} ({Variant}) is ready: {Classes} classes, gave its recorded answer")]
         public static partial void Loaded(ILogger logger, string model, string version, string variant, int classes);
+
+        [LoggerMessage(Level = LogLevel.Information, Message = "{Ready} of {Models} models serve")]
+        public static partial void Looked(ILogger logger, int ready, int models);
 
         [LoggerMessage(Level = LogLevel.Error, Message = "Model {Model} does not serve: {Problem}")]
         public static partial void DoesNotLoad(ILogger logger, string model, string problem, Exception? exception);

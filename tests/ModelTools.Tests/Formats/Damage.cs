@@ -1,5 +1,4 @@
 using System.Buffers.Binary;
-using System.Diagnostics;
 using Whatsit.ModelTools.Formats;
 
 namespace Whatsit.ModelTools.Tests.Formats;
@@ -8,7 +7,7 @@ namespace Whatsit.ModelTools.Tests.Formats;
 internal static class Damage
 {
     /// <summary>
-    /// Reads as many damaged files as told, each of another seed: every one is read or refused in one sentence, in bounded time and memory. The damage is real: some are refused.
+    /// Reads as many damaged files as told, each of another seed: every one is read or refused in one sentence, in bounded memory. The damage is real: some are refused.
     /// </summary>
     public static void AssertBounded(int files, int refusedAtLeast, Action<byte[]> read, Func<int, Random, byte[]> damage)
     {
@@ -16,7 +15,6 @@ internal static class Damage
         for (var seed = 0; seed < files; seed++)
         {
             var damaged = damage(seed, new Random(seed));
-            var watch = Stopwatch.StartNew();
             var allocated = GC.GetAllocatedBytesForCurrentThread();
             try
             {
@@ -33,7 +31,6 @@ internal static class Damage
             }
 
             allocated = GC.GetAllocatedBytesForCurrentThread() - allocated;
-            Assert.True(watch.Elapsed < TimeSpan.FromSeconds(10), $"Seed {seed} took {watch.Elapsed}.");
             Assert.True(allocated < 1L << 30, $"Seed {seed} took {allocated} bytes.");
         }
 
