@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using Whatsit.Inference.Catalog;
 using Whatsit.Inference.Imaging;
 using Whatsit.Inference.Scheduling;
@@ -12,8 +11,9 @@ namespace Whatsit.Inference;
 ///       decode      preprocess     queue         compute       select
 /// </code>
 /// </summary>
-public sealed class ImageClassifier(IImageDecoder decoder, DecodePermits permits, InferenceMetrics metrics, SchedulingOptions scheduling)
+public sealed class ImageClassifier(IImageDecoder decoder, DecodePermits permits, InferenceMetrics metrics, SchedulingOptions scheduling, TimeProvider? time = null)
 {
+    private readonly TimeProvider _time = time ?? TimeProvider.System;
     private readonly TimeSpan _timeout = TimeSpan.FromSeconds(scheduling.TimeoutSeconds);
 
     /// <summary>
@@ -37,46 +37,51 @@ public sealed class ImageClassifier(IImageDecoder decoder, DecodePermits permits
     /// <param name="options">What the caller wants to know.</param>
     /// <param name="cancellationToken">The caller left.</param>
     /// <exception cref="InferenceException">Every failure that is not the caller's leaving.</exception>
-    public async Task<Classification> ClassifyAsync(Model model, ReadOnlyMemory<byte> file, ClassifyOptions options, CancellationToken cancellationToken)
+    public Task<Classification> ClassifyAsync(Model model, ReadOnlyMemory<byte> file, ClassifyOptions options, CancellationToken cancellationToken) =>
+        ClassifyAsync(model, file, options, _timeout, cancellationToken);
+
+    /// <summary>The same within a time of its own: what nobody waits for, such as a self-test, may take as long as it needs.</summary>
+    internal async Task<Classification> ClassifyAsync(Model model, ReadOnlyMemory<byte> file, ClassifyOptions options, TimeSpan timeout, CancellationToken cancellationToken)
     {
-        var arrived = Stopwatch.GetTimestamp();
-        using var deadline = Deadline.Start(_timeout, cancellationToken);
+        var arrived = _time.GetTimestamp();
+        using var deadline = new Deadline(_time, timeout, cancellationToken);
         try
         {
-            model.Check(options);
+            model.Postprocessor.Check(options);
             using var place = model.Scheduler.Enter();
-            using var instance = model.Backend.Lease(options.Explain);
+            using var tensors = model.Backend.Lease(options.Explain);
 
-            // 1. Decode, and 2. preprocess straight into the instance's input tensor. Both on one permit: they are one processor's work.
+            // 1. Decode, and 2. preprocess straight into the input tensor. Both on one permit: they are one processor's work.
             await permits.AcquireAsync(deadline.Token).ConfigureAwait(false);
-            var started = Stopwatch.GetTimestamp();
+            var started = _time.GetTimestamp();
             ImageDescription description;
             TimeSpan decode, preprocess;
             try
             {
                 using var image = decoder.Decode(file, model.Preprocessor.ShrinkTo);
-                decode = Stopwatch.GetElapsedTime(started);
+                decode = _time.GetElapsedTime(started);
                 description = new(image.OriginalWidth, image.OriginalHeight, image.Format, file.Length);
-                model.Preprocessor.Process(image, instance.Input);
-                preprocess = Stopwatch.GetElapsedTime(started) - decode;
+                model.Preprocessor.Process(image, tensors.Input);
+                preprocess = _time.GetElapsedTime(started) - decode;
             }
             finally
             {
                 permits.Release();
             }
 
-            // 3. Wait for an instance, and 4. compute there.
-            var (queue, compute) = await model.Scheduler.RunAsync(place, instance, deadline.Token).ConfigureAwait(false);
+            // 3. Wait for the turn, and 4. compute.
+            deadline.ThrowIfPassed();
+            var (queue, compute) = await model.Scheduler.RunAsync(place, tensors, deadline.Token).ConfigureAwait(false);
 
             // 5. Select the best labels.
-            var (predictions, abstained) = model.Select(instance, options);
+            var (predictions, abstained) = model.Postprocessor.Select(tensors, options);
             var timings = new Timings
             {
                 Decode = decode,
                 Preprocess = preprocess,
-                Queue = queue + Stopwatch.GetElapsedTime(arrived, started),
+                Queue = queue + _time.GetElapsedTime(arrived, started),
                 Compute = compute,
-                Total = Stopwatch.GetElapsedTime(arrived),
+                Total = _time.GetElapsedTime(arrived),
             };
             metrics.Succeeded(model.Manifest.Name, timings);
             return new()
@@ -98,22 +103,43 @@ public sealed class ImageClassifier(IImageDecoder decoder, DecodePermits permits
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {
             metrics.Failed(model.Manifest.Name, InferenceError.TimedOut);
-            throw new InferenceException(InferenceError.TimedOut, $"The answer took longer than {_timeout.TotalSeconds:0.###} seconds and was given up.");
+            throw new InferenceException(InferenceError.TimedOut, $"The answer took longer than {timeout.TotalSeconds:0.###} seconds and was given up.");
         }
     }
 
     /// <summary>The caller's token and the time limit as one token.</summary>
-    private readonly struct Deadline(CancellationTokenSource source) : IDisposable
+    private sealed class Deadline : IDisposable
     {
-        public CancellationToken Token => source.Token;
+        private readonly CancellationTokenSource _source;
+        private readonly CancellationTokenRegistration _caller;
+        private readonly TimeProvider _time;
+        private readonly TimeSpan _timeout;
+        private readonly long _started;
 
-        public static Deadline Start(TimeSpan timeout, CancellationToken cancellationToken)
+        public Deadline(TimeProvider time, TimeSpan timeout, CancellationToken cancellationToken)
         {
-            var source = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-            source.CancelAfter(timeout);
-            return new(source);
+            (_time, _timeout, _started) = (time, timeout, time.GetTimestamp());
+            _source = new CancellationTokenSource(timeout, time);
+            _caller = cancellationToken.UnsafeRegister(static source => ((CancellationTokenSource)source!).Cancel(), _source);
         }
 
-        public void Dispose() => source.Dispose();
+        public CancellationToken Token => _source.Token;
+
+        /// <summary>Timers run late on a busy machine. What is late is not started, whether its timer has noticed or not.</summary>
+        public void ThrowIfPassed()
+        {
+            if (_timeout != Timeout.InfiniteTimeSpan && _time.GetElapsedTime(_started) > _timeout)
+            {
+                _source.Cancel();
+            }
+
+            _source.Token.ThrowIfCancellationRequested();
+        }
+
+        public void Dispose()
+        {
+            _caller.Dispose();
+            _source.Dispose();
+        }
     }
 }

@@ -26,7 +26,7 @@ public sealed class InferenceMetrics : IDisposable
     public void ObserveQueues(Func<IEnumerable<(string Model, int Length)>> queues) => _meter.CreateObservableGauge(
         "whatsit.queue.length",
         () => queues().Select(queue => new Measurement<int>(queue.Length, new KeyValuePair<string, object?>("model", queue.Model))),
-        description: "Requests that wait for an instance.");
+        description: "Requests that wait for their turn, or are being prepared.");
 
     /// <summary>One picture was answered.</summary>
     public void Succeeded(string model, in Timings timings)

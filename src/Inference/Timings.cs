@@ -12,7 +12,7 @@ public readonly record struct Timings
     /// <summary>Pixels to input tensor: crop, resize, normalise.</summary>
     public TimeSpan Preprocess { get; init; }
 
-    /// <summary>Waiting: for a free processor to decode on, then for a free instance.</summary>
+    /// <summary>Waiting: for a free processor to decode on, then for the turn to run.</summary>
     public TimeSpan Queue { get; init; }
 
     /// <summary>The backend's run.</summary>

@@ -64,6 +64,7 @@ static WebApplication Build(string[] args)
     builder.Services.AddSettings<SchedulingOptions>("Scheduling");
 
     // The core, bottom to top.
+    builder.Services.AddSingleton(TimeProvider.System);
     builder.Services.AddSingleton(services => ImageDecoders.Create(services.GetRequiredService<DecodingOptions>()));
     builder.Services.AddSingleton<InferenceMetrics>();
     builder.Services.AddSingleton<DecodePermits>();

@@ -8,6 +8,12 @@ namespace Whatsit.Server;
 /// <summary>Binds configuration sections to options classes, which the core takes as plain objects, and says what is wrong with them.</summary>
 internal static class Settings
 {
+    /// <summary>Settings that got another name; who still has the old one is told the new.</summary>
+    private static readonly Dictionary<string, string> Renamed = new(StringComparer.OrdinalIgnoreCase)
+    {
+        ["Scheduling:Instances"] = "Scheduling:Concurrency",
+    };
+
     public static void AddSettings<T>(this IServiceCollection services, string section)
         where T : class
     {
@@ -61,7 +67,9 @@ internal static class Settings
         {
             var known = typeof(T).GetProperties().Select(property => property.Name).ToArray();
             var problems = section.GetChildren().ExceptBy(known, setting => setting.Key, StringComparer.OrdinalIgnoreCase)
-                .Select(setting => $"There is no setting {setting.Path}; {section.Key} has {string.Join(", ", known)}.").ToList();
+                .Select(setting => Renamed.TryGetValue(setting.Path, out var now)
+                    ? $"There is no setting {setting.Path} any more; it is {now}."
+                    : $"There is no setting {setting.Path}; {section.Key} has {string.Join(", ", known)}.").ToList();
             var results = new List<ValidationResult>();
             Validator.TryValidateObject(options, new ValidationContext(options), results, validateAllProperties: true);
             problems.AddRange(results.Select(result => $"The setting {section.Path}:{result.MemberNames.First()} is '{section[result.MemberNames.First()]}'. {result.ErrorMessage}"));

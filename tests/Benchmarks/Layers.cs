@@ -48,7 +48,7 @@ public class Layers : IDisposable
     private ImageClassifier _classifier = null!;
     private DecodePermits _permits = null!;
     private ModelLease _lease;
-    private Instance _instance = null!;
+    private Tensors _tensors = null!;
     private Scheduler _scheduler = null!;
     private RgbImage _image = null!;
     private byte[] _tensor = [];
@@ -93,8 +93,8 @@ public class Layers : IDisposable
         _scheduler = new(_nothing, _scheduling);
         _image = _decoder.Decode(_file, _lease.Model.Preprocessor.ShrinkTo);
         _tensor = new byte[manifest.Input.ByteLength];
-        _instance = _lease.Model.Backend.Lease(withFeatures: false);
-        _lease.Model.Preprocessor.Process(_image, _instance.Input);
+        _tensors = _lease.Model.Backend.Lease(withFeatures: false);
+        _lease.Model.Preprocessor.Process(_image, _tensors.Input);
         Run().AsTask().GetAwaiter().GetResult();
         _running = Starter.WhatsitAsync(_server, "Whatsit", _model, "fp32").GetAwaiter().GetResult();
         _connection = new(_running.Port);
@@ -106,7 +106,7 @@ public class Layers : IDisposable
     {
         _connection.Dispose();
         _running.Dispose();
-        _instance.Dispose();
+        _tensors.Dispose();
         _image.Dispose();
         _scheduler.DisposeAsync().AsTask().GetAwaiter().GetResult();
         _lease.Dispose();
@@ -125,15 +125,15 @@ public class Layers : IDisposable
 
     /// <summary>The way through the queue to a backend that does nothing, and back.</summary>
     [Benchmark]
-    public async Task Schedule() => await _scheduler.RunAsync(_nothing.Instance, CancellationToken.None);
+    public async Task Schedule() => await _scheduler.RunAsync(_nothing.Tensors, CancellationToken.None);
 
     /// <summary>The model.</summary>
     [Benchmark]
-    public ValueTask Run() => _lease.Model.Backend.RunAsync([_instance], CancellationToken.None);
+    public ValueTask Run() => _lease.Model.Backend.RunAsync([_tensors], CancellationToken.None);
 
     /// <summary>The best labels of all scores.</summary>
     [Benchmark]
-    public void Select() => TopK.Select(_instance.Scores, _best);
+    public void Select() => TopK.Select(_tensors.Scores, _best);
 
     /// <summary>All of the above in one, as the server calls it.</summary>
     [Benchmark]
@@ -149,17 +149,17 @@ public class Layers : IDisposable
 
     private sealed class NoBackend : IBackend
     {
-        public Instance Instance { get; } = new NoInstance();
+        public Tensors Tensors { get; } = new NoTensors();
 
-        public Instance Lease(bool withFeatures) => Instance;
+        public Tensors Lease(bool withFeatures) => Tensors;
 
-        public ValueTask RunAsync(IReadOnlyList<Instance> batch, CancellationToken cancellationToken) => ValueTask.CompletedTask;
+        public ValueTask RunAsync(IReadOnlyList<Tensors> batch, CancellationToken cancellationToken) => ValueTask.CompletedTask;
 
         public void Dispose()
         {
         }
 
-        private sealed class NoInstance : Instance
+        private sealed class NoTensors : Tensors
         {
             public override Span<byte> Input => [];
 

@@ -3,19 +3,19 @@ namespace Whatsit.Inference.Backends;
 /// <summary>What executes a model: a local ONNX Runtime session, or a model on another server.</summary>
 public interface IBackend : IDisposable
 {
-    /// <summary>Leases the tensors of one request. Dispose the instance to give it back.</summary>
+    /// <summary>Leases the tensors of one request. Dispose them to end the lease.</summary>
     /// <param name="withFeatures">Also answer the last feature map.</param>
-    Instance Lease(bool withFeatures);
+    Tensors Lease(bool withFeatures);
 
-    /// <summary>Runs the leased instances as one batch and fills their outputs. Calls may run concurrently.</summary>
+    /// <summary>Runs what was leased as one batch and fills the outputs. Calls may run concurrently.</summary>
     /// <exception cref="InferenceException"><see cref="InferenceError.BackendFailed"/> or <see cref="InferenceError.UpstreamFailed"/>.</exception>
-    ValueTask RunAsync(IReadOnlyList<Instance> batch, CancellationToken cancellationToken);
+    ValueTask RunAsync(IReadOnlyList<Tensors> batch, CancellationToken cancellationToken);
 }
 
 /// <summary>
-/// The tensors of one request: the input that preprocessing writes into, and the outputs of the run. Allocated once, then leased again and again.
+/// The values of one request: the input that preprocessing writes into, and the outputs of the run. Allocated once, then leased again and again.
 /// </summary>
-public abstract class Instance : IDisposable
+public abstract class Tensors : IDisposable
 {
     /// <summary>The input tensor's bytes, batch of one.</summary>
     public abstract Span<byte> Input { get; }
@@ -26,6 +26,6 @@ public abstract class Instance : IDisposable
     /// <summary>The last feature map, [channels, height, width]; empty where it was not asked for.</summary>
     public abstract ReadOnlySpan<float> Features { get; }
 
-    /// <summary>Gives the instance back for the next request.</summary>
+    /// <summary>Ends the lease: the next request may have them.</summary>
     public abstract void Dispose();
 }

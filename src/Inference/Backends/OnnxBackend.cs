@@ -10,12 +10,12 @@ namespace Whatsit.Inference.Backends;
 /// A model in this process, run by ONNX Runtime. The sessions share nothing but the code; one session serves any number of concurrent runs with
 /// one copy of the weights, so one is the default.
 /// </summary>
-public sealed class OnnxBackend : IBackend
+public sealed class OnnxBackend : IBackend, IPooledObjectPolicy<OnnxBackend.OnnxTensors>
 {
     private readonly InferenceSession[] _sessions;
     private readonly RunOptions _runOptions = new();
-    private readonly ObjectPool<Tensors> _scores;
-    private readonly ObjectPool<Tensors>? _scoresAndFeatures;
+    private readonly Shapes _shapes;
+    private readonly ObjectPool<OnnxTensors> _pool;
     private int _next;
 
     /// <summary>Loads the weights and checks that the graph takes and gives what the manifest says.</summary>
@@ -44,11 +44,8 @@ public sealed class OnnxBackend : IBackend
             }
 
             _sessions = [.. sessions];
-            var shapes = Shapes.Of(_sessions[0], manifest);
-            Classes = (int)shapes.Scores[^1];
-            FeatureShape = shapes.Features is [_, var channels, var height, var width] ? ((int)channels, (int)height, (int)width) : null;
-            _scores = CreatePool(manifest, shapes, withFeatures: false);
-            _scoresAndFeatures = shapes.Features is null ? null : CreatePool(manifest, shapes, withFeatures: true);
+            _shapes = Shapes.Of(_sessions[0], manifest);
+            _pool = new DefaultObjectPoolProvider { MaximumRetained = 2 * Environment.ProcessorCount }.Create(this);
         }
         catch (OnnxRuntimeException exception)
         {
@@ -63,23 +60,24 @@ public sealed class OnnxBackend : IBackend
     }
 
     /// <summary>How many scores the main output has.</summary>
-    public int Classes { get; }
+    public int Classes => (int)_shapes.Scores.Sides[^1];
 
     /// <summary>The last feature map's shape, where the graph offers it.</summary>
-    public (int Channels, int Height, int Width)? FeatureShape { get; }
+    public (int Channels, int Height, int Width)? FeatureShape =>
+        _shapes.Features?.Sides is [_, var channels, var height, var width] ? ((int)channels, (int)height, (int)width) : null;
 
     /// <inheritdoc/>
-    public Instance Lease(bool withFeatures) => (withFeatures ? _scoresAndFeatures ?? _scores : _scores).Get().Instance;
+    public Tensors Lease(bool withFeatures) => _pool.Get().Leased(withFeatures);
 
     /// <inheritdoc/>
-    public ValueTask RunAsync(IReadOnlyList<Instance> batch, CancellationToken cancellationToken)
+    public ValueTask RunAsync(IReadOnlyList<Tensors> batch, CancellationToken cancellationToken)
     {
         try
         {
             // One after the other: on a CPU a batch gains nothing (see tests/Benchmarks), and a run that started is not worth interrupting.
-            foreach (var instance in batch)
+            foreach (var tensors in batch)
             {
-                ((OnnxInstance)instance).Run(_sessions[(uint)Interlocked.Increment(ref _next) % _sessions.Length], _runOptions);
+                ((OnnxTensors)tensors).Run(_sessions[(uint)Interlocked.Increment(ref _next) % _sessions.Length], _runOptions);
             }
 
             return ValueTask.CompletedTask;
@@ -93,8 +91,7 @@ public sealed class OnnxBackend : IBackend
     /// <inheritdoc/>
     public void Dispose()
     {
-        (_scores as IDisposable)?.Dispose();
-        (_scoresAndFeatures as IDisposable)?.Dispose();
+        (_pool as IDisposable)?.Dispose();
         _runOptions.Dispose();
         foreach (var session in _sessions)
         {
@@ -102,15 +99,19 @@ public sealed class OnnxBackend : IBackend
         }
     }
 
-    private static ObjectPool<Tensors> CreatePool(ModelManifest manifest, Shapes shapes, bool withFeatures)
-    {
-        var policy = new TensorsPolicy(manifest, shapes, withFeatures);
-        return policy.Pool = new DefaultObjectPoolProvider { MaximumRetained = 2 * Environment.ProcessorCount }.Create(policy);
-    }
+    OnnxTensors IPooledObjectPolicy<OnnxTensors>.Create() => new(_pool, _shapes);
+
+    bool IPooledObjectPolicy<OnnxTensors>.Return(OnnxTensors obj) => true;
 
     /// <summary>The shapes for one picture, checked against the manifest.</summary>
-    private sealed record Shapes(TensorElementType InputType, long[] Input, long[] Scores, long[]? Features)
+    private sealed record Shapes(Value Input, Value Scores, Value? Features)
     {
+        public string[] InputNames { get; } = [Input.Name];
+
+        public string[] ScoresNames { get; } = [Scores.Name];
+
+        public string[] AllNames { get; } = [Scores.Name, Features?.Name ?? ""];
+
         public static Shapes Of(InferenceSession session, ModelManifest manifest)
         {
             var (width, height) = (manifest.Input.Width, manifest.Input.Height);
@@ -122,26 +123,27 @@ public sealed class OnnxBackend : IBackend
                 throw Mismatch($"Input '{manifest.Input.Name}' is {metadata.ElementDataType} [{string.Join(',', metadata.Dimensions)}], the manifest says {type} [{string.Join(',', input)}].");
             }
 
-            var scores = Fixed(Output(manifest.Output.Name), manifest.Output.Name);
-            if (scores.Length < 2 || scores.Aggregate(1L, (product, side) => product * side) != scores[^1])
+            var scores = Output(manifest.Output.Name);
+            if (scores.Sides.Length < 2 || scores.Sides.Aggregate(1L, (product, side) => product * side) != scores.Sides[^1])
             {
-                throw Mismatch($"Output '{manifest.Output.Name}' has the shape [{string.Join(',', scores)}]; a classifier gives [N, classes].");
+                throw Mismatch($"Output '{manifest.Output.Name}' has the shape [{string.Join(',', scores.Sides)}]; a classifier gives [N, classes].");
             }
 
-            return new(type, input, scores, manifest.Output.Features is { } features ? Fixed(Output(features), features) : null);
+            return new(new(manifest.Input.Name, type, input), scores, manifest.Output.Features is { } features ? Output(features) : null);
 
-            NodeMetadata Output(string name)
+            Value Output(string name)
             {
                 var output = Find(session.OutputMetadata, name, "output");
-                return output.ElementDataType == TensorElementType.Float
-                    ? output
-                    : throw Mismatch($"Output '{name}' is {output.ElementDataType}; the server needs float32.");
-            }
+                if (output.ElementDataType != TensorElementType.Float)
+                {
+                    throw Mismatch($"Output '{name}' is {output.ElementDataType}; the server needs float32.");
+                }
 
-            // Only the batch may be free: everything else must be known before the first picture.
-            long[] Fixed(NodeMetadata output, string name) => output.Dimensions.Skip(1).All(side => side > 0)
-                ? [1, .. output.Dimensions.Skip(1).Select(side => (long)side)]
-                : throw Mismatch($"Output '{name}' has free sides: [{string.Join(',', output.Dimensions)}]; only the first, the batch, may be free.");
+                // Only the batch may be free: everything else must be known before the first picture.
+                return output.Dimensions.Skip(1).All(side => side > 0)
+                    ? new(name, TensorElementType.Float, [1, .. output.Dimensions.Skip(1).Select(side => (long)side)])
+                    : throw Mismatch($"Output '{name}' has free sides: [{string.Join(',', output.Dimensions)}]; only the first, the batch, may be free.");
+            }
 
             InferenceException Mismatch(string message) => new(InferenceError.ModelNotReady, $"The model '{manifest.Name}' is not what its manifest says. {message}");
 
@@ -154,62 +156,66 @@ public sealed class OnnxBackend : IBackend
         }
     }
 
-    private sealed class TensorsPolicy(ModelManifest manifest, Shapes shapes, bool withFeatures) : PooledObjectPolicy<Tensors>
+    /// <summary>One value of the graph.</summary>
+    private sealed record Value(string Name, TensorElementType Type, long[] Sides)
     {
-        public ObjectPool<Tensors>? Pool { get; set; }
-
-        public override Tensors Create() => new(Pool!, manifest, shapes, withFeatures);
-
-        public override bool Return(Tensors obj) => true;
+        /// <summary>In the processor's memory, whatever runs the model: ONNX Runtime copies to a device and back itself.</summary>
+        public OrtValue Allocate() => OrtValue.CreateAllocatedTensorValue(OrtAllocator.DefaultInstance, Type, Sides);
     }
 
-    /// <summary>Input and output values, allocated once by ONNX Runtime; a run writes into them. The pool frees what it has no room for.</summary>
-    private sealed class Tensors : IDisposable
+    /// <summary>Values that ONNX Runtime allocated once; a run writes into them.</summary>
+    private sealed class OnnxTensors : Tensors
     {
-        private readonly string[] _inputNames;
-        private readonly string[] _outputNames;
+        private readonly ObjectPool<OnnxTensors> _pool;
+        private readonly Shapes _shapes;
+        private readonly OrtValue[] _input;
+        private readonly OrtValue[] _scores;
+        private OrtValue[]? _scoresAndFeatures;
+        private bool _withFeatures;
+        private bool _leased;
 
-        public Tensors(ObjectPool<Tensors> pool, ModelManifest manifest, Shapes shapes, bool withFeatures)
+        public OnnxTensors(ObjectPool<OnnxTensors> pool, Shapes shapes)
         {
-            Instance = new OnnxInstance(pool, this);
-            _inputNames = [manifest.Input.Name];
-            Inputs = [Allocate(shapes.InputType, shapes.Input)];
-            _outputNames = withFeatures ? [manifest.Output.Name, manifest.Output.Features!] : [manifest.Output.Name];
-            Outputs = withFeatures
-                ? [Allocate(TensorElementType.Float, shapes.Scores), Allocate(TensorElementType.Float, shapes.Features!)]
-                : [Allocate(TensorElementType.Float, shapes.Scores)];
+            (_pool, _shapes) = (pool, shapes);
+            _input = [shapes.Input.Allocate()];
+            _scores = [shapes.Scores.Allocate()];
         }
 
-        public OnnxInstance Instance { get; }
+        public override Span<byte> Input => _input[0].GetTensorMutableRawData();
 
-        public OrtValue[] Inputs { get; }
+        public override Span<float> Scores => _scores[0].GetTensorMutableDataAsSpan<float>();
 
-        public OrtValue[] Outputs { get; }
+        public override ReadOnlySpan<float> Features => _withFeatures ? _scoresAndFeatures![1].GetTensorDataAsSpan<float>() : [];
 
-        public void Run(InferenceSession session, RunOptions options) => session.Run(options, _inputNames, Inputs, _outputNames, Outputs);
-
-        public void Dispose()
+        public OnnxTensors Leased(bool withFeatures)
         {
-            foreach (var value in (OrtValue[])[.. Inputs, .. Outputs])
+            _leased = true;
+            _withFeatures = withFeatures && _shapes.Features is not null;
+            if (_withFeatures)
+            {
+                // Few requests ask for a map, and it is the largest value of all.
+                _scoresAndFeatures ??= [_scores[0], _shapes.Features!.Allocate()];
+            }
+
+            return this;
+        }
+
+        public void Run(InferenceSession session, RunOptions options) => session.Run(
+            options, _shapes.InputNames, _input, _withFeatures ? _shapes.AllNames : _shapes.ScoresNames, _withFeatures ? _scoresAndFeatures! : _scores);
+
+        /// <summary>Ends the lease. The pool disposes what it has no room for, and all that it holds when the model goes: nobody leases that any more, and it is freed.</summary>
+        public override void Dispose()
+        {
+            if (Interlocked.Exchange(ref _leased, false))
+            {
+                _pool.Return(this);
+                return;
+            }
+
+            foreach (var value in (OrtValue[])[.. _input, .. _scoresAndFeatures ?? _scores])
             {
                 value.Dispose();
             }
         }
-
-        private static OrtValue Allocate(TensorElementType type, long[] shape) => OrtValue.CreateAllocatedTensorValue(OrtAllocator.DefaultInstance, type, shape);
-    }
-
-    /// <summary>The lease on a set of tensors.</summary>
-    private sealed class OnnxInstance(ObjectPool<Tensors> pool, Tensors tensors) : Instance
-    {
-        public override Span<byte> Input => tensors.Inputs[0].GetTensorMutableRawData();
-
-        public override Span<float> Scores => tensors.Outputs[0].GetTensorMutableDataAsSpan<float>();
-
-        public override ReadOnlySpan<float> Features => tensors.Outputs.Length > 1 ? tensors.Outputs[1].GetTensorDataAsSpan<float>() : [];
-
-        public void Run(InferenceSession session, RunOptions options) => tensors.Run(session, options);
-
-        public override void Dispose() => pool.Return(tensors);
     }
 }

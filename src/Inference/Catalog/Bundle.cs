@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using System.Text.Json;
 
@@ -91,4 +92,62 @@ public static class Bundle
             throw new InferenceException(InferenceError.ModelNotReady, $"The file '{file.File}' of the model '{manifest.Name}' is not the one in its manifest (size or SHA-256 differs).");
         }
     }
+
+    /// <summary>
+    /// Puts a whole new bundle in its place, in the place of an older one if there is one, and removes that. On Linux the two are exchanged at once: whoever looks
+    /// finds the old bundle or the new one. Elsewhere there is a moment without it, which <see cref="ModelCatalog"/> forgives.
+    /// </summary>
+    /// <param name="temporary">The new bundle, on the same file system.</param>
+    /// <param name="folder">Its place in the models folder.</param>
+    public static void Install(string temporary, string folder)
+    {
+        if (!Directory.Exists(folder))
+        {
+            Directory.Move(temporary, folder);
+        }
+        else if (TryExchange(temporary, folder))
+        {
+            Directory.Delete(temporary, recursive: true);
+        }
+        else
+        {
+            var old = temporary + ".old";
+            Directory.Move(folder, old);
+            try
+            {
+                Directory.Move(temporary, folder);
+            }
+            catch
+            {
+                Directory.Move(old, folder);
+                throw;
+            }
+
+            Directory.Delete(old, recursive: true);
+        }
+    }
+
+    private static bool TryExchange(string first, string second)
+    {
+        if (!OperatingSystem.IsLinux())
+        {
+            return false;
+        }
+
+        try
+        {
+            // man 2 renameat2: AT_FDCWD takes paths as they are. Some file systems cannot exchange, and say EINVAL.
+            const int WorkingDirectory = -100, Exchange = 2;
+            return Rename(WorkingDirectory, first, WorkingDirectory, second, Exchange) == 0;
+        }
+        catch (EntryPointNotFoundException)
+        {
+            // musl before 1.2.6 lacks it.
+            return false;
+        }
+    }
+
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    [DllImport("libc", EntryPoint = "renameat2")]
+    private static extern int Rename(int oldFolder, [MarshalAs(UnmanagedType.LPUTF8Str)] string oldPath, int newFolder, [MarshalAs(UnmanagedType.LPUTF8Str)] string newPath, uint flags);
 }

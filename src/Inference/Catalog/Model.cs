@@ -12,21 +12,19 @@ namespace Whatsit.Inference.Catalog;
 /// </summary>
 public sealed class Model
 {
-    private readonly ClassActivationMap? _map;
-    private readonly (int Channels, int Height, int Width)? _featureShape;
     private int _leases = 1;
 
-    private Model(ModelManifest manifest, string folder, string variant, IReadOnlyList<ClassLabel> classes, OnnxBackend backend, SchedulingOptions scheduling, ClassActivationMap? map)
+    /// <summary>Puts a model together; <see cref="Load"/> does it from a bundle.</summary>
+    internal Model(ModelManifest manifest, string folder, string variant, IReadOnlyList<ClassLabel> classes, IBackend backend, Postprocessor postprocessor, SchedulingOptions scheduling, TimeProvider? time = null)
     {
         Manifest = manifest;
         Folder = folder;
         Variant = variant;
         Classes = classes;
         Backend = backend;
-        _featureShape = backend.FeatureShape;
-        _map = map;
         Preprocessor = new Preprocessor(manifest.Preprocessing, manifest.Input);
-        Scheduler = new Scheduler(backend, scheduling);
+        Postprocessor = postprocessor;
+        Scheduler = new Scheduler(backend, scheduling, time);
     }
 
     /// <summary>The bundle's description.</summary>
@@ -44,6 +42,9 @@ public sealed class Model
     /// <summary>Pixels to tensor.</summary>
     public Preprocessor Preprocessor { get; }
 
+    /// <summary>Scores to labels.</summary>
+    public Postprocessor Postprocessor { get; }
+
     /// <summary>What runs the model.</summary>
     public IBackend Backend { get; }
 
@@ -52,7 +53,7 @@ public sealed class Model
 
     /// <summary>Loads a bundle's weights and checks its files against the manifest.</summary>
     /// <exception cref="InferenceException"><see cref="InferenceError.ModelNotReady"/>, naming what is wrong.</exception>
-    public static Model Load(ModelManifest manifest, string folder, string variant, OnnxBackendOptions options, SchedulingOptions scheduling)
+    public static Model Load(ModelManifest manifest, string folder, string variant, OnnxBackendOptions options, SchedulingOptions scheduling, TimeProvider? time = null)
     {
         var labels = Labels.Read(Bundle.PathOf(folder, manifest.Labels));
         if (!manifest.Files.TryGetValue(variant, out var weights))
@@ -76,53 +77,19 @@ public sealed class Model
                 throw NotReady(manifest, $"{manifest.Labels} has {labels.Count} labels, but the model answers {backend.Classes} classes");
             }
 
-            var map = classifier is null || backend.FeatureShape is not { } shape ? null
-                : classifier.Length == shape.Channels * backend.Classes ? new ClassActivationMap(classifier, shape.Channels)
-                : throw NotReady(manifest, $"{manifest.Output.ClassifierWeights!.File} has {classifier.Length} numbers, not {backend.Classes} × {shape.Channels}");
-            return new(manifest, folder, variant, labels, backend, scheduling, map);
+            if (classifier is not null && backend.FeatureShape is { } shape && classifier.Length != shape.Channels * backend.Classes)
+            {
+                throw NotReady(manifest, $"{manifest.Output.ClassifierWeights!.File} has {classifier.Length} numbers, not {backend.Classes} × {shape.Channels}");
+            }
+
+            var postprocessor = new Postprocessor(manifest, labels, classifier, backend.FeatureShape);
+            return new(manifest, folder, variant, labels, backend, postprocessor, scheduling, time);
         }
         catch
         {
             backend.Dispose();
             throw;
         }
-    }
-
-    /// <summary>Refuses what this model cannot answer.</summary>
-    /// <exception cref="InferenceException"><see cref="InferenceError.InvalidRequest"/>, naming the value and the limit.</exception>
-    public void Check(ClassifyOptions options)
-    {
-        if (options.TopK < 1 || options.TopK > Classes.Count)
-        {
-            throw new InferenceException(InferenceError.InvalidRequest, $"topK is {options.TopK}; it must be from 1 to {Classes.Count}, the number of classes.");
-        }
-
-        if (options.Explain && _map is null)
-        {
-            throw new InferenceException(InferenceError.InvalidRequest, $"The model '{Manifest.Name}' cannot explain its answers: its bundle has no feature map or no classifier weights.");
-        }
-    }
-
-    /// <summary>The best labels of a finished run, and whether the honest answer is "not sure".</summary>
-    public (IReadOnlyList<Prediction> Predictions, bool Abstained) Select(Instance instance, ClassifyOptions options)
-    {
-        var scores = instance.Scores;
-        if (Manifest.Output.Kind == OutputKind.Logits)
-        {
-            Softmax.Apply(scores);
-        }
-
-        var best = options.TopK <= 128 ? stackalloc int[options.TopK] : new int[options.TopK];
-        TopK.Select(scores, best);
-        var predictions = new Prediction[best.Length];
-        for (var place = 0; place < best.Length; place++)
-        {
-            var index = best[place];
-            var map = options.Explain ? _map!.Of(instance.Features, _featureShape!.Value.Height, _featureShape.Value.Width, index) : null;
-            predictions[place] = new(Classes[index].Label, index, scores[index], map);
-        }
-
-        return (predictions, Manifest.Abstain is { } abstain && predictions[0].Confidence < abstain.Threshold);
     }
 
     /// <summary>Leases the model, unless its last lease has ended.</summary>

@@ -38,18 +38,20 @@ public sealed partial class ModelCatalog : IAsyncDisposable
     private readonly SchedulingOptions _scheduling;
     private readonly ImageClassifier _classifier;
     private readonly ILogger<ModelCatalog> _logger;
+    private readonly TimeProvider _time;
     private readonly CancellationTokenSource _stopping = new();
     private Task _watching = Task.CompletedTask;
     private volatile bool _scanned;
 
     /// <summary>Knows its folder; <see cref="StartAsync"/> loads it.</summary>
-    public ModelCatalog(CatalogOptions options, OnnxBackendOptions backend, SchedulingOptions scheduling, ImageClassifier classifier, InferenceMetrics metrics, ILogger<ModelCatalog> logger)
+    public ModelCatalog(CatalogOptions options, OnnxBackendOptions backend, SchedulingOptions scheduling, ImageClassifier classifier, InferenceMetrics metrics, ILogger<ModelCatalog> logger, TimeProvider? time = null)
     {
         _options = options;
         _backend = backend;
         _scheduling = scheduling;
         _classifier = classifier;
         _logger = logger;
+        _time = time ?? TimeProvider.System;
         Folder = Bundle.FindCatalog(options.Models);
         metrics.ObserveQueues(() => _entries.Values.Where(entry => entry.Model is not null).Select(entry => (entry.Name, entry.Model!.Scheduler.QueueLength)));
     }
@@ -72,18 +74,12 @@ public sealed partial class ModelCatalog : IAsyncDisposable
 
     /// <summary>Leases a model that is ready.</summary>
     /// <param name="name">Its name; <see langword="null"/> for the default one.</param>
-    /// <param name="version">Its version; <see langword="null"/> for the one that serves.</param>
     /// <exception cref="InferenceException"><see cref="InferenceError.ModelNotFound"/> or <see cref="InferenceError.ModelNotReady"/>.</exception>
-    public ModelLease Lease(string? name, string? version = null)
+    public ModelLease Lease(string? name)
     {
         var entry = Find(name);
         while (entry.Model is { } model)
         {
-            if (version is not null && version != model.Manifest.Version)
-            {
-                throw new InferenceException(InferenceError.ModelNotFound, $"The model '{entry.Name}' has no version '{version}'; it serves version '{model.Manifest.Version}'.");
-            }
-
             if (model.TryLease())
             {
                 return new(model);
@@ -100,6 +96,8 @@ public sealed partial class ModelCatalog : IAsyncDisposable
     {
         await LookAsync(firstLook: true, cancellationToken).ConfigureAwait(false);
         _scanned = true;
+        var ready = _entries.Values.Count(entry => entry.Model is not null);
+        Log.Looked(_logger, ready, _entries.Count);
         if (!_entries.ContainsKey(DefaultModel))
         {
             Log.NoDefaultModel(_logger, DefaultModel, _entries.IsEmpty ? "none" : string.Join(", ", _entries.Keys));
@@ -127,7 +125,7 @@ public sealed partial class ModelCatalog : IAsyncDisposable
     // Polling, not FileSystemWatcher: change events do not cross the layered and network file systems that containers mount.
     private async Task WatchAsync(CancellationToken cancellationToken)
     {
-        using var timer = new PeriodicTimer(TimeSpan.FromSeconds(_options.WatchSeconds));
+        using var timer = new PeriodicTimer(TimeSpan.FromSeconds(_options.WatchSeconds), _time);
         while (await timer.WaitForNextTickAsync(cancellationToken).ConfigureAwait(false))
         {
             try
@@ -141,18 +139,27 @@ public sealed partial class ModelCatalog : IAsyncDisposable
         }
     }
 
-    private async Task LookAsync(bool firstLook, CancellationToken cancellationToken)
+    internal async Task LookAsync(bool firstLook, CancellationToken cancellationToken)
     {
         // A hidden folder is a bundle that is being written: whatsit import renames it when it is whole.
         var folders = Directory.Exists(Folder)
             ? Directory.GetDirectories(Folder).Where(folder => !Path.GetFileName(folder).StartsWith('.') && File.Exists(Path.Combine(folder, Bundle.ManifestFile))).ToDictionary(folder => Path.GetFileName(folder)!)
             : [];
-        foreach (var gone in _entries.Keys.Where(name => !folders.ContainsKey(name)))
+        foreach (var (name, entry) in _entries)
         {
-            if (_entries.TryRemove(gone, out var entry))
+            // Who replaces a bundle by hand moves one away and the next one in: it is gone when it is missing twice.
+            if (folders.ContainsKey(name))
+            {
+                entry.Missing = false;
+            }
+            else if (!entry.Missing)
+            {
+                entry.Missing = true;
+            }
+            else if (_entries.TryRemove(name, out _))
             {
                 entry.Replace(null);
-                Log.Removed(_logger, gone);
+                Log.Removed(_logger, name);
             }
         }
 
@@ -183,7 +190,7 @@ public sealed partial class ModelCatalog : IAsyncDisposable
         {
             manifest = Bundle.ReadManifest(folder);
             var variant = Variants.Choose(manifest, _options.Variant);
-            model = Model.Load(manifest, folder, variant, _backend, _scheduling);
+            model = Model.Load(manifest, folder, variant, _backend, _scheduling, _time);
             await SelfTest.RunAsync(model, _classifier, cancellationToken).ConfigureAwait(false);
             entry.Status = new(entry.Name, ModelState.Ready, manifest, variant, null);
             entry.Replace(model);
@@ -221,6 +228,9 @@ public sealed partial class ModelCatalog : IAsyncDisposable
 
         public string? Stamp { get; set; }
 
+        /// <summary>It was not there at the last look.</summary>
+        public bool Missing { get; set; }
+
         public ModelStatus Status { get; set; } = new(name, ModelState.Loading, null, null, null);
 
         public Model? Model => Volatile.Read(ref _model);
@@ -233,6 +243,9 @@ public sealed partial class ModelCatalog : IAsyncDisposable
     {
         [LoggerMessage(Level = LogLevel.Information, Message = "Model {Model} version {Version} ({Variant}) is ready: {Classes} classes, gave its recorded answer")]
         public static partial void Loaded(ILogger logger, string model, string version, string variant, int classes);
+
+        [LoggerMessage(Level = LogLevel.Information, Message = "{Ready} of {Models} models serve")]
+        public static partial void Looked(ILogger logger, int ready, int models);
 
         [LoggerMessage(Level = LogLevel.Error, Message = "Model {Model} does not serve: {Problem}")]
         public static partial void DoesNotLoad(ILogger logger, string model, string problem, Exception? exception);

@@ -13,7 +13,7 @@ public static class SelfTest
         }
 
         var file = await File.ReadAllBytesAsync(Bundle.PathOf(model.Folder, sample.File), cancellationToken).ConfigureAwait(false);
-        var answer = await classifier.ClassifyAsync(model, file, new ClassifyOptions(model.Classes.Count), cancellationToken).ConfigureAwait(false);
+        var answer = await classifier.ClassifyAsync(model, file, new ClassifyOptions(model.Classes.Count), Timeout.InfiniteTimeSpan, cancellationToken).ConfigureAwait(false);
         var recorded = model.Manifest.Files[model.Variant].Predictions ?? sample.Predictions;
         foreach (var expected in recorded)
         {

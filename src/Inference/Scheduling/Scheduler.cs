@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Threading.Channels;
 using Whatsit.Inference.Backends;
 
@@ -7,30 +6,32 @@ namespace Whatsit.Inference.Scheduling;
 /// <summary>
 /// Lets the requests of one model wait, and runs them:
 /// <code>
-///   Enter ──► [ a place in the queue: at most MaxQueueLength ] ──► RunAsync ──► instance loop 1 ──► backend
-///     │ full: QueueFull, now              │ gone while waiting: dropped     ├──► instance loop 2 ──► backend
+///   Enter ──► [ a place in the queue: at most MaxQueueLength ] ──► RunAsync ──► loop 1 ──► backend
+///     │ full: QueueFull, now              │ gone while waiting: dropped     ├──► loop 2 ──► backend
 ///                                                                           └──► …
 /// </code>
-/// A request takes its place before anything is spent on it, so that a picture that was decoded is never refused. An instance takes one request plus whatever
-/// else already waits, up to the batch limit. There is no timer: a request never waits for company.
+/// A request takes its place before anything is spent on it, so that a picture that was decoded is never refused. There are as many loops as may run at once; each takes one
+/// request plus whatever else already waits, up to the batch limit. There is no timer: a request never waits for company.
 /// </summary>
 public sealed class Scheduler : IAsyncDisposable
 {
     private readonly Channel<Request> _waiting = Channel.CreateUnbounded<Request>();
     private readonly IBackend _backend;
+    private readonly TimeProvider _time;
     private readonly int _maxQueueLength;
     private readonly int _maxBatchSize;
     private readonly Task[] _loops;
     private int _length;
 
-    /// <summary>Starts the instance loops.</summary>
-    public Scheduler(IBackend backend, SchedulingOptions options)
+    /// <summary>Starts the loops.</summary>
+    public Scheduler(IBackend backend, SchedulingOptions options, TimeProvider? time = null)
     {
         _backend = backend;
+        _time = time ?? TimeProvider.System;
         _maxQueueLength = options.MaxQueueLength;
         _maxBatchSize = options.MaxBatchSize;
-        var instances = options.Instances > 0 ? options.Instances : Environment.ProcessorCount;
-        _loops = [.. Enumerable.Range(0, instances).Select(_ => Task.Run(RunInstanceAsync))];
+        var concurrency = options.Concurrency > 0 ? options.Concurrency : Environment.ProcessorCount;
+        _loops = [.. Enumerable.Range(0, concurrency).Select(_ => Task.Run(RunLoopAsync))];
     }
 
     /// <summary>How many requests wait now, or are being prepared.</summary>
@@ -52,22 +53,22 @@ public sealed class Scheduler : IAsyncDisposable
         return new(this);
     }
 
-    /// <summary>Takes a place, waits for an instance and runs there. The instance's outputs are filled when this returns.</summary>
-    /// <inheritdoc cref="RunAsync(Place, Instance, CancellationToken)"/>
-    public async ValueTask<(TimeSpan Queue, TimeSpan Compute)> RunAsync(Instance instance, CancellationToken cancellationToken)
+    /// <summary>Takes a place, waits for its turn and runs. The outputs are filled when this returns.</summary>
+    /// <inheritdoc cref="RunAsync(Place, Tensors, CancellationToken)"/>
+    public async ValueTask<(TimeSpan Queue, TimeSpan Compute)> RunAsync(Tensors tensors, CancellationToken cancellationToken)
     {
         using var place = Enter();
-        return await RunAsync(place, instance, cancellationToken).ConfigureAwait(false);
+        return await RunAsync(place, tensors, cancellationToken).ConfigureAwait(false);
     }
 
-    /// <summary>Waits for an instance and runs there. The instance's outputs are filled when this returns.</summary>
+    /// <summary>Waits for its turn and runs. The outputs are filled when this returns.</summary>
     /// <returns>How long the request waited, and how long its batch ran.</returns>
     /// <exception cref="InferenceException"><see cref="InferenceError.QueueFull"/>, at once; or the backend's.</exception>
     /// <exception cref="OperationCanceledException">The caller left while the request waited; it was not started.</exception>
-    public async ValueTask<(TimeSpan Queue, TimeSpan Compute)> RunAsync(Place place, Instance instance, CancellationToken cancellationToken)
+    public async ValueTask<(TimeSpan Queue, TimeSpan Compute)> RunAsync(Place place, Tensors tensors, CancellationToken cancellationToken)
     {
         cancellationToken.ThrowIfCancellationRequested();
-        var request = new Request(place, instance);
+        var request = new Request(place, tensors, _time.GetTimestamp());
         if (!_waiting.Writer.TryWrite(request))
         {
             throw new InferenceException(InferenceError.ModelNotReady, "The model is being unloaded. Try again in a moment.");
@@ -86,10 +87,10 @@ public sealed class Scheduler : IAsyncDisposable
         await Task.WhenAll(_loops).ConfigureAwait(false);
     }
 
-    private async Task RunInstanceAsync()
+    private async Task RunLoopAsync()
     {
         var batch = new List<Request>(_maxBatchSize);
-        var instances = new List<Instance>(_maxBatchSize);
+        var tensors = new List<Tensors>(_maxBatchSize);
         while (await _waiting.Reader.WaitToReadAsync().ConfigureAwait(false))
         {
             while (batch.Count < _maxBatchSize && _waiting.Reader.TryRead(out var request))
@@ -99,29 +100,29 @@ public sealed class Scheduler : IAsyncDisposable
                 if (request.TryStart())
                 {
                     batch.Add(request);
-                    instances.Add(request.Instance);
+                    tensors.Add(request.Tensors);
                 }
             }
 
             if (batch.Count > 0)
             {
-                await RunBatchAsync(batch, instances).ConfigureAwait(false);
+                await RunBatchAsync(batch, tensors).ConfigureAwait(false);
                 batch.Clear();
-                instances.Clear();
+                tensors.Clear();
             }
         }
     }
 
-    private async ValueTask RunBatchAsync(List<Request> batch, List<Instance> instances)
+    private async ValueTask RunBatchAsync(List<Request> batch, List<Tensors> tensors)
     {
-        var started = Stopwatch.GetTimestamp();
+        var started = _time.GetTimestamp();
         try
         {
-            await _backend.RunAsync(instances, CancellationToken.None).ConfigureAwait(false);
-            var compute = Stopwatch.GetElapsedTime(started);
+            await _backend.RunAsync(tensors, CancellationToken.None).ConfigureAwait(false);
+            var compute = _time.GetElapsedTime(started);
             foreach (var request in batch)
             {
-                request.Completion.TrySetResult((Stopwatch.GetElapsedTime(request.Enqueued, started), compute));
+                request.Completion.TrySetResult((_time.GetElapsedTime(request.Enqueued, started), compute));
             }
         }
         catch (Exception exception)
@@ -153,18 +154,18 @@ public sealed class Scheduler : IAsyncDisposable
         }
     }
 
-    private sealed class Request(Place place, Instance instance)
+    private sealed class Request(Place place, Tensors tensors, long enqueued)
     {
         private const int Waiting = 0, Started = 1, Abandoned = 2;
         private int _state;
 
         public Place Place { get; } = place;
 
-        public Instance Instance { get; } = instance;
+        public Tensors Tensors { get; } = tensors;
 
-        public long Enqueued { get; } = Stopwatch.GetTimestamp();
+        public long Enqueued { get; } = enqueued;
 
-        // Continuations must not run on the instance loop: they belong to the request that is waiting.
+        // Continuations must not run on the loop: they belong to the request that is waiting.
         public TaskCompletionSource<(TimeSpan Queue, TimeSpan Compute)> Completion { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
         public bool TryStart() => Interlocked.CompareExchange(ref _state, Started, Waiting) == Waiting;

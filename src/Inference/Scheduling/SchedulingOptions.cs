@@ -14,7 +14,7 @@ public sealed class SchedulingOptions
 
     /// <summary>How many requests one model runs at once; 0 means one per processor that the process may use. The default is 0.</summary>
     [Range(0, 1024)]
-    public int Instances { get; set; }
+    public int Concurrency { get; set; }
 
     /// <summary>
     /// How many waiting requests one run takes at most. On a CPU a batch rarely pays: measure before raising it. The default is 1.

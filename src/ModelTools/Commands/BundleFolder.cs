@@ -32,28 +32,7 @@ internal sealed partial class BundleFolder
         File.Exists(System.IO.Path.Combine(Path, Bundle.ManifestFile)) && int.TryParse(Bundle.ReadManifest(Path).Version, out var version) ? $"{version + 1}" : "1";
 
     /// <summary>Renames are atomic: the server sees the old bundle or the new one.</summary>
-    public void Install(string temporary)
-    {
-        if (!Directory.Exists(Path))
-        {
-            Directory.Move(temporary, Path);
-            return;
-        }
-
-        var old = temporary + ".old";
-        Directory.Move(Path, old);
-        try
-        {
-            Directory.Move(temporary, Path);
-        }
-        catch
-        {
-            Directory.Move(old, Path);
-            throw;
-        }
-
-        Directory.Delete(old, recursive: true);
-    }
+    public void Install(string temporary) => Bundle.Install(temporary, Path);
 
     [GeneratedRegex(@"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
     private static partial Regex NamePattern();

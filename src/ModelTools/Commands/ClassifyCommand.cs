@@ -40,7 +40,7 @@ internal static class ClassifyCommand
         var manifest = Bundle.ReadManifest(folder);
         using var lease = evaluator.Load(manifest, folder, Variants.Choose(manifest, variant));
         var options = new ClassifyOptions(topK);
-        lease.Model.Check(options);
+        lease.Model.Postprocessor.Check(options);
 
         var results = new JsonArray();
         var failures = 0;

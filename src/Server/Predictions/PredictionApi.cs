@@ -35,7 +35,7 @@ internal static class PredictionApi
     {
         using var lease = catalog.Lease(model);
         var options = new ClassifyOptions(ParseTopK(topK ?? topKSnakeCase, lease.Model.Classes.Count), ParseFlag(explain, "explain"));
-        lease.Model.Check(options);
+        lease.Model.Postprocessor.Check(options);
         if (classifier.Refuse(lease.Model) is { } refusal)
         {
             await InferenceExceptionHandler.WriteAsync(context.Response, refusal, context.RequestAborted);

@@ -9,7 +9,7 @@ public sealed class SchedulerTests
     public async Task Requests_that_arrive_while_the_backend_is_busy_share_a_batch()
     {
         var backend = new GatedBackend();
-        await using var scheduler = new Scheduler(backend, new() { Instances = 1, MaxBatchSize = 4 });
+        await using var scheduler = new Scheduler(backend, new() { Concurrency = 1, MaxBatchSize = 4 });
         var first = scheduler.RunAsync(backend.Lease(false), default).AsTask();
         await backend.Started.WaitAsync(TestContext.Current.CancellationToken);
 
@@ -26,7 +26,7 @@ public sealed class SchedulerTests
     public async Task A_full_queue_refuses_at_once_and_takes_requests_again_later()
     {
         var backend = new GatedBackend();
-        await using var scheduler = new Scheduler(backend, new() { Instances = 1, MaxQueueLength = 2 });
+        await using var scheduler = new Scheduler(backend, new() { Concurrency = 1, MaxQueueLength = 2 });
         var running = scheduler.RunAsync(backend.Lease(false), default).AsTask();
         await backend.Started.WaitAsync(TestContext.Current.CancellationToken);
         var waiting = new[] { scheduler.RunAsync(backend.Lease(false), default).AsTask(), scheduler.RunAsync(backend.Lease(false), default).AsTask() };
@@ -44,7 +44,7 @@ public sealed class SchedulerTests
     public async Task A_place_counts_until_its_request_runs_or_is_given_up()
     {
         var backend = new GatedBackend();
-        await using var scheduler = new Scheduler(backend, new() { Instances = 1, MaxQueueLength = 2 });
+        await using var scheduler = new Scheduler(backend, new() { Concurrency = 1, MaxQueueLength = 2 });
         var preparing = scheduler.Enter();
         using (scheduler.Enter())
         {
@@ -67,7 +67,7 @@ public sealed class SchedulerTests
     public async Task Whoever_leaves_while_waiting_gets_out_at_once_and_costs_no_run()
     {
         var backend = new GatedBackend();
-        await using var scheduler = new Scheduler(backend, new() { Instances = 1 });
+        await using var scheduler = new Scheduler(backend, new() { Concurrency = 1 });
         var running = scheduler.RunAsync(backend.Lease(false), default).AsTask();
         await backend.Started.WaitAsync(TestContext.Current.CancellationToken);
         using var leaving = new CancellationTokenSource();
@@ -86,7 +86,7 @@ public sealed class SchedulerTests
     public async Task Whoever_leaves_during_the_run_waits_for_its_end_because_the_tensors_are_in_use()
     {
         var backend = new GatedBackend();
-        await using var scheduler = new Scheduler(backend, new() { Instances = 1 });
+        await using var scheduler = new Scheduler(backend, new() { Concurrency = 1 });
         using var leaving = new CancellationTokenSource();
         var running = scheduler.RunAsync(backend.Lease(false), leaving.Token).AsTask();
         await backend.Started.WaitAsync(TestContext.Current.CancellationToken);
@@ -101,7 +101,7 @@ public sealed class SchedulerTests
     public async Task A_failed_run_fails_its_own_requests_and_the_next_ones_succeed()
     {
         var backend = new GatedBackend { Failure = new InferenceException(InferenceError.BackendFailed, "broken") };
-        await using var scheduler = new Scheduler(backend, new() { Instances = 1 });
+        await using var scheduler = new Scheduler(backend, new() { Concurrency = 1 });
         backend.Gate.Release(2);
         Assert.Equal("broken", (await Assert.ThrowsAsync<InferenceException>(async () => await scheduler.RunAsync(backend.Lease(false), default))).Message);
 
@@ -110,10 +110,10 @@ public sealed class SchedulerTests
     }
 
     [Fact]
-    public async Task As_many_run_at_once_as_there_are_instances()
+    public async Task As_many_run_at_once_as_may()
     {
         var backend = new GatedBackend();
-        await using var scheduler = new Scheduler(backend, new() { Instances = 3 });
+        await using var scheduler = new Scheduler(backend, new() { Concurrency = 3 });
         var requests = Enumerable.Range(0, 5).Select(_ => scheduler.RunAsync(backend.Lease(false), default).AsTask()).ToArray();
         for (var started = 0; started < 3; started++)
         {
@@ -130,7 +130,7 @@ public sealed class SchedulerTests
     public async Task A_disposed_scheduler_finishes_what_waits_and_refuses_the_rest()
     {
         var backend = new GatedBackend();
-        var scheduler = new Scheduler(backend, new() { Instances = 1 });
+        var scheduler = new Scheduler(backend, new() { Concurrency = 1 });
         var requests = Enumerable.Range(0, 3).Select(_ => scheduler.RunAsync(backend.Lease(false), default).AsTask()).ToArray();
         var disposing = scheduler.DisposeAsync().AsTask();
 
@@ -162,9 +162,9 @@ public sealed class SchedulerTests
             }
         }
 
-        public Instance Lease(bool withFeatures) => new EmptyInstance();
+        public Tensors Lease(bool withFeatures) => new NoTensors();
 
-        public async ValueTask RunAsync(IReadOnlyList<Instance> batch, CancellationToken cancellationToken)
+        public async ValueTask RunAsync(IReadOnlyList<Tensors> batch, CancellationToken cancellationToken)
         {
             lock (_batches)
             {
@@ -183,7 +183,7 @@ public sealed class SchedulerTests
         {
         }
 
-        private sealed class EmptyInstance : Instance
+        private sealed class NoTensors : Tensors
         {
             public override Span<byte> Input => [];
 

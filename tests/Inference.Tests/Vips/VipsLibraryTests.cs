@@ -1,7 +1,11 @@
+using System.Text;
 using Whatsit.Vips;
 
 namespace Whatsit.Inference.Tests.Vips;
 
+/// <summary>The library has one buffer of error messages for the whole process: what these tests read there must not be another's.</summary>
+[CollectionDefinition(nameof(VipsLibraryTests), DisableParallelization = true)]
+[Collection(nameof(VipsLibraryTests))]
 public sealed class VipsLibraryTests
 {
     [Fact]
@@ -11,17 +15,29 @@ public sealed class VipsLibraryTests
         Assert.NotEmpty(Directory.GetFiles(AppContext.BaseDirectory, "libvips*", SearchOption.AllDirectories));
     }
 
+    /// <summary>All of these are in the library that we ship; a file that they would read is there, too.</summary>
     [Theory]
     [InlineData("svgload_buffer", "<svg xmlns='http://www.w3.org/2000/svg' width='8' height='8'/>")]
-    [InlineData("ppmload_buffer", "P3 1 1 255 0 0 0")]
-    [InlineData("radload_buffer", "#?RADIANCE\n")]
+    [InlineData("uhdrload_buffer", "\u00ff\u00d8\u00ff")]
+    [InlineData("svgload", "<svg xmlns='http://www.w3.org/2000/svg' width='8' height='8'/>")]
+    [InlineData("rawload", "1234")]
+    [InlineData("csvload", "1,2\n3,4\n")]
+    [InlineData("matrixload", "2 1\n1 2\n")]
+    [InlineData("vipsload", "1234")]
     public void Loaders_that_nobody_needs_are_blocked(string loader, string content)
     {
-        Assert.ThrowsAny<VipsException>(() =>
+        var file = Path.GetTempFileName();
+        try
         {
+            File.WriteAllText(file, content, Encoding.Latin1);
             using var load = new VipsOperation(loader);
-            load.Set("buffer", System.Text.Encoding.ASCII.GetBytes(content)).Build().Dispose();
-        });
+            _ = loader.EndsWith("_buffer", StringComparison.Ordinal) ? load.Set("buffer", File.ReadAllBytes(file)) : load.Set("filename", file);
+            Assert.Contains($"{loader}: operation is blocked", Assert.Throws<VipsException>(() => load.Build()).Message, StringComparison.Ordinal);
+        }
+        finally
+        {
+            File.Delete(file);
+        }
     }
 
     [Fact]

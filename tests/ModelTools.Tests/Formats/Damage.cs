@@ -1,5 +1,4 @@
 using System.Buffers.Binary;
-using System.Diagnostics;
 using Whatsit.ModelConversion;
 using Whatsit.ModelConversion.Formats;
 
@@ -9,7 +8,7 @@ namespace Whatsit.ModelTools.Tests.Formats;
 internal static class Damage
 {
     /// <summary>
-    /// Reads as many damaged files as told, each of another seed: every one is read or refused in one sentence, in bounded time and memory. The damage is real: some are refused.
+    /// Reads as many damaged files as told, each of another seed: every one is read or refused in one sentence, in bounded memory. The damage is real: some are refused.
     /// </summary>
     public static void AssertBounded(int files, int refusedAtLeast, Action<byte[]> read, Func<int, Random, byte[]> damage)
     {
@@ -17,7 +16,6 @@ internal static class Damage
         for (var seed = 0; seed < files; seed++)
         {
             var damaged = damage(seed, new Random(seed));
-            var watch = Stopwatch.StartNew();
             var allocated = GC.GetAllocatedBytesForCurrentThread();
             try
             {
@@ -34,7 +32,6 @@ internal static class Damage
             }
 
             allocated = GC.GetAllocatedBytesForCurrentThread() - allocated;
-            Assert.True(watch.Elapsed < TimeSpan.FromSeconds(10), $"Seed {seed} took {watch.Elapsed}.");
             Assert.True(allocated < 1L << 30, $"Seed {seed} took {allocated} bytes.");
         }
 

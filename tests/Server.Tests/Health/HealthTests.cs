@@ -1,4 +1,5 @@
 using System.Net;
+using System.Text.Json.Nodes;
 
 namespace Whatsit.Server.Tests.Health;
 
@@ -17,12 +18,17 @@ public sealed class HealthTests(WhatsitServer server)
         await unable.InitializeAsync();
         Assert.Equal("failed", (string?)(await unable.GetJsonAsync("/models")).AsArray().Single()!["state"]);
         Assert.Equal(HttpStatusCode.OK, (await unable.Http.GetAsync("/health/live", TestContext.Current.CancellationToken)).StatusCode);
-        Assert.Equal(HttpStatusCode.ServiceUnavailable, (await unable.Http.GetAsync("/health/ready", TestContext.Current.CancellationToken)).StatusCode);
+        using var ready = await unable.Http.GetAsync("/health/ready", TestContext.Current.CancellationToken);
+        Assert.Equal(HttpStatusCode.ServiceUnavailable, ready.StatusCode);
+        Assert.Equal("""{"status":"not ready","models":{"grocery":"failed"}}""", await ready.Content.ReadAsStringAsync(TestContext.Current.CancellationToken));
     }
 
     [Fact]
     public async Task Metrics_count_requests_and_time_the_stages_in_the_Prometheus_format()
     {
+        // Its own, so that no other test's requests are under way.
+        await using var server = WhatsitServer.With([]);
+        await server.InitializeAsync();
         using var content = HttpAssert.Raw(WhatsitServer.Picture, "image/png");
         await HttpAssert.OkAsync(await server.Http.PostAsync("/predict", content, TestContext.Current.CancellationToken));
         var text = await server.Http.GetStringAsync("/metrics", TestContext.Current.CancellationToken);
@@ -34,8 +40,7 @@ public sealed class HealthTests(WhatsitServer server)
             Assert.Matches($$"""(?m)^whatsit_stage_duration_seconds_bucket\{model="grocery",stage="{{stage}}",le="\+Inf"\} [1-9]\d*$""", text);
         }
 
-        // Other tests' requests have their places, too; when they are through, nobody is left.
-        await WhatsitServer.WaitUntilAsync(async () => (await server.Http.GetStringAsync("/metrics")).Contains("whatsit_queue_length{model=\"grocery\"} 0\n", StringComparison.Ordinal));
+        Assert.Contains("whatsit_queue_length{model=\"grocery\"} 0\n", text, StringComparison.Ordinal);
         // Every line is a comment or a sample.
         Assert.All(text.Split('\n', StringSplitOptions.RemoveEmptyEntries), line => Assert.Matches("""^(# (HELP|TYPE) [a-z_]+ .+|[a-z_]+(\{([a-z_]+="[^"]*",?)+\})? [-+\d.eE]+(NaN)?)$""", line));
     }
@@ -51,6 +56,12 @@ public sealed class HealthTests(WhatsitServer server)
     }
 
     [Fact]
-    public async Task An_unknown_route_is_a_problem_without_details() =>
-        Assert.Equal(HttpStatusCode.NotFound, (await server.Http.GetAsync("/nowhere", TestContext.Current.CancellationToken)).StatusCode);
+    public async Task An_unknown_route_is_a_problem_without_details()
+    {
+        using var response = await server.Http.GetAsync("/nowhere", TestContext.Current.CancellationToken);
+        Assert.Equal("application/problem+json", response.Content.Headers.ContentType?.MediaType);
+        var problem = JsonNode.Parse(await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken))!;
+        Assert.Equal((404, "Not Found"), ((int)problem["status"]!, (string)problem["title"]!));
+        Assert.Equal(["status", "title", "type"], problem.AsObject().Select(member => member.Key).Where(member => member != "traceId").Order());
+    }
 }

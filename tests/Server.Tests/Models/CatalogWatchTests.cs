@@ -14,18 +14,18 @@ public sealed class CatalogWatchTests : IAsyncLifetime
         Copy("grocery");
         _server = WhatsitServer.With(new() { ["Catalog:Models"] = _models, ["Catalog:WatchSeconds"] = "0.05" });
         await _server.InitializeAsync();
-        await StateBecomesAsync("grocery", "ready");
     }
 
     [Fact]
     public async Task A_new_bundle_serves_without_a_restart_and_goes_when_it_is_removed()
     {
         Copy("second");
-        await StateBecomesAsync("second", "ready");
+        await _server.LoggedAsync("Model second version 1 .*is ready");
         Assert.Equal("second", (string)(await HttpAssert.OkAsync(await PredictAsync("second")))["model"]!);
 
         Directory.Delete(Path.Combine(_models, "second"), recursive: true);
-        await WhatsitServer.WaitUntilAsync(async () => (await PredictAsync("second")).StatusCode == HttpStatusCode.NotFound);
+        await _server.LoggedAsync("Model second was removed");
+        await HttpAssert.ProblemAsync(HttpStatusCode.NotFound, "'second'", await PredictAsync("second"));
         await HttpAssert.OkAsync(await PredictAsync("grocery"));
     }
 
@@ -33,7 +33,8 @@ public sealed class CatalogWatchTests : IAsyncLifetime
     public async Task A_broken_bundle_is_shown_as_failed_and_the_server_stays_ready()
     {
         Copy("broken", manifest => manifest["sample"]!["predictions"]![0]!["confidence"] = 0.01);
-        await StateBecomesAsync("broken", "failed");
+        await _server.LoggedAsync("Model broken does not serve: .*recorded answer");
+        Assert.Equal("failed", (string)(await SummaryAsync("broken"))["state"]!);
         await HttpAssert.ProblemAsync(HttpStatusCode.ServiceUnavailable, "recorded answer", await PredictAsync("broken"));
         Assert.Equal(HttpStatusCode.OK, (await _server.Http.GetAsync("/health/ready", TestContext.Current.CancellationToken)).StatusCode);
     }
@@ -50,7 +51,7 @@ public sealed class CatalogWatchTests : IAsyncLifetime
                 file!["sha256"] = new string('0', 64);
             }
         });
-        await WhatsitServer.WaitUntilAsync(async () => (await SummaryAsync("grocery"))["problem"] is not null);
+        await _server.LoggedAsync("Model grocery does not serve: .*SHA-256");
         var summary = await SummaryAsync("grocery");
         Assert.Equal("ready", (string)summary["state"]!);
         Assert.Contains("SHA-256", (string)summary["problem"]!, StringComparison.Ordinal);
@@ -58,7 +59,7 @@ public sealed class CatalogWatchTests : IAsyncLifetime
 
         var good = JsonNode.Parse(File.ReadAllText(Path.Combine(WhatsitServer.Root, "models/grocery/model.json")))!["files"]!;
         Edit("grocery", manifest => (manifest["version"], manifest["files"]) = ("3", good.DeepClone()));
-        await WhatsitServer.WaitUntilAsync(async () => (string?)(await SummaryAsync("grocery"))["version"] == "3");
+        await _server.LoggedAsync("Model grocery version 3 .*is ready");
         Assert.Equal("3", (string)(await HttpAssert.OkAsync(await PredictAsync("grocery")))["version"]!);
     }
 
@@ -75,10 +76,7 @@ public sealed class CatalogWatchTests : IAsyncLifetime
     }
 
     private async Task<JsonNode> SummaryAsync(string model) =>
-        (await _server.GetJsonAsync("/models")).AsArray().FirstOrDefault(summary => (string)summary!["name"]! == model) ?? new JsonObject();
-
-    private Task StateBecomesAsync(string model, string state) =>
-        WhatsitServer.WaitUntilAsync(async () => (string?)(await SummaryAsync(model))["state"] == state);
+        (await _server.GetJsonAsync("/models")).AsArray().Single(summary => (string)summary!["name"]! == model)!;
 
     private void Copy(string name, Action<JsonNode>? edit = null)
     {

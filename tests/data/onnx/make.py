@@ -43,3 +43,14 @@ write(
     doc_string="y = x W + b",
     metadata={"author": "Whatsit", "größe": "klein"},
 )
+
+# The smallest classifier: the scores are the mean of the red, the green and the blue pixels of a picture of 2 × 2.
+write(
+    "classifier",
+    [
+        helper.make_node("Cast", ["image"], ["numbers"], to=TensorProto.FLOAT),
+        helper.make_node("ReduceMean", ["numbers"], ["scores"], axes=[1, 2], keepdims=0),
+    ],
+    [tensor("image", TensorProto.UINT8, ["N", 2, 2, 3])],
+    [tensor("scores", TensorProto.FLOAT, ["N", 3])],
+)

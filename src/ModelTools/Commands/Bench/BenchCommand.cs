@@ -26,7 +26,7 @@ internal static class BenchCommand
         var json = new Option<bool>("--json") { Description = "JSON for scripts instead of a table." };
         rounds.Require(value => value is >= 1 and <= 1000, "--rounds must be from 1 to 1000.");
         seconds.Require(value => value is > 0 and <= 600, "--seconds must be above 0 and at most 600.");
-        var command = new Command("bench", "Measure a model on this machine: which variant, how many instances, what to expect.") { model, variant, images, rounds, seconds, write, models, json };
+        var command = new Command("bench", "Measure a model on this machine: which variant, how many at once, what to expect.") { model, variant, images, rounds, seconds, write, models, json };
         command.SetAction(async (arguments, cancellationToken) =>
         {
             var source = ModelSource.Find(arguments.GetValue(model)!, arguments.GetValue(models)!);
@@ -96,7 +96,7 @@ internal static class BenchCommand
         }
 
         ManifestEdit.Member(root, "Catalog")["Variant"] = settings.Variant;
-        ManifestEdit.Member(root, "Scheduling")["Instances"] = settings.Instances;
+        ManifestEdit.Member(root, "Scheduling")["Concurrency"] = settings.Concurrency;
         ManifestEdit.Member(root, "OnnxRuntime")["IntraOpThreads"] = settings.IntraOpThreads;
         File.WriteAllText(file, root.ToJsonString(Indented) + Environment.NewLine);
     }
@@ -113,10 +113,10 @@ internal static class BenchCommand
     private static void Show(ModelManifest manifest, List<byte[]> photos, IReadOnlyList<ServingFigures> figures, ServingFigures best, string? written)
     {
         var table = new Table().Border(TableBorder.Rounded).Title(Markup.Escape($"{manifest.Title ?? manifest.Name}: {photos.Count} photos of {photos.Average(photo => photo.Length) / 1000:0} kB, {Environment.ProcessorCount} processors"));
-        table.AddColumn("Instances × threads");
+        table.AddColumn("Concurrency × threads");
         foreach (var figure in figures)
         {
-            table.AddColumn(new TableColumn($"{(figure == best ? "[green]" : "[default]")}{Markup.Escape(figure.Settings.Variant)} {figure.Settings.Instances} × {figure.Settings.IntraOpThreads}[/]").RightAligned());
+            table.AddColumn(new TableColumn($"{(figure == best ? "[green]" : "[default]")}{Markup.Escape(figure.Settings.Variant)} {figure.Settings.Concurrency} × {figure.Settings.IntraOpThreads}[/]").RightAligned());
         }
 
         Row("One at a time, p50 ms", figure => $"{figure.Idle50:0.0}");
@@ -130,14 +130,14 @@ internal static class BenchCommand
         Row("  p99 ms", figure => $"{figure.Loaded99:0.0}");
         Row("Memory MB", figure => $"{figure.MemoryMb:0}");
         AnsiConsole.Write(table);
-        AnsiConsole.MarkupLineInterpolated($"Recommended here: [green]{best.Settings.Variant}[/], {best.Settings.Instances} instances of {best.Settings.IntraOpThreads} threads. Expect at most {best.PerSecond:0} answers per second, {best.Idle50:0.0} ms each while there is one at a time.");
+        AnsiConsole.MarkupLineInterpolated($"Recommended here: [green]{best.Settings.Variant}[/], {best.Settings.Concurrency} at once with {best.Settings.IntraOpThreads} threads each. Expect at most {best.PerSecond:0} answers per second, {best.Idle50:0.0} ms each while there is one at a time.");
         if (written is not null)
         {
             AnsiConsole.MarkupLineInterpolated($"Written to {written}.");
         }
         else
         {
-            AnsiConsole.WriteLine($"Set it with Catalog__Variant={best.Settings.Variant} Scheduling__Instances={best.Settings.Instances} OnnxRuntime__IntraOpThreads={best.Settings.IntraOpThreads}, or with --write appsettings.json.");
+            AnsiConsole.WriteLine($"Set it with Catalog__Variant={best.Settings.Variant} Scheduling__Concurrency={best.Settings.Concurrency} OnnxRuntime__IntraOpThreads={best.Settings.IntraOpThreads}, or with --write appsettings.json.");
         }
 
         void Row(string name, Func<ServingFigures, string> value) => table.AddRow([name, .. figures.Select(value)]);
@@ -155,7 +155,7 @@ internal static class BenchCommand
             ["measured"] = new JsonArray([.. figures.Select(figure => (JsonNode)new JsonObject
             {
                 ["variant"] = figure.Settings.Variant,
-                ["instances"] = figure.Settings.Instances,
+                ["concurrency"] = figure.Settings.Concurrency,
                 ["intra_op_threads"] = figure.Settings.IntraOpThreads,
                 ["decode_ms"] = figure.Decode,
                 ["preprocess_ms"] = figure.Preprocess,
@@ -171,7 +171,7 @@ internal static class BenchCommand
             ["recommended"] = new JsonObject
             {
                 ["Catalog:Variant"] = best.Settings.Variant,
-                ["Scheduling:Instances"] = best.Settings.Instances,
+                ["Scheduling:Concurrency"] = best.Settings.Concurrency,
                 ["OnnxRuntime:IntraOpThreads"] = best.Settings.IntraOpThreads,
             },
         };

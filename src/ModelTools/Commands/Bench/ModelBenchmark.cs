@@ -10,9 +10,9 @@ namespace Whatsit.ModelTools.Commands.Bench;
 
 /// <summary>One way to serve a model.</summary>
 /// <param name="Variant">The variant of the weights.</param>
-/// <param name="Instances">How many requests run at once.</param>
+/// <param name="Concurrency">How many requests run at once.</param>
 /// <param name="IntraOpThreads">Threads within one run.</param>
-internal sealed record ServingSettings(string Variant, int Instances, int IntraOpThreads)
+internal sealed record ServingSettings(string Variant, int Concurrency, int IntraOpThreads)
 {
     /// <summary>What is worth trying: each processor an own request, all processors on one request, and where there are enough of them, halves.</summary>
     public static IEnumerable<ServingSettings> Of(string variant, int processors)
@@ -82,7 +82,7 @@ internal sealed class ModelBenchmark : IDisposable
         using var benchmark = new ModelBenchmark(photos);
         foreach (var setting in settings)
         {
-            progress($"Loading {setting.Variant}, {setting.Instances} × {setting.IntraOpThreads}");
+            progress($"Loading {setting.Variant}, {setting.Concurrency} × {setting.IntraOpThreads}");
             benchmark._contenders.Add(await benchmark.LoadAsync(manifest, folder, setting, cancellationToken));
         }
 
@@ -90,7 +90,7 @@ internal sealed class ModelBenchmark : IDisposable
         {
             foreach (var contender in benchmark._contenders)
             {
-                progress($"Round {round} of {rounds}: {contender.Settings.Variant}, {contender.Settings.Instances} × {contender.Settings.IntraOpThreads}");
+                progress($"Round {round} of {rounds}: {contender.Settings.Variant}, {contender.Settings.Concurrency} × {contender.Settings.IntraOpThreads}");
                 contender.Idle.Add(await benchmark.DriveAsync(contender, 1, seconds, cancellationToken));
                 contender.Loaded.Add(await benchmark.DriveAsync(contender, Clients, seconds, cancellationToken));
             }
@@ -111,7 +111,7 @@ internal sealed class ModelBenchmark : IDisposable
     private async Task<Contender> LoadAsync(ModelManifest manifest, string folder, ServingSettings settings, CancellationToken cancellationToken)
     {
         var before = WorkingSet();
-        var scheduling = new SchedulingOptions { Instances = settings.Instances, MaxQueueLength = 4 * Clients };
+        var scheduling = new SchedulingOptions { Concurrency = settings.Concurrency, MaxQueueLength = 4 * Clients };
         var contender = new Contender(settings, Model.Load(manifest, folder, settings.Variant, new OnnxBackendOptions { IntraOpThreads = settings.IntraOpThreads }, scheduling), _decoder, _decoding, scheduling);
         try
         {

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Text.Json;
 using Whatsit.ModelConversion.Formats.Keras;
 using Whatsit.ModelConversion.Graphs;
@@ -23,9 +22,9 @@ public sealed class KerasNetworksTests
     public async Task A_network_of_keras_applications_answers_what_PyTorch_answers_from_keras(string name) => await Imports(name, "keras");
 
     [Theory]
-    [InlineData("keras-mobilenet_v2", 3)]
-    [InlineData("keras-resnet50", 10)]
-    public async Task A_network_of_full_size_imports_in_seconds_and_in_little_memory(string topology, int seconds)
+    [InlineData("keras-mobilenet_v2")]
+    [InlineData("keras-resnet50")]
+    public async Task A_network_of_full_size_imports_in_little_memory(string topology)
     {
         var description = KerasFiles.Shared($"topologies/{topology}.tfjs-layers.json");
         await WithModel("h5", description, (path, input, outputs) =>
@@ -33,16 +32,7 @@ public sealed class KerasNetworksTests
             var allocated = GC.GetAllocatedBytesForCurrentThread();
             var model = new KerasReader().Read(path);
             allocated = GC.GetAllocatedBytesForCurrentThread() - allocated;
-            // The fastest of three: other tests run at the same time.
-            var time = Enumerable.Range(0, 3).Min(_ =>
-            {
-                var watch = Stopwatch.StartNew();
-                new KerasReader().Read(path);
-                return watch.Elapsed;
-            });
-
             KerasFiles.Agrees(model, input, outputs);
-            Assert.True(time < TimeSpan.FromSeconds(seconds), $"It took {time}.");
             // All that was ever allocated, much of it garbage by then: peak memory is below.
             Assert.True(allocated < 6 * new FileInfo(path).Length, $"It took {allocated} bytes for a file of {new FileInfo(path).Length}.");
         });

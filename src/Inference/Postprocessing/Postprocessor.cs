@@ -1,0 +1,65 @@
+using Whatsit.Inference.Backends;
+using Whatsit.Inference.Catalog;
+
+namespace Whatsit.Inference.Postprocessing;
+
+/// <summary>Scores to labels: softmax where the model gives logits, the best labels, where their evidence lies, and whether the honest answer is "not sure".</summary>
+public sealed class Postprocessor
+{
+    private readonly ModelManifest _manifest;
+    private readonly IReadOnlyList<ClassLabel> _classes;
+    private readonly ClassActivationMap? _map;
+    private readonly (int Channels, int Height, int Width) _grid;
+
+    /// <summary>Takes what the bundle says of the model's outputs.</summary>
+    /// <param name="manifest">What the main output holds, and when to abstain.</param>
+    /// <param name="classes">The labels in index order.</param>
+    /// <param name="classifier">The classifier's weights, [classes, channels] row-major; <see langword="null"/> where answers cannot be explained.</param>
+    /// <param name="features">The last feature map's shape, where the graph offers it.</param>
+    public Postprocessor(ModelManifest manifest, IReadOnlyList<ClassLabel> classes, float[]? classifier = null, (int Channels, int Height, int Width)? features = null)
+    {
+        _manifest = manifest;
+        _classes = classes;
+        _grid = features.GetValueOrDefault();
+        _map = classifier is null || features is null ? null : new ClassActivationMap(classifier, _grid.Channels);
+    }
+
+    /// <summary>Refuses what the model cannot answer.</summary>
+    /// <exception cref="InferenceException"><see cref="InferenceError.InvalidRequest"/>, naming the value and the limit.</exception>
+    public void Check(ClassifyOptions options)
+    {
+        if (options.TopK < 1 || options.TopK > _classes.Count)
+        {
+            throw new InferenceException(InferenceError.InvalidRequest, $"topK is {options.TopK}; it must be from 1 to {_classes.Count}, the number of classes.");
+        }
+
+        if (options.Explain && _map is null)
+        {
+            throw new InferenceException(InferenceError.InvalidRequest, $"The model '{_manifest.Name}' cannot explain its answers: its bundle has no feature map or no classifier weights.");
+        }
+    }
+
+    /// <summary>The best labels of a finished run, best first, and whether the honest answer is "not sure".</summary>
+    /// <param name="tensors">A finished run; its scores are overwritten by probabilities.</param>
+    /// <param name="options">As <see cref="Check"/> let them pass.</param>
+    public (IReadOnlyList<Prediction> Predictions, bool Abstained) Select(Tensors tensors, ClassifyOptions options)
+    {
+        var scores = tensors.Scores;
+        if (_manifest.Output.Kind == OutputKind.Logits)
+        {
+            Softmax.Apply(scores);
+        }
+
+        var best = options.TopK <= 128 ? stackalloc int[options.TopK] : new int[options.TopK];
+        TopK.Select(scores, best);
+        var predictions = new Prediction[best.Length];
+        for (var place = 0; place < best.Length; place++)
+        {
+            var index = best[place];
+            var map = options.Explain ? _map!.Of(tensors.Features, _grid.Height, _grid.Width, index) : null;
+            predictions[place] = new(_classes[index].Label, index, scores[index], map);
+        }
+
+        return (predictions, _manifest.Abstain is { } abstain && predictions[0].Confidence < abstain.Threshold);
+    }
+}
