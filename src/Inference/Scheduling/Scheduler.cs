@@ -121,6 +121,7 @@ public sealed class Scheduler : IAsyncDisposable
             var compute = Stopwatch.GetElapsedTime(started);
             foreach (var request in batch)
             {
+                request.Trace(Stopwatch.GetElapsedTime(request.Enqueued, started), compute, failed: false);
                 request.Completion.TrySetResult((Stopwatch.GetElapsedTime(request.Enqueued, started), compute));
             }
         }
@@ -129,6 +130,7 @@ public sealed class Scheduler : IAsyncDisposable
             // Whatever went wrong belongs to the requests of this batch; the loop goes on for the others.
             foreach (var request in batch)
             {
+                request.Trace(Stopwatch.GetElapsedTime(request.Enqueued, started), Stopwatch.GetElapsedTime(started), failed: true);
                 request.Completion.TrySetException(exception);
             }
         }
@@ -156,6 +158,8 @@ public sealed class Scheduler : IAsyncDisposable
     private sealed class Request(Place place, Instance instance)
     {
         private const int Waiting = 0, Started = 1, Abandoned = 2;
+        // The loop that runs the request is not of its trace.
+        private readonly ActivityContext? _parent = InferenceTracing.Parent;
         private int _state;
 
         public Place Place { get; } = place;
@@ -169,11 +173,28 @@ public sealed class Scheduler : IAsyncDisposable
 
         public bool TryStart() => Interlocked.CompareExchange(ref _state, Started, Waiting) == Waiting;
 
+        /// <summary>Tells those who listen how long the request waited and ran, up to now.</summary>
+        public void Trace(TimeSpan queue, TimeSpan? compute, bool failed)
+        {
+            if (_parent is not { } parent)
+            {
+                return;
+            }
+
+            var now = DateTime.UtcNow;
+            InferenceTracing.Record("queue", parent, now - (compute ?? TimeSpan.Zero), queue, failed && compute is null);
+            if (compute is { } ran)
+            {
+                InferenceTracing.Record("compute", parent, now, ran, failed);
+            }
+        }
+
         /// <summary>Only a waiting request can leave: once the backend works on its tensors they must stay leased until it is done.</summary>
         public void Abandon(CancellationToken cancellationToken)
         {
             if (Interlocked.CompareExchange(ref _state, Abandoned, Waiting) == Waiting)
             {
+                Trace(Stopwatch.GetElapsedTime(Enqueued), compute: null, failed: true);
                 Completion.TrySetCanceled(cancellationToken);
             }
         }
