@@ -58,9 +58,12 @@ public sealed class ImageClassifier(IImageDecoder decoder, DecodePermits permits
             TimeSpan decode, preprocess;
             try
             {
+                using var decoding = InferenceTracing.Start("decode");
                 using var image = decoder.Decode(file, model.Preprocessor.ShrinkTo);
+                decoding?.Stop();
                 decode = _time.GetElapsedTime(started);
                 description = new(image.OriginalWidth, image.OriginalHeight, image.Format, file.Length);
+                using var preprocessing = InferenceTracing.Start("preprocess");
                 model.Preprocessor.Process(image, tensors.Input);
                 preprocess = _time.GetElapsedTime(started) - decode;
             }
@@ -83,7 +86,7 @@ public sealed class ImageClassifier(IImageDecoder decoder, DecodePermits permits
                 Compute = compute,
                 Total = _time.GetElapsedTime(arrived),
             };
-            metrics.Succeeded(model.Manifest.Name, timings);
+            metrics.Succeeded(model.Manifest.Name, timings, predictions[0].Confidence, abstained);
             return new()
             {
                 Model = model.Manifest.Name,
@@ -100,10 +103,20 @@ public sealed class ImageClassifier(IImageDecoder decoder, DecodePermits permits
             metrics.Failed(model.Manifest.Name, exception.Error);
             throw;
         }
-        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
+        {
+            metrics.Left(model.Manifest.Name);
+            throw;
+        }
+        catch (OperationCanceledException)
         {
             metrics.Failed(model.Manifest.Name, InferenceError.TimedOut);
             throw new InferenceException(InferenceError.TimedOut, $"The answer took longer than {timeout.TotalSeconds:0.###} seconds and was given up.");
+        }
+        catch (Exception exception)
+        {
+            metrics.Failed(model.Manifest.Name, InferenceError.BackendFailed);
+            throw new InferenceException(InferenceError.BackendFailed, "The server failed on this picture. The cause has been logged.", exception);
         }
     }
 

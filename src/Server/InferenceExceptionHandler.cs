@@ -2,6 +2,7 @@ using Microsoft.AspNetCore.Diagnostics;
 using Microsoft.AspNetCore.Mvc;
 using Whatsit.Inference;
 using Whatsit.Server.Predictions;
+using Whatsit.Server.Telemetry;
 
 namespace Whatsit.Server;
 
@@ -24,20 +25,37 @@ internal sealed partial class InferenceExceptionHandler(ILogger<InferenceExcepti
         _ => StatusCodes.Status500InternalServerError,
     };
 
-    /// <summary>The failure as problem details.</summary>
-    public static ProblemDetails ProblemOf(InferenceException exception) => Problem(StatusOf(exception.Error), TitleOf(exception.Error), exception.Message);
+    /// <summary>A failure as problem details.</summary>
+    public ProblemDetails ProblemOf(HttpContext context, Exception exception)
+    {
+        var (status, title, detail) = Describe(context, exception);
+        return new() { Type = "about:blank", Status = status, Title = title, Detail = detail };
+    }
 
     /// <summary>
-    /// What a client may know of any failure: our own sentence, the framework's about a malformed request, or nothing but that it failed.
+    /// What a client may know of any failure: our own sentence, the framework's about a malformed request, or nothing but that it failed. What we caused is
+    /// logged with its cause; the request's line and the metrics get the outcome. Every route's failures come through here.
     /// </summary>
-    public static (int Status, string Title, string Detail) Describe(Exception exception) => exception switch
+    public (int Status, string Title, string Detail) Describe(HttpContext context, Exception exception)
     {
-        InferenceException inference => (StatusOf(inference.Error), TitleOf(inference.Error), inference.Message),
-        BadHttpRequestException { StatusCode: StatusCodes.Status413PayloadTooLarge } => (StatusCodes.Status413PayloadTooLarge, "Too large", "The request body is larger than the server's limit."),
-        BadHttpRequestException { StatusCode: StatusCodes.Status408RequestTimeout } => (StatusCodes.Status408RequestTimeout, "Too slow", "The request body arrived too slowly."),
-        BadHttpRequestException bad => (bad.StatusCode, "Invalid request", "The request is malformed or ended too early."),
-        _ => (StatusCodes.Status500InternalServerError, "Internal error", "Something went wrong on the server. It has been logged."),
-    };
+        var (outcome, status, title, detail) = exception switch
+        {
+            InferenceException inference => (inference.Error.ToString(), StatusOf(inference.Error), TitleOf(inference.Error), inference.Message),
+            BadHttpRequestException { StatusCode: StatusCodes.Status413PayloadTooLarge } =>
+                (nameof(InferenceError.ImageTooLarge), StatusCodes.Status413PayloadTooLarge, "Too large", "The request body is larger than the server's limit."),
+            BadHttpRequestException { StatusCode: StatusCodes.Status408RequestTimeout } =>
+                ("TooSlow", StatusCodes.Status408RequestTimeout, "Too slow", "The request body arrived too slowly."),
+            BadHttpRequestException bad => (nameof(InferenceError.InvalidRequest), bad.StatusCode, "Invalid request", "The request is malformed or ended too early."),
+            _ => ("InternalError", StatusCodes.Status500InternalServerError, "Internal error", "Something went wrong on the server. It has been logged."),
+        };
+        context.Facts().Failure = outcome;
+        if (status == StatusCodes.Status500InternalServerError)
+        {
+            Log.Failed(logger, context.Request.Method, context.Request.Path, exception);
+        }
+
+        return (status, title, detail);
+    }
 
     /// <summary>Where retrying may help, after how many seconds.</summary>
     public static void AddRetryAfter(HttpResponse response, int status)
@@ -49,36 +67,23 @@ internal sealed partial class InferenceExceptionHandler(ILogger<InferenceExcepti
     }
 
     /// <inheritdoc/>
+    /// <remarks>Clients that left do not come here: the middleware gives them 499, nginx's code, which only the log sees.</remarks>
     public async ValueTask<bool> TryHandleAsync(HttpContext httpContext, Exception exception, CancellationToken cancellationToken)
     {
-        if (exception is OperationCanceledException && httpContext.RequestAborted.IsCancellationRequested)
-        {
-            // Nobody is there to read an answer; 499 is nginx's code for it, and only the log sees it.
-            httpContext.Response.StatusCode = StatusCodes.Status499ClientClosedRequest;
-            return true;
-        }
-
-        var (status, title, detail) = Describe(exception);
-        if (status >= 500 && exception is not InferenceException { Error: InferenceError.ModelNotReady or InferenceError.TimedOut or InferenceError.UpstreamFailed })
-        {
-            Log.Failed(logger, httpContext.Request.Method, httpContext.Request.Path, exception);
-        }
-
-        await WriteAsync(httpContext.Response, Problem(status, title, detail), cancellationToken);
+        await WriteAsync(httpContext, exception, cancellationToken);
         return true;
     }
 
-    /// <summary>Answers with a failure that nobody had to throw.</summary>
-    public static Task WriteAsync(HttpResponse response, InferenceException failure, CancellationToken cancellationToken) => WriteAsync(response, ProblemOf(failure), cancellationToken);
+    /// <summary>Answers with a failure, thrown or not.</summary>
+    public Task WriteAsync(HttpContext context, Exception failure, CancellationToken cancellationToken) => WriteAsync(context, ProblemOf(context, failure), cancellationToken);
 
-    private static Task WriteAsync(HttpResponse response, ProblemDetails problem, CancellationToken cancellationToken)
+    /// <summary>Answers with problem details.</summary>
+    public static Task WriteAsync(HttpContext context, ProblemDetails problem, CancellationToken cancellationToken)
     {
-        response.StatusCode = problem.Status!.Value;
-        AddRetryAfter(response, response.StatusCode);
-        return response.WriteAsJsonAsync(problem, PredictionJson.Default.ProblemDetails, "application/problem+json", cancellationToken);
+        context.Response.StatusCode = problem.Status!.Value;
+        AddRetryAfter(context.Response, context.Response.StatusCode);
+        return context.Response.WriteAsJsonAsync(problem, PredictionJson.Default.ProblemDetails, "application/problem+json", cancellationToken);
     }
-
-    private static ProblemDetails Problem(int status, string title, string detail) => new() { Type = "about:blank", Status = status, Title = title, Detail = detail };
 
     private static string TitleOf(InferenceError error) => error switch
     {

@@ -1,5 +1,5 @@
 using System.Text.Json.Serialization;
-using Serilog;
+using Microsoft.AspNetCore.Diagnostics;
 using Whatsit.Inference;
 using Whatsit.Inference.Backends;
 using Whatsit.Inference.Catalog;
@@ -53,7 +53,8 @@ static WebApplication Build(string[] args)
         // The routes know their own limits and answer with a sentence; Kestrel would cut the connection.
         kestrel.Limits.MaxRequestBodySize = null;
     });
-    builder.Logging.ClearProviders().AddSerilog(new LoggerConfiguration().ReadFrom.Configuration(builder.Configuration).CreateLogger(), dispose: true);
+    builder.AddRequestLog();
+    builder.AddOpenTelemetryExport();
 
     // Options: a wrong value stops the process, by name.
     builder.Services.AddSettings<CatalogOptions>("Catalog");
@@ -76,8 +77,8 @@ static WebApplication Build(string[] args)
     builder.Services.AddSingleton<UploadBudget>();
     builder.Services.AddSingleton<ImageFetcher>();
     builder.Services.AddSingleton<ImageInput>();
-    builder.Services.AddSingleton<PrometheusMetrics>();
-    builder.Services.AddExceptionHandler<InferenceExceptionHandler>();
+    builder.Services.AddSingleton<InferenceExceptionHandler>();
+    builder.Services.AddSingleton<IExceptionHandler>(services => services.GetRequiredService<InferenceExceptionHandler>());
     builder.Services.AddProblemDetails();
     builder.Services.AddResponseCompression(compression => (compression.EnableForHttps, compression.MimeTypes) = (true, ["application/json"]));
     builder.Services.AddOpenApiDocument();
@@ -88,7 +89,7 @@ static WebApplication Build(string[] args)
     });
 
     var app = builder.Build();
-    app.Services.GetRequiredService<PrometheusMetrics>();
+    app.UseRequestLog();
     app.UseExceptionHandler();
     app.UseStatusCodePages();
     // Manifests, labels and TensorFlow.js graphs shrink to a fifth and less; weights do not shrink, and answers are too small to matter.
@@ -100,7 +101,7 @@ static WebApplication Build(string[] args)
     app.MapModels();
     app.MapTutorial();
     app.MapHealth();
-    app.MapGet("/metrics", (PrometheusMetrics metrics) => Results.Text(metrics.Write(), "text/plain; version=0.0.4; charset=utf-8")).ExcludeFromDescription();
+    app.MapMetrics();
     app.MapGet("/config.json", ClientConfiguration.Get).ExcludeFromDescription();
     app.MapOpenApiDocument();
     return app;

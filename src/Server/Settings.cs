@@ -22,6 +22,32 @@ internal static class Settings
         services.AddSingleton(provider => provider.GetRequiredService<IOptions<T>>().Value);
     }
 
+    /// <summary>Reads and checks a section that is needed before there are services.</summary>
+    /// <exception cref="OptionsValidationException">It is wrong.</exception>
+    public static T Get<T>(IConfiguration configuration, string section)
+        where T : class, new()
+    {
+        var options = new T();
+        Check(section, () => configuration.GetSection(section).Bind(options));
+        return new SettingsValidator<T>(configuration.GetSection(section)).Validate(null, options) is { Failed: true } wrong
+            ? throw new OptionsValidationException(Options.DefaultName, typeof(T), wrong.Failures)
+            : options;
+    }
+
+    /// <summary>Reads settings by somebody else's code, which says what is wrong in exceptions of its own.</summary>
+    /// <exception cref="OptionsValidationException">Something is.</exception>
+    public static void Check(string section, Action read)
+    {
+        try
+        {
+            read();
+        }
+        catch (Exception exception) when (exception is InvalidOperationException or ArgumentException or FormatException)
+        {
+            throw Wrong($"The section {section} of the settings is wrong: {exception.Message}");
+        }
+    }
+
     /// <summary>Where to listen, when nobody named whole addresses: platforms name the port (Heroku: https://devcenter.heroku.com/articles/dynos#web-dynos).</summary>
     /// <exception cref="OptionsValidationException"><c>PORT</c> is no port.</exception>
     public static string AddressOf(IConfiguration configuration)
@@ -57,7 +83,8 @@ internal static class Settings
         _ => null,
     };
 
-    private static OptionsValidationException Wrong(string problem) => new(Options.DefaultName, typeof(Settings), [problem]);
+    /// <summary>Stops the start with a sentence.</summary>
+    public static OptionsValidationException Wrong(string problem) => new(Options.DefaultName, typeof(Settings), [problem]);
 
     /// <summary>Names the setting, its value and its limits, as the configuration spells them.</summary>
     private sealed class SettingsValidator<T>(IConfigurationSection section) : IValidateOptions<T>

@@ -203,7 +203,7 @@ public sealed partial class ModelCatalog : IAsyncDisposable
             entry.Status = entry.Model is null
                 ? new(entry.Name, ModelState.Failed, manifest, null, problem)
                 : entry.Status with { Problem = problem };
-            Log.DoesNotLoad(_logger, entry.Name, problem, exception is InferenceException ? null : exception);
+            Log.DoesNotLoad(_logger, entry.Name, problem, exception is InferenceException ? exception.InnerException : exception);
         }
     }
 

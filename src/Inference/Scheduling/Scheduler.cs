@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Threading.Channels;
 using Whatsit.Inference.Backends;
 
@@ -68,7 +69,7 @@ public sealed class Scheduler : IAsyncDisposable
     public async ValueTask<(TimeSpan Queue, TimeSpan Compute)> RunAsync(Place place, Tensors tensors, CancellationToken cancellationToken)
     {
         cancellationToken.ThrowIfCancellationRequested();
-        var request = new Request(place, tensors, _time.GetTimestamp());
+        var request = new Request(place, tensors, _time);
         if (!_waiting.Writer.TryWrite(request))
         {
             throw new InferenceException(InferenceError.ModelNotReady, "The model is being unloaded. Try again in a moment.");
@@ -122,6 +123,7 @@ public sealed class Scheduler : IAsyncDisposable
             var compute = _time.GetElapsedTime(started);
             foreach (var request in batch)
             {
+                request.Trace(_time.GetElapsedTime(request.Enqueued, started), compute, failed: false);
                 request.Completion.TrySetResult((_time.GetElapsedTime(request.Enqueued, started), compute));
             }
         }
@@ -130,6 +132,7 @@ public sealed class Scheduler : IAsyncDisposable
             // Whatever went wrong belongs to the requests of this batch; the loop goes on for the others.
             foreach (var request in batch)
             {
+                request.Trace(_time.GetElapsedTime(request.Enqueued, started), _time.GetElapsedTime(started), failed: true);
                 request.Completion.TrySetException(exception);
             }
         }
@@ -154,27 +157,46 @@ public sealed class Scheduler : IAsyncDisposable
         }
     }
 
-    private sealed class Request(Place place, Tensors tensors, long enqueued)
+    private sealed class Request(Place place, Tensors tensors, TimeProvider time)
     {
         private const int Waiting = 0, Started = 1, Abandoned = 2;
+        // The loop that runs the request is not of its trace.
+        private readonly ActivityContext? _parent = InferenceTracing.Parent;
         private int _state;
 
         public Place Place { get; } = place;
 
         public Tensors Tensors { get; } = tensors;
 
-        public long Enqueued { get; } = enqueued;
+        public long Enqueued { get; } = time.GetTimestamp();
 
         // Continuations must not run on the loop: they belong to the request that is waiting.
         public TaskCompletionSource<(TimeSpan Queue, TimeSpan Compute)> Completion { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
         public bool TryStart() => Interlocked.CompareExchange(ref _state, Started, Waiting) == Waiting;
 
+        /// <summary>Tells those who listen how long the request waited and ran, up to now.</summary>
+        public void Trace(TimeSpan queue, TimeSpan? compute, bool failed)
+        {
+            if (_parent is not { } parent)
+            {
+                return;
+            }
+
+            var now = time.GetUtcNow().UtcDateTime;
+            InferenceTracing.Record("queue", parent, now - (compute ?? TimeSpan.Zero), queue, failed && compute is null);
+            if (compute is { } ran)
+            {
+                InferenceTracing.Record("compute", parent, now, ran, failed);
+            }
+        }
+
         /// <summary>Only a waiting request can leave: once the backend works on its tensors they must stay leased until it is done.</summary>
         public void Abandon(CancellationToken cancellationToken)
         {
             if (Interlocked.CompareExchange(ref _state, Abandoned, Waiting) == Waiting)
             {
+                Trace(time.GetElapsedTime(Enqueued), compute: null, failed: true);
                 Completion.TrySetCanceled(cancellationToken);
             }
         }

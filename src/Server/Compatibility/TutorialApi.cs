@@ -5,6 +5,7 @@ using Whatsit.Inference;
 using Whatsit.Inference.Catalog;
 using Whatsit.Server.Models;
 using Whatsit.Server.Predictions;
+using Whatsit.Server.Telemetry;
 
 namespace Whatsit.Server.Compatibility;
 
@@ -30,8 +31,8 @@ internal static class TutorialApi
         app.MapGet("/assets/model_tfjs/{file}", GetTensorFlowJs).WithTags("Tutorial").WithName("TutorialModel").WithSummary("The default model for TensorFlow.js: model.json and what lies beside it").ProducesProblem(404);
         var api = app.MapGroup("/api").WithTags("Tutorial");
         api.MapGet("/classes", Classes).WithName("TutorialClasses").WithSummary("The default model's labels");
-        api.MapPost("/predict_image", PredictImageAsync).WithName("TutorialPredictImage").WithSummary("Classify an uploaded photo").WithMetadata(new PictureBodyAttribute()).Produces<TutorialResponse>().Produces<TutorialResponse>(400);
-        api.MapGet("/predict_url", PredictUrlAsync).WithName("TutorialPredictUrl").WithSummary("Classify a photo by its URL, where the server allows it").Produces<TutorialResponse>().Produces<TutorialResponse>(400);
+        api.MapPost("/predict_image", PredictImageAsync).WithName("TutorialPredictImage").WithSummary("Classify an uploaded photo").WithMetadata(new PictureBodyAttribute(), new AnswersPicturesAttribute()).Produces<TutorialResponse>().Produces<TutorialResponse>(400);
+        api.MapGet("/predict_url", PredictUrlAsync).WithName("TutorialPredictUrl").WithSummary("Classify a photo by its URL, where the server allows it").WithMetadata(new AnswersPicturesAttribute()).Produces<TutorialResponse>().Produces<TutorialResponse>(400);
     }
 
     /// <summary>Where the tutorial's page has <c>tf.loadGraphModel</c> look; TensorFlow.js then asks for the shards beside <c>model.json</c>.</summary>
@@ -51,8 +52,8 @@ internal static class TutorialApi
         return lease.Model.Classes.Select(label => label.Label);
     }
 
-    private static Task PredictImageAsync(HttpContext context, [FromQuery(Name = "top_k")] string? topK, [FromServices] ImageInput input, [FromServices] ModelCatalog catalog, [FromServices] ImageClassifier classifier) =>
-        AnswerAsync(context, topK, catalog, classifier, async classify =>
+    private static Task PredictImageAsync(HttpContext context, [FromQuery(Name = "top_k")] string? topK, [FromServices] ImageInput input, [FromServices] ModelCatalog catalog, [FromServices] ImageClassifier classifier, [FromServices] InferenceExceptionHandler failures) =>
+        AnswerAsync(context, topK, catalog, classifier, failures, async classify =>
         {
             if (!ImageInput.IsMultipart(context.Request))
             {
@@ -69,41 +70,44 @@ internal static class TutorialApi
             throw new InvalidOperationException("ReadPartsAsync refuses a form without a file.");
         });
 
-    private static Task PredictUrlAsync(HttpContext context, [FromQuery] string? url, [FromQuery(Name = "top_k")] string? topK, [FromServices] ImageFetcher fetcher, [FromServices] ModelCatalog catalog, [FromServices] ImageClassifier classifier) =>
-        AnswerAsync(context, topK, catalog, classifier, async classify =>
+    private static Task PredictUrlAsync(HttpContext context, [FromQuery] string? url, [FromQuery(Name = "top_k")] string? topK, [FromServices] ImageFetcher fetcher, [FromServices] ModelCatalog catalog, [FromServices] ImageClassifier classifier, [FromServices] InferenceExceptionHandler failures) =>
+        AnswerAsync(context, topK, catalog, classifier, failures, async classify =>
         {
             using var file = await fetcher.FetchAsync(url ?? throw new InferenceException(InferenceError.InvalidRequest, "url is missing."), context.RequestAborted);
             return await classify(file);
         });
 
-    private static async Task AnswerAsync(HttpContext context, string? topK, ModelCatalog catalog, ImageClassifier classifier, Func<Func<ReceivedFile, Task<Classification>>, Task<Classification>> predict)
+    private static async Task AnswerAsync(HttpContext context, string? topK, ModelCatalog catalog, ImageClassifier classifier, InferenceExceptionHandler failures, Func<Func<ReceivedFile, Task<Classification>>, Task<Classification>> predict)
     {
         try
         {
             using var lease = catalog.Lease(null);
+            context.Facts().Model = lease.Model;
             var options = new ClassifyOptions(PredictionApi.ParseTopK(topK, lease.Model.Classes.Count));
             if (classifier.Refuse(lease.Model) is { } refusal)
             {
-                await WriteFailureAsync(context.Response, refusal);
+                context.Facts().IsCounted = true;
+                await WriteFailureAsync(context, failures, refusal);
                 return;
             }
 
-            var answer = await predict(file => classifier.ClassifyAsync(lease.Model, file.Memory, options, context.RequestAborted));
+            var answer = await predict(file => context.ClassifyAsync(classifier, file, options));
             context.Response.AddServerTiming(TimingResponse.From(answer.Timings));
             // decode + preprocess + model + top-k, without the wait
             var duration = (long)Math.Round((answer.Timings.Total - answer.Timings.Queue).TotalMilliseconds);
             var predictions = answer.Predictions.Select(prediction => new TutorialPrediction(prediction.Label, prediction.Confidence));
             await context.Response.WriteAsJsonAsync(new(answer.Image.Bytes, [.. predictions], duration, null), TutorialJson.Default.TutorialResponse);
         }
-        catch (Exception exception) when (exception is InferenceException or BadHttpRequestException && !context.Response.HasStarted)
+        catch (Exception exception) when (!context.Response.HasStarted && !context.RequestAborted.IsCancellationRequested)
         {
-            await WriteFailureAsync(context.Response, exception);
+            await WriteFailureAsync(context, failures, exception);
         }
     }
 
-    private static async Task WriteFailureAsync(HttpResponse response, Exception exception)
+    private static async Task WriteFailureAsync(HttpContext context, InferenceExceptionHandler failures, Exception exception)
     {
-        var (status, _, detail) = InferenceExceptionHandler.Describe(exception);
+        var response = context.Response;
+        var (status, _, detail) = failures.Describe(context, exception);
         // The original knew only 400; what is worth a retry keeps its own code, so that a client can tell.
         response.StatusCode = status is 429 or >= 500 ? status : StatusCodes.Status400BadRequest;
         InferenceExceptionHandler.AddRetryAfter(response, status);

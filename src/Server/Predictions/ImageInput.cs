@@ -65,6 +65,7 @@ public sealed class ImageInput(LimitsOptions limits, UploadBudget budget, ImageF
             }
 
             using var file = await ReadPartAsync(section, request.ContentLength, cancellationToken);
+            file.Name = NameOf(section);
             yield return file;
         }
 
@@ -106,6 +107,15 @@ public sealed class ImageInput(LimitsOptions limits, UploadBudget budget, ImageF
         ContentDispositionHeaderValue.TryParse(section.ContentDisposition, out var disposition) && disposition.DispositionType.Equals("form-data", StringComparison.OrdinalIgnoreCase)
             ? disposition.FileName.HasValue || disposition.FileNameStar.HasValue || section.ContentType is not null
             : true;
+
+    private static string? NameOf(MultipartSection section)
+    {
+        // RFC 5987's form is for what ASCII cannot write, and comes first.
+        var name = ContentDispositionHeaderValue.TryParse(section.ContentDisposition, out var disposition)
+            ? disposition.FileNameStar.Value ?? HeaderUtilities.RemoveQuotes(disposition.FileName).Value
+            : null;
+        return string.IsNullOrEmpty(name) ? null : name;
+    }
 
     private async Task<ReceivedFile> ReadJsonAsync(HttpRequest request, CancellationToken cancellationToken)
     {

@@ -3,6 +3,7 @@ using System.Text.Json;
 using Microsoft.AspNetCore.Mvc;
 using Whatsit.Inference;
 using Whatsit.Inference.Catalog;
+using Whatsit.Server.Telemetry;
 
 namespace Whatsit.Server.Predictions;
 
@@ -18,7 +19,7 @@ internal static class PredictionApi
             .WithDescription(
                 "Send the picture as a multipart form (any part name; several files give several results), as the raw body, or as JSON {\"image\":\"<base64 or data URL>\"}. "
                 + "JPEG, PNG, WebP, GIF (first frame), AVIF and TIFF. Server-Timing repeats the answer's timing.")
-            .WithMetadata(new PictureBodyAttribute())
+            .WithMetadata(new PictureBodyAttribute(), new AnswersPicturesAttribute())
             .Produces<PredictionResponse>()
             .ProducesProblem(400).ProducesProblem(404).ProducesProblem(413).ProducesProblem(415).ProducesProblem(422).ProducesProblem(429).ProducesProblem(503).ProducesProblem(504);
     }
@@ -31,14 +32,17 @@ internal static class PredictionApi
         [FromQuery] string? explain,
         [FromServices] ModelCatalog catalog,
         [FromServices] ImageInput input,
-        [FromServices] ImageClassifier classifier)
+        [FromServices] ImageClassifier classifier,
+        [FromServices] InferenceExceptionHandler failures)
     {
         using var lease = catalog.Lease(model);
+        context.Facts().Model = lease.Model;
         var options = new ClassifyOptions(ParseTopK(topK ?? topKSnakeCase, lease.Model.Classes.Count), ParseFlag(explain, "explain"));
         lease.Model.Postprocessor.Check(options);
         if (classifier.Refuse(lease.Model) is { } refusal)
         {
-            await InferenceExceptionHandler.WriteAsync(context.Response, refusal, context.RequestAborted);
+            context.Facts().IsCounted = true;
+            await failures.WriteAsync(context, refusal, context.RequestAborted);
             return;
         }
 
@@ -49,20 +53,19 @@ internal static class PredictionApi
             return;
         }
 
-        var results = new List<PredictionResponse>();
         var answers = new List<PredictionResult>();
-        InferenceException? firstFailure = null;
+        PredictionResponse? only = null;
         await foreach (var file in input.ReadPartsAsync(context.Request, context.RequestAborted))
         {
             try
             {
-                results.Add(await ClassifyAsync(file));
-                answers.Add(PredictionResult.From(results[^1]));
+                only = await ClassifyAsync(file);
+                answers.Add(PredictionResult.From(only, file.Name));
             }
             catch (InferenceException failure)
             {
-                firstFailure ??= failure;
-                answers.Add(new() { Error = InferenceExceptionHandler.ProblemOf(failure) });
+                answers.Add(new() { File = file.Name, Error = failures.ProblemOf(context, failure) });
+                context.Facts().IsCounted = false;
             }
         }
 
@@ -70,17 +73,17 @@ internal static class PredictionApi
         {
             await context.Response.WriteAsJsonAsync(new PredictionsResponse(answers), PredictionJson.Default.PredictionsResponse);
         }
-        else if (firstFailure is not null)
+        else if (answers[0].Error is { } problem)
         {
-            throw firstFailure;
+            context.Facts().IsCounted = true;
+            await InferenceExceptionHandler.WriteAsync(context, problem, context.RequestAborted);
         }
         else
         {
-            await WriteAsync(context, results[0]);
+            await WriteAsync(context, only!);
         }
 
-        async Task<PredictionResponse> ClassifyAsync(ReceivedFile file) =>
-            PredictionResponse.From(await classifier.ClassifyAsync(lease.Model, file.Memory, options, context.RequestAborted));
+        async Task<PredictionResponse> ClassifyAsync(ReceivedFile file) => PredictionResponse.From(await context.ClassifyAsync(classifier, file, options));
     }
 
     /// <summary>How many labels: the default is 5, or all if the model knows fewer.</summary>

@@ -40,6 +40,9 @@ public sealed record PredictionsResponse(IReadOnlyList<PredictionResult> Results
 /// <summary>One of several pictures: the prediction's members, or <c>error</c>.</summary>
 public sealed record PredictionResult
 {
+    /// <summary>The file's name, where the client sent one.</summary>
+    public string? File { get; init; }
+
     /// <summary>The model that answered.</summary>
     public string? Model { get; init; }
 
@@ -65,8 +68,9 @@ public sealed record PredictionResult
     public ProblemDetails? Error { get; init; }
 
     /// <summary>The core's answer in the wire's form.</summary>
-    public static PredictionResult From(PredictionResponse answer) => new()
+    public static PredictionResult From(PredictionResponse answer, string? file) => new()
     {
+        File = file,
         Model = answer.Model,
         Version = answer.Version,
         Variant = answer.Variant,

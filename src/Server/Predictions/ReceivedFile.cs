@@ -52,6 +52,9 @@ public sealed class ReceivedFile : IDisposable
     /// <summary>The bytes read.</summary>
     public Memory<byte> Memory => _memory;
 
+    /// <summary>What the client calls it, if it does.</summary>
+    public string? Name { get; set; }
+
     /// <summary>Reads a stream to its end.</summary>
     /// <param name="stream">The upload.</param>
     /// <param name="announced">What it must not be longer than, if that is known.</param>

@@ -1,0 +1,185 @@
+using System.Diagnostics;
+using System.Globalization;
+using Serilog;
+using Serilog.Events;
+using Serilog.Formatting.Compact;
+using Whatsit.Inference;
+
+namespace Whatsit.Server.Telemetry;
+
+/// <summary>
+/// The log: one line per request, by Serilog's middleware, and whatever else the server has to say. Every line that belongs to a request carries its id, which
+/// the client gets, or gave, as <c>X-Request-Id</c>. No picture, no query and no label, unless <see cref="LogOptions"/> asks for them.
+/// </summary>
+internal static class RequestLog
+{
+    private const string Time = "{Timestamp:yyyy-MM-dd HH:mm:ss.fff zzz} {Level:u3} ";
+    private const string RequestId = "RequestId";
+    private const string RequestIdHeader = "X-Request-Id";
+
+    // What people want to see in a line; programs get everything.
+    private static readonly string[] Shown = ["Failure", "Model", "Variant", "Pictures", "Bytes", "DecodeMs", "PreprocessMs", "QueueMs", "ComputeMs", "Query", "Labels"];
+
+    /// <summary>Serilog, as the sections <c>Log</c> (the form) and <c>Serilog</c> (levels, further sinks) say.</summary>
+    public static void AddRequestLog(this WebApplicationBuilder builder)
+    {
+        builder.Services.AddSettings<LogOptions>("Log");
+        var options = Settings.Get<LogOptions>(builder.Configuration, "Log");
+        var logger = new LoggerConfiguration().Enrich.FromLogContext();
+        Settings.Check("Serilog", () => logger.ReadFrom.Configuration(builder.Configuration));
+        if (options.Format == "json")
+        {
+            logger.WriteTo.Console(new CompactJsonFormatter());
+        }
+        else
+        {
+            logger.WriteTo.Conditional(HasRequest, sink => sink.Console(outputTemplate: Time + "[{RequestId}] {Message:lj}{NewLine}{Exception}", formatProvider: CultureInfo.InvariantCulture))
+                .WriteTo.Conditional(line => !HasRequest(line), sink => sink.Console(outputTemplate: Time + "{Message:lj}{NewLine}{Exception}", formatProvider: CultureInfo.InvariantCulture));
+        }
+
+        builder.Logging.ClearProviders();
+        builder.Services.AddSerilog(logger.CreateLogger(), dispose: true);
+
+        static bool HasRequest(LogEvent line) => line.Properties.ContainsKey(RequestId);
+    }
+
+    /// <summary>Outermost: whatever happens to a request, here it has its id, is logged and counted.</summary>
+    public static void UseRequestLog(this WebApplication app)
+    {
+        var options = app.Services.GetRequiredService<LogOptions>();
+        var metrics = app.Services.GetRequiredService<InferenceMetrics>();
+        app.Use(async (context, next) =>
+        {
+            TakeRequestId(context);
+            try
+            {
+                await next(context);
+            }
+            finally
+            {
+                Finish(context, metrics);
+            }
+        });
+        app.UseSerilogRequestLogging(log =>
+        {
+            log.Logger = app.Services.GetRequiredService<Serilog.ILogger>();
+            log.MessageTemplate = options.Format == "json"
+                ? "{RequestMethod} {RequestPath} {StatusCode} in {Elapsed} ms"
+                : "{RequestMethod} {RequestPath} {StatusCode} in {Elapsed} ms{Details:l}";
+            log.GetLevel = (context, _, exception) => LevelOf(context, exception);
+            log.GetMessageTemplateProperties = (context, _, elapsed, status) => PropertiesOf(context, elapsed, status, options);
+        });
+    }
+
+    private static void TakeRequestId(HttpContext context)
+    {
+        // A proxy's or the client's own, if it can do no harm in a log or a header; else Kestrel's.
+        var id = context.Request.Headers[RequestIdHeader].ToString();
+        if (id.Length is > 0 and <= 128 && id.All(character => char.IsAsciiLetterOrDigit(character) || character is '-' or '_' or '.' or ':' or '=' or '+' or '/'))
+        {
+            context.TraceIdentifier = id;
+        }
+
+        // At the last moment: the handler of exceptions clears the headers.
+        context.Response.OnStarting(
+            static state =>
+            {
+                var context = (HttpContext)state;
+                context.Response.Headers[RequestIdHeader] = context.TraceIdentifier;
+                return Task.CompletedTask;
+            },
+            context);
+    }
+
+    /// <summary>What did not even reach the classifier is counted here: refusals by reason, and clients that left while they sent.</summary>
+    private static void Finish(HttpContext context, InferenceMetrics metrics)
+    {
+        var facts = context.Facts();
+        if (context.Response.StatusCode == StatusCodes.Status499ClientClosedRequest)
+        {
+            facts.Failure = "ClientLeft";
+        }
+
+        if (context.Response.StatusCode >= 400 && !facts.IsCounted && context.ChosenEndpoint()?.Metadata.GetMetadata<AnswersPicturesAttribute>() is not null)
+        {
+            metrics.Failed(facts.Model?.Manifest.Name, facts.Failure ?? $"Status{context.Response.StatusCode}");
+        }
+
+        if (Activity.Current is { IsAllDataRequested: true } span)
+        {
+            span.SetTag("whatsit.model", facts.Model?.Manifest.Name).SetTag("whatsit.variant", facts.Model?.Variant);
+            if (facts.Failure is not null)
+            {
+                span.SetTag("error.type", facts.Failure);
+            }
+        }
+    }
+
+    private static LogEventLevel LevelOf(HttpContext context, Exception? exception) => context.Response.StatusCode switch
+    {
+        // Probes and scrapes come every few seconds.
+        _ when context.Request.Path.StartsWithSegments("/health") || context.Request.Path.StartsWithSegments("/metrics") => LogEventLevel.Debug,
+        _ when exception is not null => LogEventLevel.Error,
+        StatusCodes.Status500InternalServerError => LogEventLevel.Error,
+        > 500 => LogEventLevel.Warning,
+        _ => LogEventLevel.Information,
+    };
+
+    private static List<LogEventProperty> PropertiesOf(HttpContext context, double elapsed, int status, LogOptions options)
+    {
+        var (facts, request) = (context.Facts(), context.Request);
+        var fields = new List<LogEventProperty>(16);
+        Add(RequestId, context.TraceIdentifier);
+        Add("RequestMethod", request.Method);
+        // Escaped, so that nobody writes lines of his own, and not at any length.
+        Add("RequestPath", Shorten(request.Path.ToUriComponent()));
+        Add("Route", (context.ChosenEndpoint() as RouteEndpoint)?.RoutePattern.RawText);
+        Add("StatusCode", status);
+        Add("Elapsed", Math.Round(elapsed, 3));
+        Add("Failure", facts.Failure);
+        Add("Model", facts.Model?.Manifest.Name);
+        Add("Variant", facts.Model?.Variant);
+        if (facts.Answers.Count > 0)
+        {
+            Add("Pictures", facts.Answers.Count);
+            Add("Bytes", facts.Answers.Sum(answer => answer.Image.Bytes));
+            Add("DecodeMs", Sum(facts, timings => timings.Decode));
+            Add("PreprocessMs", Sum(facts, timings => timings.Preprocess));
+            Add("QueueMs", Sum(facts, timings => timings.Queue));
+            Add("ComputeMs", Sum(facts, timings => timings.Compute));
+        }
+        else
+        {
+            Add("Bytes", request.ContentLength);
+        }
+
+        if (options.Query && request.QueryString.HasValue)
+        {
+            Add("Query", Shorten(request.QueryString.Value!));
+        }
+
+        if (options.Labels && facts.Answers.Count > 0)
+        {
+            Add("Labels", string.Join(", ", facts.Answers.Select(answer => answer.Predictions[0].Label)));
+        }
+
+        if (options.Format == "text")
+        {
+            Add("Details", string.Concat(fields.Where(field => Shown.Contains(field.Name)).Select(field => $", {field.Name} {((ScalarValue)field.Value).Value}")));
+        }
+
+        return fields;
+
+        void Add(string name, object? value)
+        {
+            if (value is not null)
+            {
+                fields.Add(new(name, new ScalarValue(value)));
+            }
+        }
+    }
+
+    private static double Sum(RequestFacts facts, Func<Timings, TimeSpan> stage) => Math.Round(facts.Answers.Sum(answer => stage(answer.Timings).TotalMilliseconds), 3);
+
+    private static string Shorten(string text) => text.Length <= 500 ? text : text[..500] + "…";
+}
