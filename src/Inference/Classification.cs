@@ -39,6 +39,9 @@ public sealed record Classification
 
     /// <summary>Where the time went.</summary>
     public required Timings Timings { get; init; }
+
+    /// <summary>What the reader should know of this answer; mostly nothing.</summary>
+    public IReadOnlyList<Warning> Warnings { get; init; } = [];
 }
 
 /// <summary>What a caller wants to know about a picture.</summary>

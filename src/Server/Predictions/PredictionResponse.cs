@@ -12,11 +12,27 @@ namespace Whatsit.Server.Predictions;
 /// <param name="Abstained">The model is not sure: no label reached its threshold.</param>
 /// <param name="Image">The picture as it was sent.</param>
 /// <param name="Timing">Where the time went, in milliseconds.</param>
-public sealed record PredictionResponse(string Model, string Version, string Variant, IReadOnlyList<Prediction> Predictions, bool Abstained, ImageDescription Image, TimingResponse Timing)
+/// <param name="Warnings">What the reader should know of this answer; absent where there is nothing.</param>
+public sealed record PredictionResponse(
+    string Model,
+    string Version,
+    string Variant,
+    IReadOnlyList<Prediction> Predictions,
+    bool Abstained,
+    ImageDescription Image,
+    TimingResponse Timing,
+    IReadOnlyList<Warning>? Warnings)
 {
     /// <summary>The core's answer in the wire's form.</summary>
-    public static PredictionResponse From(Classification answer) =>
-        new(answer.Model, answer.Version, answer.Variant, answer.Predictions, answer.Abstained, answer.Image, TimingResponse.From(answer.Timings));
+    public static PredictionResponse From(Classification answer) => new(
+        answer.Model,
+        answer.Version,
+        answer.Variant,
+        answer.Predictions,
+        answer.Abstained,
+        answer.Image,
+        TimingResponse.From(answer.Timings),
+        answer.Warnings is { Count: > 0 } warnings ? warnings : null);
 }
 
 /// <summary>Where the time went, in milliseconds.</summary>
@@ -64,6 +80,9 @@ public sealed record PredictionResult
     /// <summary>Where the time went.</summary>
     public TimingResponse? Timing { get; init; }
 
+    /// <summary>What the reader should know of this answer.</summary>
+    public IReadOnlyList<Warning>? Warnings { get; init; }
+
     /// <summary>Why this picture has no answer.</summary>
     public ProblemDetails? Error { get; init; }
 
@@ -78,6 +97,7 @@ public sealed record PredictionResult
         Abstained = answer.Abstained,
         Image = answer.Image,
         Timing = answer.Timing,
+        Warnings = answer.Warnings,
     };
 }
 
@@ -92,4 +112,10 @@ public sealed record JsonImage(string? Image, string? Url);
 [JsonSerializable(typeof(PredictionsResponse))]
 [JsonSerializable(typeof(JsonImage))]
 [JsonSerializable(typeof(ProblemDetails))]
+// What the parameters of warnings and refusals may be.
+[JsonSerializable(typeof(string))]
+[JsonSerializable(typeof(int))]
+[JsonSerializable(typeof(long))]
+[JsonSerializable(typeof(double))]
+[JsonSerializable(typeof(string[]))]
 internal sealed partial class PredictionJson : JsonSerializerContext;
