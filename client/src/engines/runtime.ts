@@ -26,7 +26,10 @@ export interface FeatureMap {
   cellStep: number;
 }
 
-/** The model has an operator that this runtime does not know. */
+/** Waits for what a backend computes, and rejects when that cannot come any more: a graphics processor can be lost at any time. */
+export type Guard = <T>(work: Promise<T>) => Promise<T>;
+
+/** The model asks for something that this runtime does not do. Another one may. */
 export class UnsupportedOperatorError extends Error {
   override readonly name = 'UnsupportedOperatorError';
 }
