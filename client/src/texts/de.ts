@@ -182,6 +182,8 @@ export const de: Texts = {
     photos: (count) => `auf ${count} Prüffotos`,
     onDevice: 'Auf diesem Gerät',
     once: 'einmal geladen',
+    share: 'Teilen',
+    linkCopied: 'Link kopiert',
     state: { ready: 'bereit', loading: 'lädt', failed: 'gescheitert' },
   },
 

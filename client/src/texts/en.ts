@@ -181,6 +181,8 @@ export const en = {
     photos: (count: number) => `on ${count} validation photos`,
     onDevice: 'On this device',
     once: 'fetched once',
+    share: 'Share',
+    linkCopied: 'Link copied',
     state: { ready: 'ready', loading: 'loading', failed: 'failed' },
   },
 
