@@ -2,7 +2,9 @@ import { Suspense, lazy, useCallback, useEffect, useEffectEvent, useMemo, useRef
 import { Icon } from './components/Icon';
 import { Listeners, useListener } from './components/Listeners';
 import { BrowserEngine, variantFor } from './engines/browser-engine';
-import type { Classification, Engine, EngineId } from './engines/engine';
+import { formatName } from './engines/decode';
+import { EngineError } from './engines/engine';
+import type { Classification, Engine, EngineId, EngineRun } from './engines/engine';
 import { toPhoto } from './engines/photo';
 import type { Photo } from './engines/photo';
 import { getConfig } from './engines/server-api';
@@ -134,6 +136,13 @@ export function App() {
     const engineRun = runs[id];
     return engineRun?.state === 'done' ? [engineRun.result] : [];
   });
+  /** What the server has read is not damaged, even where this browser cannot read it. */
+  const toldBy = (id: EngineId): EngineRun => {
+    const own = runs[id] ?? { state: 'idle' };
+    const { server: other } = runs;
+    const misread = id === 'browser' && own.state === 'failed' && own.error.code === 'not-an-image' && other?.state === 'done';
+    return misread ? { state: 'failed', error: new EngineError('format-unsupported', formatName(other.result.image.format)) } : own;
+  };
   const shownPrediction = shown?.photo === photo?.id ? results.find(({ engine }) => engine === shown?.engine)?.predictions.find(({ index }) => index === shown?.index) : undefined;
   const announce = (result: Classification) => {
     const [best] = result.predictions;
@@ -249,7 +258,7 @@ export function App() {
                 <PredictionLabel
                   key={id}
                   engine={id}
-                  run={runs[id] ?? { state: 'idle' }}
+                  run={toldBy(id)}
                   topK={options.topK}
                   groupOf={(index) => model?.classes[index]?.group}
                   shownMap={shown?.engine === id ? shownPrediction?.index : undefined}

@@ -1,5 +1,7 @@
 import type { Backend } from './accelerator';
 
+export type RuntimeId = 'tensorflow' | 'onnxruntime';
+
 /** What executes a model in this browser: TensorFlow.js or ONNX Runtime. Both take the same file and the same tensor. */
 export interface Runtime {
   /** For people: "TensorFlow.js, WebGL". */

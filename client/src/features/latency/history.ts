@@ -1,6 +1,7 @@
 import { useCallback, useSyncExternalStore } from 'react';
 import { Listeners } from '../../components/Listeners';
 import type { Classification, EngineId } from '../../engines/engine';
+import { keep, recall } from '../../engines/storage';
 import { percentile } from '../../engines/timing';
 
 /** What is remembered of a run. */
@@ -55,18 +56,10 @@ export function mediansOf(all: readonly HistoryEntry[], model: string): Partial<
 function write(next: HistoryEntry[]) {
   entries = next;
   listeners.tell();
-  try {
-    localStorage.setItem(key, JSON.stringify(next));
-  } catch {
-    // Storage may be full or forbidden; the history then lasts as long as the page.
-  }
+  keep(key, next);
 }
 
 function read(): HistoryEntry[] {
-  try {
-    const saved = JSON.parse(localStorage.getItem(key) ?? '[]') as HistoryEntry[];
-    return Array.isArray(saved) ? saved.filter(({ totalMs }) => Number.isFinite(totalMs)) : [];
-  } catch {
-    return [];
-  }
+  const saved = recall<HistoryEntry[]>(key, []);
+  return Array.isArray(saved) ? saved.filter(({ totalMs }) => Number.isFinite(totalMs)) : [];
 }
