@@ -1,7 +1,7 @@
 import { backendsHere, candidatesFor, threadsFor } from '../src/engines/accelerator';
 import type { Accelerator } from '../src/engines/accelerator';
 import { BrowserEngine } from '../src/engines/browser-engine';
-import type { RuntimeChoice } from '../src/engines/browser-engine';
+import type { RuntimeId } from '../src/engines/runtime';
 import { getClasses, getModel } from '../src/engines/server-api';
 import { ServerEngine } from '../src/engines/server-engine';
 import type { Prediction } from '../src/engines/engine';
@@ -22,7 +22,7 @@ const image = async (url: string) => (await fetch(url)).blob();
 const accelerators = async (software: boolean) => candidatesFor(threadsFor(navigator.hardwareConcurrency, crossOriginIsolated), await backendsHere(software));
 
 /** One engine, freshly made: the first answer with everything that it fetches, then runs one after another. */
-async function measure(choice: { runtime: RuntimeChoice; accelerator: Accelerator }, model: string, photo: string, runs: number) {
+async function measure(choice: { runtime: RuntimeId; accelerator: Accelerator }, model: string, photo: string, runs: number) {
   const engine = new BrowserEngine(async (name) => ({ manifest: (await getModel(name)).manifest, classes: await getClasses(name) }), choice);
   const blob = await image(photo);
   const signal = new AbortController().signal;

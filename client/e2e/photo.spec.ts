@@ -1,4 +1,5 @@
 import { expect, test } from '@playwright/test';
+import { readFileSync } from 'node:fs';
 import { expectAnswer, firstSample, give, jpeg, panel, withSettings } from './page';
 import { drawPicture } from './pictures';
 
@@ -130,6 +131,18 @@ test('A large photo is made smaller before the upload, unless that is switched o
   await expectAnswer(page);
   await expect(page.locator('.photo-facts')).toContainText('3000 × 2400 JPEG');
   await expect(page.locator('.photo-facts')).not.toContainText('Made smaller');
+});
+
+test('What only the server reads is not called damaged', async ({ page }) => {
+  const tiff = readFileSync(new URL('../../tests/data/images/picture.tif', import.meta.url));
+  await page.getByRole('button', { name: 'Settings' }).click();
+  await page.getByRole('radio', { name: 'Both' }).check();
+  await page.keyboard.press('Escape');
+  await give(page, { name: 'scan.tif', mimeType: 'image/tiff', buffer: tiff });
+  await expectAnswer(page, 'server');
+  const device = panel(page, 'browser').getByRole('alert');
+  await expect(device).toContainText('This browser cannot read TIFF.');
+  await expect(device.getByRole('button')).toHaveCount(0);
 });
 
 test.describe('What goes wrong is said in plain sentences', () => {

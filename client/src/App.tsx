@@ -1,26 +1,31 @@
 import { Suspense, lazy, useCallback, useEffect, useEffectEvent, useMemo, useRef, useState } from 'react';
 import { Icon } from './components/Icon';
+import { Listeners, useListener } from './components/Listeners';
 import { BrowserEngine, variantFor } from './engines/browser-engine';
-import type { Classification, Engine, EngineId } from './engines/engine';
-import { looksLikeImage, photoFromAddress, toPhoto } from './engines/photo';
+import { formatName } from './engines/decode';
+import { EngineError } from './engines/engine';
+import type { Classification, Engine, EngineId, EngineRun } from './engines/engine';
+import { toPhoto } from './engines/photo';
 import type { Photo } from './engines/photo';
 import { getConfig } from './engines/server-api';
 import type { Variant } from './engines/server-api';
 import { ServerEngine } from './engines/server-engine';
 import { AgreementLine } from './features/comparison/AgreementLine';
 import { enginesFor } from './features/comparison/routing';
+import type { Route } from './features/comparison/routing';
 import { useComparison } from './features/comparison/useComparison';
 import { AddressField } from './features/image-picker/AddressField';
 import { ImageFrame } from './features/image-picker/ImageFrame';
 import { Samples } from './features/image-picker/Samples';
-import type { Sample } from './features/image-picker/Samples';
 import { useImageSources } from './features/image-picker/useImageSources';
+import { givenAt, usePhotos } from './features/image-picker/usePhotos';
 import { mediansOf, useHistory } from './features/latency/history';
 import { Waterfall } from './features/latency/Waterfall';
 import { ModelFacts } from './features/models/ModelFacts';
 import { ModelSwitcher } from './features/models/ModelSwitcher';
 import { useModels } from './features/models/useModels';
-import { takeSharedPhotos } from './features/offline/sharedPhotos';
+import type { LoadedModel } from './features/models/useModels';
+import { onPhotosOpened, takeSharedPhotos } from './features/offline/sharedPhotos';
 import { UpdatePrompt } from './features/offline/UpdatePrompt';
 import { useOffline } from './features/offline/useOffline';
 import { ActivationMap } from './features/predictions/ActivationMap';
@@ -29,6 +34,7 @@ import { PredictionLabel } from './features/predictions/PredictionLabel';
 import { SettingsMenu } from './SettingsMenu';
 import { useSettings } from './settings';
 import { SpeechContext, speechFor } from './texts';
+import { addressOf, useAddress } from './useAddress';
 
 // Not needed for the first view.
 const Developers = lazy(() => import('./features/models/Developers'));
@@ -38,6 +44,14 @@ const MeasureLabel = lazy(() => import('./features/latency/MeasureLabel'));
 const PhotoGrid = lazy(() => import('./features/photo-grid/PhotoGrid'));
 
 const topK = 5;
+
+/** What asks for another answer. */
+interface Change {
+  photo?: Photo | undefined;
+  model?: LoadedModel;
+  route?: Route;
+  offline?: boolean;
+}
 
 /** A class whose map is shown, over which photo, and by which engine. */
 interface Shown {
@@ -50,12 +64,29 @@ export function App() {
   const [settings, change] = useSettings();
   const speech = useMemo(() => speechFor(settings.language), [settings.language]);
   const { t, percent, duration } = speech;
-  const offline = useOffline();
-  const page = usePage();
-
-  const { models, model, samples, trouble, load, refresh, choose } = useModels(settings.model, (name) => change({ model: name }));
   const server = useMemo(() => new ServerEngine(), []);
+  const { entries, remember, forget } = useHistory();
+
+  // Whatever asks for another answer is told here, and answered by `classify` below.
+  const [changes] = useState(() => new Listeners<Change>());
+  const [place, go] = useAddress(({ given }) => changes.tell({ photo: givenAt(given).photo }));
+  const { models, model, samples, trouble, load, refresh } = useModels(place.model || settings.model, (loaded) => changes.tell({ model: loaded }));
+  const offline = useOffline((isOffline) => changes.tell({ offline: isOffline }));
   const browser = useMemo(() => new BrowserEngine(load), [load]);
+  const { photo, several, refused, show, take, takeSample, takeAddress, backToAll, reset } = usePhotos(place.given, (given) => {
+    go({ given, page: '' });
+    changes.tell({ photo: givenAt(given).photo });
+  });
+  const chooseRoute = (route: Route) => {
+    change({ route });
+    changes.tell({ route });
+  };
+  const onResult = (result: Classification) => {
+    remember(result);
+    if (result.engine === 'server' && result.model === model?.manifest.name && result.version !== model.manifest.version) refresh();
+  };
+  const { runs, run, runOne, cancel, clear } = useComparison(onResult);
+
   const [predictByUrl, setPredictByUrl] = useState(false);
   useEffect(() => {
     getConfig().then((config) => {
@@ -66,93 +97,52 @@ export function App() {
     });
   }, [server]);
 
-  const { entries, remember, forget } = useHistory();
-  const onResult = useCallback((result: Classification) => {
-    remember(result);
-    if (result.engine === 'server' && model && result.model === model.manifest.name && result.version !== model.manifest.version) refresh();
-  }, [remember, model, refresh]);
-  const { runs, run, runOne, cancel, clear } = useComparison(onResult);
-
-  const [photo, setPhoto] = useState<Photo>();
-  const [several, setSeveral] = useState<readonly Photo[]>([]);
   const [shown, setShown] = useState<Shown>();
   const [camera, setCamera] = useState(false);
-  const [refused, setRefused] = useState<string>();
   const chooser = useRef<HTMLInputElement>(null);
 
   const name = model?.manifest.name ?? '';
   const medians = useMemo(() => mediansOf(entries, name), [entries, name]);
-  const route = offline ? 'browser' : settings.route;
-  const engines = useMemo(() => {
-    const byId: Record<EngineId, Engine> = { server, browser };
-    return enginesFor(photo?.remote ? 'server' : route, medians).map((id) => byId[id]);
-    // The route is decided when a photo comes; while its answers come in, the panels stay as they are.
-    // eslint-disable-next-line react-hooks/exhaustive-deps
-  }, [server, browser, route, photo, name]);
-  const options = useMemo(() => ({
-    model: name,
-    topK: Math.min(topK, model?.classes.length ?? topK),
-    explain: Boolean(model?.manifest.output.features && model.manifest.output.classifier_weights),
-    ...(settings.shrink && model && { shrinkFor: model.manifest.input }),
-  }), [name, model, settings.shrink]);
-
-  // Each new photo, and each new model, is given to the engines that the route names.
-  const takesOver = engines.includes(browser) || photo?.remote ? undefined : browser;
-  const classify = useEffectEvent((image: Blob) => void run(engines, takesOver, image, options));
-  useEffect(() => {
-    if (photo && name) classify(photo.blob);
-  }, [photo, name, route]);
-
-  const show = useCallback((next: Photo) => {
-    setRefused(undefined);
-    setPhoto(next);
-    location.hash = '';
-    scrollTo({ top: 0 });
-  }, []);
-
-  const take = useCallback((files: File[], pasted = false) => {
-    const images = files.filter(looksLikeImage);
-    const [first] = images;
-    if (!first) return files[0] && setRefused(files[0].name);
-    if (images.length === 1) return show(toPhoto(first, pasted ? t.pick.pasted : first.name));
-    clear();
-    setPhoto(undefined);
-    setRefused(undefined);
-    setSeveral(images.map((image) => toPhoto(image, image.name)));
-  }, [show, clear, t]);
-  const hovering = useImageSources(take);
-
-  useEffect(() => {
-    void takeSharedPhotos().then((files) => take(files));
-    // Once, at start.
-    // eslint-disable-next-line react-hooks/exhaustive-deps
-  }, []);
-
-  // A picture's address is given back when nothing shows it any more.
-  useEffect(() => () => {
-    if (photo && !several.includes(photo)) URL.revokeObjectURL(photo.url);
-  }, [photo, several]);
-  useEffect(() => () => several.forEach(({ url }) => URL.revokeObjectURL(url)), [several]);
-
-  const pickSample = async (sample: Sample) => {
-    const response = await fetch(sample.url).catch(() => undefined);
-    if (response?.ok) show(toPhoto(await response.blob(), sample.title));
-    else setRefused(sample.title);
-  };
-
-  const reset = () => {
-    clear();
-    setPhoto(undefined);
-    setSeveral([]);
-    setRefused(undefined);
-  };
-
-  const panels = [...new Set([...engines.map(({ id }) => id), ...(['server', 'browser'] as const).filter((id) => runs[id])])].sort((a, b) => (a === b ? 0 : a === 'server' ? -1 : 1));
   const engineOf = (id: EngineId): Engine => (id === 'server' ? server : browser);
+  const enginesOf = (image: Photo | undefined, { route = settings.route, offline: isOffline = offline }: Change = {}): Engine[] =>
+    enginesFor(image?.remote ? 'server' : isOffline ? 'browser' : route, medians).map(engineOf);
+  const optionsOf = useCallback((loaded: LoadedModel | undefined) => ({
+    model: loaded?.manifest.name ?? '',
+    topK: Math.min(topK, loaded?.classes.length ?? topK),
+    explain: Boolean(loaded?.manifest.output.features && loaded.manifest.output.classifier_weights),
+    ...(settings.shrink && loaded && { shrinkFor: loaded.manifest.input }),
+  }), [settings.shrink]);
+  const options = useMemo(() => optionsOf(model), [optionsOf, model]);
+
+  /** Gives the photo to the engines that the route names, and to none where there is no photo or no model yet. */
+  const classify = (changed: Change) => {
+    const image = 'photo' in changed ? changed.photo : photo;
+    const using = changed.model ?? model;
+    if (!image || !using) return clear();
+    const engines = enginesOf(image, changed);
+    void run(engines, engines.includes(browser) || image.remote ? undefined : browser, image.blob, optionsOf(using));
+  };
+  useListener(changes, classify);
+
+  const hovering = useImageSources((files, pasted) => take(files, pasted ? t.pick.pasted : undefined));
+  const takeShared = useEffectEvent(take);
+  useEffect(() => {
+    void takeSharedPhotos().then((files) => takeShared(files));
+    onPhotosOpened((files) => takeShared(files));
+  }, []);
+
+  const panels = (['server', 'browser'] as const).filter((id) => runs[id] ?? (Object.keys(runs).length === 0 && enginesOf(photo).some((engine) => engine.id === id)));
   const results = panels.flatMap((id) => {
     const engineRun = runs[id];
     return engineRun?.state === 'done' ? [engineRun.result] : [];
   });
+  /** What the server has read is not damaged, even where this browser cannot read it. */
+  const toldBy = (id: EngineId): EngineRun => {
+    const own = runs[id] ?? { state: 'idle' };
+    const { server: other } = runs;
+    const misread = id === 'browser' && own.state === 'failed' && own.error.code === 'not-an-image' && other?.state === 'done';
+    return misread ? { state: 'failed', error: new EngineError('format-unsupported', formatName(other.result.image.format)) } : own;
+  };
   const shownPrediction = shown?.photo === photo?.id ? results.find(({ engine }) => engine === shown?.engine)?.predictions.find(({ index }) => index === shown?.index) : undefined;
   const announce = (result: Classification) => {
     const [best] = result.predictions;
@@ -162,23 +152,37 @@ export function App() {
       : t.result.announce(t.engine[result.engine], best.label, percent(best.confidence), duration(result.totalMs));
   };
   const modelBytes = (engine: Engine) => model?.manifest.files[engine.id === 'browser' ? variantFor(model.manifest) : (model.variant as Variant)]?.bytes;
-  const view = page === 'developers' ? 'developers' : photo ? 'photo' : several.length > 0 ? 'grid' : 'empty';
+  const view = place.page === 'developers' ? 'developers' : photo ? 'photo' : several.length > 0 ? 'grid' : 'empty';
 
-  const sampleStrip = samples.length > 0 && <Samples samples={samples} onPick={(sample) => void pickSample(sample)} />;
-  const facts = model && <ModelFacts info={model} classCount={model.classes.length} />;
+  const sampleStrip = samples.length > 0 && <Samples samples={samples} onPick={(sample) => void takeSample(sample)} />;
+  const facts = model && <ModelFacts info={model} classCount={model.classes.length} address={addressOf({ page: '', model: name })} />;
 
   return (
     <SpeechContext value={speech}>
       <a className="skip" href="#photo">{t.skip}</a>
       <header className="masthead">
-        <a className="wordmark" href="./" onClick={(event) => { event.preventDefault(); location.hash = ''; reset(); }}>Whatsit</a>
-        <ModelSwitcher models={models} chosen={model?.manifest.name} onChoose={choose} />
+        <a className="wordmark" href="./" onClick={(event) => { event.preventDefault(); reset(); }}>Whatsit</a>
+        <ModelSwitcher
+          models={models}
+          chosen={model?.manifest.name}
+          onChoose={(chosen) => {
+            change({ model: chosen });
+            go({ model: chosen });
+          }}
+        />
         <nav>
-          <a className="nav-link" href={view === 'developers' ? '#' : '#developers'}>
+          <a
+            className="nav-link"
+            href={view === 'developers' ? '#' : '#developers'}
+            onClick={(event) => {
+              event.preventDefault();
+              go({ page: view === 'developers' ? '' : 'developers' });
+            }}
+          >
             <Icon name={view === 'developers' ? 'photo' : 'code'} />
             <span>{view === 'developers' ? t.nav.classify : t.nav.developers}</span>
           </a>
-          <SettingsMenu settings={settings} onChange={change} />
+          <SettingsMenu settings={settings} onChange={change} onRoute={chooseRoute} />
         </nav>
       </header>
       {offline && <p className="offline" role="status"><Icon name="offline" /><strong>{t.offline.offline}</strong> {t.offline.offlineWhy}</p>}
@@ -204,14 +208,14 @@ export function App() {
 
         {view === 'grid' && (
           <Suspense>
-            <PhotoGrid photos={several} engine={engines[0] ?? server} takesOver={takesOver ?? browser} options={{ ...options, explain: false }} onOpen={show} onResult={onResult} onLeave={reset} />
+            <PhotoGrid photos={several} engine={enginesOf(undefined)[0] ?? server} takesOver={browser} options={{ ...options, explain: false }} onOpen={show} onResult={onResult} onLeave={reset} />
           </Suspense>
         )}
 
         {(view === 'empty' || view === 'photo') && (
           <section className="photo-side" aria-label={t.pick.heading}>
             {photo && several.length > 0 && (
-              <button type="button" className="button small back" onClick={() => { clear(); setPhoto(undefined); }}><Icon name="grid" />{t.grid.back}</button>
+              <button type="button" className="button small back" onClick={backToAll}><Icon name="grid" />{t.grid.back}</button>
             )}
             <ImageFrame
               photo={photo}
@@ -229,7 +233,7 @@ export function App() {
                 <button type="button" className="button" onClick={() => setCamera(true)}><Icon name="camera" />{t.pick.cameraShort}</button>
               </div>
             )}
-            {predictByUrl && !photo && <AddressField onAddress={(address) => void photoFromAddress(address).then(show)} />}
+            {predictByUrl && !photo && <AddressField onAddress={(address) => void takeAddress(address)} />}
           </section>
         )}
 
@@ -254,7 +258,7 @@ export function App() {
                 <PredictionLabel
                   key={id}
                   engine={id}
-                  run={runs[id] ?? { state: 'idle' }}
+                  run={toldBy(id)}
                   topK={options.topK}
                   groupOf={(index) => model?.classes[index]?.group}
                   shownMap={shown?.engine === id ? shownPrediction?.index : undefined}
@@ -270,8 +274,8 @@ export function App() {
             </div>
             <div className="verdict">
               <AgreementLine results={results} />
-              {settings.route === 'both' && results.length > 1 && <button type="button" className="button small" onClick={() => change({ route: 'faster' })}>{t.agreement.useFaster}</button>}
-              {settings.route !== 'both' && !offline && <button type="button" className="button small" onClick={() => change({ route: 'both' })}>{t.agreement.showBoth}</button>}
+              {settings.route === 'both' && results.length > 1 && <button type="button" className="button small" onClick={() => chooseRoute('faster')}>{t.agreement.useFaster}</button>}
+              {settings.route !== 'both' && !offline && <button type="button" className="button small" onClick={() => chooseRoute('both')}>{t.agreement.showBoth}</button>}
             </div>
           </div>
         )}
@@ -281,7 +285,7 @@ export function App() {
           <div className="more">
             <div>
               <Suspense>
-                <MeasureLabel key={photo.id} engines={engines} image={photo.blob} options={options} modelBytes={modelBytes} />
+                <MeasureLabel key={photo.id} engines={panels.map(engineOf)} image={photo.blob} options={options} modelBytes={modelBytes} />
               </Suspense>
               {sampleStrip}
             </div>
@@ -308,17 +312,6 @@ export function App() {
       )}
     </SpeechContext>
   );
-}
-
-/** What stands behind the # of the address. */
-function usePage(): string {
-  const [page, setPage] = useState(location.hash.slice(1));
-  useEffect(() => {
-    const look = () => setPage(location.hash.slice(1));
-    addEventListener('hashchange', look);
-    return () => removeEventListener('hashchange', look);
-  }, []);
-  return page;
 }
 
 /** The server's answer as a script sees it. */

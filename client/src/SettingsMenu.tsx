@@ -1,12 +1,13 @@
 import { Icon } from './components/Icon';
 import { routes } from './features/comparison/routing';
+import type { Route } from './features/comparison/routing';
 import type { Settings } from './settings';
 import { languages, useSpeech } from './texts';
 import type { Language } from './texts';
 
 const themes = ['system', 'light', 'dark'] as const;
 
-export function SettingsMenu({ settings, onChange }: { settings: Settings; onChange: (change: Partial<Settings>) => void }) {
+export function SettingsMenu({ settings, onChange, onRoute }: { settings: Settings; onChange: (change: Partial<Settings>) => void; onRoute: (route: Route) => void }) {
   const { t } = useSpeech();
   return (
     <>
@@ -14,7 +15,7 @@ export function SettingsMenu({ settings, onChange }: { settings: Settings; onCha
         <Icon name="settings" />
       </button>
       <div id="settings" popover="auto" className="settings">
-        <Choice legend={t.settings.route} name="route" options={routes} chosen={settings.route} words={(route) => t.settings.routes[route]} onChoose={(route) => onChange({ route })} />
+        <Choice legend={t.settings.route} name="route" options={routes} chosen={settings.route} words={(route) => t.settings.routes[route]} onChoose={onRoute} />
         <label className="switch">
           <input type="checkbox" checked={settings.shrink} onChange={({ currentTarget }) => onChange({ shrink: currentTarget.checked })} />
           <span>{t.settings.shrink}</span>

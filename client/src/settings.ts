@@ -1,4 +1,5 @@
 import { useCallback, useEffect, useState } from 'react';
+import { keep, recall } from './engines/storage';
 import { routes } from './features/comparison/routing';
 import type { Route } from './features/comparison/routing';
 import { isLanguage, preferredLanguage } from './texts';
@@ -23,22 +24,13 @@ export function useSettings(): [Settings, (change: Partial<Settings>) => void] {
     document.documentElement.lang = settings.language;
     if (settings.theme === 'system') delete document.documentElement.dataset.theme;
     else document.documentElement.dataset.theme = settings.theme;
-    try {
-      localStorage.setItem(key, JSON.stringify(settings));
-    } catch {
-      // Private windows of some browsers forbid it.
-    }
+    keep(key, settings);
   }, [settings]);
   return [settings, useCallback((change) => setSettings((before) => ({ ...before, ...change })), [])];
 }
 
 function read(): Settings {
-  let saved: Partial<Settings> = {};
-  try {
-    saved = JSON.parse(localStorage.getItem(key) ?? '{}') as Partial<Settings>;
-  } catch {
-    // Unreadable settings are no settings.
-  }
+  const saved = recall<Partial<Settings>>(key, {});
   return {
     theme: saved.theme === 'light' || saved.theme === 'dark' ? saved.theme : 'system',
     language: isLanguage(saved.language) ? saved.language : preferredLanguage(),

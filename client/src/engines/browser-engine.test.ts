@@ -5,6 +5,7 @@ import { BrowserEngine, variantFor } from './browser-engine';
 import type { BrowserAnswer, FromWorker, ToWorker } from './browser-engine';
 import { isBetter } from './calibration';
 import type { EngineError } from './engine';
+import type { RuntimeId } from './runtime';
 import { sumOf } from './timing';
 import type { Manifest } from './server-api';
 
@@ -49,7 +50,7 @@ const twoThreads: Accelerator = { backend: 'wasm', threads: 2 };
 
 const newWorker = () => new FakeWorker() as unknown as Worker;
 function engine(of: (name: string) => Manifest = () => manifest) {
-  return new BrowserEngine((name) => Promise.resolve({ manifest: of(name), classes: [] }), { accelerator: twoThreads, runtime: 'auto' }, newWorker);
+  return new BrowserEngine((name) => Promise.resolve({ manifest: of(name), classes: [] }), { accelerator: twoThreads, runtime: 'tensorflow' }, newWorker);
 }
 /** Lets promises that are settled already have their say. */
 const settle = () => vi.advanceTimersByTimeAsync(0);
@@ -382,8 +383,82 @@ describe('The accelerator', () => {
   });
 });
 
-test('A model without floating-point weights runs only on the server', () => {
-  expect(() => variantFor({ ...manifest, files: { int8: { file: 'x', bytes: 1, sha256: 'c' } } })).toThrow('model-unsupported');
+describe('What TensorFlow.js’ kernels cannot do', () => {
+  let storage: Map<string, string>;
+  /** Why each runtime does not answer; one that is left out answers. */
+  let failing: Partial<Record<RuntimeId, 'model-unsupported' | 'engine-failed' | 'download-failed' | 'not-an-image'>>;
+  const asked = () => FakeWorker.all.flatMap((worker) => worker.asked.flatMap((message) => (message.type === 'classify' ? [message.runtime] : [])));
+  const open = (of = manifest, accelerator = twoThreads) => new BrowserEngine(() => Promise.resolve({ manifest: of, classes: [] }), { accelerator }, newWorker);
+  const classify = (browser: BrowserEngine) => browser.classify(new AbortController().signal, new Blob(), options);
+
+  beforeEach(() => {
+    storage = new Map();
+    failing = { tensorflow: 'model-unsupported' };
+    vi.stubGlobal('appVersion', '1.0.0');
+    vi.stubGlobal('localStorage', { getItem: (key: string) => storage.get(key) ?? null, setItem: (key: string, value: string) => storage.set(key, value) });
+    vi.spyOn(FakeWorker.prototype, 'postMessage').mockImplementation(function (this: FakeWorker, message: ToWorker) {
+      this.asked.push(message);
+      if (message.type !== 'classify') return;
+      const code = failing[message.runtime];
+      void Promise.resolve().then(() => this.say(code ? { type: 'failed', id: message.id, code, detail: message.runtime } : { ...answer(3), id: message.id }));
+    });
+  });
+  afterEach(() => {
+    vi.restoreAllMocks();
+    vi.unstubAllGlobals();
+  });
+
+  test('ONNX Runtime does, for that very photo, and at once the next time and on the next visit', async () => {
+    const browser = open();
+    for (const visit of [browser, browser, open()]) expect((await classify(visit)).predictions[0]?.label).toBe('Lemon');
+    expect(asked()).toEqual(['tensorflow', 'onnxruntime', 'onnxruntime', 'onnxruntime']);
+  });
+
+  test('another version of the model, or of the app, is tried with again', async () => {
+    await classify(open());
+    await classify(open({ ...manifest, version: '2' }));
+    vi.stubGlobal('appVersion', '1.1.0');
+    await classify(open());
+    expect(asked()).toEqual(['tensorflow', 'onnxruntime', 'tensorflow', 'onnxruntime', 'tensorflow', 'onnxruntime']);
+  });
+
+  test('a worker that breaks is replaced by ONNX Runtime’s, and tried again on another visit', async () => {
+    failing = { tensorflow: 'engine-failed' };
+    const browser = open();
+    for (const visit of [browser, browser, open()]) await classify(visit);
+    expect(asked()).toEqual(['tensorflow', 'onnxruntime', 'onnxruntime', 'tensorflow', 'onnxruntime']);
+    expect(storage.get('whatsit.onnxruntime')).toBeUndefined();
+  });
+
+  test.each(['download-failed', 'not-an-image'] as const)('is not meant by %s', async (code) => {
+    failing = { tensorflow: code };
+    await expect(classify(open())).rejects.toMatchObject({ code });
+    expect(asked()).toEqual(['tensorflow']);
+  });
+
+  test('and ONNX Runtime cannot either is the error, and nothing is remembered', async () => {
+    failing = { tensorflow: 'model-unsupported', onnxruntime: 'engine-failed' };
+    await expect(classify(open())).rejects.toMatchObject({ code: 'engine-failed', detail: 'onnxruntime' });
+    expect(storage.get('whatsit.onnxruntime')).toBeUndefined();
+  });
+
+  test('on a graphics processor is not held against it', async () => {
+    await classify(open(manifest, { backend: 'webgl', threads: 2 }));
+    expect(asked()).toEqual(['tensorflow', 'onnxruntime']);
+    expect(storage.get('whatsit.accelerator')).toBeUndefined();
+    failing = { tensorflow: 'engine-failed' };
+    await classify(open({ ...manifest, version: '2' }, { backend: 'webgl', threads: 2 }));
+    expect(asked().slice(2)).toEqual(['tensorflow', 'tensorflow', 'onnxruntime']);
+    expect(storage.get('whatsit.accelerator')).toBeUndefined();
+  });
+});
+
+test('The weights with the smallest download run here; bytes only where there is nothing else', () => {
+  const file = { file: 'x', bytes: 1, sha256: 'c' };
+  expect(variantFor(manifest)).toBe('fp16');
+  expect(variantFor({ ...manifest, files: { int8: file, fp32: file } })).toBe('fp32');
+  expect(variantFor({ ...manifest, files: { int8: file } })).toBe('int8');
+  expect(() => variantFor({ ...manifest, files: {} })).toThrow('model-unsupported');
 });
 
 test('Threads need cross-origin isolation, and leave cores to the page', () => {

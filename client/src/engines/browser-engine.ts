@@ -4,14 +4,14 @@ import type { Trial } from './calibration';
 import { hasFailed, isBetter, isHopeless, rememberChoice, rememberFailure, rememberedChoice } from './calibration';
 import type { Classification, ClassifyOptions, Engine, EngineErrorCode, Progress } from './engine';
 import { EngineError } from './engine';
+import { needsOnnxRuntime, rememberOnnxRuntime } from './fallback';
+import type { RuntimeId } from './runtime';
 import type { ClassInfo, Manifest, Variant } from './server-api';
 import { sumOf, withRemainder } from './timing';
 
-export type RuntimeChoice = 'auto' | 'tensorflow' | 'onnxruntime';
-
 /** What the worker is asked. */
 export type ToWorker =
-  | { type: 'classify'; id: number; image: Blob; topK: number; explain: boolean; manifest: Manifest; classes: ClassInfo[]; variant: Variant; accelerator: Accelerator; runtime: RuntimeChoice }
+  | { type: 'classify'; id: number; image: Blob; topK: number; explain: boolean; manifest: Manifest; classes: ClassInfo[]; variant: Variant; accelerator: Accelerator; runtime: RuntimeId }
   | { type: 'backends'; id: number; software: boolean }
   | { type: 'cancel'; id: number };
 
@@ -25,7 +25,8 @@ export type FromWorker =
 
 export interface BrowserSettings {
   accelerator: Accelerator;
-  runtime: RuntimeChoice;
+  /** Only this one; else what was found out of the model. */
+  runtime?: RuntimeId;
   /** While it is to be found out what is fastest here: up to so many threads. */
   calibration?: { threads: number };
   /** Graphics that the processor emulates count too. They are slow, and are waited for. */
@@ -51,6 +52,8 @@ export class BrowserEngine implements Engine {
   /** The model that the worker holds, and what it runs on. */
   private holds = '';
   private ids = 0;
+  /** Models at which the first runtime broke. */
+  private readonly broken = new Set<string>();
   /** One run after another: two at once would only slow each other down, and spoil both measurements. */
   private queue: Promise<unknown> = Promise.resolve();
   private calibration: AbortController | undefined;
@@ -79,9 +82,10 @@ export class BrowserEngine implements Engine {
     if (!this.settings.calibration) return;
     const { signal } = (this.calibration = new AbortController());
     if (!(await undisturbed(signal)) || !this.worker) return;
-    const { accelerator: current, runtime, software = false, calibration: { threads } } = this.settings;
+    const { accelerator: current, software = false, calibration: { threads } } = this.settings;
     const others: BrowserEngine[] = [];
     try {
+      const runtime = this.runtimeFor(await this.modelOf(model));
       const backends = await this.ask<Backend[]>(signal, this.worker, { type: 'backends', id: ++this.ids, software });
       const candidates = candidatesFor(threads, backends.filter((backend) => !hasFailed(backend)));
       if (candidates.length > 1 && !rememberedChoice(candidates)) {
@@ -89,7 +93,7 @@ export class BrowserEngine implements Engine {
         let best: { engine: BrowserEngine; trial: Trial } | undefined;
         for (const accelerator of candidates) {
           // Nobody may wait for a trial: its worker is ended at once.
-          const engine = nameOf(accelerator) === nameOf(current) ? this : new BrowserEngine(this.modelOf, { accelerator, runtime, software }, this.createWorker, 0);
+          const engine = nameOf(accelerator) === nameOf(current) ? this : new BrowserEngine(this.modelOf, { accelerator, software, runtime }, this.createWorker, 0);
           if (engine !== this) others.push(engine);
           const trial = await engine.attempt(signal, image, model, best?.trial);
           if (trial) trials.push(trial);
@@ -115,7 +119,7 @@ export class BrowserEngine implements Engine {
     const trial: Trial = { accelerator, computeMs: [], predictions: [] };
     try {
       for (let turn = -1; turn < calibrationRuns; turn++) {
-        const { timing, predictions } = await this.runHere(signal, image, { model, topK: Infinity, explain: false });
+        const { timing, predictions } = await this.runHere(signal, image, { model, topK: Infinity, explain: false }, await this.modelOf(model));
         if (turn >= 0) trial.computeMs.push(timing.find(({ stage }) => stage === 'compute')?.ms ?? 0);
         trial.predictions = predictions;
         if (best && isHopeless(trial, best)) break;
@@ -134,30 +138,47 @@ export class BrowserEngine implements Engine {
     winner.worker = undefined;
   }
 
-  /** A graphics processor that fails, or whose kernels cannot be fetched, is replaced by the processor for this very run. */
+  /**
+   * What fails on a graphics processor, or whose kernels cannot be fetched, is run on the processor; what TensorFlow.js' kernels cannot load or run
+   * there, ONNX Runtime runs: for this very photo, and remembered. Only what all of them fail at is an error.
+   */
   private async run(signal: AbortSignal, image: Blob, options: ClassifyOptions): Promise<Classification> {
+    signal.throwIfAborted();
+    const model = await this.modelOf(options.model);
     const { backend, threads } = this.settings.accelerator;
+    const runtime = this.runtimeFor(model);
     try {
-      return await this.runHere(signal, image, options);
+      return await this.runHere(signal, image, options, model);
     } catch (error) {
       const code = error instanceof EngineError ? error.code : undefined;
-      if (backend === 'wasm' || (code !== 'engine-failed' && code !== 'download-failed')) throw error;
-      this.settings.accelerator = { backend: 'wasm', threads };
-      const answer = await this.runHere(signal, image, options);
-      // Where WebAssembly answers, it was not the photo's or the model's fault.
-      if (code === 'engine-failed') rememberFailure(backend);
+      if (runtime === 'onnxruntime' || !code) throw error;
+      if (backend !== 'wasm' && (code === 'engine-failed' || code === 'download-failed')) {
+        this.settings.accelerator = { backend: 'wasm', threads };
+        const answer = await this.run(signal, image, options);
+        // Where WebAssembly answers with the same kernels, it was not the photo's or the model's fault.
+        if (code === 'engine-failed' && this.runtimeFor(model) === runtime) rememberFailure(backend);
+        return answer;
+      }
+      if (this.settings.runtime || (code !== 'engine-failed' && code !== 'model-unsupported')) throw error;
+      const answer = await this.runHere(signal, image, options, model, 'onnxruntime');
+      // What broke without a word may do on another visit.
+      if (code === 'model-unsupported') rememberOnnxRuntime(model.manifest);
+      else this.broken.add(model.manifest.name);
       return answer;
     }
   }
 
-  private async runHere(signal: AbortSignal, image: Blob, { model, topK, explain, onProgress }: ClassifyOptions): Promise<Classification> {
-    signal.throwIfAborted();
-    const { manifest, classes } = await this.modelOf(model);
-    const variant = variantFor(manifest);
-    signal.throwIfAborted();
+  private runtimeFor({ manifest }: BrowserModel): RuntimeId {
+    return this.settings.runtime ?? (this.broken.has(manifest.name) || needsOnnxRuntime(manifest) ? 'onnxruntime' : 'tensorflow');
+  }
 
-    const { accelerator, runtime } = this.settings;
-    const wanted = `${manifest.name} ${manifest.version} ${manifest.files[variant]?.sha256} ${nameOf(accelerator)}`;
+  private async runHere(signal: AbortSignal, image: Blob, { topK, explain, onProgress }: ClassifyOptions, model: BrowserModel, runtime = this.runtimeFor(model)): Promise<Classification> {
+    signal.throwIfAborted();
+    const { manifest, classes } = model;
+    const variant = variantFor(manifest);
+
+    const { accelerator } = this.settings;
+    const wanted = `${manifest.name} ${manifest.version} ${manifest.files[variant]?.sha256} ${runtime} ${nameOf(accelerator)}`;
     if (this.holds !== wanted) this.dispose();
     this.holds = wanted;
     const worker = (this.worker ??= this.createWorker());
@@ -225,9 +246,9 @@ export class BrowserEngine implements Engine {
   }
 }
 
-/** 16-bit weights: half the download, the same speed (they are widened when they are read). 8-bit ones are slower here. */
+/** 16-bit weights: half the download, the same speed (they are widened when they are read). 8-bit ones are slower here, and better than none. */
 export function variantFor({ files }: Manifest): Variant {
-  const variant = (['fp16', 'fp32'] as const).find((candidate) => files[candidate]);
+  const variant = (['fp16', 'fp32', 'int8'] as const).find((candidate) => files[candidate]);
   if (!variant) throw new EngineError('model-unsupported');
   return variant;
 }
@@ -248,7 +269,6 @@ function settingsHere(): BrowserSettings {
   const threads = threadsFor(navigator.hardwareConcurrency, crossOriginIsolated);
   return {
     accelerator: rememberedChoice() ?? { backend: 'wasm', threads },
-    runtime: 'auto',
     calibration: { threads },
     software: new URLSearchParams(location.search).has('software-gpu'),
   };

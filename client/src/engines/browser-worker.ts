@@ -8,11 +8,11 @@ import type { Progress, StageTime } from './engine';
 import { EngineError } from './engine';
 import { classActivationMap, select } from './postprocess';
 import { preprocess } from './preprocess';
-import type { Runtime } from './runtime';
+import type { Runtime, RuntimeId } from './runtime';
 import { UnsupportedOperatorError } from './runtime';
 import type { ClassInfo, Manifest, ModelFile, Variant } from './server-api';
 import { modelFileUrl } from './server-api';
-import type { BrowserAnswer, FromWorker, RuntimeChoice, ToWorker } from './browser-engine';
+import type { BrowserAnswer, FromWorker, ToWorker } from './browser-engine';
 
 /**
  * Holds one model and runs it, for as long as it lives; another model gets another worker, and the memory of this one goes with it. A dedicated
@@ -38,7 +38,7 @@ self.onmessage = ({ data }: MessageEvent<ToWorker>) => {
   const answer = data.type === 'backends' ? backends(data.software) : classify(controller.signal, data, (progress) => say({ type: 'progress', id: data.id, progress }));
   void answer
     .then((result) => say({ type: 'done', id: data.id, answer: result }))
-    .catch((error: unknown) => say({ type: 'failed', id: data.id, ...describe(error, controller.signal) }))
+    .catch((error: unknown) => say({ type: 'failed', id: data.id, ...describe(error, controller.signal, data) }))
     .finally(() => running.delete(data.id));
 };
 
@@ -86,9 +86,12 @@ async function load(signal: AbortSignal, { manifest, variant, classes, accelerat
   const file = manifest.files[variant];
   if (!file) throw new EngineError('model-unsupported');
   const bytes = await fetchModelFile(signal, manifest, file, (loaded, total) => onProgress({ step: 'model', loaded, total }));
-  const started = await start(runtime, bytes, manifest, accelerator, (url) => download(signal, url, (loaded, total) => onProgress({ step: 'runtime', loaded, total }), runtimeBytes[basename(url)]), () =>
-    onProgress({ step: 'start', loaded: 0, total: 0 }),
-  );
+  const fetchThenStart: FetchBytes = async (url) => {
+    const wasm = await download(signal, url, (loaded, total) => onProgress({ step: 'runtime', loaded, total }), runtimeBytes[basename(url)]);
+    onProgress({ step: 'start', loaded: 0, total: 0 });
+    return wasm;
+  };
+  const started = await runtimes[runtime](bytes, manifest, accelerator, fetchThenStart);
   // The first run lays the weights out for the kernels, and compiles those of a graphics processor; that belongs to getting ready.
   onProgress({ step: 'start', loaded: 0, total: 0 });
   const { width, height, type } = manifest.input;
@@ -97,24 +100,11 @@ async function load(signal: AbortSignal, { manifest, variant, classes, accelerat
   return (held = { manifest, variant, classes, runtime: started });
 }
 
-/** TensorFlow.js first: fewer bytes and faster. What it does not know, ONNX Runtime runs. Both are fetched only when they are needed. */
-async function start(choice: RuntimeChoice, bytes: Uint8Array, manifest: Manifest, accelerator: Accelerator, fetchBytes: FetchBytes, onStart: () => void): Promise<Runtime> {
-  const fetchThenStart: FetchBytes = async (url) => {
-    const wasm = await fetchBytes(url);
-    onStart();
-    return wasm;
-  };
-  if (choice !== 'onnxruntime') {
-    try {
-      const { createTensorFlowRuntime } = await import('./tensorflow-runtime');
-      return await createTensorFlowRuntime(bytes, manifest, accelerator, fetchThenStart);
-    } catch (error) {
-      if (!(error instanceof UnsupportedOperatorError) || choice === 'tensorflow') throw error;
-    }
-  }
-  const { createOnnxRuntime } = await import('./onnxruntime-runtime');
-  return createOnnxRuntime(bytes, manifest, accelerator.threads, fetchThenStart);
-}
+/** Each is fetched only when it is needed. TensorFlow.js is the smaller and the faster one; what it cannot run, ONNX Runtime can. */
+const runtimes: Record<RuntimeId, (model: Uint8Array, manifest: Manifest, accelerator: Accelerator, fetchBytes: FetchBytes) => Promise<Runtime>> = {
+  tensorflow: async (...model) => (await import('./tensorflow-runtime')).createTensorFlowRuntime(...model),
+  onnxruntime: async (...model) => (await import('./onnxruntime-runtime')).createOnnxRuntime(...model),
+};
 
 async function weightsOf(signal: AbortSignal, model: LoadedModel): Promise<Float32Array | undefined> {
   const file = model.manifest.output.classifier_weights;
@@ -130,9 +120,11 @@ async function fetchModelFile(signal: AbortSignal, manifest: Manifest, file: Mod
 
 const basename = (url: string): string => url.slice(url.lastIndexOf('/') + 1).replace(/-[\w-]{8}(?=\.wasm$)/, '');
 
-function describe(error: unknown, signal: AbortSignal): Pick<Extract<FromWorker, { type: 'failed' }>, 'code' | 'detail'> {
+function describe(error: unknown, signal: AbortSignal, request: ToWorker): Pick<Extract<FromWorker, { type: 'failed' }>, 'code' | 'detail'> {
   if (signal.aborted) return { code: 'cancelled' };
   if (error instanceof EngineError) return { code: error.code, ...(error.detail && { detail: error.detail }) };
-  if (error instanceof UnsupportedOperatorError) return { code: 'model-unsupported', detail: error.message };
-  return { code: 'engine-failed', detail: error instanceof Error ? error.message : String(error) };
+  const detail = error instanceof Error ? error.message : String(error);
+  // On a graphics processor it may be the device that failed; on the processor whatever these kernels throw is what they cannot do.
+  const refused = request.type === 'classify' && request.runtime === 'tensorflow' && request.accelerator.backend === 'wasm';
+  return { code: refused || error instanceof UnsupportedOperatorError ? 'model-unsupported' : 'engine-failed', detail };
 }

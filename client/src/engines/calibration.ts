@@ -1,6 +1,7 @@
 import type { Accelerator, Backend } from './accelerator';
 import { nameOf } from './accelerator';
 import type { Prediction } from './engine';
+import { keep, recall } from './storage';
 import { percentile } from './timing';
 
 /** An accelerator, tried: how long its runs took, the result read back, and what it answered for every class. */
@@ -50,38 +51,24 @@ interface Memory {
   failed?: Backend[];
 }
 
+const memory = () => recall<Memory>(key, {});
+
 const circumstances = () => [navigator.hardwareConcurrency, crossOriginIsolated ? 'isolated' : 'not isolated', navigator.userAgent, appVersion].join(', ');
 
 /** What was chosen on this device. Where it was chosen from other candidates than `candidates`, where they are known, it is void. */
 export function rememberedChoice(candidates?: readonly Accelerator[]): Accelerator | undefined {
-  const { choice } = recall();
+  const { choice } = memory();
   if (choice?.circumstances !== circumstances()) return undefined;
   return !candidates || candidates.map(nameOf).join() === choice.candidates.join() ? choice.accelerator : undefined;
 }
 
 export function rememberChoice(accelerator: Accelerator, candidates: readonly Accelerator[], trials: readonly Trial[]) {
   const tried = trials.map((trial) => ({ name: nameOf(trial.accelerator), medianMs: medianOf(trial), difference: differenceOf(trial.predictions, trials[0]!.predictions) }));
-  keep({ ...recall(), choice: { circumstances: circumstances(), accelerator, candidates: candidates.map(nameOf), trials: tried } });
+  keep(key, { ...memory(), choice: { circumstances: circumstances(), accelerator, candidates: candidates.map(nameOf), trials: tried } });
 }
 
-export const hasFailed = (backend: Backend): boolean => recall().failed?.includes(backend) ?? false;
+export const hasFailed = (backend: Backend): boolean => memory().failed?.includes(backend) ?? false;
 
 export function rememberFailure(backend: Backend) {
-  keep({ failed: [...new Set([...(recall().failed ?? []), backend])] });
-}
-
-function recall(): Memory {
-  try {
-    return (JSON.parse(localStorage.getItem(key) ?? '{}') ?? {}) as Memory;
-  } catch {
-    return {};
-  }
-}
-
-function keep(memory: Memory) {
-  try {
-    localStorage.setItem(key, JSON.stringify(memory));
-  } catch {
-    // Where nothing may be kept, it is found out anew each time.
-  }
+  keep(key, { failed: [...new Set([...(memory().failed ?? []), backend])] });
 }

@@ -16,7 +16,7 @@ export async function decode(photo: Blob): Promise<DecodedPhoto> {
   try {
     bitmap = await createImageBitmap(photo, { imageOrientation: 'from-image', premultiplyAlpha: 'none', colorSpaceConversion: 'default' });
   } catch {
-    throw new EngineError(format === 'heic' ? 'heic' : 'not-an-image');
+    throw unreadable(format);
   }
   try {
     const { width, height } = bitmap;
@@ -34,16 +34,36 @@ export async function decode(photo: Blob): Promise<DecodedPhoto> {
   }
 }
 
+/** Every browser reads these, so that a file which it cannot read is damaged. */
+const readEverywhere: readonly string[] = ['jpeg', 'png', 'gif', 'webp', 'bmp', 'unknown'];
+
+function unreadable(format: string): EngineError {
+  if (format === 'heic') return new EngineError('heic');
+  return readEverywhere.includes(format) ? new EngineError('not-an-image') : new EngineError('format-unsupported', formatName(format));
+}
+
+/** As people write it. */
+export const formatName = (format: string): string => (format === 'jxl' ? 'JPEG XL' : format === 'webp' ? 'WebP' : format.toUpperCase());
+
 /** By content, as the server tells them apart: a file's name and type are only what somebody says. */
 export async function formatOf(photo: Blob): Promise<string> {
-  const head = String.fromCharCode(...new Uint8Array(await photo.slice(0, 16).arrayBuffer()));
+  const head = String.fromCharCode(...new Uint8Array(await photo.slice(0, 64).arrayBuffer()));
   if (head.startsWith('\xff\xd8')) return 'jpeg';
   if (head.startsWith('\x89PNG')) return 'png';
   if (head.startsWith('GIF8')) return 'gif';
   if (head.startsWith('RIFF') && head.slice(8, 12) === 'WEBP') return 'webp';
-  if (head.startsWith('II*\0') || head.startsWith('MM\0*')) return 'tiff';
+  // Classic TIFF and BigTIFF, in both byte orders.
+  if (/^(II[*+]\0|MM\0[*+])/.test(head)) return 'tiff';
   if (head.startsWith('BM')) return 'bmp';
-  // ISO base media file: the brand says which kind.
-  if (head.slice(4, 8) === 'ftyp') return /^avi[fs]/.test(head.slice(8)) ? 'avif' : /^(hei|hev|mif1|msf1)/.test(head.slice(8)) ? 'heic' : 'unknown';
-  return 'unknown';
+  // ISO/IEC 18181-2: the bare codestream, and the container.
+  if (head.startsWith('\xff\x0a') || head.slice(4, 8) === 'JXL ') return 'jxl';
+  return head.slice(4, 8) === 'ftyp' ? isoMediaOf(head) : 'unknown';
+}
+
+/** AVIF and HEIC are the same container (ISO/IEC 14496-12); the brands tell the codec. `mif1` alone says only "a picture", and stands first in files of either kind. */
+function isoMediaOf(head: string): string {
+  const end = [...head.slice(0, 4)].reduce((size, byte) => size * 256 + byte.charCodeAt(0), 0);
+  const brands = head.slice(8, end).match(/[^]{4}/g) ?? [];
+  if (brands.some((brand) => /^avi[fs]$/.test(brand))) return 'avif';
+  return brands.some((brand) => /^(hei|hev|mif1|msf1)/.test(brand)) ? 'heic' : 'unknown';
 }

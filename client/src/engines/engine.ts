@@ -77,7 +77,8 @@ export type EngineErrorCode =
   | 'not-an-image' // neither engine can read the file
   | 'heic' // an iPhone's own format, which few browsers and no server of ours read
   | 'model-missing' // no such model
-  | 'model-unsupported' // this model has no form that runs in a browser
+  | 'format-unsupported' // this browser cannot read this kind of file; the detail names it, and the server may read it
+  | 'model-unsupported' // this model cannot be run by what was asked to
   | 'download-failed' // runtime or model could not be fetched
   | 'engine-failed' // the engine broke and was ended; the next run starts a new one
   | 'bad-request' // the server refused the request; its sentence says why

@@ -7,6 +7,8 @@ export interface OnnxGraph {
   outputs: string[];
   nodes: OnnxNode[];
   weights: Map<string, OnnxTensor>;
+  /** The version of ONNX' own operators that the nodes are written in. */
+  operatorSet: number;
 }
 
 export interface OnnxNode {
@@ -33,12 +35,16 @@ export interface OnnxTensor {
 }
 
 export function readOnnx(bytes: Uint8Array): OnnxGraph {
-  // ModelProto.graph = 7
-  const model = new Message(bytes).only(7);
-  if (!model) throw new Error('The file has no ONNX graph.');
-  const graph: OnnxGraph = { inputs: [], outputs: [], nodes: [], weights: new Map() };
+  let content: Message | undefined;
+  const graph: OnnxGraph = { inputs: [], outputs: [], nodes: [], weights: new Map(), operatorSet: 1 };
+  // ModelProto: graph = 7, opset_import = 8; OperatorSetIdProto: domain = 1 (empty or "ai.onnx" for ONNX' own), version = 2
+  for (const [field, value] of new Message(bytes).fields()) {
+    if (field === 7) content = asMessage(value);
+    if (field === 8 && ['', 'ai.onnx'].includes(asMessage(value).text(1))) graph.operatorSet = asMessage(value).number(2) ?? 1;
+  }
+  if (!content) throw new Error('The file has no ONNX graph.');
   // GraphProto: node = 1, initializer = 5, input = 11, output = 12
-  for (const [field, value] of model.fields()) {
+  for (const [field, value] of content.fields()) {
     if (field === 1) graph.nodes.push(readNode(asMessage(value)));
     if (field === 5) graph.weights.set(...readTensor(asMessage(value)));
     if (field === 11) graph.inputs.push(asMessage(value).text(1));
@@ -146,6 +152,11 @@ class Message {
 
   text(field: number): string {
     return this.only(field)?.string() ?? '';
+  }
+
+  number(wanted: number): number | undefined {
+    for (const [field, value] of this.fields()) if (field === wanted && typeof value === 'number') return value;
+    return undefined;
   }
 
   string(): string {

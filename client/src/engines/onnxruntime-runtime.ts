@@ -1,13 +1,14 @@
 import * as ort from 'onnxruntime-web/wasm';
 import moduleUrl from 'onnxruntime-web/ort-wasm-simd-threaded.mjs?url';
 import wasmUrl from 'onnxruntime-web/ort-wasm-simd-threaded.wasm?url';
+import type { Accelerator } from './accelerator';
 import { nameOf } from './accelerator';
 import type { FetchBytes } from './download';
 import type { Runtime } from './runtime';
 import type { Manifest } from './server-api';
 
 /** ONNX Runtime's WebAssembly build. Runs every ONNX file; its download is six times that of TensorFlow.js. */
-export async function createOnnxRuntime(model: Uint8Array, manifest: Manifest, threads: number, fetchBytes: FetchBytes): Promise<Runtime> {
+export async function createOnnxRuntime(model: Uint8Array, manifest: Manifest, { threads }: Accelerator, fetchBytes: FetchBytes): Promise<Runtime> {
   ort.env.wasm.numThreads = threads;
   ort.env.wasm.wasmPaths = { mjs: moduleUrl, wasm: wasmUrl };
   ort.env.wasm.wasmBinary = (await fetchBytes(wasmUrl)).buffer;

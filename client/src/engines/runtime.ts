@@ -1,5 +1,7 @@
 import type { Backend } from './accelerator';
 
+export type RuntimeId = 'tensorflow' | 'onnxruntime';
+
 /** What executes a model in this browser: TensorFlow.js or ONNX Runtime. Both take the same file and the same tensor. */
 export interface Runtime {
   /** For people: "TensorFlow.js, WebGL". */
@@ -26,7 +28,10 @@ export interface FeatureMap {
   cellStep: number;
 }
 
-/** The model has an operator that this runtime does not know. */
+/** Waits for what a backend computes, and rejects when that cannot come any more: a graphics processor can be lost at any time. */
+export type Guard = <T>(work: Promise<T>) => Promise<T>;
+
+/** The model asks for something that this runtime does not do. Another one may. */
 export class UnsupportedOperatorError extends Error {
   override readonly name = 'UnsupportedOperatorError';
 }

@@ -23,7 +23,7 @@ import { sigmoidConfig } from '@tensorflow/tfjs-backend-webgl/dist/kernels/Sigmo
 import { softmaxConfig } from '@tensorflow/tfjs-backend-webgl/dist/kernels/Softmax';
 import { subConfig } from '@tensorflow/tfjs-backend-webgl/dist/kernels/Sub';
 import { transposeConfig } from '@tensorflow/tfjs-backend-webgl/dist/kernels/Transpose';
-import type { Guard } from './tensorflow-runtime';
+import type { Guard } from './runtime';
 
 // The same kernels as in tensorflow-kernels.ts, for the graphics processor.
 [

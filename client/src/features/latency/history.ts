@@ -1,5 +1,7 @@
 import { useCallback, useSyncExternalStore } from 'react';
+import { Listeners } from '../../components/Listeners';
 import type { Classification, EngineId } from '../../engines/engine';
+import { keep, recall } from '../../engines/storage';
 import { percentile } from '../../engines/timing';
 
 /** What is remembered of a run. */
@@ -20,12 +22,12 @@ export interface Summary {
 const key = 'whatsit.history';
 const kept = 200;
 const shown = 30;
-const listeners = new Set<() => void>();
+const listeners = new Listeners<void>();
 let entries: HistoryEntry[] = read();
 
 /** The last runs of both engines, kept in this browser. */
 export function useHistory() {
-  const all = useSyncExternalStore(subscribe, () => entries);
+  const all = useSyncExternalStore(listeners.add, () => entries);
   const remember = useCallback(({ engine, model, totalMs, timing }: Classification) => {
     const computeMs = timing.find(({ stage }) => stage === 'compute')?.ms ?? 0;
     write([...entries, { engine, model, totalMs, computeMs }].slice(-kept));
@@ -51,26 +53,13 @@ export function mediansOf(all: readonly HistoryEntry[], model: string): Partial<
   return medians;
 }
 
-function subscribe(listener: () => void) {
-  listeners.add(listener);
-  return () => void listeners.delete(listener);
-}
-
 function write(next: HistoryEntry[]) {
   entries = next;
-  listeners.forEach((listener) => listener());
-  try {
-    localStorage.setItem(key, JSON.stringify(next));
-  } catch {
-    // Storage may be full or forbidden; the history then lasts as long as the page.
-  }
+  listeners.tell();
+  keep(key, next);
 }
 
 function read(): HistoryEntry[] {
-  try {
-    const saved = JSON.parse(localStorage.getItem(key) ?? '[]') as HistoryEntry[];
-    return Array.isArray(saved) ? saved.filter(({ totalMs }) => Number.isFinite(totalMs)) : [];
-  } catch {
-    return [];
-  }
+  const saved = recall<HistoryEntry[]>(key, []);
+  return Array.isArray(saved) ? saved.filter(({ totalMs }) => Number.isFinite(totalMs)) : [];
 }

@@ -1,16 +1,17 @@
 import { Fact, Label } from '../../components/Label';
 import type { ModelInfo, Variant } from '../../engines/server-api';
 import { useSpeech } from '../../texts';
+import { ShareButton } from './ShareButton';
 
 /** What a model is, printed as what is in food is printed. */
-export function ModelFacts({ info, classCount }: { info: ModelInfo; classCount: number | undefined }) {
+export function ModelFacts({ info, classCount, address }: { info: ModelInfo; classCount: number | undefined; address: string }) {
   const { t, percent, size, number } = useSpeech();
   const { manifest, variant } = info;
   const file = manifest.files[(variant ?? 'fp32') as Variant];
   const local = manifest.files.fp16 ?? manifest.files.fp32;
   const metrics = manifest.metrics?.[(variant ?? 'fp32') as Variant] ?? manifest.metrics?.fp32;
   return (
-    <Label title={t.model.facts} className="facts" note={[manifest.title, manifest.description].filter(Boolean).join('. ')}>
+    <Label title={t.model.facts} className="facts" aside={<ShareButton title={manifest.title ?? manifest.name} address={address} />} note={[manifest.title, manifest.description].filter(Boolean).join('. ')}>
       <dl>
         {metrics?.top1 !== undefined && (
           <Fact name={t.model.accuracy} note={metrics.photos !== undefined && t.model.photos(metrics.photos)} value={percent(metrics.top1)} />

@@ -1,4 +1,4 @@
-import { useCallback, useEffect, useRef, useState } from 'react';
+import { useCallback, useEffect, useEffectEvent, useRef, useState } from 'react';
 import type { EngineErrorCode } from '../../engines/engine';
 import { asEngineError } from '../../engines/engine';
 import { getClasses, getModel, getModels, modelFileUrl } from '../../engines/server-api';
@@ -8,8 +8,8 @@ export interface LoadedModel extends ModelInfo {
   classes: ClassInfo[];
 }
 
-/** The server's models and the one that is chosen, `preferred` where the server has it. */
-export function useModels(preferred: string, onChoose: (name: string) => void) {
+/** The server's models and the one that is chosen, `preferred` where the server has it. `onLoaded` is told when another one is there. */
+export function useModels(preferred: string, onLoaded: (model: LoadedModel) => void) {
   const [models, setModels] = useState<ModelSummary[]>([]);
   const [model, setModel] = useState<LoadedModel>();
   const [trouble, setTrouble] = useState<EngineErrorCode>();
@@ -26,6 +26,10 @@ export function useModels(preferred: string, onChoose: (name: string) => void) {
     return loading;
   }, []);
 
+  const tell = useEffectEvent((info: LoadedModel) => {
+    if (info.manifest.name !== model?.manifest.name || info.manifest.version !== model.manifest.version) onLoaded(info);
+  });
+
   useEffect(() => {
     let left = false;
     const start = async () => {
@@ -39,6 +43,7 @@ export function useModels(preferred: string, onChoose: (name: string) => void) {
         if (left) return;
         setModel(info);
         setTrouble(undefined);
+        tell(info);
       } catch (error) {
         if (!left) setTrouble(asEngineError(error).code);
       }
@@ -56,5 +61,5 @@ export function useModels(preferred: string, onChoose: (name: string) => void) {
   }, []);
 
   const samples = (model?.manifest.samples ?? []).map(({ file, title }) => ({ title, url: modelFileUrl(model?.manifest.name ?? '', file) }));
-  return { models, model, samples, trouble, load, refresh, choose: onChoose };
+  return { models, model, samples, trouble, load, refresh };
 }

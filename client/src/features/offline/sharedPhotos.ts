@@ -3,7 +3,7 @@ export const sharedCache = 'shared-photos';
 
 export async function takeSharedPhotos(): Promise<File[]> {
   if (!new URLSearchParams(location.search).has('shared')) return [];
-  history.replaceState(null, '', './');
+  history.replaceState(history.state, '', './');
   const cache = await caches.open(sharedCache);
   const files: File[] = [];
   for (const request of await cache.keys()) {
@@ -12,4 +12,12 @@ export async function takeSharedPhotos(): Promise<File[]> {
     await cache.delete(request);
   }
   return files;
+}
+
+/** Files that the system opens with the installed app. https://developer.mozilla.org/docs/Web/API/LaunchQueue */
+export function onPhotosOpened(take: (files: File[]) => void) {
+  const { launchQueue } = window as { launchQueue?: { setConsumer: (consumer: (launch: { files: readonly FileSystemFileHandle[] }) => void) => void } };
+  launchQueue?.setConsumer(({ files }) => {
+    if (files.length > 0) void Promise.all(files.map((file) => file.getFile())).then(take);
+  });
 }

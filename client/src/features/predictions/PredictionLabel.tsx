@@ -2,7 +2,7 @@ import type { CSSProperties } from 'react';
 import { Icon } from '../../components/Icon';
 import { Label } from '../../components/Label';
 import { useLate } from '../../components/useLate';
-import type { Classification, EngineError, EngineId, EngineRun, Prediction, Progress } from '../../engines/engine';
+import type { Classification, EngineError, EngineErrorCode, EngineId, EngineRun, Prediction, Progress } from '../../engines/engine';
 import { useSpeech } from '../../texts';
 
 /** One engine's answer, printed as a label: the best name large, then each name with a rule as long as it is likely. */
@@ -128,6 +128,9 @@ function Waiting({ progress, rows, onCancel }: { progress?: Progress | undefined
   );
 }
 
+/** Another try would end the same way. */
+const final: readonly EngineErrorCode[] = ['heic', 'format-unsupported', 'model-unsupported', 'not-an-image', 'too-large'];
+
 function Failure({ error, onRetry }: { error: EngineError; onRetry: () => void }) {
   const { t } = useSpeech();
   const words = t.error[error.code];
@@ -135,10 +138,10 @@ function Failure({ error, onRetry }: { error: EngineError; onRetry: () => void }
   return (
     <div className="trouble" role="alert">
       <p className="answer"><Name>{words.title}</Name></p>
-      <p>{words.text}</p>
-      {error.detail && error.code !== 'offline' && <p className="trouble-detail" lang="en">{error.detail}</p>}
+      <p>{error.code === 'format-unsupported' && error.detail ? t.result.cannotRead(error.detail) : words.text}</p>
+      {error.detail && error.code !== 'offline' && error.code !== 'format-unsupported' && <p className="trouble-detail" lang="en">{error.detail}</p>}
       {error.retryAfterSeconds !== undefined && <p>{t.result.retryIn(error.retryAfterSeconds)}</p>}
-      {error.code !== 'heic' && error.code !== 'model-unsupported' && <RetryButton onRetry={onRetry} />}
+      {!final.includes(error.code) && <RetryButton onRetry={onRetry} />}
     </div>
   );
 }
