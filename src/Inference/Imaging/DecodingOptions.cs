@@ -6,6 +6,13 @@ namespace Whatsit.Inference.Imaging;
 public sealed class DecodingOptions
 {
     /// <summary>
+    /// What reads and writes pictures: <c>libvips</c>, or <c>imagesharp</c>, which is managed code only. With it no native code stands between a stranger's
+    /// bytes and the process, but large photos take up to three times as long, there is no AVIF, and every colour profile is taken for sRGB. The default is <c>libvips</c>.
+    /// </summary>
+    [AllowedValues(ImageDecoders.Libvips, ImageDecoders.ImageSharp, ErrorMessage = "It must be libvips or imagesharp.")]
+    public string Library { get; set; } = ImageDecoders.Libvips;
+
+    /// <summary>
     /// Width × height above which a picture is refused before a single pixel is decoded. A small file can ask for gigabytes; phones take
     /// up to 200 megapixels, but 3 bytes of each must fit in memory, times the decodes that run at once. The default is 50 megapixels.
     /// </summary>
