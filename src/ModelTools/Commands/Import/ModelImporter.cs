@@ -82,7 +82,7 @@ internal static partial class ModelImporter
             var difference = network.Proof.Check(answers, classifier.Kind, network.AddedSoftmax, network.Quantized);
 
             // 7. The bundle's papers.
-            File.WriteAllBytes(Path.Combine(temporary, "sample.png"), SamplePicture.ToPng(sample));
+            File.WriteAllBytes(Path.Combine(temporary, "sample.png"), ImageDecoders.CreateEncoder(new DecodingOptions()).ToPng(sample.Pixels.ToArray(), sample.Width, sample.Height));
             File.WriteAllLines(Path.Combine(temporary, "labels.txt"), network.Labels);
             var folder = Path.Combine(request.Models, request.Name);
             var manifest = new ModelManifest
