@@ -5,6 +5,8 @@ namespace Whatsit.Inference.Imaging;
 /// <summary>The limits of <see cref="DecodingOptions"/>, checked after the header and before the first pixel.</summary>
 internal static class DecodingLimits
 {
+    private const int ScansOfLargePictures = 20;
+
     // As many as JPEG can hold, the largest of the formats of cameras. The tables for resizing grow with the longer side.
     private const int MaxSide = 65_535;
 
@@ -33,6 +35,19 @@ internal static class DecodingLimits
         if (header.Interlaced && pixels > options.MaxProgressivePixels)
         {
             throw TooLarge("The picture is progressive, which takes far more memory to decode; it", options.MaxProgressivePixels);
+        }
+
+        if (header.Frames > options.MaxFrames)
+        {
+            throw new InferenceException(
+                InferenceError.ImageTooLarge, FormattableString.Invariant($"The picture has {header.Frames:N0} frames or pages; at most {options.MaxFrames:N0} are allowed."));
+        }
+
+        var scans = Math.Min(options.MaxScans, Math.Max(ScansOfLargePictures, ScansOfLargePictures * options.MaxProgressivePixels / pixels));
+        if (header.Scans > scans)
+        {
+            throw new InferenceException(
+                InferenceError.ImageTooLarge, FormattableString.Invariant($"The JPEG picture has {header.Scans:N0} scans; at its size at most {scans:N0} are allowed."));
         }
 
         InferenceException TooLarge(string what, long limit) => new(

@@ -26,6 +26,17 @@ public sealed class DecodingOptions
     [Range(1, 700_000_000)]
     public long MaxProgressivePixels { get; set; } = 25_000_000;
 
+    /// <summary>
+    /// How many passes a JPEG may take over its pixels. Encoders write about ten; each costs time on the whole picture, however few bytes it has. The default is
+    /// 100, as in libtiff, and for pictures of more than a fifth of <see cref="MaxProgressivePixels"/> in proportion less, down to 20.
+    /// </summary>
+    [Range(1, 10_000)]
+    public int MaxScans { get; set; } = 100;
+
+    /// <summary>How many frames an animation and how many pages a TIFF may have, although only the first is read. The default is 10,000.</summary>
+    [Range(1, 1_000_000)]
+    public int MaxFrames { get; set; } = 10_000;
+
     /// <summary>How many decodes may run at once; 0 means one per processor that the process may use. The default is 0.</summary>
     [Range(0, 1024)]
     public int MaxConcurrency { get; set; }

@@ -431,6 +431,98 @@ public abstract class ImageDecoderContract
         AssertRefusedForFree(bomb, "65535 × 65535");
     }
 
+    /// <summary>163 KB held 8,993 MB once.</summary>
+    [Fact]
+    public void A_tiff_of_ten_thousand_samples_per_pixel_costs_nothing() => AssertRefusedForFree(
+        Pictures.Tiff(6500, 16, new byte[1000], (258, [8]), (277, [10_000])),
+        "The TIFF picture has 10000 samples per pixel where 3 and one for transparency are read, which is not supported",
+        InferenceError.UnsupportedImage);
+
+    /// <summary>libtiff knows more kinds than anybody means; what they look like would be a guess.</summary>
+    [Theory]
+    [InlineData("signed samples", 339, 2)]
+    [InlineData("floating-point samples", 339, 3)]
+    [InlineData("complex samples", 339, 6)]
+    [InlineData("12 bits per sample", 258, 12)]
+    [InlineData("32 bits per sample", 258, 32)]
+    [InlineData("4 bits per sample", 258, 4)]
+    [InlineData("compressed with old-style JPEG", 259, 6)]
+    [InlineData("compressed with LZMA", 259, 34925)]
+    [InlineData("compressed with Zstandard", 259, 50000)]
+    [InlineData("compressed with WebP", 259, 50001)]
+    [InlineData("compressed with JPEG 2000", 259, 34712)]
+    [InlineData("compressed with method 777", 259, 777)]
+    [InlineData("the colour space L*a*b*", 262, 8)]
+    [InlineData("a transparency mask", 262, 4)]
+    [InlineData("the raw data of a camera's sensor", 262, 32803)]
+    [InlineData("the photometric interpretation 99", 262, 99)]
+    public void A_tiff_of_another_kind_is_refused_by_its_name(string name, int tag, int value)
+    {
+        int[] values = tag is 258 or 339 ? [value, value, value] : [value];
+        var refusal = Refusal(Pictures.Tiff(16, 16, new byte[16 * 16 * 12], (tag, values)));
+
+        Assert.Equal(InferenceError.UnsupportedImage, refusal.Error);
+        Assert.Contains(name, refusal.Message, StringComparison.Ordinal);
+        Assert.Contains("save it with 8 or 16 bits per channel", refusal.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_tiff_of_mixed_channels_or_planes_in_tiles_is_refused_by_its_name()
+    {
+        Assert.Contains("channels of 8 and 16 bits", Refusal(Pictures.Tiff(16, 16, new byte[2000], (258, [8, 16, 8]))).Message, StringComparison.Ordinal);
+        (int, int[])[] tiles = [(273, []), (278, []), (279, []), (284, [2]), (322, [16]), (323, [16]), (324, [8, 264, 520]), (325, [256, 256, 256])];
+        Assert.Contains("keeps its channels apart and in tiles", Refusal(Pictures.Tiff(16, 16, new byte[768], tiles)).Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(0xC1, 12, 3, "has 12 bits per sample")]
+    [InlineData(0xC3, 8, 3, "is losslessly coded")]
+    [InlineData(0xC9, 8, 3, "is arithmetically coded")]
+    [InlineData(0xC5, 8, 3, "is coded in a hierarchy of sizes")]
+    [InlineData(0xC0, 8, 2, "has 2 components")]
+    public void A_jpeg_of_another_kind_is_refused_by_its_name(byte frame, byte bits, byte components, string name)
+    {
+        var body = Enumerable.Range(1, components).SelectMany(component => (byte[])[(byte)component, 0x11, 0]).ToArray();
+        byte[] file = [0xFF, 0xD8, 0xFF, frame, 0, (byte)(8 + body.Length), bits, 0, 16, 0, 16, components, .. body, 0xFF, 0xDA, 0, 8, 1, 1, 0, 0, 63, 0, 0, 0xFF, 0xD9];
+
+        var refusal = Refusal(file);
+
+        Assert.Equal(InferenceError.UnsupportedImage, refusal.Error);
+        Assert.Contains(name, refusal.Message, StringComparison.Ordinal);
+    }
+
+    /// <summary>883 scans in 86 KB took 10 s once: each is a pass over the whole picture.</summary>
+    [Fact]
+    public void Passes_of_a_jpeg_are_counted_before_any_is_made()
+    {
+        AssertRefusedForFree(Pictures.ProgressiveJpeg(640, 640, 883), "883 scans; at its size at most 100 are allowed");
+        AssertRefusedForFree(Pictures.ProgressiveJpeg(4000, 4000, 50), "50 scans; at its size at most 31 are allowed");
+        using var image = Decoder.Decode(Pictures.ProgressiveJpeg(640, 640, 20));
+        Assert.Equal(640, image.Width);
+    }
+
+    /// <summary>80,000 frames in 3.6 MB took 48 s once, for each is laid on the canvas by itself.</summary>
+    [Fact]
+    public void Frames_of_an_animation_cost_nothing_up_to_a_limit()
+    {
+        AssertRefusedForFree(Pictures.AnimatedWebp(6, 5, (2, 2), Pictures.RedWebp, 80_000), "80,000 frames or pages; at most 10,000 are allowed");
+        AssertRefusedForFree(Pictures.Gif(6, 5, (2, 2, 2, 2), 80_000), "80,000 frames or pages; at most 10,000 are allowed");
+        using var webp = Decoder.Decode(Pictures.AnimatedWebp(6, 5, (2, 2), Pictures.RedWebp, 10_000));
+        using var gif = Decoder.Decode(Pictures.Gif(6, 5, (2, 2, 2, 2), 10_000));
+        Assert.Equal((6, 6), (webp.Width, gif.Width));
+    }
+
+    /// <summary>A directory whose next is itself.</summary>
+    [Fact]
+    public void A_circle_of_pages_is_refused()
+    {
+        var file = Pictures.Tiff(16, 16, new byte[16 * 16 * 3]);
+        var directory = BinaryPrimitives.ReadInt32LittleEndian(file.AsSpan(4));
+        BinaryPrimitives.WriteInt32LittleEndian(file.AsSpan(directory + 2 + (9 * 12)), directory);
+
+        AssertRefusedForFree(file, "frames or pages; at most 10,000 are allowed");
+    }
+
     [Fact]
     public void Many_pictures_at_once_do_not_disturb_each_other()
     {
@@ -467,13 +559,13 @@ public abstract class ImageDecoderContract
         Assert.Equal(Pixels("picture.u8"), image.Pixels.ToArray());
     }
 
-    private void AssertRefusedForFree(byte[] bomb, string numbers)
+    private void AssertRefusedForFree(byte[] bomb, string numbers, InferenceError error = InferenceError.ImageTooLarge)
     {
         var before = Environment.WorkingSet;
 
         var refusal = Refusal(bomb);
 
-        Assert.Equal(InferenceError.ImageTooLarge, refusal.Error);
+        Assert.Equal(error, refusal.Error);
         Assert.Contains(numbers, refusal.Message, StringComparison.Ordinal);
         Assert.InRange(Environment.WorkingSet - before, long.MinValue, 200L << 20);
     }

@@ -80,6 +80,68 @@ internal static class Pictures
         ]);
     }
 
+    /// <summary>
+    /// A TIFF of one directory, uncompressed unless the tags say otherwise (TIFF 6.0, section 2). Tags are whole numbers; those that are not given say RGB, 8 bits, one
+    /// strip with all of the data. Tags without values are left out.
+    /// </summary>
+    public static byte[] Tiff(int width, int height, byte[] data, params (int Tag, int[] Values)[] tags)
+    {
+        const int Start = 8;
+        var all = new SortedDictionary<int, int[]>
+        {
+            [256] = [width],
+            [257] = [height],
+            [258] = [8, 8, 8],
+            [259] = [1],
+            [262] = [2],
+            [273] = [Start],
+            [277] = [3],
+            [278] = [height],
+            [279] = [data.Length],
+        };
+        foreach (var (tag, values) in tags)
+        {
+            all[tag] = values;
+        }
+
+        var present = all.Where(tag => tag.Value.Length > 0).ToList();
+        var directory = Start + data.Length + (data.Length & 1);
+        var values0 = directory + 2 + (present.Count * 12) + 4;
+        using var file = new MemoryStream();
+        using var writer = new BinaryWriter(file);
+        writer.Write([.. "II*\0"u8, .. Int32(directory), .. data, .. new byte[data.Length & 1], .. UInt16(present.Count)]);
+        var outside = new List<byte>();
+        foreach (var (tag, values) in present)
+        {
+            // LONG, in the entry itself where it is one.
+            writer.Write([.. UInt16(tag), .. UInt16(4), .. Int32(values.Length), .. Int32(values.Length == 1 ? values[0] : values0 + outside.Count)]);
+            outside.AddRange(values.Length == 1 ? [] : values.SelectMany(Int32));
+        }
+
+        writer.Write([0, 0, 0, 0, .. outside]);
+        return file.ToArray();
+    }
+
+    /// <summary>A progressive grey JPEG whose only work is its number of passes: each refines nothing (T.81, annex G).</summary>
+    public static byte[] ProgressiveJpeg(int width, int height, int scans)
+    {
+        // One code of one bit, for "no more in this block" (AC) and for a difference of 0 (DC).
+        byte[] table = [1, .. new byte[15], 0];
+        var blocks = (width + 7) / 8 * ((height + 7) / 8);
+        var zeros = new byte[(blocks + 7) / 8];
+        return
+        [
+            0xFF, 0xD8, .. Segment(0xDB, [0, .. Enumerable.Repeat((byte)1, 64)]),
+            .. Segment(0xC2, [8, (byte)(height >> 8), (byte)height, (byte)(width >> 8), (byte)width, 1, 1, 0x11, 0]),
+            .. Segment(0xC4, [0x00, .. table]), .. Segment(0xC4, [0x10, .. table]),
+            .. Segment(0xDA, [1, 1, 0x00, 0, 0, 0]), .. zeros,
+            .. Enumerable.Repeat((byte[])[.. Segment(0xDA, [1, 1, 0x00, 1, 63, 0]), .. zeros], scans - 1).SelectMany(bytes => bytes),
+            0xFF, 0xD9,
+        ];
+
+        static byte[] Segment(byte marker, byte[] body) => [0xFF, marker, (byte)((body.Length + 2) >> 8), (byte)(body.Length + 2), .. body];
+    }
+
     /// <summary>A PNG without its chunks of one name.</summary>
     public static byte[] WithoutChunk(byte[] png, string name)
     {

@@ -5,8 +5,8 @@ internal static class TiffHeader
 {
     private const string Instead = "save it with 8 or 16 bits per channel and an ordinary compression (LZW, Deflate), or as PNG";
 
-    // A chain of directories may be a circle; nobody scans more pages than that into one file.
-    private const int MaxDirectories = 10_000;
+    // A chain of directories may be a circle.
+    private const int MaxDirectories = 1_000_001;
 
     private enum Tag : ushort
     {
