@@ -81,6 +81,9 @@ internal static unsafe partial class Native
     public static partial nint vips_blob_new(nint freeFunction, void* data, nuint length);
 
     [LibraryImport(Library)]
+    public static partial void* vips_blob_get(nint blob, nuint* length);
+
+    [LibraryImport(Library)]
     public static partial void vips_area_unref(nint area);
 
     [LibraryImport(Library)]
@@ -178,6 +181,9 @@ internal static unsafe partial class Native
 
     [LibraryImport(Library)]
     public static partial void g_value_set_boxed(GValue* value, nint boxed);
+
+    [LibraryImport(Library)]
+    public static partial nint g_value_get_boxed(GValue* value);
 
     [LibraryImport(Library)]
     public static partial void g_value_set_object(GValue* value, VipsImage image);

@@ -32,6 +32,26 @@ public sealed unsafe class VipsImage : SafeHandleZeroOrMinusOneIsInvalid
         _input = input;
     }
 
+    /// <summary>An image of pixels that are there already. They are not copied: they stay pinned until it is disposed.</summary>
+    /// <param name="rgb">Width × height × 3 bytes.</param>
+    /// <param name="width">Pixels per row.</param>
+    /// <param name="height">Rows.</param>
+    public static VipsImage FromRgb(ReadOnlyMemory<byte> rgb, int width, int height)
+    {
+        const int Bands = 3;
+        ArgumentOutOfRangeException.ThrowIfLessThan(rgb.Length, checked(width * height * Bands));
+        VipsLibrary.EnsureStarted();
+        var pinned = rgb.Pin();
+        var image = vips_image_new_from_memory(pinned.Pointer, (nuint)rgb.Length, width, height, Bands, VipsBandFormat.UChar);
+        if (image == 0)
+        {
+            pinned.Dispose();
+            throw new VipsException("No image");
+        }
+
+        return new VipsImage(image, pinned, null);
+    }
+
     /// <summary>Pixels per row.</summary>
     public int Width => vips_image_get_width(this);
 

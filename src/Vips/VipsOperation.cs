@@ -107,6 +107,25 @@ public sealed unsafe class VipsOperation : SafeHandleZeroOrMinusOneIsInvalid
         return new VipsImage(image, pinned, _input);
     }
 
+    /// <summary>Builds an operation that writes a file, and gives the file.</summary>
+    /// <exception cref="VipsException">The operation refused its input.</exception>
+    public byte[] BuildFile()
+    {
+        if (vips_object_build(this) != 0)
+        {
+            throw new VipsException(_name);
+        }
+
+        GValue value = default;
+        g_value_init(&value, vips_blob_get_type());
+        g_object_get_property(this, "buffer", &value);
+        nuint length;
+        var data = vips_blob_get(g_value_get_boxed(&value), &length);
+        var file = new ReadOnlySpan<byte>(data, checked((int)length)).ToArray();
+        g_value_unset(&value);
+        return file;
+    }
+
     /// <inheritdoc/>
     protected override bool ReleaseHandle()
     {

@@ -27,6 +27,7 @@ internal sealed class Report(ModelManifest manifest, IReadOnlyList<Photo> photos
     private readonly List<LoadRow> _loads = [];
     private readonly List<OpenRow> _opens = [];
     private readonly List<LayerRow> _layers = [];
+    private readonly List<DecoderRow> _decoders = [];
     private readonly List<string> _missing = [];
     private readonly List<(string Variant, Endurance Endurance)> _endurances = [];
 
@@ -40,6 +41,8 @@ internal sealed class Report(ModelManifest manifest, IReadOnlyList<Photo> photos
 
     public void Add(IReadOnlyList<LayerRow> rows) => _layers.AddRange(rows);
 
+    public void Add(IReadOnlyList<DecoderRow> rows) => _decoders.AddRange(rows);
+
     public void Missing(string sentence) => _missing.Add(sentence);
 
     /// <summary>All tables that have something to say.</summary>
@@ -49,6 +52,7 @@ internal sealed class Report(ModelManifest manifest, IReadOnlyList<Photo> photos
         Headline(text);
         Loads(text);
         LayersOf(text);
+        DecodersOf(text);
         Opens(text);
         Endurances(text);
         return text.ToString().TrimEnd() + Environment.NewLine;
@@ -160,6 +164,28 @@ internal sealed class Report(ModelManifest manifest, IReadOnlyList<Photo> photos
             var shares = photos.Select(photo => _layers.Where(row => row.Size == photo.Name && layers.Contains(row.Layer)).Sum(row => row.Milliseconds) / _layers.Single(row => row.Size == photo.Name && row.Layer == whole).Milliseconds);
             text.AppendLine(string.Concat([$"| *{name}* |", .. shares.Select(share => string.Create(CultureInfo.InvariantCulture, $" {share:0.00} | |"))]));
         }
+    }
+
+    private void DecodersOf(StringBuilder text)
+    {
+        if (_decoders.Count == 0)
+        {
+            return;
+        }
+
+        text.AppendLine("Decoding alone, one picture after the other; the ratio is to our binding of libvips at full size.").AppendLine();
+        text.AppendLine("| Picture | Decoder | CPU ms | ratio | bytes allocated | collections of generation 2 |");
+        text.AppendLine("|---|---|--:|--:|--:|--:|");
+        foreach (var rows in _decoders.GroupBy(row => row.Size))
+        {
+            foreach (var row in rows)
+            {
+                text.Append(CultureInfo.InvariantCulture, $"| {row.Size} | {row.Decoder} | {row.CpuMs:0.00} | {row.CpuMs / rows.First().CpuMs:0.00} ");
+                text.AppendLine(CultureInfo.InvariantCulture, $"| {row.Bytes:N0} | {row.FullCollections} in {row.Count} |");
+            }
+        }
+
+        text.AppendLine();
     }
 
     private void Opens(StringBuilder text)

@@ -8,9 +8,9 @@ namespace Whatsit.Benchmarks;
 /// <summary>The parts of a run.</summary>
 internal static class Parts
 {
-    public const string Layers = "layers", Closed = "closed", Peers = "peers", Open = "open", Endurance = "endurance";
+    public const string Layers = "layers", Closed = "closed", Peers = "peers", Open = "open", Endurance = "endurance", Decoders = "decoders";
 
-    public static readonly IReadOnlyList<string> All = [Layers, Closed, Peers, Open, Endurance];
+    public static readonly IReadOnlyList<string> All = [Layers, Closed, Peers, Open, Endurance, Decoders];
 }
 
 /// <summary>What to measure.</summary>
@@ -63,6 +63,12 @@ internal sealed class Suite : IDisposable
         {
             Console.WriteLine("The layers, one by one …");
             suite._report.Add(Layers.Measure(suite._photos, options.Server, options.Model));
+        }
+
+        if (options.Parts.Contains(Parts.Decoders))
+        {
+            Console.WriteLine("The decoders, taking turns …");
+            suite._report.Add(Decoders.Measure(suite._photos, options.Model, suite.Count));
         }
 
         if (options.Parts.Contains(Parts.Closed) || options.Parts.Contains(Parts.Peers))

@@ -11,6 +11,7 @@ public sealed class SettingsTests
     [InlineData("Scheduling:MaxQueueLength", "many", "Failed to convert configuration value 'many' at 'Scheduling:MaxQueueLength' to type 'System.Int32'.")]
     [InlineData("Limits:MaxImageBites", "1", "There is no setting Limits:MaxImageBites; Limits has MaxImageBytes, MaxImagesPerRequest, MaxUploadBytesInMemory.")]
     [InlineData("Scheduling:Instances", "2", "There is no setting Scheduling:Instances any more; it is Scheduling:Concurrency.")]
+    [InlineData("Decoding:Library", "skia", "The setting Decoding:Library is 'skia'. It must be libvips or imagesharp.")]
     [InlineData("PORT", "http", "PORT is 'http'; it must be a number from 0 to 65535.")]
     [InlineData("PORT", "70000", "PORT is '70000'; it must be a number from 0 to 65535.")]
     [InlineData("urls", "http://192.0.2.1:8080", "The server cannot listen at its address: Cannot assign requested address.")] // RFC 5737: nobody has it

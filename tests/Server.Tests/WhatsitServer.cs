@@ -29,6 +29,9 @@ public sealed class WhatsitServer : IAsyncLifetime
 
     public HttpClient Http { get; } = new();
 
+    /// <summary>The process, as the operating system numbers it.</summary>
+    public int ProcessId => _process!.Id;
+
     /// <summary>A picture of the bundled model, as its file.</summary>
     public static byte[] Picture => File.ReadAllBytes(Path.Combine(Root, "models/grocery/sample.png"));
 

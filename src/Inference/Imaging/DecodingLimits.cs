@@ -1,37 +1,57 @@
+using Whatsit.Inference.Imaging.Headers;
+
 namespace Whatsit.Inference.Imaging;
 
 /// <summary>The limits of <see cref="DecodingOptions"/>, checked after the header and before the first pixel.</summary>
 internal static class DecodingLimits
 {
+    private const int ScansOfLargePictures = 20;
+
     // As many as JPEG can hold, the largest of the formats of cameras. The tables for resizing grow with the longer side.
     private const int MaxSide = 65_535;
 
-    /// <param name="width">As the header says.</param>
-    /// <param name="height">As the header says.</param>
-    /// <param name="interlaced">Whether the format needs all of the picture in memory to finish any row: progressive JPEG, interlaced PNG.</param>
+    /// <param name="header">As the file says.</param>
     /// <param name="options">The limits.</param>
     /// <exception cref="InferenceException"><see cref="InferenceError.ImageTooLarge"/></exception>
-    public static void Check(int width, int height, bool interlaced, DecodingOptions options)
+    public static void Check(ImageHeader header, DecodingOptions options)
     {
-        var pixels = (long)width * height;
+        if (header.Width < 1 || header.Height < 1)
+        {
+            throw ImageHeader.Damaged(header.Format);
+        }
+
+        if (Math.Max(header.Width, header.Height) > MaxSide)
+        {
+            throw new InferenceException(
+                InferenceError.ImageTooLarge, $"The picture is {header.Width} × {header.Height} pixels large; a side may have at most {MaxSide} pixels.");
+        }
+
+        var pixels = header.Width * header.Height;
         if (pixels > options.MaxPixels)
         {
             throw TooLarge("The picture", options.MaxPixels);
         }
 
-        if (Math.Max(width, height) > MaxSide)
-        {
-            throw new InferenceException(
-                InferenceError.ImageTooLarge, $"The picture is {width} × {height} pixels large; a side may have at most {MaxSide} pixels.");
-        }
-
-        if (interlaced && pixels > options.MaxProgressivePixels)
+        if (header.Interlaced && pixels > options.MaxProgressivePixels)
         {
             throw TooLarge("The picture is progressive, which takes far more memory to decode; it", options.MaxProgressivePixels);
         }
 
+        if (header.Frames > options.MaxFrames)
+        {
+            throw new InferenceException(
+                InferenceError.ImageTooLarge, FormattableString.Invariant($"The picture has {header.Frames:N0} frames or pages; at most {options.MaxFrames:N0} are allowed."));
+        }
+
+        var scans = Math.Min(options.MaxScans, Math.Max(ScansOfLargePictures, ScansOfLargePictures * options.MaxProgressivePixels / pixels));
+        if (header.Scans > scans)
+        {
+            throw new InferenceException(
+                InferenceError.ImageTooLarge, FormattableString.Invariant($"The JPEG picture has {header.Scans:N0} scans; at its size at most {scans:N0} are allowed."));
+        }
+
         InferenceException TooLarge(string what, long limit) => new(
             InferenceError.ImageTooLarge,
-            FormattableString.Invariant($"{what} has {width} × {height} = {pixels:N0} pixels; the limit is {limit:N0}."));
+            FormattableString.Invariant($"{what} has {header.Width} × {header.Height} = {pixels:N0} pixels; the limit is {limit:N0}."));
     }
 }

@@ -6,6 +6,13 @@ namespace Whatsit.Inference.Imaging;
 public sealed class DecodingOptions
 {
     /// <summary>
+    /// What reads and writes pictures: <c>libvips</c>, or <c>imagesharp</c>, which is managed code only. With it no native code stands between a stranger's
+    /// bytes and the process, but large photos take up to three times as long, there is no AVIF, and every colour profile is taken for sRGB. The default is <c>libvips</c>.
+    /// </summary>
+    [AllowedValues(ImageDecoders.Libvips, ImageDecoders.ImageSharp, ErrorMessage = "It must be libvips or imagesharp.")]
+    public string Library { get; set; } = ImageDecoders.Libvips;
+
+    /// <summary>
     /// Width × height above which a picture is refused before a single pixel is decoded. A small file can ask for gigabytes; phones take
     /// up to 200 megapixels, but 3 bytes of each must fit in memory, times the decodes that run at once. The default is 50 megapixels.
     /// </summary>
@@ -18,6 +25,17 @@ public sealed class DecodingOptions
     /// </summary>
     [Range(1, 700_000_000)]
     public long MaxProgressivePixels { get; set; } = 25_000_000;
+
+    /// <summary>
+    /// How many passes a JPEG may take over its pixels. Encoders write about ten; each costs time on the whole picture, however few bytes it has. The default is
+    /// 100, as in libtiff, and for pictures of more than a fifth of <see cref="MaxProgressivePixels"/> in proportion less, down to 20.
+    /// </summary>
+    [Range(1, 10_000)]
+    public int MaxScans { get; set; } = 100;
+
+    /// <summary>How many frames an animation and how many pages a TIFF may have, although only the first is read. The default is 10,000.</summary>
+    [Range(1, 1_000_000)]
+    public int MaxFrames { get; set; } = 10_000;
 
     /// <summary>How many decodes may run at once; 0 means one per processor that the process may use. The default is 0.</summary>
     [Range(0, 1024)]

@@ -1,6 +1,6 @@
 namespace Whatsit.Inference.Imaging;
 
-/// <summary>Turns a file into upright sRGB pixels. Two of them: libvips, and ImageSharp in a build against the official packages.</summary>
+/// <summary>Turns a file into upright sRGB pixels. Two of them: libvips, and ImageSharp, which is managed code only.</summary>
 public interface IImageDecoder
 {
     /// <summary>

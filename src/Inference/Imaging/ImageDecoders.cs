@@ -2,10 +2,19 @@ using Microsoft.Extensions.Options;
 
 namespace Whatsit.Inference.Imaging;
 
-/// <summary>The one place that knows which of the two decoders this build has.</summary>
+/// <summary>The one place that knows which libraries there are. What is not chosen is not loaded.</summary>
 public static class ImageDecoders
 {
-    /// <summary>libvips, or ImageSharp in a build against the official packages.</summary>
+    /// <summary>libvips, for <see cref="DecodingOptions.Library"/>.</summary>
+    public const string Libvips = "libvips";
+
+    /// <summary>ImageSharp, for <see cref="DecodingOptions.Library"/>.</summary>
+    public const string ImageSharp = "imagesharp";
+
+    /// <summary>The decoder that <see cref="DecodingOptions.Library"/> names.</summary>
     public static IImageDecoder Create(DecodingOptions options) =>
-        new VipsImageDecoder(Options.Create(options));
+        options.Library == ImageSharp ? new ImageSharpDecoder(Options.Create(options)) : new VipsImageDecoder(Options.Create(options));
+
+    /// <summary>The same library's encoder.</summary>
+    public static IImageEncoder CreateEncoder(DecodingOptions options) => options.Library == ImageSharp ? new ImageSharpEncoder() : new VipsImageEncoder();
 }

@@ -5,12 +5,12 @@ namespace Whatsit.Inference.Imaging;
 /// <summary>Tells from a file's first bytes what it is; names and content types are only claims.</summary>
 public static class ImageFormat
 {
-    private const string SendInstead = "send JPEG, PNG, WebP, GIF, AVIF or TIFF";
+    private const string SendInstead = "send JPEG, PNG, WebP, GIF, AVIF, TIFF or BMP";
 
     /// <summary>The format's name as <see cref="RgbImage.Format"/> gives it.</summary>
     /// <exception cref="InferenceException">
     /// <see cref="InferenceError.InvalidImage"/> for an empty file, <see cref="InferenceError.UnsupportedImage"/> for anything else that is not one
-    /// of the six formats, with its name where it is a known one.
+    /// of the formats that we read, with its name where it is a known one.
     /// </exception>
     public static string Detect(ReadOnlySpan<byte> file)
     {
@@ -27,6 +27,9 @@ public static class ImageFormat
             [(byte)'G', (byte)'I', (byte)'F', (byte)'8', (byte)'7' or (byte)'9', (byte)'a', ..] => "gif",
             // Classic TIFF and BigTIFF, in both byte orders.
             [(byte)'I', (byte)'I', 42 or 43, 0, ..] or [(byte)'M', (byte)'M', 0, 42 or 43, ..] => "tiff",
+            [(byte)'B', (byte)'M', ..] when file.Length > 14 && file[14] is 12 or 40 or 52 or 56 or 64 or 108 or 124 => "bmp",
+            // A digit and a blank: other files begin with the letter, too.
+            [(byte)'P', >= (byte)'1' and <= (byte)'6', (byte)'\n' or (byte)'\r' or (byte)'\t' or (byte)' ' or (byte)'#', ..] => "pnm",
             [_, _, _, _, (byte)'f', (byte)'t', (byte)'y', (byte)'p', ..] => DetectIsoMedia(file),
             _ => throw Unsupported(NameOf(file)),
         };

@@ -1,5 +1,6 @@
 using System.Buffers;
 using Microsoft.Extensions.Options;
+using Whatsit.Inference.Imaging.Headers;
 using Whatsit.Vips;
 
 namespace Whatsit.Inference.Imaging;
@@ -9,29 +10,29 @@ namespace Whatsit.Inference.Imaging;
 /// Transparency is laid on white, in every format. CMYK is converted through the embedded profile, without one by the plain formula that Pillow and
 /// browsers use. A profile that is sRGB costs nothing; one that does not fit its picture is ignored. Only JPEG can be decoded smaller.
 /// </remarks>
-public sealed class VipsImageDecoder(IOptions<DecodingOptions> options) : IImageDecoder
+public sealed class VipsImageDecoder(IOptions<DecodingOptions> options) : ImageDecoder(options.Value)
 {
-    /// <inheritdoc/>
-    public RgbImage Decode(ReadOnlyMemory<byte> file, (int Width, int Height)? shrinkTo = null)
+    // libvips has loaders for neither, and common they are not.
+    private readonly ImageSharpDecoder _others = new(options);
+
+    internal override RgbImage DecodeStill(ReadOnlyMemory<byte> file, ImageHeader header, (int Width, int Height)? shrinkTo)
     {
-        var format = ImageFormat.Detect(file.Span);
+        if (header.Format is "bmp" or "pnm")
+        {
+            return _others.DecodeStill(file, header, shrinkTo);
+        }
+
         try
         {
-            using var header = Open(file, format, shrink: 1);
-            DecodingLimits.Check(header.Width, header.Height, interlaced: header.GetInt("interlaced") is not null, options.Value);
-
-            // libheif has applied the container's own rotation already, and that one counts (ISO/IEC 23008-12, 6.5.10).
-            var orientation = new Orientation(format == "avif" ? 1 : header.GetInt("orientation") ?? 1);
-            (var width, var height) = orientation.Apply(header.Width, header.Height);
-            var shrink = format == "jpeg" && shrinkTo is { } atLeast ? LargestShrink(width, height, atLeast) : 1;
-
-            using var loaded = shrink == 1 ? header : Open(file, format, shrink);
+            (var width, var height) = header.Orientation.Apply((int)header.Width, (int)header.Height);
+            var shrink = header.Format == "jpeg" && shrinkTo is { } atLeast ? LargestShrink(width, height, atLeast) : 1;
+            using var loaded = Open(file, header.Format, shrink);
             using var image = WithSrgbColors(loaded);
-            return Read(image, orientation, width, height, format);
+            return Read(image, header.Orientation, width, height, header.Format);
         }
         catch (VipsException e)
         {
-            throw new InferenceException(InferenceError.InvalidImage, $"The {format.ToUpperInvariant()} picture is truncated, damaged or of a kind that cannot be read.", e);
+            throw Damaged(header, e);
         }
     }
 

@@ -112,7 +112,7 @@ internal sealed class Evaluator : IDisposable
         (var width, var height) = image.Width >= image.Height ? (side, Math.Max(1, side * image.Height / image.Width)) : (Math.Max(1, side * image.Width / image.Height), side);
         var pixels = new byte[width * height * 3];
         new Preprocessor(new PreprocessingSpec(), new InputSpec("thumbnail", InputElementType.UInt8, TensorLayout.Nhwc, width, height)).Process(image, pixels);
-        return JpegWriter.Encode(pixels, width, height, quality: 70);
+        return ImageDecoders.CreateEncoder(_decoding).ToJpeg(pixels, width, height, quality: 70);
     }
 
     /// <inheritdoc/>

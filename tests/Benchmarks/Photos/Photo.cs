@@ -1,4 +1,4 @@
-using Whatsit.ModelTools.Evaluation;
+using Whatsit.Inference.Imaging;
 
 namespace Whatsit.Benchmarks.Photos;
 
@@ -22,8 +22,9 @@ internal sealed record Photo(string Name, int Width, int Height, IReadOnlyList<b
     public static Photo Create(string name)
     {
         var (fullName, width, height, quality, noise, count) = Array.Find(Sizes, size => size.Name.StartsWith(name, StringComparison.Ordinal));
+        var encoder = ImageDecoders.CreateEncoder(new DecodingOptions());
         return width > 0
-            ? new(fullName, width, height, [.. Enumerable.Range(0, count).Select(seed => JpegWriter.Encode(Draw(width, height, noise, seed), width, height, quality))])
+            ? new(fullName, width, height, [.. Enumerable.Range(0, count).Select(seed => encoder.ToJpeg(Draw(width, height, noise, seed), width, height, quality))])
             : throw new ArgumentException($"There is no size '{name}'; there is {string.Join(", ", Sizes.Select(size => size.Name))}.");
     }
 

@@ -1,4 +1,3 @@
-#if OFFICIAL_PACKAGES
 using Microsoft.Extensions.Options;
 using Whatsit.Inference.Imaging;
 
@@ -8,11 +7,18 @@ public sealed class ImageSharpDecoderTests : ImageDecoderContract
 {
     protected override bool ConvertsProfiles => false;
 
-    protected override bool ReadsAvif => false;
+    protected override IReadOnlyDictionary<string, string> Refused { get; } = new Dictionary<string, string>
+    {
+        ["picture.avif"] = "The AVIF picture is not read by ImageSharp, this server's decoder: send JPEG, PNG or WebP.",
+        ["cmyk.tif"] = "The TIFF picture is in CMYK, which ImageSharp, this server's decoder, does not read: send JPEG, PNG or WebP.",
+    };
 
-    // It repeats the colours of subsampled pictures where libjpeg interpolates them: single pixels at edges differ much, the picture does not.
+    // Single pixels at edges differ much, the picture does not.
     protected override (double OnAverage, int AtMost) JpegDeviation => (3, 80);
+
+    protected override (double OnAverage, int AtMost) HalvedColorsLose => (0.2, 25);
+
+    protected override IImageEncoder Encoder { get; } = new ImageSharpEncoder();
 
     protected override IImageDecoder Create(DecodingOptions options) => new ImageSharpDecoder(Options.Create(options));
 }
-#endif

@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using Whatsit.Inference;
 using Whatsit.Inference.Catalog;
+using Whatsit.Inference.Imaging;
 using Whatsit.ModelConversion.Formats.Onnx;
 using Whatsit.ModelConversion.Graphs;
 using Whatsit.ModelTools.Commands.Import;
@@ -224,7 +225,7 @@ public sealed class VariantsAndFiguresTests : IDisposable
             pixels[i] = (byte)Math.Clamp(c + (100 * Math.Sin((a * (i / 3 % 48) / 48) + (b * (i / 3 / 48) / 40) + (i % 3 * c))), 0, 255);
         }
 
-        return JpegWriter.Encode(pixels, 48, 40, 90);
+        return ImageDecoders.CreateEncoder(new DecodingOptions()).ToJpeg(pixels, 48, 40, 90);
     }
 
     private static Graph Network()

@@ -1,5 +1,6 @@
 using System.Text.RegularExpressions;
 using Whatsit.Inference.Catalog;
+using Whatsit.Inference.Imaging;
 using Whatsit.Inference.Preprocessing;
 using Whatsit.ModelTools.Evaluation;
 
@@ -47,7 +48,8 @@ public sealed partial class EvaluationPageTests : IDisposable
     private string Write(string name, string first, string second)
     {
         var path = Path.Combine(_folder, "photo.jpg");
-        File.WriteAllBytes(path, JpegWriter.Encode([.. Enumerable.Range(0, 60 * 40 * 3).Select(i => (byte)i)], 60, 40, 80));
+        byte[] pixels = [.. Enumerable.Range(0, 60 * 40 * 3).Select(i => (byte)i)];
+        File.WriteAllBytes(path, ImageDecoders.CreateEncoder(new DecodingOptions()).ToJpeg(pixels, 60, 40, 80));
         ClassLabel[] classes = [new(0, first, null), new(1, second, null)];
         var manifest = new ModelManifest
         {

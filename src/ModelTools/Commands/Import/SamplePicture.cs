@@ -1,5 +1,3 @@
-using System.Buffers.Binary;
-using System.IO.Compression;
 using Whatsit.Inference.Imaging;
 
 namespace Whatsit.ModelTools.Commands.Import;
@@ -42,41 +40,6 @@ internal static class SamplePicture
         static byte Byte(double value) => (byte)Math.Clamp(Math.Round(value * 255), 0, 255);
     }
 
-    /// <summary>A PNG file. https://www.w3.org/TR/png-3/</summary>
-    public static byte[] ToPng(RgbImage image)
-    {
-        using var file = new MemoryStream();
-        file.Write([0x89, (byte)'P', (byte)'N', (byte)'G', 0x0D, 0x0A, 0x1A, 0x0A]);
-        var header = new byte[13];
-        BinaryPrimitives.WriteInt32BigEndian(header, image.Width);
-        BinaryPrimitives.WriteInt32BigEndian(header.AsSpan(4), image.Height);
-        header[8] = 8; // bits per sample
-        header[9] = 2; // red, green, blue
-        WriteChunk(file, "IHDR"u8, header);
-
-        using var data = new MemoryStream();
-        using (var zlib = new ZLibStream(data, CompressionLevel.SmallestSize, leaveOpen: true))
-        {
-            var stride = image.Width * 3;
-            var line = new byte[stride + 1];
-            line[0] = 1; // filter "Sub": each byte less the one a pixel before it
-            for (var row = 0; row < image.Height; row++)
-            {
-                ReadOnlySpan<byte> pixels = image.Pixels.Slice(row * stride, stride);
-                for (var i = 0; i < stride; i++)
-                {
-                    line[i + 1] = (byte)(pixels[i] - (i < 3 ? 0 : pixels[i - 3]));
-                }
-
-                zlib.Write(line);
-            }
-        }
-
-        WriteChunk(file, "IDAT"u8, data.ToArray());
-        WriteChunk(file, "IEND"u8, []);
-        return file.ToArray();
-    }
-
     private static (double Red, double Green, double Blue) Shade(double x, double y)
     {
         foreach ((var centreX, var centreY, var radius, var red, var green, var blue) in Balls)
@@ -99,30 +62,5 @@ internal static class SamplePicture
         return y > 0.58
             ? ((0.62 + grainOfWood) * shadow, (0.44 + grainOfWood) * shadow, (0.28 + grainOfWood) * shadow)
             : (0.66 + (0.25 * (0.58 - y)), 0.76 + (0.2 * (0.58 - y)), 0.84 + (0.12 * x));
-    }
-
-    private static void WriteChunk(Stream file, ReadOnlySpan<byte> type, ReadOnlySpan<byte> data)
-    {
-        Span<byte> number = stackalloc byte[4];
-        BinaryPrimitives.WriteInt32BigEndian(number, data.Length);
-        file.Write(number);
-        file.Write(type);
-        file.Write(data);
-        BinaryPrimitives.WriteUInt32BigEndian(number, ~Crc(Crc(uint.MaxValue, type), data));
-        file.Write(number);
-    }
-
-    private static uint Crc(uint crc, ReadOnlySpan<byte> bytes)
-    {
-        foreach (var value in bytes)
-        {
-            crc ^= value;
-            for (var bit = 0; bit < 8; bit++)
-            {
-                crc = (crc & 1) != 0 ? (crc >> 1) ^ 0xEDB88320 : crc >> 1;
-            }
-        }
-
-        return crc;
     }
 }

@@ -1,0 +1,46 @@
+using System.Buffers.Binary;
+
+namespace Whatsit.Inference.Imaging.Headers;
+
+/// <summary>BMP: a file header of 14 bytes, then one of several headers that start with their own size (wingdi.h, BITMAPINFOHEADER).</summary>
+internal static class BmpHeader
+{
+    public static ImageHeader Read(ReadOnlySpan<byte> file)
+    {
+        const int FileHeader = 14, CoreHeader = 12;
+        if (file.Length < FileHeader + CoreHeader)
+        {
+            throw ImageHeader.Damaged("bmp");
+        }
+
+        var header = file[FileHeader..];
+        var size = BinaryPrimitives.ReadUInt32LittleEndian(header);
+        if (size < CoreHeader || size > header.Length || (size != CoreHeader && size < 16))
+        {
+            throw ImageHeader.Damaged("bmp");
+        }
+
+        // A negative height says that the first row comes first.
+        var core = size == CoreHeader;
+        long width = core ? BinaryPrimitives.ReadUInt16LittleEndian(header[4..]) : BinaryPrimitives.ReadInt32LittleEndian(header[4..]);
+        var height = core ? BinaryPrimitives.ReadUInt16LittleEndian(header[6..]) : Math.Abs((long)BinaryPrimitives.ReadInt32LittleEndian(header[8..]));
+        var bits = BinaryPrimitives.ReadUInt16LittleEndian(header[(core ? 10 : 14)..]);
+        if (width < 1 || height < 1)
+        {
+            throw ImageHeader.Damaged("bmp");
+        }
+
+        // Rows fill whole words of 32 bits. Run-length coded pictures (1 and 2) say how long they are instead.
+        var compression = core || size < 24 ? 0 : BinaryPrimitives.ReadUInt32LittleEndian(header[16..]);
+        var data = compression is 1 or 2 ? BinaryPrimitives.ReadUInt32LittleEndian(header[20..]) : ((width * bits) + 31) / 32 * 4 * height;
+        return new ImageHeader
+        {
+            Format = "bmp",
+            Width = width,
+            Height = height,
+            Bands = bits == 32 ? 4 : 3,
+            HasAlpha = bits == 32,
+            IsComplete = BinaryPrimitives.ReadUInt32LittleEndian(file[10..]) + data <= file.Length,
+        };
+    }
+}

@@ -1,0 +1,86 @@
+using System.Buffers.Binary;
+
+namespace Whatsit.Inference.Imaging.Headers;
+
+/// <summary>GIF89a, 17 to 27: a screen, colour tables, extensions and images, each of which ends with an empty block.</summary>
+internal static class GifHeader
+{
+    public static ImageHeader Read(ReadOnlySpan<byte> file) => Walk(file, out _);
+
+    /// <summary>The file up to the end of its first image: what follows costs time and shows nothing.</summary>
+    public static ReadOnlyMemory<byte> FirstFrame(ReadOnlyMemory<byte> file)
+    {
+        Walk(file.Span, out var end);
+        if (end == 0 || end + 1 >= file.Length)
+        {
+            return file;
+        }
+
+        const byte Trailer = 0x3B;
+        var first = new byte[end + 1];
+        file.Span[..end].CopyTo(first);
+        first[end] = Trailer;
+        return first;
+    }
+
+    private static ImageHeader Walk(ReadOnlySpan<byte> file, out int firstEnds)
+    {
+        firstEnds = 0;
+        if (file.Length < 13)
+        {
+            throw ImageHeader.Damaged("gif");
+        }
+
+        long width = BinaryPrimitives.ReadUInt16LittleEndian(file[6..]), height = BinaryPrimitives.ReadUInt16LittleEndian(file[8..]);
+        Patch? first = null;
+        var frames = 0;
+        for (var at = 13 + ColorTable(file[10]); at + 10 <= file.Length;)
+        {
+            var image = file[at] == 0x2C;
+            if (!image && file[at] != 0x21)
+            {
+                break;
+            }
+
+            if (image && frames++ == 0)
+            {
+                first = new(Number(file, at + 1), Number(file, at + 3), Number(file, at + 5), Number(file, at + 7));
+            }
+
+            at += image ? 10 + ColorTable(file[at + 9]) + 1 : 2;
+            while (at < file.Length && file[at] != 0)
+            {
+                at += 1 + file[at];
+            }
+
+            at++;
+            if (image && firstEnds == 0 && at <= file.Length)
+            {
+                firstEnds = at;
+            }
+        }
+
+        if (first is not { } patch)
+        {
+            throw ImageHeader.Damaged("gif");
+        }
+
+        // As decoders do, a frame that is larger than its screen enlarges it.
+        (width, height) = (Math.Max(width, patch.Left + patch.Width), Math.Max(height, patch.Top + patch.Height));
+        return new ImageHeader
+        {
+            Format = "gif",
+            Width = width,
+            Height = height,
+            Bands = 4,
+            HasAlpha = true,
+            Frames = frames,
+            FirstFrame = patch == new Patch(0, 0, width, height) ? null : patch,
+            IsComplete = firstEnds > 0,
+        };
+    }
+
+    private static long Number(ReadOnlySpan<byte> file, int at) => BinaryPrimitives.ReadUInt16LittleEndian(file[at..]);
+
+    private static int ColorTable(byte flags) => (flags & 0x80) != 0 ? 3 << ((flags & 7) + 1) : 0;
+}

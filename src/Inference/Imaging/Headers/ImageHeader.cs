@@ -1,0 +1,84 @@
+namespace Whatsit.Inference.Imaging.Headers;
+
+/// <summary>
+/// What a file says about itself, read by us before any library sees it: everything that decides what decoding will cost. The readers beside this file follow
+/// the formats' specifications just far enough for that, allocate nothing that the file names, and work in 64 bits.
+/// </summary>
+internal sealed record ImageHeader
+{
+    /// <summary>As <see cref="RgbImage.Format"/> gives it.</summary>
+    public required string Format { get; init; }
+
+    /// <summary>Pixels per stored row.</summary>
+    public required long Width { get; init; }
+
+    /// <summary>Stored rows.</summary>
+    public required long Height { get; init; }
+
+    /// <summary>How the stored picture has to be turned.</summary>
+    public Orientation Orientation { get; init; } = new(1);
+
+    /// <summary>Samples per pixel, transparency included.</summary>
+    public int Bands { get; init; } = 3;
+
+    /// <summary>Bits per sample.</summary>
+    public int Bits { get; init; } = 8;
+
+    /// <summary>Whether all of the file must be read before any row is finished: progressive JPEG, interlaced PNG.</summary>
+    public bool Interlaced { get; init; }
+
+    /// <summary>Pictures in the file: frames of an animation, directories of a TIFF.</summary>
+    public int Frames { get; init; } = 1;
+
+    /// <summary>Passes over the picture that a JPEG asks for.</summary>
+    public int Scans { get; init; } = 1;
+
+    /// <summary>Bytes of coefficients that a progressive JPEG keeps until its last scan.</summary>
+    public long CoefficientBytes { get; init; }
+
+    /// <summary>Whether the pixels lie in tiles.</summary>
+    public bool Tiled { get; init; }
+
+    /// <summary>Bytes of samples of the largest piece that is decoded at once: a strip of a TIFF, or a row of tiles.</summary>
+    public long PieceBytes { get; init; }
+
+    /// <summary>Whether there is transparency.</summary>
+    public bool HasAlpha { get; init; }
+
+    /// <summary>Samples per pixel without transparency: 1 grey, 3 RGB, 4 CMYK.</summary>
+    public int Colors => Bands - (HasAlpha ? 1 : 0);
+
+    /// <summary>Whether the file goes on to its end marker, or as long as it says.</summary>
+    public bool IsComplete { get; init; } = true;
+
+    /// <summary>Where an animation's first frame lies on its canvas, if it does not cover it.</summary>
+    public Patch? FirstFrame { get; init; }
+
+    /// <summary>Reads the header of a file of any format that we know.</summary>
+    /// <exception cref="InferenceException">
+    /// <see cref="InferenceError.InvalidImage"/> or <see cref="InferenceError.UnsupportedImage"/>, as <see cref="ImageFormat.Detect"/>, and where the header is
+    /// damaged or names a kind that nobody here reads.
+    /// </exception>
+    public static ImageHeader Read(ReadOnlySpan<byte> file) => ImageFormat.Detect(file) switch
+    {
+        "jpeg" => JpegHeader.Read(file),
+        "png" => PngHeader.Read(file),
+        "webp" => WebpHeader.Read(file),
+        "gif" => GifHeader.Read(file),
+        "tiff" => TiffHeader.Read(file),
+        "bmp" => BmpHeader.Read(file),
+        "pnm" => PnmHeader.Read(file),
+        var format => AvifHeader.Read(file, format),
+    };
+
+    /// <summary>The header is cut off or contradicts itself.</summary>
+    public static InferenceException Damaged(string format) => new(
+        InferenceError.InvalidImage, $"The {format.ToUpperInvariant()} picture is truncated or damaged: its header cannot be read.");
+
+    /// <summary>A kind that nobody here reads, by its name.</summary>
+    public static InferenceException Unsupported(string format, string what, string instead) => new(
+        InferenceError.UnsupportedImage, $"The {format.ToUpperInvariant()} picture {what}, which is not supported: {instead}.");
+}
+
+/// <summary>A frame's place on the canvas of an animation, in pixels.</summary>
+internal readonly record struct Patch(long Left, long Top, long Width, long Height);

@@ -1,0 +1,154 @@
+using System.Buffers.Binary;
+
+namespace Whatsit.Inference.Imaging.Headers;
+
+/// <summary>JPEG, ITU-T T.81, B.1.1: segments with their length, and coded data in which FF is followed by 00 or a restart marker.</summary>
+internal static class JpegHeader
+{
+    private const string Instead = "save it as an ordinary JPEG with 8 bits per channel, or as PNG";
+
+    public static ImageHeader Read(ReadOnlySpan<byte> file)
+    {
+        ImageHeader? header = null;
+        var orientation = 1;
+        var scans = 0;
+        for (var at = 2; NextMarker(file, at) is >= 0 and var marker; at = marker + 2)
+        {
+            var code = file[marker + 1];
+            if (code == 0xD9)
+            {
+                return Finish(complete: true);
+            }
+
+            if (code is 0xD8 or 0x01)
+            {
+                continue;
+            }
+
+            if (marker + 4 > file.Length)
+            {
+                break;
+            }
+
+            var length = BinaryPrimitives.ReadUInt16BigEndian(file[(marker + 2)..]);
+            if (length < 2 || marker + 2 + length > file.Length)
+            {
+                break;
+            }
+
+            var body = file.Slice(marker + 4, length - 2);
+            switch (code)
+            {
+                // Start of frame: every C0 to CF but the tables DHT, JPG and DAC. A second one belongs to a file that nobody writes.
+                case >= 0xC0 and <= 0xCF and not (0xC4 or 0xC8 or 0xCC) when header is null:
+                    header = ReadFrame(code, body);
+                    break;
+                case 0xE1 when body.StartsWith("Exif\0\0"u8):
+                    orientation = Exif.Orientation(body[6..]) ?? orientation;
+                    break;
+                case 0xDA when header is not null && body.Length > 0:
+                    scans++;
+                    // Components that come one after the other wait for each other in memory, as the scans of a progressive picture do.
+                    if (!header.Interlaced && body[0] < header.Bands)
+                    {
+                        header = header with { Interlaced = true };
+                    }
+
+                    // One scan is the rule, and where it ends costs time to find: only what has several is walked to its end.
+                    if (!header.Interlaced && EndsWithMarker(file))
+                    {
+                        return Finish(complete: true);
+                    }
+
+                    break;
+            }
+
+            marker += length;
+        }
+
+        return Finish(complete: false);
+
+        ImageHeader Finish(bool complete) => scans == 0 || header is null
+            ? throw ImageHeader.Damaged("jpeg")
+            : (orientation, scans, complete) == (1, 1, true)
+                ? header
+                : header with { Orientation = new(orientation), Scans = scans, IsComplete = complete };
+    }
+
+    /// <summary>Whether the file ends with EOI. Cameras put zeros or data of their own behind it; those files are walked.</summary>
+    private static bool EndsWithMarker(ReadOnlySpan<byte> file) => file.EndsWith((ReadOnlySpan<byte>)[0xFF, 0xD9]);
+
+    private static int NextMarker(ReadOnlySpan<byte> file, int at)
+    {
+        while (at + 1 < file.Length)
+        {
+            var next = file[at..^1].IndexOf((byte)0xFF);
+            if (next < 0)
+            {
+                return -1;
+            }
+
+            at += next;
+            // Stuffed zeros, restart markers and fill bytes belong to the data.
+            if (file[at + 1] is not (0x00 or (>= 0xD0 and <= 0xD7) or 0xFF))
+            {
+                return at;
+            }
+
+            at++;
+        }
+
+        return -1;
+    }
+
+    private static ImageHeader ReadFrame(byte code, ReadOnlySpan<byte> body)
+    {
+        if (body.Length < 6 || body.Length < 6 + (body[5] * 3))
+        {
+            throw ImageHeader.Damaged("jpeg");
+        }
+
+        var (bits, height, width, bands) = (body[0], BinaryPrimitives.ReadUInt16BigEndian(body[1..]), BinaryPrimitives.ReadUInt16BigEndian(body[3..]), body[5]);
+        var problem = code switch
+        {
+            0xC3 or 0xC7 or 0xCB or 0xCF => "is losslessly coded (T.81, process 14)",
+            0xC5 or 0xC6 or 0xCD or 0xCE => "is coded in a hierarchy of sizes",
+            >= 0xC9 => "is arithmetically coded",
+            _ when bits != 8 => $"has {bits} bits per sample",
+            _ when bands is not (1 or 3 or 4) => $"has {bands} components",
+            _ when height == 0 => "says its height only after its pixels (DNL)",
+            _ => null,
+        };
+        if (problem is not null)
+        {
+            throw ImageHeader.Unsupported("jpeg", problem, Instead);
+        }
+
+        // 64 coefficients of 2 bytes for each block of each component; blocks fill whole units of the largest sampling factors.
+        var (across, down) = (1, 1);
+        for (var component = 0; component < bands; component++)
+        {
+            var sampling = body[7 + (component * 3)];
+            (across, down) = (Math.Max(across, sampling >> 4), Math.Max(down, sampling & 15));
+        }
+
+        long units = Units(width, across) * Units(height, down), blocks = 0;
+        for (var component = 0; component < bands; component++)
+        {
+            var sampling = body[7 + (component * 3)];
+            blocks += units * (sampling >> 4) * (sampling & 15);
+        }
+
+        return new ImageHeader
+        {
+            Format = "jpeg",
+            Width = width,
+            Height = height,
+            Bands = bands,
+            Interlaced = code == 0xC2,
+            CoefficientBytes = blocks * 128,
+        };
+
+        static long Units(int pixels, int factor) => (pixels + (8L * factor) - 1) / (8 * factor);
+    }
+}

@@ -1,0 +1,51 @@
+using System.Buffers.Binary;
+
+namespace Whatsit.Inference.Imaging.Headers;
+
+/// <summary>PNG, ISO/IEC 15948, 5.3: chunks of length, type, data and CRC, up to IEND.</summary>
+internal static class PngHeader
+{
+    public static ImageHeader Read(ReadOnlySpan<byte> file)
+    {
+        if (file.Length < 33 || !file[12..].StartsWith("IHDR"u8))
+        {
+            throw ImageHeader.Damaged("png");
+        }
+
+        var (type, orientation, transparent, complete, frames) = (file[25], 1, false, false, 1);
+        for (long at = 33; !complete && at + 12 <= file.Length;)
+        {
+            var chunk = file[(int)at..];
+            long length = BinaryPrimitives.ReadUInt32BigEndian(chunk);
+            at += 12 + length;
+            var name = chunk.Slice(4, 4);
+            complete = name.SequenceEqual("IEND"u8) && at <= file.Length;
+            transparent |= name.SequenceEqual("tRNS"u8);
+            if (name.SequenceEqual("eXIf"u8) && at <= file.Length)
+            {
+                orientation = Exif.Orientation(chunk.Slice(8, (int)length)) ?? orientation;
+            }
+            else if (name.SequenceEqual("acTL"u8) && length >= 4 && at <= file.Length)
+            {
+                // Only the first frame is read, whatever their number.
+                frames = (int)Math.Min(BinaryPrimitives.ReadUInt32BigEndian(chunk[8..]), int.MaxValue);
+            }
+        }
+
+        // Table 11.1: grey 0, colour 2, palette 3, grey with alpha 4, colour with alpha 6; a palette becomes colour.
+        var bands = type switch { 0 => 1, 4 => 2, 6 => 4, _ => 3 } + (transparent && type is 0 or 2 or 3 ? 1 : 0);
+        return new ImageHeader
+        {
+            Format = "png",
+            Width = BinaryPrimitives.ReadUInt32BigEndian(file[16..]),
+            Height = BinaryPrimitives.ReadUInt32BigEndian(file[20..]),
+            Bands = bands,
+            Bits = file[24] == 16 ? 16 : 8,
+            HasAlpha = type is 4 or 6 || transparent,
+            Interlaced = file[28] != 0,
+            Orientation = new(orientation),
+            Frames = frames,
+            IsComplete = complete,
+        };
+    }
+}
