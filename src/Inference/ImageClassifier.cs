@@ -56,11 +56,12 @@ public sealed class ImageClassifier(IImageDecoder decoder, DecodePermits permits
             {
                 using var decoding = InferenceTracing.Start("decode");
                 using var image = decoder.Decode(file, model.Preprocessor.ShrinkTo);
-                decoding?.Stop();
+                decoding.Stop();
                 decode = Stopwatch.GetElapsedTime(started);
                 description = new(image.OriginalWidth, image.OriginalHeight, image.Format, file.Length);
                 using var preprocessing = InferenceTracing.Start("preprocess");
                 model.Preprocessor.Process(image, instance.Input);
+                preprocessing.Stop();
                 preprocess = Stopwatch.GetElapsedTime(started) - decode;
             }
             finally

@@ -1,7 +1,9 @@
 using System.Diagnostics;
+using System.Diagnostics.CodeAnalysis;
 using System.Net.Http.Json;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using System.Text.RegularExpressions;
 
 [assembly: AssemblyFixture(typeof(Whatsit.Server.Tests.WhatsitServer))]
 
@@ -14,9 +16,9 @@ public sealed class WhatsitServer : IAsyncLifetime
     private static readonly string Program =
         Path.GetFullPath(Path.Combine(AppContext.BaseDirectory, "../../Server", Path.GetFileName(Path.TrimEndingDirectorySeparator(AppContext.BaseDirectory)), "Whatsit.Server.dll"));
 
-    private const string Listening = "Now listening on: ";
-
+    private readonly List<string> _log = [];
     private Dictionary<string, string> _settings = [];
+    private TaskCompletionSource _logGrows = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private Process? _process;
 
     /// <summary>Another server, with settings of its own.</summary>
@@ -46,7 +48,8 @@ public sealed class WhatsitServer : IAsyncLifetime
     public async ValueTask InitializeAsync()
     {
         _process = Start(_settings);
-        Http.BaseAddress = await AddressAsync(_process);
+        _ = ReadLogAsync(_process);
+        Http.BaseAddress = new Uri((await LoggedAsync("Now listening on: (.+)")).Groups[1].Value);
         // Loaded or failed: some tests want a model that fails.
         await WaitUntilAsync(async () => (await GetJsonAsync("/models")).AsArray() is { Count: > 0 } models && models.All(model => (string)model!["state"]! != "loading"));
     }
@@ -62,6 +65,30 @@ public sealed class WhatsitServer : IAsyncLifetime
         }
     }
 
+    /// <summary>Waits until the server has said something that matches; what it said before counts.</summary>
+    public async Task<Match> LoggedAsync([StringSyntax(StringSyntaxAttribute.Regex)] string pattern)
+    {
+        for (var read = 0; ;)
+        {
+            Task grows;
+            lock (_log)
+            {
+                for (; read < _log.Count; read++)
+                {
+                    if (Regex.Match(_log[read], pattern) is { Success: true } match)
+                    {
+                        return match;
+                    }
+                }
+
+                grows = _logGrows.Task;
+            }
+
+            // Nobody needs this long; a test that waits for what never comes ends all the same.
+            await grows.WaitAsync(TimeSpan.FromMinutes(3), TestContext.Current.CancellationToken);
+        }
+    }
+
     /// <summary>Asks again until the answer is yes; fails after a time that no healthy machine needs.</summary>
     public static async Task WaitUntilAsync(Func<Task<bool>> condition)
     {
@@ -74,21 +101,23 @@ public sealed class WhatsitServer : IAsyncLifetime
 
     public async Task<JsonNode> GetJsonAsync(string path) => (await Http.GetFromJsonAsync<JsonNode>(path, JsonSerializerOptions.Web))!;
 
-    /// <summary>Where the server says that it listens. What it says later is read too, for a full pipe would stop it.</summary>
-    private static async Task<Uri> AddressAsync(Process server)
+    private async Task ReadLogAsync(Process server)
     {
-        var output = server.StandardOutput;
-        while (await output.ReadLineAsync() is { } line)
+        server.BeginErrorReadLine();
+        while (await server.StandardOutput.ReadLineAsync() is { } line)
         {
-            if (line.IndexOf(Listening, StringComparison.Ordinal) is >= 0 and var at)
+            lock (_log)
             {
-                _ = output.BaseStream.CopyToAsync(Stream.Null);
-                server.BeginErrorReadLine();
-                return new Uri(line[(at + Listening.Length)..]);
+                _log.Add(line);
+                _logGrows.SetResult();
+                _logGrows = new(TaskCreationOptions.RunContinuationsAsynchronously);
             }
         }
 
-        throw new InvalidOperationException($"The server did not start. {await server.StandardError.ReadToEndAsync()}");
+        lock (_log)
+        {
+            _logGrows.SetException(new InvalidOperationException($"The server has ended. It said: {string.Join(Environment.NewLine, _log)}"));
+        }
     }
 
     private static string FindRoot()
