@@ -60,11 +60,12 @@ public sealed class ImageClassifier(IImageDecoder decoder, DecodePermits permits
             {
                 using var decoding = InferenceTracing.Start("decode");
                 using var image = decoder.Decode(file, model.Preprocessor.ShrinkTo);
-                decoding?.Stop();
+                decoding.Stop();
                 decode = _time.GetElapsedTime(started);
                 description = new(image.OriginalWidth, image.OriginalHeight, image.Format, file.Length);
                 using var preprocessing = InferenceTracing.Start("preprocess");
                 model.Preprocessor.Process(image, tensors.Input);
+                preprocessing.Stop();
                 preprocess = _time.GetElapsedTime(started) - decode;
             }
             finally

@@ -13,8 +13,8 @@ public static class InferenceTracing
 
     private static readonly ActivitySource Source = new(SourceName);
 
-    /// <summary>Begins a stage; dispose it at its end.</summary>
-    internal static Activity? Start(string stage) => Parent is null ? null : Source.StartActivity(stage);
+    /// <summary>Begins a stage: <see cref="Stage.Stop"/> it when it is done; disposed before, it has failed.</summary>
+    internal static Stage Start(string stage) => new(Parent is null ? null : Source.StartActivity(stage));
 
     /// <summary>What a stage that runs on another thread belongs to.</summary>
     internal static ActivityContext? Parent => Source.HasListeners() ? Activity.Current?.Context : null;
@@ -30,6 +30,22 @@ public static class InferenceTracing
         if (Source.StartActivity(stage, ActivityKind.Internal, parent, startTime: ended - duration) is { } span)
         {
             span.SetStatus(failed ? ActivityStatusCode.Error : ActivityStatusCode.Unset).SetEndTime(ended).Dispose();
+        }
+    }
+
+    /// <summary>A stage under way, perhaps with nobody listening.</summary>
+    internal readonly struct Stage(Activity? span) : IDisposable
+    {
+        /// <summary>It is done.</summary>
+        public void Stop() => span?.Stop();
+
+        /// <inheritdoc/>
+        public void Dispose()
+        {
+            if (span is { IsStopped: false })
+            {
+                span.SetStatus(ActivityStatusCode.Error).Stop();
+            }
         }
     }
 }

@@ -12,6 +12,11 @@ public sealed class SettingsTests
     [InlineData("Limits:MaxImageBites", "1", "There is no setting Limits:MaxImageBites; Limits has MaxImageBytes, MaxImagesPerRequest, MaxUploadBytesInMemory.")]
     [InlineData("Scheduling:Instances", "2", "There is no setting Scheduling:Instances any more; it is Scheduling:Concurrency.")]
     [InlineData("Decoding:Library", "skia", "The setting Decoding:Library is 'skia'. It must be libvips or imagesharp.")]
+    [InlineData("Log:Format", "xml", "The setting Log:Format is 'xml'. It must be text or json.")]
+    [InlineData("Log:Query", "perhaps", "The section Log of the settings is wrong: Failed to convert configuration value 'perhaps' at 'Log:Query' to type 'System.Boolean'.")]
+    [InlineData("Log:Colour", "red", "There is no setting Log:Colour; Log has Format, Query, Labels.")]
+    [InlineData("Serilog:MinimumLevel:Default", "Loud", "The section Serilog of the settings is wrong: The value Loud is not a valid Serilog level.")]
+    [InlineData("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4317", "OTEL_EXPORTER_OTLP_ENDPOINT is 'collector:4317'; it must be an absolute http or https URL.")]
     [InlineData("PORT", "http", "PORT is 'http'; it must be a number from 0 to 65535.")]
     [InlineData("PORT", "70000", "PORT is '70000'; it must be a number from 0 to 65535.")]
     [InlineData("urls", "http://192.0.2.1:8080", "The server cannot listen at its address: Cannot assign requested address.")] // RFC 5737: nobody has it

@@ -24,28 +24,6 @@ public sealed class HealthTests(WhatsitServer server)
     }
 
     [Fact]
-    public async Task Metrics_count_requests_and_time_the_stages_in_the_Prometheus_format()
-    {
-        // Its own, so that no other test's requests are under way.
-        await using var server = WhatsitServer.With([]);
-        await server.InitializeAsync();
-        using var content = HttpAssert.Raw(WhatsitServer.Picture, "image/png");
-        await HttpAssert.OkAsync(await server.Http.PostAsync("/predict", content, TestContext.Current.CancellationToken));
-        var text = await server.Http.GetStringAsync("/metrics", TestContext.Current.CancellationToken);
-
-        Assert.Matches("""(?m)^# TYPE whatsit_requests_total counter$""", text);
-        Assert.Matches("""(?m)^whatsit_requests_total\{model="grocery",outcome="ok"\} [1-9]\d*$""", text);
-        foreach (var stage in (string[])["decode", "preprocess", "queue", "compute"])
-        {
-            Assert.Matches($$"""(?m)^whatsit_stage_duration_seconds_bucket\{model="grocery",stage="{{stage}}",le="\+Inf"\} [1-9]\d*$""", text);
-        }
-
-        Assert.Contains("whatsit_queue_length{model=\"grocery\"} 0\n", text, StringComparison.Ordinal);
-        // Every line is a comment or a sample.
-        Assert.All(text.Split('\n', StringSplitOptions.RemoveEmptyEntries), line => Assert.Matches("""^(# (HELP|TYPE) [a-z_]+ .+|[a-z_]+(\{([a-z_]+="[^"]*",?)+\})? [-+\d.eE]+(NaN)?)$""", line));
-    }
-
-    [Fact]
     public async Task Swagger_describes_every_way_to_send_a_picture()
     {
         var document = await server.GetJsonAsync("/swagger/v1/swagger.json");
