@@ -11,6 +11,8 @@ public sealed class SettingsTests
     [InlineData("Scheduling:MaxQueueLength", "many", "Failed to convert configuration value 'many' at 'Scheduling:MaxQueueLength' to type 'System.Int32'.")]
     [InlineData("Limits:MaxImageBites", "1", "There is no setting Limits:MaxImageBites; Limits has MaxImageBytes, MaxImagesPerRequest, MaxUploadBytesInMemory.")]
     [InlineData("Scheduling:Instances", "2", "There is no setting Scheduling:Instances any more; it is Scheduling:Concurrency.")]
+    [InlineData("OnnxRuntime:ExecutionProviders:0", "dml", "The setting OnnxRuntime:ExecutionProviders is 'dml'. This build of ONNX Runtime has no 'dml'; it has cpu. OnnxRuntime:Fallback=true goes on without it.")]
+    [InlineData("OnnxRuntime:ExecutionProviders:0", "gpu", "The setting OnnxRuntime:ExecutionProviders is 'gpu'. There is no execution provider 'gpu'; the names are cpu, cuda, tensorrt, dml, coreml, openvino.")]
     [InlineData("PORT", "http", "PORT is 'http'; it must be a number from 0 to 65535.")]
     [InlineData("PORT", "70000", "PORT is '70000'; it must be a number from 0 to 65535.")]
     [InlineData("urls", "http://192.0.2.1:8080", "The server cannot listen at its address: Cannot assign requested address.")] // RFC 5737: nobody has it

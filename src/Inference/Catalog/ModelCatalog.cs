@@ -94,6 +94,12 @@ public sealed partial class ModelCatalog : IAsyncDisposable
     /// <summary>Loads all models, side by side, then watches the folder until this is disposed. Returns after the first look.</summary>
     public async Task StartAsync(CancellationToken cancellationToken)
     {
+        if (ExecutionProviders.Missing(_backend) is { } missing)
+        {
+            var providers = string.Join(", ", ExecutionProviders.Choose(_backend));
+            Log.FallsBack(_logger, missing, providers);
+        }
+
         await LookAsync(firstLook: true, cancellationToken).ConfigureAwait(false);
         _scanned = true;
         var ready = _entries.Values.Count(entry => entry.Model is not null);
@@ -189,7 +195,7 @@ public sealed partial class ModelCatalog : IAsyncDisposable
         try
         {
             manifest = Bundle.ReadManifest(folder);
-            var variant = Variants.Choose(manifest, _options.Variant);
+            var variant = Variants.Choose(manifest, _options.Variant, onDevice: ExecutionProviders.Choose(_backend) is not [ExecutionProviders.Cpu]);
             model = Model.Load(manifest, folder, variant, _backend, _scheduling, _time);
             await SelfTest.RunAsync(model, _classifier, cancellationToken).ConfigureAwait(false);
             entry.Status = new(entry.Name, ModelState.Ready, manifest, variant, null);
@@ -252,6 +258,9 @@ public sealed partial class ModelCatalog : IAsyncDisposable
 
         [LoggerMessage(Level = LogLevel.Information, Message = "Model {Model} was removed")]
         public static partial void Removed(ILogger logger, string model);
+
+        [LoggerMessage(Level = LogLevel.Warning, Message = "{Missing} Models run on: {Providers}")]
+        public static partial void FallsBack(ILogger logger, string missing, string providers);
 
         [LoggerMessage(Level = LogLevel.Warning, Message = "The default model {Model} is not in the models folder; there is {Models}")]
         public static partial void NoDefaultModel(ILogger logger, string model, string models);
