@@ -222,7 +222,7 @@ public sealed partial class ModelCatalog : IAsyncDisposable
     // Names, sizes and times of all files: cheap enough for every look, and a bundle that is still being copied changes until it is whole.
     private static string Stamp(string folder) => string.Join('|', new DirectoryInfo(folder).EnumerateFiles("*", SearchOption.TopDirectoryOnly)
         .OrderBy(file => file.Name, StringComparer.Ordinal)
-        .Select(file => $"{file.Name}:{file.Length}:{file.LastWriteTimeUtc.Ticks}"));
+        .Select(file => $"{file.Name}:{FileStamp.Of(file)}"));
 
     private sealed class Entry(string name, bool firstLook)
     {
