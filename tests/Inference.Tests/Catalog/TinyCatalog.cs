@@ -16,14 +16,14 @@ internal sealed class TinyCatalog : IAsyncDisposable
     private readonly InferenceMetrics _metrics = new();
     private readonly DecodePermits _permits;
 
-    public TinyCatalog(OnnxBackendOptions? backend = null)
+    public TinyCatalog(OnnxBackendOptions? backend = null, TimeProvider? time = null)
     {
         var scheduling = new SchedulingOptions { Concurrency = 1 };
         var decoding = new DecodingOptions();
         _permits = new DecodePermits(decoding, scheduling);
         var classifier = new ImageClassifier(ImageDecoders.Create(decoding), _permits, _metrics, scheduling);
         var options = new CatalogOptions { Models = Folder, DefaultModel = "colors", WatchSeconds = 0 };
-        Catalog = new ModelCatalog(options, backend ?? new OnnxBackendOptions(), scheduling, classifier, _metrics, new ListLogger(Log));
+        Catalog = new ModelCatalog(options, backend ?? new OnnxBackendOptions(), scheduling, classifier, _metrics, new ListLogger(Log), time);
         Write(PathOf("colors"), "1");
     }
 
