@@ -25,9 +25,9 @@ try
 {
     return await root.Parse(args).InvokeAsync(new InvocationConfiguration { EnableDefaultExceptionHandler = false });
 }
-catch (Exception exception) when (exception is InferenceException or ModelFormatException)
+catch (Exception exception) when (exception is InferenceException or ModelFormatException or IOException or UnauthorizedAccessException)
 {
-    // What went wrong is the user's to know; where in our code is not.
+    // What went wrong is the user's to know, a full or read-only disk too; where in our code is not.
     await Console.Error.WriteLineAsync(exception.Message);
     return 1;
 }

@@ -38,7 +38,7 @@ public sealed class ImageClassifierTests : IAsyncDisposable
             Abstain = new AbstainSpec(0.6f),
         };
         ClassLabel[] classes = [new(0, "apple", null), new(1, "pear", null), new(2, "plum", null)];
-        _model = new Model(manifest, "", "fp32", classes, _backend, new Postprocessor(manifest, classes, [1, 2, 3], (1, 1, 1)), _scheduling, _time);
+        _model = new Model(manifest, new BundleFiles(manifest, Path.GetTempPath()), "fp32", classes, _backend, new Postprocessor(manifest, classes, [1, 2, 3], (1, 1, 1)), _scheduling, _time);
     }
 
     [Fact]

@@ -17,6 +17,8 @@ public sealed class SettingsTests
     [InlineData("Log:Colour", "red", "There is no setting Log:Colour; Log has Format, Query, Labels.")]
     [InlineData("Serilog:MinimumLevel:Default", "Loud", "The section Serilog of the settings is wrong: The value Loud is not a valid Serilog level.")]
     [InlineData("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4317", "OTEL_EXPORTER_OTLP_ENDPOINT is 'collector:4317'; it must be an absolute http or https URL.")]
+    [InlineData("OnnxRuntime:ExecutionProviders:0", "dml", "The setting OnnxRuntime:ExecutionProviders is 'dml'. This build of ONNX Runtime has no 'dml'; it has cpu. OnnxRuntime:Fallback=true goes on without it.")]
+    [InlineData("OnnxRuntime:ExecutionProviders:0", "gpu", "The setting OnnxRuntime:ExecutionProviders is 'gpu'. There is no execution provider 'gpu'; the names are cpu, cuda, tensorrt, dml, coreml, openvino.")]
     [InlineData("PORT", "http", "PORT is 'http'; it must be a number from 0 to 65535.")]
     [InlineData("PORT", "70000", "PORT is '70000'; it must be a number from 0 to 65535.")]
     [InlineData("urls", "http://192.0.2.1:8080", "The server cannot listen at its address: Cannot assign requested address.")] // RFC 5737: nobody has it

@@ -8,12 +8,13 @@ namespace Whatsit.Inference.Backends;
 
 /// <summary>
 /// A model in this process, run by ONNX Runtime. The sessions share nothing but the code; one session serves any number of concurrent runs with
-/// one copy of the weights, so one is the default.
+/// one copy of the weights, so one is the default. (DirectML allows one run at a time on each.)
 /// </summary>
 public sealed class OnnxBackend : IBackend, IPooledObjectPolicy<OnnxBackend.OnnxTensors>
 {
     private readonly InferenceSession[] _sessions;
     private readonly RunOptions _runOptions = new();
+    private readonly bool _oneRunPerSession;
     private readonly Shapes _shapes;
     private readonly ObjectPool<OnnxTensors> _pool;
     private int _next;
@@ -35,6 +36,9 @@ public sealed class OnnxBackend : IBackend, IPooledObjectPolicy<OnnxBackend.Onnx
         };
         // A second thread that waits for work by spinning doubles the CPU per image as soon as anything else runs.
         sessionOptions.AddSessionConfigEntry("session.intra_op.allow_spinning", "0");
+        var providers = ExecutionProviders.Choose(options);
+        ExecutionProviders.Append(sessionOptions, providers);
+        _oneRunPerSession = providers.Contains("dml", StringComparer.OrdinalIgnoreCase);
         var sessions = new List<InferenceSession>();
         try
         {
@@ -77,7 +81,18 @@ public sealed class OnnxBackend : IBackend, IPooledObjectPolicy<OnnxBackend.Onnx
             // One after the other: on a CPU a batch gains nothing (see tests/Benchmarks), and a run that started is not worth interrupting.
             foreach (var tensors in batch)
             {
-                ((OnnxTensors)tensors).Run(_sessions[(uint)Interlocked.Increment(ref _next) % _sessions.Length], _runOptions);
+                var session = _sessions[(uint)Interlocked.Increment(ref _next) % _sessions.Length];
+                if (_oneRunPerSession)
+                {
+                    lock (session)
+                    {
+                        ((OnnxTensors)tensors).Run(session, _runOptions);
+                    }
+                }
+                else
+                {
+                    ((OnnxTensors)tensors).Run(session, _runOptions);
+                }
             }
 
             return ValueTask.CompletedTask;

@@ -43,7 +43,7 @@ public static class Bundle
         var name = Path.GetFileName(Path.TrimEndingDirectorySeparator(folder));
         try
         {
-            using var stream = File.OpenRead(Path.Combine(folder, ManifestFile));
+            using var stream = Open(name, folder, ManifestFile);
             var manifest = JsonSerializer.Deserialize(stream, ManifestJson.Default.ModelManifest)
                 ?? throw new InferenceException(InferenceError.ModelNotReady, $"{name}/{ManifestFile} is empty.");
             return manifest.Name == name
@@ -60,14 +60,48 @@ public static class Bundle
         }
     }
 
-    /// <summary>A file of the bundle. A manifest is data from elsewhere: it must not reach outside its folder.</summary>
+    /// <summary>A file of the bundle. A bundle is data from elsewhere: it must not reach outside its folder, neither by a name nor by a link.</summary>
+    /// <exception cref="InferenceException"><see cref="InferenceError.ModelNotReady"/>: it would.</exception>
     public static string PathOf(string folder, string file)
     {
-        var root = Path.GetFullPath(folder) + Path.DirectorySeparatorChar;
+        var root = Path.TrimEndingDirectorySeparator(Path.GetFullPath(folder)) + Path.DirectorySeparatorChar;
         var path = Path.GetFullPath(Path.Combine(root, file));
-        return path.StartsWith(root, StringComparison.Ordinal)
-            ? path
-            : throw new InferenceException(InferenceError.ModelNotReady, $"The manifest names the file '{file}', which is outside its folder.");
+        if (!path.StartsWith(root, StringComparison.Ordinal))
+        {
+            throw new InferenceException(InferenceError.ModelNotReady, $"The manifest names the file '{file}', which is outside its folder.");
+        }
+
+        // Every step of the way: a folder may be a link, too. The bundle's own folder may: whoever runs the server put it there.
+        for (var step = path; step.Length > root.Length; step = Path.GetDirectoryName(step)!)
+        {
+            if (new FileInfo(step).LinkTarget is not null)
+            {
+                throw new InferenceException(InferenceError.ModelNotReady, $"The manifest names the file '{file}', which is a symbolic link or lies behind one; a bundle holds its files itself.");
+            }
+        }
+
+        return path;
+    }
+
+    /// <summary>Opens a file of the bundle.</summary>
+    /// <exception cref="InferenceException"><see cref="InferenceError.ModelNotReady"/>: it is missing, empty, or not to be had.</exception>
+    public static FileStream Open(string model, string folder, string file)
+    {
+        var info = new FileInfo(PathOf(folder, file));
+        // Pipes and devices have no length either, and opening one waits for its other end.
+        if (!info.Exists || info.Length == 0)
+        {
+            throw Lacks(model, file);
+        }
+
+        try
+        {
+            return info.Open(new FileStreamOptions { Share = FileShare.ReadWrite | FileShare.Delete });
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            throw new InferenceException(InferenceError.ModelNotReady, $"The file '{file}' of the model '{model}' cannot be read.", exception);
+        }
     }
 
     /// <summary>A file of the bundle as its manifest lists it.</summary>
@@ -78,20 +112,11 @@ public static class Bundle
     }
 
     /// <summary>Checks that a file is there and is the one that the manifest means.</summary>
-    public static void Verify(ModelManifest manifest, string folder, BundleFile file)
-    {
-        var path = PathOf(folder, file.File);
-        if (!File.Exists(path))
-        {
-            throw new InferenceException(InferenceError.ModelNotReady, $"The model '{manifest.Name}' lacks its file '{file.File}'.");
-        }
+    /// <exception cref="InferenceException"><see cref="InferenceError.ModelNotReady"/>: it is not.</exception>
+    public static void Verify(ModelManifest manifest, string folder, BundleFile file) => new BundleFiles(manifest, folder).Open(file.File).Stream.Dispose();
 
-        using var stream = File.OpenRead(path);
-        if (stream.Length != file.Bytes || !Convert.ToHexString(SHA256.HashData(stream)).Equals(file.Sha256, StringComparison.OrdinalIgnoreCase))
-        {
-            throw new InferenceException(InferenceError.ModelNotReady, $"The file '{file.File}' of the model '{manifest.Name}' is not the one in its manifest (size or SHA-256 differs).");
-        }
-    }
+    internal static InferenceException Lacks(string model, string file) =>
+        new(InferenceError.ModelNotReady, $"The model '{model}' lacks its file '{file}', or it is empty.");
 
     /// <summary>
     /// Puts a whole new bundle in its place, in the place of an older one if there is one, and removes that. On Linux the two are exchanged at once: whoever looks

@@ -14,8 +14,8 @@ public sealed class CatalogOptions
     public string DefaultModel { get; set; } = "grocery";
 
     /// <summary>
-    /// The variant of the weights: <c>fp32</c>, <c>fp16</c>, <c>int8</c>, or <c>auto</c>: int8 where the processor has instructions for it and the
-    /// manifest approves it, else fp32. The default is <c>auto</c>.
+    /// The variant of the weights: <c>fp32</c>, <c>fp16</c>, <c>int8</c>, or <c>auto</c>: int8 where the processor computes, has instructions for it and
+    /// the manifest approves it, else fp32. The default is <c>auto</c>.
     /// </summary>
     [Required]
     public string Variant { get; set; } = "auto";

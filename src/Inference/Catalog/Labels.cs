@@ -10,9 +10,12 @@ public sealed record ClassLabel(int Index, string Label, string? Group);
 public static class Labels
 {
     /// <summary>Reads the file; blank lines at its end do not count.</summary>
-    public static IReadOnlyList<ClassLabel> Read(string path)
+    public static IReadOnlyList<ClassLabel> Read(string path) => Parse(File.ReadAllText(path));
+
+    /// <summary>Reads the file's text.</summary>
+    public static IReadOnlyList<ClassLabel> Parse(string text)
     {
-        var lines = File.ReadAllLines(path);
+        var lines = text.TrimStart('\uFEFF').ReplaceLineEndings("\n").Split('\n');
         var count = lines.Length;
         while (count > 0 && string.IsNullOrWhiteSpace(lines[count - 1]))
         {

@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using System.Text;
 using Whatsit.Inference.Backends;
 using Whatsit.Inference.Postprocessing;
 using Whatsit.Inference.Preprocessing;
@@ -15,10 +16,10 @@ public sealed class Model
     private int _leases = 1;
 
     /// <summary>Puts a model together; <see cref="Load"/> does it from a bundle.</summary>
-    internal Model(ModelManifest manifest, string folder, string variant, IReadOnlyList<ClassLabel> classes, IBackend backend, Postprocessor postprocessor, SchedulingOptions scheduling, TimeProvider? time = null)
+    internal Model(ModelManifest manifest, BundleFiles files, string variant, IReadOnlyList<ClassLabel> classes, IBackend backend, Postprocessor postprocessor, SchedulingOptions scheduling, TimeProvider? time = null)
     {
         Manifest = manifest;
-        Folder = folder;
+        Files = files;
         Variant = variant;
         Classes = classes;
         Backend = backend;
@@ -30,8 +31,8 @@ public sealed class Model
     /// <summary>The bundle's description.</summary>
     public ModelManifest Manifest { get; }
 
-    /// <summary>The bundle's folder.</summary>
-    public string Folder { get; }
+    /// <summary>The files that its manifest names.</summary>
+    public BundleFiles Files { get; }
 
     /// <summary>The variant of the weights that is loaded.</summary>
     public string Variant { get; }
@@ -55,20 +56,17 @@ public sealed class Model
     /// <exception cref="InferenceException"><see cref="InferenceError.ModelNotReady"/>, naming what is wrong.</exception>
     public static Model Load(ModelManifest manifest, string folder, string variant, OnnxBackendOptions options, SchedulingOptions scheduling, TimeProvider? time = null)
     {
-        var labels = Labels.Read(Bundle.PathOf(folder, manifest.Labels));
         if (!manifest.Files.TryGetValue(variant, out var weights))
         {
             throw NotReady(manifest, $"it has no variant '{variant}', only {string.Join(", ", manifest.Files.Keys)}");
         }
 
-        Bundle.Verify(manifest, folder, weights);
-        float[]? classifier = null;
-        if (manifest.Output is { Features: not null, ClassifierWeights: { } file })
-        {
-            Bundle.Verify(manifest, folder, file);
-            classifier = MemoryMarshal.Cast<byte, float>(File.ReadAllBytes(Bundle.PathOf(folder, file.File))).ToArray();
-        }
-
+        var files = new BundleFiles(manifest, folder);
+        var labels = Labels.Parse(Encoding.UTF8.GetString(files.Read(manifest.Labels)));
+        var classifier = manifest.Output is { Features: not null, ClassifierWeights: { } file }
+            ? MemoryMarshal.Cast<byte, float>(files.Read(file.File)).ToArray()
+            : null;
+        files.Open(weights.File).Stream.Dispose();
         var backend = new OnnxBackend(Bundle.PathOf(folder, weights.File), manifest, options);
         try
         {
@@ -82,8 +80,10 @@ public sealed class Model
                 throw NotReady(manifest, $"{manifest.Output.ClassifierWeights!.File} has {classifier.Length} numbers, not {backend.Classes} × {shape.Channels}");
             }
 
+            // ONNX Runtime opens the file itself: it must still be the one that was checked.
+            files.Open(weights.File).Stream.Dispose();
             var postprocessor = new Postprocessor(manifest, labels, classifier, backend.FeatureShape);
-            return new(manifest, folder, variant, labels, backend, postprocessor, scheduling, time);
+            return new(manifest, files, variant, labels, backend, postprocessor, scheduling, time);
         }
         catch
         {

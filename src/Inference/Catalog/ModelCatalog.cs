@@ -42,6 +42,7 @@ public sealed partial class ModelCatalog : IAsyncDisposable
     private readonly CancellationTokenSource _stopping = new();
     private Task _watching = Task.CompletedTask;
     private volatile bool _scanned;
+    private bool _unreadable;
 
     /// <summary>Knows its folder; <see cref="StartAsync"/> loads it.</summary>
     public ModelCatalog(CatalogOptions options, OnnxBackendOptions backend, SchedulingOptions scheduling, ImageClassifier classifier, InferenceMetrics metrics, ILogger<ModelCatalog> logger, TimeProvider? time = null)
@@ -62,8 +63,9 @@ public sealed partial class ModelCatalog : IAsyncDisposable
     /// <summary>The model that answers where a request names none.</summary>
     public string DefaultModel => _options.DefaultModel;
 
-    /// <summary>Every model that was there at the first look has given its recorded answer.</summary>
-    public bool IsReady => _scanned && _entries.Values.All(entry => entry.Status.State == ModelState.Ready || !entry.FirstLook);
+    /// <summary>The default model serves, and so does every other one that was there at the first look.</summary>
+    public bool IsReady =>
+        _scanned && _entries.TryGetValue(DefaultModel, out var unasked) && unasked.Model is not null && _entries.Values.All(entry => entry.Model is not null || !entry.FirstLook);
 
     /// <summary>All models, by name.</summary>
     public IReadOnlyList<ModelStatus> Models => [.. _entries.Values.Select(entry => entry.Status).OrderBy(status => status.Name, StringComparer.Ordinal)];
@@ -94,6 +96,12 @@ public sealed partial class ModelCatalog : IAsyncDisposable
     /// <summary>Loads all models, side by side, then watches the folder until this is disposed. Returns after the first look.</summary>
     public async Task StartAsync(CancellationToken cancellationToken)
     {
+        if (ExecutionProviders.Missing(_backend) is { } missing)
+        {
+            var providers = string.Join(", ", ExecutionProviders.Choose(_backend));
+            Log.FallsBack(_logger, missing, providers);
+        }
+
         await LookAsync(firstLook: true, cancellationToken).ConfigureAwait(false);
         _scanned = true;
         var ready = _entries.Values.Count(entry => entry.Model is not null);
@@ -128,23 +136,18 @@ public sealed partial class ModelCatalog : IAsyncDisposable
         using var timer = new PeriodicTimer(TimeSpan.FromSeconds(_options.WatchSeconds), _time);
         while (await timer.WaitForNextTickAsync(cancellationToken).ConfigureAwait(false))
         {
-            try
-            {
-                await LookAsync(firstLook: false, cancellationToken).ConfigureAwait(false);
-            }
-            catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
-            {
-                Log.FolderUnreadable(_logger, exception);
-            }
+            await LookAsync(firstLook: false, cancellationToken).ConfigureAwait(false);
         }
     }
 
     internal async Task LookAsync(bool firstLook, CancellationToken cancellationToken)
     {
-        // A hidden folder is a bundle that is being written: whatsit import renames it when it is whole.
-        var folders = Directory.Exists(Folder)
-            ? Directory.GetDirectories(Folder).Where(folder => !Path.GetFileName(folder).StartsWith('.') && File.Exists(Path.Combine(folder, Bundle.ManifestFile))).ToDictionary(folder => Path.GetFileName(folder)!)
-            : [];
+        if (List() is not { } folders)
+        {
+            // A file system that is gone for a while is no reason to unload what serves.
+            return;
+        }
+
         foreach (var (name, entry) in _entries)
         {
             // Who replaces a bundle by hand moves one away and the next one in: it is gone when it is missing twice.
@@ -170,7 +173,12 @@ public sealed partial class ModelCatalog : IAsyncDisposable
             var entry = _entries.GetOrAdd(name, _ => new Entry(name, firstLook));
             if (entry.Stamp != stamp)
             {
-                entry.Stamp = stamp;
+                (entry.Stamp, entry.Attempts) = (stamp, 0);
+            }
+
+            if (entry.Attempts == 0 || (entry.Status.Problem is not null && _time.GetElapsedTime(entry.Attempted) >= entry.Patience))
+            {
+                entry.Attempts++;
                 loads.Add(Task.Run(() => LoadAsync(entry, folder, cancellationToken), cancellationToken));
             }
         }
@@ -189,7 +197,7 @@ public sealed partial class ModelCatalog : IAsyncDisposable
         try
         {
             manifest = Bundle.ReadManifest(folder);
-            var variant = Variants.Choose(manifest, _options.Variant);
+            var variant = Variants.Choose(manifest, _options.Variant, onDevice: ExecutionProviders.Choose(_backend) is not [ExecutionProviders.Cpu]);
             model = Model.Load(manifest, folder, variant, _backend, _scheduling, _time);
             await SelfTest.RunAsync(model, _classifier, cancellationToken).ConfigureAwait(false);
             entry.Status = new(entry.Name, ModelState.Ready, manifest, variant, null);
@@ -200,10 +208,42 @@ public sealed partial class ModelCatalog : IAsyncDisposable
         {
             model?.Release();
             var problem = exception is InferenceException ? exception.Message : $"The model '{entry.Name}' does not load.";
+            if (problem != entry.Status.Problem)
+            {
+                Log.DoesNotLoad(_logger, entry.Name, problem, exception is InferenceException ? exception.InnerException : exception);
+            }
+
             entry.Status = entry.Model is null
                 ? new(entry.Name, ModelState.Failed, manifest, null, problem)
                 : entry.Status with { Problem = problem };
-            Log.DoesNotLoad(_logger, entry.Name, problem, exception is InferenceException ? exception.InnerException : exception);
+        }
+        finally
+        {
+            entry.Attempted = _time.GetTimestamp();
+        }
+    }
+
+    /// <summary>The bundles by their names; <see langword="null"/> where the folder cannot be listed, which is said once.</summary>
+    private Dictionary<string, string>? List()
+    {
+        try
+        {
+            // A hidden folder is a bundle that is being written: whatsit import renames it when it is whole.
+            var folders = Directory.GetDirectories(Folder)
+                .Where(folder => !Path.GetFileName(folder).StartsWith('.') && File.Exists(Path.Combine(folder, Bundle.ManifestFile)))
+                .ToDictionary(folder => Path.GetFileName(folder));
+            _unreadable = false;
+            return folders;
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            if (!_unreadable)
+            {
+                Log.FolderUnreadable(_logger, _options.Models, exception);
+            }
+
+            _unreadable = true;
+            return null;
         }
     }
 
@@ -214,9 +254,20 @@ public sealed partial class ModelCatalog : IAsyncDisposable
             !_scanned ? "The models are still loading. Try again in a moment." : $"There is no model '{name ?? DefaultModel}'. There is {(_entries.IsEmpty ? "none" : string.Join(", ", _entries.Keys.Order()))}.");
 
     // Names, sizes and times of all files: cheap enough for every look, and a bundle that is still being copied changes until it is whole.
-    private static string Stamp(string folder) => string.Join('|', new DirectoryInfo(folder).EnumerateFiles("*", SearchOption.TopDirectoryOnly)
-        .OrderBy(file => file.Name, StringComparer.Ordinal)
-        .Select(file => $"{file.Name}:{file.Length}:{file.LastWriteTimeUtc.Ticks}"));
+    private static string Stamp(string folder)
+    {
+        try
+        {
+            return string.Join('|', new DirectoryInfo(folder).EnumerateFiles("*", SearchOption.TopDirectoryOnly)
+                .OrderBy(file => file.Name, StringComparer.Ordinal)
+                .Select(file => $"{file.Name}:{FileStamp.Of(file)}"));
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            // Loading it says what is wrong, of this bundle and of no other.
+            return exception.GetType().Name;
+        }
+    }
 
     private sealed class Entry(string name, bool firstLook)
     {
@@ -227,6 +278,18 @@ public sealed partial class ModelCatalog : IAsyncDisposable
         public bool FirstLook { get; } = firstLook;
 
         public string? Stamp { get; set; }
+
+        /// <summary>How often these files were loaded, or tried to.</summary>
+        public int Attempts { get; set; }
+
+        /// <summary>When the last attempt ended.</summary>
+        public long Attempted { get; set; }
+
+        /// <summary>
+        /// When to try again what did not load, doubled each time up to a minute: the reason may lie outside of its files, such as too much load, too few
+        /// descriptors, or a file system that was away.
+        /// </summary>
+        public TimeSpan Patience => TimeSpan.FromSeconds(Math.Min(60, Math.Pow(2, Math.Min(Attempts, 6))));
 
         /// <summary>It was not there at the last look.</summary>
         public bool Missing { get; set; }
@@ -253,10 +316,13 @@ public sealed partial class ModelCatalog : IAsyncDisposable
         [LoggerMessage(Level = LogLevel.Information, Message = "Model {Model} was removed")]
         public static partial void Removed(ILogger logger, string model);
 
+        [LoggerMessage(Level = LogLevel.Warning, Message = "{Missing} Models run on: {Providers}")]
+        public static partial void FallsBack(ILogger logger, string missing, string providers);
+
         [LoggerMessage(Level = LogLevel.Warning, Message = "The default model {Model} is not in the models folder; there is {Models}")]
         public static partial void NoDefaultModel(ILogger logger, string model, string models);
 
-        [LoggerMessage(Level = LogLevel.Warning, Message = "The models folder cannot be read")]
-        public static partial void FolderUnreadable(ILogger logger, Exception exception);
+        [LoggerMessage(Level = LogLevel.Warning, Message = "The models folder {Folder} cannot be listed; what serves goes on serving")]
+        public static partial void FolderUnreadable(ILogger logger, string folder, Exception exception);
     }
 }

@@ -12,7 +12,7 @@ public static class SelfTest
             return;
         }
 
-        var file = await File.ReadAllBytesAsync(Bundle.PathOf(model.Folder, sample.File), cancellationToken).ConfigureAwait(false);
+        var file = model.Files.Read(sample.File);
         var answer = await classifier.ClassifyAsync(model, file, new ClassifyOptions(model.Classes.Count), Timeout.InfiniteTimeSpan, cancellationToken).ConfigureAwait(false);
         var recorded = model.Manifest.Files[model.Variant].Predictions ?? sample.Predictions;
         foreach (var expected in recorded)

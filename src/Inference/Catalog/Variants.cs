@@ -12,8 +12,11 @@ public static class Variants
     public static bool HasFastInt8 { get; } = Dp.IsSupported || HasVnni();
 
     /// <summary>The configured variant, or with <c>auto</c> the best one.</summary>
-    public static string Choose(ModelManifest manifest, string configured) => configured != "auto" ? configured
-        : HasFastInt8 && manifest.Files.TryGetValue("int8", out var int8) && int8.Approved == true ? "int8"
+    /// <param name="manifest">Says which there are.</param>
+    /// <param name="configured">The variant's name, or <c>auto</c>.</param>
+    /// <param name="onDevice">Another execution provider than the processor computes: most of them hand quantized layers back to the processor, so int8 is slow there.</param>
+    public static string Choose(ModelManifest manifest, string configured, bool onDevice = false) => configured != "auto" ? configured
+        : !onDevice && HasFastInt8 && manifest.Files.TryGetValue("int8", out var int8) && int8.Approved == true ? "int8"
         : manifest.Files.ContainsKey("fp32") ? "fp32"
         : manifest.Files.Keys.FirstOrDefault() ?? "fp32";
 

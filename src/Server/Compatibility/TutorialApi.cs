@@ -36,7 +36,7 @@ internal static class TutorialApi
     }
 
     /// <summary>Where the tutorial's page has <c>tf.loadGraphModel</c> look; TensorFlow.js then asks for the shards beside <c>model.json</c>.</summary>
-    private static PhysicalFileHttpResult GetTensorFlowJs(string file, HttpContext context, [FromServices] ModelCatalog catalog)
+    private static FileStreamHttpResult GetTensorFlowJs(string file, HttpContext context, [FromServices] ModelCatalog catalog)
     {
         using var lease = catalog.Lease(null);
         var manifest = lease.Model.Manifest;

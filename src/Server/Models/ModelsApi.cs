@@ -1,7 +1,6 @@
 using System.Text.Json;
 using Microsoft.AspNetCore.Http.HttpResults;
 using Microsoft.AspNetCore.Mvc;
-using Microsoft.AspNetCore.StaticFiles;
 using Microsoft.Net.Http.Headers;
 using Whatsit.Inference;
 using Whatsit.Inference.Catalog;
@@ -30,6 +29,21 @@ public sealed record ModelDetails(ModelState State, bool Default, string? Varian
 /// <summary><c>GET /models…</c>: what is served, and the files that a browser needs to run it itself.</summary>
 internal static class ModelsApi
 {
+    /// <summary>
+    /// What a browser may show. A bundle is data from elsewhere: HTML, SVG or a script in it would act in this server's name, so all the rest is a download.
+    /// </summary>
+    private static readonly Dictionary<string, string> PassiveTypes = new(StringComparer.OrdinalIgnoreCase)
+    {
+        [".json"] = "application/json",
+        [".txt"] = "text/plain; charset=utf-8",
+        [".jpg"] = "image/jpeg",
+        [".jpeg"] = "image/jpeg",
+        [".png"] = "image/png",
+        [".webp"] = "image/webp",
+        [".gif"] = "image/gif",
+        [".avif"] = "image/avif",
+    };
+
     public static void MapModels(this IEndpointRouteBuilder app)
     {
         var models = app.MapGroup("/models").WithTags("Models");
@@ -63,27 +77,29 @@ internal static class ModelsApi
     }
 
     /// <summary>
-    /// Only what the manifest names; nothing else of the folder is anybody's business. With <c>?v=&lt;sha256&gt;</c> the content can never change, so it may be
-    /// kept for ever.
+    /// Only what the manifest names, and only as it was when the model was proved. With <c>?v=&lt;sha256&gt;</c> the content can never change, so it may be kept for
+    /// ever.
     /// </summary>
-    public static PhysicalFileHttpResult GetFile(string name, string file, [FromQuery] string? v, HttpContext context, [FromServices] ModelCatalog catalog)
+    public static FileStreamHttpResult GetFile(string name, string file, [FromQuery] string? v, HttpContext context, [FromServices] ModelCatalog catalog)
     {
         using var lease = catalog.Lease(name);
-        var (manifest, folder) = (lease.Model.Manifest, lease.Model.Folder);
-        BundleFile?[] weights = [.. manifest.Files.Values, manifest.Output.ClassifierWeights, .. manifest.Tfjs ?? []];
-        var known = weights.FirstOrDefault(candidate => candidate?.File == file);
-        if (known is null && file != manifest.Labels && file != manifest.Sample?.File && manifest.Samples?.Any(sample => sample.File == file) != true)
+        var model = lease.Model;
+        if (!model.Files.Names(file))
         {
-            throw new InferenceException(InferenceError.ModelNotFound, $"The model '{manifest.Name}' has no file '{file}'.");
+            throw new InferenceException(InferenceError.ModelNotFound, $"The model '{model.Manifest.Name}' has no file '{file}'.");
         }
 
-        var forEver = v is not null && string.Equals(v, known?.Sha256, StringComparison.OrdinalIgnoreCase);
-        context.Response.Headers.CacheControl = forEver ? "public, max-age=31536000, immutable" : "no-cache";
-        var type = new FileExtensionContentTypeProvider().TryGetContentType(file, out var found) ? found : "application/octet-stream";
-        return TypedResults.PhysicalFile(
-            Bundle.PathOf(folder, file),
-            type,
-            entityTag: known is null ? null : new EntityTagHeaderValue($"\"{known.Sha256}\""),
+        var (stream, sha256) = model.Files.Open(file);
+        var forEver = string.Equals(v, sha256, StringComparison.OrdinalIgnoreCase);
+        var headers = context.Response.Headers;
+        headers.CacheControl = forEver ? "public, max-age=31536000, immutable" : "no-cache";
+        headers.XContentTypeOptions = "nosniff";
+        var isPassive = PassiveTypes.TryGetValue(Path.GetExtension(file), out var type);
+        return TypedResults.File(
+            stream,
+            type ?? "application/octet-stream",
+            fileDownloadName: isPassive ? null : Path.GetFileName(file),
+            entityTag: new EntityTagHeaderValue($"\"{sha256}\""),
             enableRangeProcessing: true);
     }
 }

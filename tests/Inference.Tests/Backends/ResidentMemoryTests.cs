@@ -15,6 +15,7 @@ public sealed class ResidentMemoryTests
             "7f0000004000-7f0000005000 rw-p 00000000 08:01 1234                       /usr/lib/data.so",
             "7f0000005000-7f0000006000 r-xp 00000000 00:01 1236                       /memfd:doublemapper (deleted)",
             "7f0000006000-7f0000007000 r-xp 00000000 00:00 0",
+            "7f0000007000-7f0000008000 r--s 00000000 00:05 442                        /dev/nvidiactl",
             "7ffd00000000-7ffd00001000 r-xp 00000000 00:00 0                          [vdso]",
         ];
 

@@ -1,6 +1,6 @@
 using System.Security.Cryptography;
 using System.Text.Json;
-using Microsoft.Extensions.Logging.Abstractions;
+using Microsoft.Extensions.Logging;
 using Whatsit.Inference.Backends;
 using Whatsit.Inference.Catalog;
 using Whatsit.Inference.Imaging;
@@ -16,20 +16,23 @@ internal sealed class TinyCatalog : IAsyncDisposable
     private readonly InferenceMetrics _metrics = new();
     private readonly DecodePermits _permits;
 
-    public TinyCatalog()
+    public TinyCatalog(OnnxBackendOptions? backend = null, TimeProvider? time = null)
     {
         var scheduling = new SchedulingOptions { Concurrency = 1 };
         var decoding = new DecodingOptions();
         _permits = new DecodePermits(decoding, scheduling);
         var classifier = new ImageClassifier(ImageDecoders.Create(decoding), _permits, _metrics, scheduling);
         var options = new CatalogOptions { Models = Folder, DefaultModel = "colors", WatchSeconds = 0 };
-        Catalog = new ModelCatalog(options, new OnnxBackendOptions(), scheduling, classifier, _metrics, NullLogger<ModelCatalog>.Instance);
+        Catalog = new ModelCatalog(options, backend ?? new OnnxBackendOptions(), scheduling, classifier, _metrics, new ListLogger(Log), time);
         Write(PathOf("colors"), "1");
     }
 
     public string Folder { get; } = Directory.CreateTempSubdirectory("whatsit-models-").FullName;
 
     public ModelCatalog Catalog { get; }
+
+    /// <summary>What the catalog logged, each with its level.</summary>
+    public List<string> Log { get; } = [];
 
     /// <summary>The version that answers now.</summary>
     public string Version
@@ -51,8 +54,14 @@ internal sealed class TinyCatalog : IAsyncDisposable
         Directory.CreateDirectory(folder);
         File.Copy(TestData.Path("onnx", "classifier.onnx"), Path.Combine(folder, "model.onnx"));
         File.WriteAllLines(Path.Combine(folder, "labels.txt"), ["red", "green", "blue"]);
-        var weights = File.ReadAllBytes(Path.Combine(folder, "model.onnx"));
-        var manifest = new ModelManifest
+        var manifest = Manifest(version);
+        File.WriteAllText(Path.Combine(folder, Bundle.ManifestFile), JsonSerializer.Serialize(edit?.Invoke(manifest) ?? manifest, ManifestJson.Default.ModelManifest));
+    }
+
+    public static ModelManifest Manifest(string version)
+    {
+        var weights = File.ReadAllBytes(TestData.Path("onnx", "classifier.onnx"));
+        return new()
         {
             Name = "colors",
             Version = version,
@@ -60,7 +69,6 @@ internal sealed class TinyCatalog : IAsyncDisposable
             Input = new InputSpec("image", InputElementType.UInt8, TensorLayout.Nhwc, 2, 2),
             Output = new OutputSpec { Name = "scores", Kind = OutputKind.Logits },
         };
-        File.WriteAllText(Path.Combine(folder, Bundle.ManifestFile), JsonSerializer.Serialize(edit?.Invoke(manifest) ?? manifest, ManifestJson.Default.ModelManifest));
     }
 
     public async ValueTask DisposeAsync()
@@ -69,5 +77,21 @@ internal sealed class TinyCatalog : IAsyncDisposable
         _permits.Dispose();
         _metrics.Dispose();
         Directory.Delete(Folder, recursive: true);
+    }
+
+    private sealed class ListLogger(List<string> log) : ILogger<ModelCatalog>
+    {
+        public IDisposable? BeginScope<TState>(TState state)
+            where TState : notnull => null;
+
+        public bool IsEnabled(LogLevel logLevel) => true;
+
+        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
+        {
+            lock (log)
+            {
+                log.Add($"{logLevel}: {formatter(state, exception)}");
+            }
+        }
     }
 }

@@ -16,6 +16,15 @@ public sealed class ImportCommandTests : IDisposable
     public void Dispose() => Directory.Delete(_folder, recursive: true);
 
     [Fact]
+    public async Task A_disk_that_cannot_be_written_is_said_in_a_sentence()
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "/proc is where not even root can write.");
+        var (code, _, error) = await WhatsitCommand.RunAsync("import", WriteModel(), "--name", "colours", "--models", "/proc", "--preset", "zero-to-one");
+        Assert.Equal(1, code);
+        Assert.Contains("/proc", Assert.Single(error.Trim().Split('\n')), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task A_file_is_imported_inspected_and_run()
     {
         var model = WriteModel();

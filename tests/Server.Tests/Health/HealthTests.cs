@@ -24,6 +24,18 @@ public sealed class HealthTests(WhatsitServer server)
     }
 
     [Fact]
+    public async Task A_server_without_its_default_model_is_not_ready_and_names_it()
+    {
+        await using var other = WhatsitServer.With(new() { ["Catalog:DefaultModel"] = "flowers" });
+        await other.InitializeAsync();
+        using var ready = await other.Http.GetAsync("/health/ready", TestContext.Current.CancellationToken);
+        Assert.Equal(HttpStatusCode.ServiceUnavailable, ready.StatusCode);
+        Assert.Equal(
+            """{"status":"not ready","models":{"grocery":"ready"},"problem":"There is no default model 'flowers'."}""",
+            await ready.Content.ReadAsStringAsync(TestContext.Current.CancellationToken));
+    }
+
+    [Fact]
     public async Task Swagger_describes_every_way_to_send_a_picture()
     {
         var document = await server.GetJsonAsync("/swagger/v1/swagger.json");

@@ -63,6 +63,56 @@ public sealed class CatalogWatchTests : IAsyncLifetime
         Assert.Equal("3", (string)(await HttpAssert.OkAsync(await PredictAsync("grocery")))["version"]!);
     }
 
+    [Fact]
+    public async Task A_file_that_was_truncated_is_not_given_out_under_its_old_name_for_ever()
+    {
+        var weights = (await _server.GetJsonAsync("/models/grocery"))["manifest"]!["files"]!["fp16"]!;
+        var address = $"/models/grocery/files/{weights["file"]}?v={weights["sha256"]}";
+        using (var whole = await _server.Http.GetAsync(address, TestContext.Current.CancellationToken))
+        {
+            Assert.Equal($"\"{weights["sha256"]}\"", whole.Headers.ETag!.Tag);
+            Assert.Contains("immutable", whole.Headers.CacheControl!.ToString(), StringComparison.Ordinal);
+        }
+
+        using (var file = File.OpenWrite(Path.Combine(_models, "grocery", (string)weights["file"]!)))
+        {
+            file.SetLength(1000);
+        }
+
+        using var response = await _server.Http.GetAsync(address, TestContext.Current.CancellationToken);
+        await HttpAssert.ProblemAsync(HttpStatusCode.ServiceUnavailable, "is not the one in its manifest", response);
+        Assert.Null(response.Headers.ETag);
+        Assert.DoesNotContain("immutable", $"{response.Headers.CacheControl}", StringComparison.Ordinal);
+        await HttpAssert.OkAsync(await PredictAsync("grocery"));
+    }
+
+    [Theory]
+    [InlineData("evil.html", "<script>alert(1)</script>")]
+    [InlineData("evil.svg", "<svg xmlns='http://www.w3.org/2000/svg' onload='alert(1)'/>")]
+    [InlineData("evil.js", "alert(1)")]
+    [InlineData("evil", "<script>alert(1)</script>")]
+    public async Task Active_content_of_a_bundle_is_a_download(string name, string content)
+    {
+        Copy("evil", manifest => manifest["samples"]!.AsArray().Add(new JsonObject { ["file"] = name, ["title"] = "Me", ["index"] = 0 }), (name, content));
+        await _server.LoggedAsync("Model evil version 1 .*is ready");
+
+        using var response = await _server.Http.GetAsync($"/models/evil/files/{name}", TestContext.Current.CancellationToken);
+        Assert.Equal(HttpStatusCode.OK, response.StatusCode);
+        Assert.Equal("application/octet-stream", response.Content.Headers.ContentType!.MediaType);
+        Assert.Equal("attachment", response.Content.Headers.ContentDisposition!.DispositionType);
+        Assert.Equal("nosniff", response.Headers.GetValues("X-Content-Type-Options").Single());
+    }
+
+    [Fact]
+    public async Task A_bundle_with_a_link_in_it_does_not_serve_what_the_link_leads_to()
+    {
+        Assert.SkipWhen(OperatingSystem.IsWindows(), "Windows lets administrators alone make symbolic links.");
+        Copy("linked", manifest => manifest["samples"]!.AsArray().Add(new JsonObject { ["file"] = "passwd.txt", ["title"] = "Me", ["index"] = 0 }), link: "passwd.txt");
+        await _server.LoggedAsync("Model linked does not serve: .*'passwd.txt', which is a symbolic link");
+        await HttpAssert.ProblemAsync(
+            HttpStatusCode.ServiceUnavailable, "symbolic link", await _server.Http.GetAsync("/models/linked/files/passwd.txt", TestContext.Current.CancellationToken));
+    }
+
     public async ValueTask DisposeAsync()
     {
         await _server.DisposeAsync();
@@ -78,10 +128,20 @@ public sealed class CatalogWatchTests : IAsyncLifetime
     private async Task<JsonNode> SummaryAsync(string model) =>
         (await _server.GetJsonAsync("/models")).AsArray().Single(summary => (string)summary!["name"]! == model)!;
 
-    private void Copy(string name, Action<JsonNode>? edit = null)
+    private void Copy(string name, Action<JsonNode>? edit = null, (string Name, string Content)? extra = null, string? link = null)
     {
         var (source, target) = (Path.Combine(WhatsitServer.Root, "models/grocery"), Path.Combine(_models, name));
         Directory.CreateDirectory(target);
+        if (extra is { } own)
+        {
+            File.WriteAllText(Path.Combine(target, own.Name), own.Content);
+        }
+
+        if (link is not null)
+        {
+            File.CreateSymbolicLink(Path.Combine(target, link), "/etc/passwd");
+        }
+
         foreach (var file in Directory.GetFiles(source).Where(file => Path.GetFileName(file) != "model.json"))
         {
             File.Copy(file, Path.Combine(target, Path.GetFileName(file)));

@@ -7,7 +7,8 @@ namespace Whatsit.ModelConversion.Formats.FlatBuffers;
 
 /// <summary>
 /// A FlatBuffers file, read in place: nothing is copied or parsed before it is asked for, and every offset is checked when it is followed.
-/// It knows nothing of schemas: the caller counts fields in the order in which the schema declares them (a union counts twice: type, value).
+/// It knows nothing of schemas: the caller gives a field's number, counted in the order in which the schema declares them (a union counts twice:
+/// type, value).
 /// https://flatbuffers.dev/internals/
 /// </summary>
 /// <remarks>

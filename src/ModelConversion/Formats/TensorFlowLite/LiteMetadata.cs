@@ -8,7 +8,6 @@ namespace Whatsit.ModelConversion.Formats.TensorFlowLite;
 
 /// <summary>
 /// What a file can say about itself beside the network: how pixels are normalised, and label files in a ZIP archive appended to it.
-/// Field numbers are those of metadata_schema.fbs (tflite-support, version 1.1.0).
 /// </summary>
 internal sealed record LiteMetadata(IReadOnlyList<float>? Mean, IReadOnlyList<float>? Std, IReadOnlyList<string>? Labels)
 {
@@ -27,23 +26,27 @@ internal sealed record LiteMetadata(IReadOnlyList<float>? Mean, IReadOnlyList<fl
                 throw new ModelFormatException("The metadata in the file is not of the kind M001.");
             }
 
-            // ModelMetadata: 3 subgraph_metadata. SubGraphMetadata: 2 input_tensor_metadata, 3 output_tensor_metadata, 4 associated_files.
-            if (metadata.Root.Tables(3) is [FlatTable graph, ..])
+            if (metadata.Root.Tables(LiteMetadataSchema.ModelMetadata.SubgraphMetadata) is [FlatTable graph, ..])
             {
-                // TensorMetadata: 4 process_units, 6 associated_files. ProcessUnit: 0 options_type (1 NormalizationOptions), 1 options: 0 mean, 1 std.
-                foreach (var unit in graph.Tables(2) is [FlatTable input, ..] ? input.Tables(4) : [])
+                var inputs = graph.Tables(LiteMetadataSchema.SubGraphMetadata.InputTensorMetadata);
+                foreach (var unit in inputs is [FlatTable input, ..] ? input.Tables(LiteMetadataSchema.TensorMetadata.ProcessUnits) : [])
                 {
-                    if (unit.Scalar<byte>(0) == 1 && unit.Table(1) is { } options)
+                    const int Normalization = 1;
+                    if (unit.Scalar<byte>(LiteMetadataSchema.ProcessUnit.OptionsType) == Normalization
+                        && unit.Table(LiteMetadataSchema.ProcessUnit.Options) is { } options)
                     {
-                        mean = options.Scalars<float>(0);
-                        std = options.Scalars<float>(1);
+                        mean = options.Scalars<float>(LiteMetadataSchema.NormalizationOptions.Mean);
+                        std = options.Scalars<float>(LiteMetadataSchema.NormalizationOptions.Std);
                     }
                 }
 
-                // AssociatedFile: 0 name, 2 type (2 TENSOR_AXIS_LABELS), 3 locale. The first one is the default language's.
-                labelFile = graph.Tables(3).SelectMany(output => output.Tables(6)).FirstOrDefault(associated => associated.Scalar<sbyte>(2) == 2) is var found && !found.Equals(default(FlatTable))
-                    ? found.Text(0)
-                    : null;
+                // The first one is the default language's.
+                const int TensorAxisLabels = 2;
+                labelFile = graph.Tables(LiteMetadataSchema.SubGraphMetadata.OutputTensorMetadata)
+                    .SelectMany(output => output.Tables(LiteMetadataSchema.TensorMetadata.AssociatedFiles))
+                    .Where(associated => associated.Scalar<sbyte>(LiteMetadataSchema.AssociatedFile.Type) == TensorAxisLabels)
+                    .Select(associated => associated.Text(LiteMetadataSchema.AssociatedFile.Name))
+                    .FirstOrDefault();
             }
         }
 

@@ -43,7 +43,6 @@ internal sealed record LiteOperator(string Name, bool IsCustom, int[] Inputs, in
 
 /// <summary>
 /// The file as the schema describes it, checked: every number that points at a tensor, buffer or operator does.
-/// Field numbers are positions in the tables of tensorflow/lite/schema/schema.fbs (version 3c); numbers in comments are those.
 /// </summary>
 internal sealed class LiteModel
 {
@@ -76,42 +75,39 @@ internal sealed class LiteModel
     {
         var model = new FlatBuffer(file).Root;
 
-        // Model: 0 version, 1 operator_codes, 2 subgraphs, 3 description, 4 buffers, 5 metadata_buffer, 6 metadata, 7 signature_defs.
-        var version = model.Scalar<uint>(0);
+        var version = model.Scalar<uint>(LiteSchema.Model.Version);
         if (version != 3)
         {
             throw new ModelFormatException($"The TensorFlow Lite schema version {version} is not supported (3 is).");
         }
 
         // The first subgraph is the model; others are the bodies of IF and WHILE, which are refused where they are called.
-        var subgraphs = model.Tables(2);
+        var subgraphs = model.Tables(LiteSchema.Model.Subgraphs);
         if (subgraphs.Length == 0)
         {
             throw new ModelFormatException("The file is malformed: it holds no graph.");
         }
 
-        var buffers = model.Tables(4);
-        var codes = Array.ConvertAll(model.Tables(1), OperatorCode);
+        var buffers = model.Tables(LiteSchema.Model.Buffers);
+        var codes = Array.ConvertAll(model.Tables(LiteSchema.Model.OperatorCodes), OperatorCode);
 
-        // SubGraph: 0 tensors, 1 inputs, 2 outputs, 3 operators, 4 name.
         var graph = subgraphs[0];
-        List<LiteTensor> tensors = [.. graph.Tables(0).Select((tensor, index) => ReadTensor(tensor, index, buffers, file))];
-        List<LiteOperator> operators = [.. graph.Tables(3).Select((table, index) => ReadOperator(table, index, codes, tensors.Count))];
-        var inputs = Indices(graph.Scalars<int>(1), tensors.Count, "The graph's inputs");
-        var outputs = Indices(graph.Scalars<int>(2), tensors.Count, "The graph's outputs");
-        return new LiteModel(model, graph.Text(4) is { Length: > 0 } name ? name : "model", tensors, operators, inputs, outputs);
+        List<LiteTensor> tensors = [.. graph.Tables(LiteSchema.SubGraph.Tensors).Select((tensor, index) => ReadTensor(tensor, index, buffers, file))];
+        List<LiteOperator> operators = [.. graph.Tables(LiteSchema.SubGraph.Operators).Select((table, index) => ReadOperator(table, index, codes, tensors.Count))];
+        var inputs = Indices(graph.Scalars<int>(LiteSchema.SubGraph.Inputs), tensors.Count, "The graph's inputs");
+        var outputs = Indices(graph.Scalars<int>(LiteSchema.SubGraph.Outputs), tensors.Count, "The graph's outputs");
+        return new LiteModel(model, graph.Text(LiteSchema.SubGraph.Name) is { Length: > 0 } name ? name : "model", tensors, operators, inputs, outputs);
     }
 
     /// <summary>A named block of metadata, for example <c>TFLITE_METADATA</c>.</summary>
     public ReadOnlyMemory<byte>? Metadata(string name)
     {
-        // Metadata: 0 name, 1 buffer. Buffer: 0 data.
-        var buffers = Model.Tables(4);
-        foreach (var entry in Model.Tables(6))
+        var buffers = Model.Tables(LiteSchema.Model.Buffers);
+        foreach (var entry in Model.Tables(LiteSchema.Model.Metadata))
         {
-            if (entry.Text(0) == name && entry.Scalar<uint>(1) is uint buffer && buffer < buffers.Length)
+            if (entry.Text(LiteSchema.Metadata.Name) == name && entry.Scalar<uint>(LiteSchema.Metadata.Buffer) is uint buffer && buffer < buffers.Length)
             {
-                return buffers[(int)buffer].Blob(0);
+                return buffers[(int)buffer].Blob(LiteSchema.Buffer.Data);
             }
         }
 
@@ -120,21 +116,20 @@ internal sealed class LiteModel
 
     private static (string Name, bool IsCustom) OperatorCode(FlatTable code)
     {
-        // OperatorCode: 0 deprecated_builtin_code (a byte, 127 where the code does not fit), 1 custom_code, 2 version, 3 builtin_code.
-        var builtin = Math.Max(code.Scalar<sbyte>(0), code.Scalar<int>(3));
-        return builtin == LiteOperators.Custom ? (code.Text(1) ?? "CUSTOM", true)
+        // The deprecated code is a byte, 127 where the code does not fit.
+        var builtin = Math.Max(code.Scalar<sbyte>(LiteSchema.OperatorCode.DeprecatedBuiltinCode), code.Scalar<int>(LiteSchema.OperatorCode.BuiltinCode));
+        return builtin == LiteOperators.Custom ? (code.Text(LiteSchema.OperatorCode.CustomCode) ?? "CUSTOM", true)
             : builtin >= 0 && builtin < LiteOperators.Names.Length ? (LiteOperators.Names[builtin], false)
             : ($"{builtin}", false);
     }
 
     private static LiteTensor ReadTensor(FlatTable table, int index, FlatTable[] buffers, ReadOnlyMemory<byte> file)
     {
-        // Tensor: 0 shape, 1 type, 2 buffer, 3 name, 4 quantization, 5 is_variable, 6 sparsity, 7 shape_signature.
-        var name = table.Text(3) is { Length: > 0 } text ? text : $"tensor_{index}";
-        var shape = table.Scalars<int>(0);
-        var signature = table.Scalars<int>(7);
-        var type = (LiteType)table.Scalar<sbyte>(1);
-        var buffer = table.Scalar<uint>(2);
+        var name = table.Text(LiteSchema.Tensor.Name) is { Length: > 0 } text ? text : $"tensor_{index}";
+        var shape = table.Scalars<int>(LiteSchema.Tensor.Shape);
+        var signature = table.Scalars<int>(LiteSchema.Tensor.ShapeSignature);
+        var type = (LiteType)table.Scalar<sbyte>(LiteSchema.Tensor.Type);
+        var buffer = table.Scalar<uint>(LiteSchema.Tensor.Buffer);
         if (buffer >= buffers.Length)
         {
             throw new ModelFormatException($"The tensor '{name}' names the buffer {buffer} of {buffers.Length}.");
@@ -146,17 +141,17 @@ internal sealed class LiteModel
         }
 
         // Sparse weights keep only the values that are not zero; DENSIFY would unpack them.
-        if (table.Has(6))
+        if (table.Has(LiteSchema.Tensor.Sparsity))
         {
             throw new ModelFormatException($"The tensor '{name}' is sparse, which is not supported.");
         }
 
-        // Buffer: 0 data, 1 offset, 2 size (both only in files over 2 GB, whose data lies behind the FlatBuffer).
+        // Offset and size are only in files over 2 GB, whose data lies behind the FlatBuffer.
         var content = buffers[(int)buffer];
-        var data = content.Blob(0);
-        if (content.Scalar<ulong>(1) is > 1 and ulong offset)
+        var data = content.Blob(LiteSchema.Buffer.Data);
+        if (content.Scalar<ulong>(LiteSchema.Buffer.Offset) is > 1 and ulong offset)
         {
-            var size = content.Scalar<ulong>(2);
+            var size = content.Scalar<ulong>(LiteSchema.Buffer.Size);
             data = offset < (ulong)file.Length && size <= (ulong)file.Length - offset ? file.Slice((int)offset, (int)size)
                 : throw new ModelFormatException($"The tensor '{name}' lies at {offset}, outside the file's {file.Length} bytes.");
         }
@@ -170,29 +165,29 @@ internal sealed class LiteModel
         }
 
         int[] declared = [.. shape.Select((side, axis) => signature.Length > 0 && signature[axis] < 0 ? -1 : side)];
-        return new LiteTensor(name, type, data.IsEmpty ? declared : shape, data, ReadQuantization(table.Table(4), name, shape), table.Flag(5));
+        var quantization = ReadQuantization(table.Table(LiteSchema.Tensor.Quantization), name, shape);
+        return new LiteTensor(name, type, data.IsEmpty ? declared : shape, data, quantization, table.Flag(LiteSchema.Tensor.IsVariable));
     }
 
     private static LiteQuantization? ReadQuantization(FlatTable? table, string name, int[] shape)
     {
-        // QuantizationParameters: 0 min, 1 max, 2 scale, 3 zero_point, 4 details_type, 5 details, 6 quantized_dimension.
-        if (table is not { } quantization || quantization.Scalars<float>(2) is not { Length: > 0 } scales)
+        if (table is not { } quantization || quantization.Scalars<float>(LiteSchema.QuantizationParameters.Scale) is not { Length: > 0 } scales)
         {
             return null; // min and max alone are left over from training
         }
 
-        if (quantization.Scalar<byte>(4) != 0)
+        if (quantization.Scalar<byte>(LiteSchema.QuantizationParameters.DetailsType) != 0)
         {
             throw new ModelFormatException($"The tensor '{name}' has a custom quantization, which is not supported.");
         }
 
-        var zeroPoints = quantization.Scalars<long>(3) is { Length: > 0 } given ? given : [0];
+        var zeroPoints = quantization.Scalars<long>(LiteSchema.QuantizationParameters.ZeroPoint) is { Length: > 0 } given ? given : [0];
         if (zeroPoints.Length == 1 && scales.Length > 1)
         {
             zeroPoints = [.. Enumerable.Repeat(zeroPoints[0], scales.Length)];
         }
 
-        var axis = quantization.Scalar<int>(6);
+        var axis = quantization.Scalar<int>(LiteSchema.QuantizationParameters.QuantizedDimension);
         if (zeroPoints.Length != scales.Length || (scales.Length > 1 && (axis < 0 || axis >= shape.Length || shape[axis] != scales.Length)))
         {
             throw new ModelFormatException(
@@ -206,16 +201,16 @@ internal sealed class LiteModel
 
     private static LiteOperator ReadOperator(FlatTable table, int index, (string Name, bool IsCustom)[] codes, int tensors)
     {
-        // Operator: 0 opcode_index, 1 inputs, 2 outputs, 3 builtin_options_type, 4 builtin_options.
-        var code = table.Scalar<uint>(0);
+        var code = table.Scalar<uint>(LiteSchema.Operator.OpcodeIndex);
         if (code >= codes.Length)
         {
             throw new ModelFormatException($"The operator {index} names the code {code} of {codes.Length}.");
         }
 
         var place = $"The operator '{codes[code].Name}' ({index})";
-        var outputs = Indices(table.Scalars<int>(2), tensors, place);
-        return new LiteOperator(codes[code].Name, codes[code].IsCustom, Indices(table.Scalars<int>(1), tensors, place, optional: true), outputs, table.Table(4));
+        var outputs = Indices(table.Scalars<int>(LiteSchema.Operator.Outputs), tensors, place);
+        var inputs = Indices(table.Scalars<int>(LiteSchema.Operator.Inputs), tensors, place, optional: true);
+        return new LiteOperator(codes[code].Name, codes[code].IsCustom, inputs, outputs, table.Table(LiteSchema.Operator.BuiltinOptions));
     }
 
     private static int[] Indices(int[] indices, int tensors, string place, bool optional = false) =>

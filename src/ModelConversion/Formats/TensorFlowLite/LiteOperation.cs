@@ -31,7 +31,7 @@ internal sealed class LiteOperation(LiteConverter converter, LiteOperator op)
 
     public LiteTensor Output(int output) => output < op.Outputs.Length ? converter.Tensor(op.Outputs[output]) : throw Refuse($"has {op.Outputs.Length} outputs");
 
-    /// <summary>An option by its field number in the operator's table of schema.fbs.</summary>
+    /// <summary>An option by its field number in the operator's table, see <see cref="LiteSchema"/>.</summary>
     public T Option<T>(int field, T otherwise = default) where T : unmanaged => op.Options?.Scalar(field, otherwise) ?? otherwise;
 
     public bool Flag(int field) => op.Options?.Flag(field) ?? false;

@@ -4,12 +4,15 @@ namespace Whatsit.ModelConversion.Formats.TensorFlowLite;
 
 /// <summary>
 /// The operators, as a table: one small method each. What they mean stands in https://www.tensorflow.org/mlir/tfl_ops, their options in
-/// tensorflow/lite/schema/schema.fbs; the numbers given to <c>Option</c> are field numbers there.
+/// <see cref="LiteSchema"/>.
 /// </summary>
 internal static class LiteOperators
 {
     /// <summary>The code of operators that are not TensorFlow Lite's own.</summary>
     public const int Custom = 32;
+
+    /// <summary>Padding that leaves the size as it is; what is left over goes to the bottom and right. (schema.fbs, Padding; the other is VALID.)</summary>
+    private const sbyte SamePadding = 0;
 
     /// <summary>BuiltinOperator of schema.fbs, by number.</summary>
     public static readonly string[] Names =
@@ -47,8 +50,7 @@ internal static class LiteOperators
         ["SOFTMAX"] = Softmax,
         ["LOG_SOFTMAX"] = op => Unary(op, "LogSoftmax"),
         ["L2_NORMALIZATION"] = L2Normalization,
-        // LocalResponseNormalizationOptions: 0 radius, 1 bias, 2 alpha, 3 beta
-        ["LOCAL_RESPONSE_NORMALIZATION"] = op => op.Result(op.TensorFlow.LocalResponseNormalization(op.Name, op[0], op.Option<int>(0), op.Option<float>(1), op.Option<float>(2), op.Option<float>(3))),
+        ["LOCAL_RESPONSE_NORMALIZATION"] = LocalResponseNormalization,
 
         // Element by element
         ["ADD"] = op => Binary(op, "Add"),
@@ -65,9 +67,9 @@ internal static class LiteOperators
         ["RELU6"] = op => op.Result(op.Activate(op[0], "RELU6")),
         ["RELU_N1_TO_1"] = op => op.Result(op.Activate(op[0], "RELU_N1_TO_1")),
         ["RELU_0_TO_1"] = op => op.Result(op.Activate(op[0], "RELU_0_TO_1")),
-        ["LEAKY_RELU"] = op => op.Result(op.Builder.AddNode("LeakyRelu", op.Name, [op[0]], ("alpha", op.Option<float>(0)))),
+        ["LEAKY_RELU"] = op => op.Result(op.Builder.AddNode("LeakyRelu", op.Name, [op[0]], ("alpha", op.Option<float>(LiteSchema.LeakyReluOptions.Alpha)))),
         ["PRELU"] = op => op.Result(op.Builder.AddNode("PRelu", op.Name, [op[0], op[1]])),
-        ["GELU"] = op => op.Result(op.TensorFlow.Gelu(op.Name, op[0], approximate: op.Flag(0))),
+        ["GELU"] = op => op.Result(op.TensorFlow.Gelu(op.Name, op[0], approximate: op.Flag(LiteSchema.GeluOptions.Approximate))),
         ["RSQRT"] = op => op.Result(op.TensorFlow.Rsqrt(op.Name, op[0])),
         ["LOGISTIC"] = op => Unary(op, "Sigmoid"),
         ["TANH"] = op => Unary(op, "Tanh"),
@@ -110,8 +112,10 @@ internal static class LiteOperators
         ["GATHER"] = Gather,
         ["DEPTH_TO_SPACE"] = op => Blocks(op, "DepthToSpace"),
         ["SPACE_TO_DEPTH"] = op => Blocks(op, "SpaceToDepth"),
-        ["RESIZE_BILINEAR"] = op => Resize(op, nearest: false, alignCorners: op.Flag(2), halfPixelCenters: op.Flag(3)),
-        ["RESIZE_NEAREST_NEIGHBOR"] = op => Resize(op, nearest: true, alignCorners: op.Flag(0), halfPixelCenters: op.Flag(1)),
+        ["RESIZE_BILINEAR"] = op =>
+            Resize(op, nearest: false, op.Flag(LiteSchema.ResizeBilinearOptions.AlignCorners), op.Flag(LiteSchema.ResizeBilinearOptions.HalfPixelCenters)),
+        ["RESIZE_NEAREST_NEIGHBOR"] = op =>
+            Resize(op, nearest: true, op.Flag(LiteSchema.ResizeNearestNeighborOptions.AlignCorners), op.Flag(LiteSchema.ResizeNearestNeighborOptions.HalfPixelCenters)),
 
         // Reductions
         ["MEAN"] = op => Reduce(op, "Mean"),
@@ -140,7 +144,7 @@ internal static class LiteOperators
         convert(op);
     }
 
-    // Conv2DOptions: 0 padding, 1 stride_w, 2 stride_h, 3 fused_activation_function, 4 dilation_w_factor, 5 dilation_h_factor. Weights are O H W I.
+    // Weights are O H W I.
     private static void Conv2D(LiteOperation op)
     {
         var filter = op.Input(1).Shape;
@@ -152,11 +156,13 @@ internal static class LiteOperators
         }
 
         string[] inputs = op.Has(2) ? [op[0], weights, op[2]] : [op[0], weights];
-        var value = op.Builder.AddChannelsLastNode("Conv", op.Name, inputs, ("strides", Strides(op, 1)), ("dilations", Dilations(op, 4)), ("group", (long)(channels / filter[3])), AutoPad(op));
-        op.Result(value, op.Option<sbyte>(3));
+        var strides = Strides(op, LiteSchema.Conv2DOptions.StrideH, LiteSchema.Conv2DOptions.StrideW);
+        var dilations = Dilations(op, LiteSchema.Conv2DOptions.DilationHFactor, LiteSchema.Conv2DOptions.DilationWFactor);
+        var padding = AutoPad(op, LiteSchema.Conv2DOptions.Padding);
+        var value = op.Builder.AddChannelsLastNode("Conv", op.Name, inputs, ("strides", strides), ("dilations", dilations), ("group", (long)(channels / filter[3])), padding);
+        op.Result(value, op.Option<sbyte>(LiteSchema.Conv2DOptions.FusedActivationFunction));
     }
 
-    // DepthwiseConv2DOptions: 0 padding, 1 stride_w, 2 stride_h, 3 depth_multiplier, 4 fused_activation_function, 5 dilation_w_factor, 6 dilation_h_factor.
     // Weights are 1 H W (C × multiplier).
     private static void DepthwiseConv2D(LiteOperation op)
     {
@@ -169,17 +175,20 @@ internal static class LiteOperators
         }
 
         string[] inputs = op.Has(2) ? [op[0], weights, op[2]] : [op[0], weights];
-        var value = op.Builder.AddChannelsLastNode("Conv", op.Name, inputs, ("strides", Strides(op, 1)), ("dilations", Dilations(op, 5)), ("group", (long)channels), AutoPad(op));
-        op.Result(value, op.Option<sbyte>(4));
+        var strides = Strides(op, LiteSchema.DepthwiseConv2DOptions.StrideH, LiteSchema.DepthwiseConv2DOptions.StrideW);
+        var dilations = Dilations(op, LiteSchema.DepthwiseConv2DOptions.DilationHFactor, LiteSchema.DepthwiseConv2DOptions.DilationWFactor);
+        var padding = AutoPad(op, LiteSchema.DepthwiseConv2DOptions.Padding);
+        var value = op.Builder.AddChannelsLastNode("Conv", op.Name, inputs, ("strides", strides), ("dilations", dilations), ("group", (long)channels), padding);
+        op.Result(value, op.Option<sbyte>(LiteSchema.DepthwiseConv2DOptions.FusedActivationFunction));
     }
 
-    // TransposeConvOptions: 0 padding, 1 stride_w, 2 stride_h, 3 fused_activation_function. Inputs: output_shape, weights (O H W I), input, bias.
+    // Inputs: output_shape, weights (O H W I), input, bias.
     private static void TransposeConv(LiteOperation op)
     {
         var filter = op.Input(1).Shape;
         var weights = op.Weights(1, 3, 0, 1, 2);
         var output = op.Ints(0, "output shape");
-        var strides = Strides(op, 1);
+        var strides = Strides(op, LiteSchema.TransposeConvOptions.StrideH, LiteSchema.TransposeConvOptions.StrideW);
         if (output.Length != 4 || op.Input(2).Shape is not { Length: 4 } input || input[1] < 0 || input[2] < 0)
         {
             throw op.Refuse("is supported for pictures of a known size only");
@@ -191,7 +200,7 @@ internal static class LiteOperators
         for (var axis = 0; axis < 2; axis++)
         {
             var full = ((input[axis + 1] - 1) * strides[axis]) + filter[axis + 1];
-            var padding = op.Option<sbyte>(0) == 0 ? Math.Max(full - output[axis + 1], 0) : 0;
+            var padding = op.Option<sbyte>(LiteSchema.TransposeConvOptions.Padding) == SamePadding ? Math.Max(full - output[axis + 1], 0) : 0;
             pads[axis] = padding / 2;
             pads[axis + 2] = padding - pads[axis];
             extra[axis] = output[axis + 1] - full + padding;
@@ -203,29 +212,32 @@ internal static class LiteOperators
 
         string[] inputs = op.Has(3) ? [op[2], weights, op[3]] : [op[2], weights];
         var value = op.Builder.AddChannelsLastNode("ConvTranspose", op.Name, inputs, ("strides", strides), ("pads", pads), ("output_padding", extra));
-        op.Result(value, op.Option<sbyte>(3));
+        op.Result(value, op.Option<sbyte>(LiteSchema.TransposeConvOptions.FusedActivationFunction));
     }
 
-    // Pool2DOptions: 0 padding, 1 stride_w, 2 stride_h, 3 filter_width, 4 filter_height, 5 fused_activation_function.
     private static void Pool(LiteOperation op, string kind)
     {
-        long[] window = [Positive(op, 4, "filter_height"), Positive(op, 3, "filter_width")];
-        op.Result(op.Builder.AddChannelsLastNode(kind, op.Name, [op[0]], ("kernel_shape", window), ("strides", Strides(op, 1)), AutoPad(op)), op.Option<sbyte>(5));
+        long[] window = [Positive(op, LiteSchema.Pool2DOptions.FilterHeight, "filter_height"), Positive(op, LiteSchema.Pool2DOptions.FilterWidth, "filter_width")];
+        var strides = Strides(op, LiteSchema.Pool2DOptions.StrideH, LiteSchema.Pool2DOptions.StrideW);
+        var padding = AutoPad(op, LiteSchema.Pool2DOptions.Padding);
+        var value = op.Builder.AddChannelsLastNode(kind, op.Name, [op[0]], ("kernel_shape", window), ("strides", strides), padding);
+        op.Result(value, op.Option<sbyte>(LiteSchema.Pool2DOptions.FusedActivationFunction));
     }
 
-    // FullyConnectedOptions: 0 fused_activation_function, 1 weights_format, 2 keep_num_dims. Weights are O I.
+    // Weights are O I.
     private static void FullyConnected(LiteOperation op)
     {
-        if (op.Option<sbyte>(1) != 0)
+        var activation = op.Option<sbyte>(LiteSchema.FullyConnectedOptions.FusedActivationFunction);
+        if (op.Option<sbyte>(LiteSchema.FullyConnectedOptions.WeightsFormat) != 0)
         {
             throw op.Refuse("has shuffled weights, which are not supported");
         }
 
         var filter = op.Input(1).Shape;
-        if (op.Flag(2) && !op.IsRank(0, 2))
+        if (op.Flag(LiteSchema.FullyConnectedOptions.KeepNumDims) && !op.IsRank(0, 2))
         {
             var product = op.Builder.AddNode("MatMul", op.Name, [op[0], op.Weights(1, 1, 0)]);
-            op.Result(op.Has(2) ? op.Builder.AddNode("Add", op.Name, [product, op[2]]) : product, op.Option<sbyte>(0));
+            op.Result(op.Has(2) ? op.Builder.AddNode("Add", op.Name, [product, op[2]]) : product, activation);
             return;
         }
 
@@ -233,29 +245,35 @@ internal static class LiteOperators
         var x = op.Input(0).Shape is [_, int features] && features == filter[1]
             ? op[0]
             : op.Builder.AddNode("Reshape", $"{op.Name}/flatten", [op[0], op.Builder.AddInt64Constant($"{op.Name}/shape", -1, filter[1])]);
-        op.Result(op.Builder.AddNode("Gemm", op.Name, op.Has(2) ? [x, weights, op[2]] : [x, weights], ("transB", 1L)), op.Option<sbyte>(0));
+        op.Result(op.Builder.AddNode("Gemm", op.Name, op.Has(2) ? [x, weights, op[2]] : [x, weights], ("transB", 1L)), activation);
     }
 
-    // BatchMatMulOptions: 0 adj_x, 1 adj_y.
     private static void BatchMatMul(LiteOperation op)
     {
-        string Side(int input)
+        string Side(int input, int adjoint)
         {
             var rank = op.Input(input).Shape.Length;
             long[] axes = [.. Enumerable.Range(0, rank).Select(axis => (long)(axis < rank - 2 ? axis : (2 * rank) - 3 - axis))];
-            return op.Flag(input) ? op.Builder.AddNode("Transpose", $"{op.Name}/transposed", [op[input]], ("perm", axes)) : op[input];
+            return op.Flag(adjoint) ? op.Builder.AddNode("Transpose", $"{op.Name}/transposed", [op[input]], ("perm", axes)) : op[input];
         }
 
-        op.Result(op.Builder.AddNode("MatMul", op.Name, [Side(0), Side(1)]));
+        op.Result(op.Builder.AddNode("MatMul", op.Name, [Side(0, LiteSchema.BatchMatMulOptions.AdjX), Side(1, LiteSchema.BatchMatMulOptions.AdjY)]));
     }
 
-    // SoftmaxOptions: 0 beta.
     private static void Softmax(LiteOperation op)
     {
-        var beta = op.Option<float>(0);
+        var beta = op.Option<float>(LiteSchema.SoftmaxOptions.Beta);
         var x = beta == 1 ? op[0] : op.Builder.AddNode("Mul", $"{op.Name}/scaled", [op[0], op.Builder.AddConstant($"{op.Name}/beta", [beta])]);
         op.Result(op.Builder.AddNode("Softmax", op.Name, [x], ("axis", -1L)));
     }
+
+    private static void LocalResponseNormalization(LiteOperation op) => op.Result(op.TensorFlow.LocalResponseNormalization(
+        op.Name,
+        op[0],
+        op.Option<int>(LiteSchema.LocalResponseNormalizationOptions.Radius),
+        op.Option<float>(LiteSchema.LocalResponseNormalizationOptions.Bias),
+        op.Option<float>(LiteSchema.LocalResponseNormalizationOptions.Alpha),
+        op.Option<float>(LiteSchema.LocalResponseNormalizationOptions.Beta)));
 
     // Along the last axis; the norm is at least 1e-6 (kernels/internal/reference/l2normalization.h).
     private static void L2Normalization(LiteOperation op)
@@ -266,11 +284,11 @@ internal static class LiteOperators
 
     private static void Unary(LiteOperation op, string onnx) => op.Result(op.Builder.AddNode(onnx, op.Name, [op[0]]));
 
-    // AddOptions, SubOptions, MulOptions, DivOptions: 0 fused_activation_function; the others have none.
+    // ADD, SUB, MUL and DIV may have a fused activation; the others have none.
     private static void Binary(LiteOperation op, string onnx)
     {
         var value = op.Builder.AddNode(onnx, op.Name, [op[0], op[1]]);
-        op.Result(value, op.Op is "ADD" or "SUB" or "MUL" or "DIV" ? op.Option<sbyte>(0) : (sbyte)0);
+        op.Result(value, op.Op is "ADD" or "SUB" or "MUL" or "DIV" ? op.Option<sbyte>(LiteSchema.ArithmeticOptions.FusedActivationFunction) : (sbyte)0);
     }
 
     private static void AddN(LiteOperation op) => op.Result(op.Builder.AddNode("Sum", op.Name, Enumerable.Range(0, op.InputCount).Select(i => op[i]).ToArray()));
@@ -283,8 +301,9 @@ internal static class LiteOperators
         }
     }
 
-    // FakeQuantOptions: 0 min, 1 max. It imitates the rounding of a quantized model in training; what it does to the result is to clamp it.
-    private static void FakeQuant(LiteOperation op) => op.Result(op.TensorFlow.Clip(op.Name, op[0], op.Option<float>(0), op.Option<float>(1)));
+    // It imitates the rounding of a quantized model in training; what it does to the result is to clamp it.
+    private static void FakeQuant(LiteOperation op) =>
+        op.Result(op.TensorFlow.Clip(op.Name, op[0], op.Option<float>(LiteSchema.FakeQuantOptions.Min), op.Option<float>(LiteSchema.FakeQuantOptions.Max)));
 
     private static void Cast(LiteOperation op)
     {
@@ -292,22 +311,27 @@ internal static class LiteOperators
         op.Result(op.Builder.AddNode("Cast", op.Name, [op[0]], ("to", (long)type)));
     }
 
-    // ConcatenationOptions: 0 axis, 1 fused_activation_function.
-    private static void Concatenation(LiteOperation op) =>
-        op.Result(op.Builder.AddNode("Concat", op.Name, Enumerable.Range(0, op.InputCount).Select(i => op[i]).ToArray(), ("axis", (long)op.Option<int>(0))), op.Option<sbyte>(1));
+    private static void Concatenation(LiteOperation op)
+    {
+        string[] inputs = [.. Enumerable.Range(0, op.InputCount).Select(i => op[i])];
+        var value = op.Builder.AddNode("Concat", op.Name, inputs, ("axis", (long)op.Option<int>(LiteSchema.ConcatenationOptions.Axis)));
+        op.Result(value, op.Option<sbyte>(LiteSchema.ConcatenationOptions.FusedActivationFunction));
+    }
 
-    // ReshapeOptions: 0 new_shape, where the second input is left out.
+    // The shape is an option where the second input is left out.
     private static void Reshape(LiteOperation op)
     {
-        var shape = op.Has(1) ? op.TensorFlow.Int64(op[1]) : op.Builder.AddInt64Constant($"{op.Name}/shape", Array.ConvertAll(op.OptionInts(0), side => (long)side));
+        var shape = op.Has(1)
+            ? op.TensorFlow.Int64(op[1])
+            : op.Builder.AddInt64Constant($"{op.Name}/shape", Array.ConvertAll(op.OptionInts(LiteSchema.ReshapeOptions.NewShape), side => (long)side));
         op.Result(op.Builder.AddNode("Reshape", op.Name, [op[0], shape]));
     }
 
-    // SqueezeOptions: 0 squeeze_dims. None means every side of one, but a free batch of one picture stays.
+    // None means every side of one, but a free batch of one picture stays.
     private static void Squeeze(LiteOperation op)
     {
         var shape = op.Input(0).Shape;
-        var axes = op.OptionInts(0) is { Length: > 0 } given
+        var axes = op.OptionInts(LiteSchema.SqueezeOptions.SqueezeDims) is { Length: > 0 } given
             ? Array.ConvertAll(given, axis => (long)axis)
             : [.. Enumerable.Range(0, shape.Length).Where(axis => shape[axis] == 1).Select(axis => (long)axis)];
         op.Result(axes.Length == 0 ? op[0] : op.Builder.AddNode("Squeeze", op.Name, [op[0], op.Builder.AddInt64Constant($"{op.Name}/axes", axes)]));
@@ -318,11 +342,11 @@ internal static class LiteOperators
 
     private static void Transpose(LiteOperation op) => op.Result(op.Builder.AddNode("Transpose", op.Name, [op[0]], ("perm", op.Ints(1, "permutation"))));
 
-    // ShapeOptions: 0 out_type.
     private static void Shape(LiteOperation op)
     {
         var shape = op.Builder.AddNode("Shape", op.Name, [op[0]]);
-        op.Result(op.Option<sbyte>(0, (sbyte)LiteType.Int32) == (sbyte)LiteType.Int64 ? shape : op.Builder.AddNode("Cast", $"{op.Name}/int32", [shape], ("to", (long)ElementType.Int32)));
+        var type = (LiteType)op.Option(LiteSchema.ShapeOptions.OutType, (sbyte)LiteType.Int32);
+        op.Result(type == LiteType.Int64 ? shape : op.Builder.AddNode("Cast", $"{op.Name}/int32", [shape], ("to", (long)ElementType.Int32)));
     }
 
     private static void Pad(LiteOperation op)
@@ -331,19 +355,24 @@ internal static class LiteOperators
         op.Result(op.TensorFlow.Pad(op.Name, op[0], paddings, value: op.Has(2) ? op[2] : null));
     }
 
-    // MirrorPadOptions: 0 mode (0 REFLECT, 1 SYMMETRIC).
+    // Mode: 0 REFLECT, 1 SYMMETRIC.
     private static void MirrorPad(LiteOperation op) =>
-        op.Result(op.TensorFlow.MirrorPad(op.Name, op[0], Paddings(op), symmetric: op.Option<sbyte>(0) == 1) ?? throw op.Refuse("repeats more than one row at the border, which is not supported"));
+        op.Result(op.TensorFlow.MirrorPad(op.Name, op[0], Paddings(op), symmetric: op.Option<sbyte>(LiteSchema.MirrorPadOptions.Mode) == 1)
+            ?? throw op.Refuse("repeats more than one row at the border, which is not supported"));
 
-    // StridedSliceOptions: 0 begin_mask, 1 end_mask, 2 ellipsis_mask, 3 new_axis_mask, 4 shrink_axis_mask, 5 offset.
     private static void StridedSlice(LiteOperation op)
     {
-        if (op.Flag(5))
+        if (op.Flag(LiteSchema.StridedSliceOptions.Offset))
         {
             throw op.Refuse("counts its end from its begin, which is not supported");
         }
 
-        var masks = new TensorFlow.StridedSliceMasks(op.Option<int>(0), op.Option<int>(1), op.Option<int>(2), op.Option<int>(3), op.Option<int>(4));
+        var masks = new TensorFlow.StridedSliceMasks(
+            op.Option<int>(LiteSchema.StridedSliceOptions.BeginMask),
+            op.Option<int>(LiteSchema.StridedSliceOptions.EndMask),
+            op.Option<int>(LiteSchema.StridedSliceOptions.EllipsisMask),
+            op.Option<int>(LiteSchema.StridedSliceOptions.NewAxisMask),
+            op.Option<int>(LiteSchema.StridedSliceOptions.ShrinkAxisMask));
         op.Result(op.TensorFlow.StridedSlice(op.Name, op[0], op.Ints(1, "begin"), op.Ints(2, "end"), op.Ints(3, "strides"), masks) ?? throw op.Refuse("has a begin, end and strides that do not go together"));
     }
 
@@ -354,7 +383,7 @@ internal static class LiteOperators
         op.Result(begin.Length == size.Length ? op.TensorFlow.Slice(op.Name, op[0], begin, size) : throw op.Refuse("has a begin and a size of different lengths"));
     }
 
-    // SplitOptions: 0 num_splits. Inputs: axis, value.
+    // Inputs: axis, value.
     private static void Split(LiteOperation op)
     {
         var axis = op.Int(0, "axis");
@@ -367,19 +396,19 @@ internal static class LiteOperators
         Results(op, op.TensorFlow.Split(op.Name, op[0], PartSizes(op, axis), axis, squeeze: false));
     }
 
-    // PackOptions: 0 values_count, 1 axis.
-    private static void Pack(LiteOperation op) => op.Result(op.TensorFlow.Pack(op.Name, [.. Enumerable.Range(0, op.InputCount).Select(i => op[i])], op.Option<int>(1)));
+    private static void Pack(LiteOperation op) =>
+        op.Result(op.TensorFlow.Pack(op.Name, [.. Enumerable.Range(0, op.InputCount).Select(i => op[i])], op.Option<int>(LiteSchema.PackOptions.Axis)));
 
-    // UnpackOptions: 0 num, 1 axis.
     private static void Unpack(LiteOperation op) =>
-        Results(op, op.TensorFlow.Split(op.Name, op[0], [.. Enumerable.Repeat(1L, op.OutputCount)], op.Option<int>(1), squeeze: true));
+        Results(op, op.TensorFlow.Split(op.Name, op[0], [.. Enumerable.Repeat(1L, op.OutputCount)], op.Option<int>(LiteSchema.UnpackOptions.Axis), squeeze: true));
 
-    // GatherOptions: 0 axis, 1 batch_dims.
     private static void Gather(LiteOperation op) =>
-        op.Result(op.Option<int>(1) == 0 ? op.Builder.AddNode("Gather", op.Name, [op[0], op[1]], ("axis", (long)op.Option<int>(0))) : throw op.Refuse("gathers per batch, which is not supported"));
+        op.Result(op.Option<int>(LiteSchema.GatherOptions.BatchDims) == 0
+            ? op.Builder.AddNode("Gather", op.Name, [op[0], op[1]], ("axis", (long)op.Option<int>(LiteSchema.GatherOptions.Axis)))
+            : throw op.Refuse("gathers per batch, which is not supported"));
 
-    // DepthToSpaceOptions, SpaceToDepthOptions: 0 block_size.
-    private static void Blocks(LiteOperation op, string onnx) => op.Result(op.Builder.AddChannelsLastNode(onnx, op.Name, [op[0]], ("blocksize", Positive(op, 0, "block_size"))));
+    private static void Blocks(LiteOperation op, string onnx) =>
+        op.Result(op.Builder.AddChannelsLastNode(onnx, op.Name, [op[0]], ("blocksize", Positive(op, LiteSchema.DepthToSpaceOptions.BlockSize, "block_size"))));
 
     private static void Resize(LiteOperation op, bool nearest, bool alignCorners, bool halfPixelCenters)
     {
@@ -391,10 +420,9 @@ internal static class LiteOperators
         op.Result(op.TensorFlow.Resize(op.Name, op[0], shape, height, width, nearest, alignCorners, halfPixelCenters));
     }
 
-    // ReducerOptions: 0 keep_dims.
-    private static void Reduce(LiteOperation op, string kind) => op.Result(op.TensorFlow.Reduce(kind, op.Name, op[0], op.Ints(1, "axes"), op.Flag(0)));
+    private static void Reduce(LiteOperation op, string kind) =>
+        op.Result(op.TensorFlow.Reduce(kind, op.Name, op[0], op.Ints(1, "axes"), op.Flag(LiteSchema.ReducerOptions.KeepDims)));
 
-    // ArgMaxOptions, ArgMinOptions: 0 output_type.
     private static void ArgBest(LiteOperation op, string onnx)
     {
         var index = op.Builder.AddNode(onnx, op.Name, [op[0]], ("axis", op.Int(1, "axis")), ("keepdims", 0L));
@@ -435,13 +463,13 @@ internal static class LiteOperators
         op.Input(0).Shape is [_, _, _, > 0 and int channels] ? channels : throw op.Refuse($"needs N H W C; its input is [{string.Join(", ", op.Input(0).Shape)}]");
 
     /// <summary>Height first; the file has the width first.</summary>
-    private static long[] Strides(LiteOperation op, int field) => [Positive(op, field + 1, "stride_h"), Positive(op, field, "stride_w")];
+    private static long[] Strides(LiteOperation op, int height, int width) => [Positive(op, height, "stride_h"), Positive(op, width, "stride_w")];
 
-    private static long[] Dilations(LiteOperation op, int field) => [Positive(op, field + 1, "dilation_h_factor", 1), Positive(op, field, "dilation_w_factor", 1)];
+    private static long[] Dilations(LiteOperation op, int height, int width) =>
+        [Positive(op, height, "dilation_h_factor", 1), Positive(op, width, "dilation_w_factor", 1)];
 
     private static long Positive(LiteOperation op, int field, string what, int otherwise = 0) =>
         op.Option(field, otherwise) is > 0 and int value ? value : throw op.Refuse($"has the {what} {op.Option(field, otherwise)}");
 
-    // Padding: 0 SAME (what is left over goes to the bottom and right), 1 VALID.
-    private static (string, object) AutoPad(LiteOperation op) => ("auto_pad", op.Option<sbyte>(0) == 0 ? "SAME_UPPER" : "VALID");
+    private static (string, object) AutoPad(LiteOperation op, int field) => ("auto_pad", op.Option<sbyte>(field) == SamePadding ? "SAME_UPPER" : "VALID");
 }

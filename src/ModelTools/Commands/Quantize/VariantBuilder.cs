@@ -148,7 +148,7 @@ internal static class VariantBuilder
             return null;
         }
 
-        var picture = new LabelledPhoto(Bundle.PathOf(model.Folder, sample.File), sample.File, null);
+        var picture = new LabelledPhoto(Bundle.PathOf(model.Files.Folder, sample.File), sample.File, null);
         var answers = await evaluator.RunAsync(model, [picture], _ => { }, cancellationToken);
         if (answers.Photos is not [var answer] || answer.Best != sample.Predictions[0].Index)
         {
