@@ -1,27 +1,53 @@
 import { expect, test } from '@playwright/test';
-import { expectAnswer, firstSample, labelsOf, panel, withSettings } from './page';
+import { expectAnswer, firstSample, give, jpeg, labelsOf, panel, withSettings } from './page';
+import { drawPicture } from './pictures';
 
-test('In airplane mode the page opens again and this device answers as before', async ({ page, context }) => {
-  await withSettings(page, { route: 'both', language: 'en' });
+test('After one visit and one photo, in airplane mode the page opens again and this device answers as before', async ({ page, context }) => {
   await page.goto('/');
-  // The worker takes the page over with its next visit; what is fetched from then on is kept.
-  await page.evaluate(() => navigator.serviceWorker.ready);
-  await page.reload();
-  await expect.poll(() => page.evaluate(() => Boolean(navigator.serviceWorker.controller))).toBe(true);
   await firstSample(page);
   await expectAnswer(page, 'server');
   const before = await labelsOf(page, 'browser');
+  await expect(page.locator('.facts')).toContainText('Works without a network');
+  const picture = jpeg('fruit.jpg', await drawPicture(page));
 
   await context.setOffline(true);
   await page.reload();
   await expect(page.getByText('No network')).toBeVisible();
-  await firstSample(page);
+  await expect(page.locator('.offline')).toContainText('This device answers');
+  await give(page, picture);
   await expect(panel(page, 'server')).toHaveCount(0);
+  await expectAnswer(page, 'browser');
+  await firstSample(page);
   expect(await labelsOf(page, 'browser')).toEqual(before);
 
   await context.setOffline(false);
   await expect(page.getByText('No network')).toBeHidden();
   await expectAnswer(page, 'server');
+});
+
+test('A model that was not run here is not promised, and can be kept beforehand', async ({ page, context }) => {
+  await withSettings(page, { route: 'server', language: 'en' });
+  await page.goto('/');
+  await firstSample(page);
+  await expectAnswer(page, 'server');
+  await page.evaluate(() => navigator.serviceWorker.ready);
+  await context.setOffline(true);
+  await expect(page.locator('.offline')).toContainText('not on this device');
+  await expect(page.getByRole('combobox', { name: 'Model' }).getByRole('option').first()).toHaveText(/not on this device/);
+
+  await context.setOffline(false);
+  await page.getByRole('button', { name: 'Keep this model on the device' }).click();
+  await expect(page.locator('.facts')).toContainText('Works without a network');
+  await context.setOffline(true);
+  await page.reload();
+  await expect(page.locator('.offline')).toContainText('This device answers');
+  await give(page, jpeg('fruit.jpg', await drawPicture(page)));
+  await expectAnswer(page, 'browser');
+
+  // What the browser threw away is not promised any more.
+  await page.evaluate(() => caches.delete('models'));
+  await page.reload();
+  await expect(page.locator('.offline')).toContainText('not on this device');
 });
 
 test('The app can be installed: manifest, icons, and a start address that the worker answers', async ({ page }) => {

@@ -27,6 +27,8 @@ import { useModels } from './features/models/useModels';
 import type { LoadedModel } from './features/models/useModels';
 import { onPhotosOpened, takeSharedPhotos } from './features/offline/sharedPhotos';
 import { UpdatePrompt } from './features/offline/UpdatePrompt';
+import { KeepModel } from './features/offline/KeepModel';
+import { canKeep, useKept } from './features/offline/useKept';
 import { useOffline } from './features/offline/useOffline';
 import { ActivationMap } from './features/predictions/ActivationMap';
 import { PhotoFacts } from './features/predictions/PhotoFacts';
@@ -81,8 +83,11 @@ export function App() {
     change({ route });
     changes.tell({ route });
   };
+  const { isKept, keeping, failed: notKept, keepModel, keepWhatRan } = useKept(browser);
   const onResult = (result: Classification) => {
     remember(result);
+    // What cannot be kept now (no room, no network any more) is said by the sign beside the model.
+    if (result.engine === 'browser') void load(result.model).then(keepWhatRan).catch(() => undefined);
     if (result.engine === 'server' && result.model === model?.manifest.name && result.version !== model.manifest.version) refresh();
   };
   const { runs, run, runOne, cancel, clear } = useComparison(onResult);
@@ -115,11 +120,13 @@ export function App() {
   const options = useMemo(() => optionsOf(model), [optionsOf, model]);
 
   /** Gives the photo to the engines that the route names, and to none where there is no photo or no model yet. */
+  const asked = useRef<Change>({});
   const classify = (changed: Change) => {
-    const image = 'photo' in changed ? changed.photo : photo;
-    const using = changed.model ?? model;
+    // Two changes may come before the page shows the first of them.
+    asked.current = { ...asked.current, ...changed };
+    const { photo: image, model: using } = asked.current;
     if (!image || !using) return clear();
-    const engines = enginesOf(image, changed);
+    const engines = enginesOf(image, asked.current);
     void run(engines, engines.includes(browser) || image.remote ? undefined : browser, image.blob, optionsOf(using));
   };
   useListener(changes, classify);
@@ -155,7 +162,12 @@ export function App() {
   const view = place.page === 'developers' ? 'developers' : photo ? 'photo' : several.length > 0 ? 'grid' : 'empty';
 
   const sampleStrip = samples.length > 0 && <Samples samples={samples} onPick={(sample) => void takeSample(sample)} />;
-  const facts = model && <ModelFacts info={model} classCount={model.classes.length} address={addressOf({ page: '', model: name })} />;
+  const keptHere = isKept(name, model?.manifest.version);
+  const facts = model && (
+    <ModelFacts info={model} classCount={model.classes.length} address={addressOf({ page: '', model: name })}>
+      {canKeep() && <KeepModel state={keptHere ? 'kept' : keeping === name ? 'keeping' : notKept === name ? 'failed' : 'missing'} onKeep={() => void keepModel(model)} />}
+    </ModelFacts>
+  );
 
   return (
     <SpeechContext value={speech}>
@@ -165,6 +177,7 @@ export function App() {
         <ModelSwitcher
           models={models}
           chosen={model?.manifest.name}
+          missing={(other) => offline && canKeep() && !isKept(other)}
           onChoose={(chosen) => {
             change({ model: chosen });
             go({ model: chosen });
@@ -185,7 +198,7 @@ export function App() {
           <SettingsMenu settings={settings} onChange={change} onRoute={chooseRoute} />
         </nav>
       </header>
-      {offline && <p className="offline" role="status"><Icon name="offline" /><strong>{t.offline.offline}</strong> {t.offline.offlineWhy}</p>}
+      {offline && <p className="offline" role="status"><Icon name="offline" /><strong>{t.offline.offline}</strong> {keptHere || !canKeep() ? t.offline.offlineWhy : t.offline.notKept}</p>}
 
       <input
         ref={chooser}

@@ -2,6 +2,7 @@
 import { cleanupOutdatedCaches, createHandlerBoundToURL, precacheAndRoute } from 'workbox-precaching';
 import { NavigationRoute, registerRoute } from 'workbox-routing';
 import { CacheFirst, NetworkFirst, StaleWhileRevalidate } from 'workbox-strategies';
+import { cacheFor, caching } from './features/offline/caches';
 import { sharedCache } from './features/offline/sharedPhotos';
 
 declare const self: ServiceWorkerGlobalScope & { __WB_MANIFEST: { url: string; revision: string | null }[] };
@@ -10,13 +11,15 @@ declare const self: ServiceWorkerGlobalScope & { __WB_MANIFEST: { url: string; r
 precacheAndRoute(self.__WB_MANIFEST);
 cleanupOutdatedCaches();
 registerRoute(new NavigationRoute(createHandlerBoundToURL('/index.html'), { allowlist: [/^\/(index\.html)?(\?.*)?$/] }));
-registerRoute(({ url, sameOrigin }) => sameOrigin && /^\/assets\/[^/]+$/.test(url.pathname), new CacheFirst({ cacheName: 'runtimes' }));
 
-// Model files carry their hash in the address: they never change, and the ones of an older version are of no use.
+const kept = (cache: keyof typeof caching) => ({ url, sameOrigin }: { url: URL; sameOrigin: boolean }) => sameOrigin && cacheFor(url) === cache;
+registerRoute(kept('runtimes'), new CacheFirst({ cacheName: caching.runtimes }));
+
+// The files of an older version of a model are of no use.
 registerRoute(
-  ({ url, sameOrigin }) => sameOrigin && /^\/models\/[^/]+\/files\//.test(url.pathname) && url.searchParams.has('v'),
+  kept('models'),
   new CacheFirst({
-    cacheName: 'models',
+    cacheName: caching.models,
     plugins: [
       {
         cacheDidUpdate: async ({ cacheName, request }) => {
@@ -30,8 +33,8 @@ registerRoute(
 );
 
 // What the server says of itself and its models: fresh where it answers, the last word where it does not.
-registerRoute(({ url, sameOrigin }) => sameOrigin && /^\/(config\.json|models(\/[^/]+(\/classes)?)?)$/.test(url.pathname), new NetworkFirst({ cacheName: 'facts', networkTimeoutSeconds: 4 }));
-registerRoute(({ url, sameOrigin }) => sameOrigin && /^\/models\/[^/]+\/files\//.test(url.pathname), new StaleWhileRevalidate({ cacheName: 'samples' }));
+registerRoute(kept('facts'), new NetworkFirst({ cacheName: caching.facts, networkTimeoutSeconds: 4 }));
+registerRoute(kept('samples'), new StaleWhileRevalidate({ cacheName: caching.samples }));
 
 // Photos shared to the app (the manifest's share_target) arrive as a form that only this worker sees.
 registerRoute(

@@ -41,7 +41,7 @@ const answer = (ms: number): FromWorker & { answer: BrowserAnswer } => ({
   id: 0,
   answer: {
     model: 'grocery', version: '1', variant: 'fp16', accelerator: 'test', abstained: false, image: { width: 1, height: 1, format: 'png', bytes: 1 },
-    predictions: [{ label: 'Lemon', index: 8, confidence: 1 }], timing: [{ stage: 'compute', place: 'device', ms }],
+    predictions: [{ label: 'Lemon', index: 8, confidence: 1 }], timing: [{ stage: 'compute', place: 'device', ms }], fetched: [],
   },
 });
 const options = { model: 'grocery', topK: 5, explain: false };

@@ -16,7 +16,10 @@ export type ToWorker =
   | { type: 'cancel'; id: number };
 
 /** What it answers: one result without the parts that only the page can measure, or what the held model could be run on. */
-export type BrowserAnswer = Omit<Classification, 'engine' | 'totalMs'>;
+export type BrowserAnswer = Omit<Classification, 'engine' | 'totalMs'> & {
+  /** Every address that the worker has fetched so far. */
+  fetched: string[];
+};
 
 export type FromWorker =
   | { type: 'progress'; id: number; progress: Progress }
@@ -52,6 +55,8 @@ export class BrowserEngine implements Engine {
   /** The model that the worker holds, and what it runs on. */
   private holds = '';
   private ids = 0;
+  /** Every address that was fetched to run models here. */
+  readonly fetched = new Set<string>();
   /** Models at which the first runtime broke. */
   private readonly broken = new Set<string>();
   /** One run after another: two at once would only slow each other down, and spoil both measurements. */
@@ -97,6 +102,7 @@ export class BrowserEngine implements Engine {
           if (engine !== this) others.push(engine);
           const trial = await engine.attempt(signal, image, model, best?.trial);
           if (trial) trials.push(trial);
+          engine.fetched.forEach((url) => this.fetched.add(url));
           if (trial && (!best || isBetter(trial, best.trial, trials[0]!))) best = { engine, trial };
           for (const other of others) if (other !== best?.engine) other.dispose();
         }
@@ -185,11 +191,13 @@ export class BrowserEngine implements Engine {
 
     const start = performance.now();
     let lastWait = start;
-    const answer = await this.ask<BrowserAnswer>(signal, worker, { type: 'classify', id: ++this.ids, image, topK, explain, manifest, classes, variant, accelerator, runtime }, (progress) => {
+    const answered = await this.ask<BrowserAnswer>(signal, worker, { type: 'classify', id: ++this.ids, image, topK, explain, manifest, classes, variant, accelerator, runtime }, (progress) => {
       // What is fetched and started once is no part of a run; the run begins when that is done.
       lastWait = performance.now();
       onProgress?.(progress);
     });
+    const { fetched, ...answer } = answered;
+    fetched.forEach((url) => this.fetched.add(url));
     const stages = sumOf(answer.timing);
     const timing = lastWait > start ? answer.timing : withRemainder(performance.now() - start, answer.timing);
     return { ...answer, engine: this.id, timing, totalMs: Math.max(stages, sumOf(timing)) };

@@ -78,6 +78,7 @@ async function classify(signal: AbortSignal, request: ClassifyMessage, onProgres
     accelerator: runtime.name,
     image: { width, height, format, bytes },
     timing,
+    fetched: performance.getEntriesByType('resource').map(({ name }) => name).filter((name) => name.startsWith('http')),
   };
 }
 

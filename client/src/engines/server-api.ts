@@ -79,6 +79,9 @@ export interface ClassInfo {
   group?: string;
 }
 
+/** What is asked before a model can be used. */
+export const modelUrls = (name: string): string[] => ['/config.json', '/models', `/models/${encodeURIComponent(name)}`, `/models/${encodeURIComponent(name)}/classes`].map(serverUrl);
+
 export const getConfig = (signal?: AbortSignal) => get<ServerConfig>('/config.json', signal);
 export const getModels = (signal?: AbortSignal) => get<ModelSummary[]>('/models', signal);
 export const getModel = (name: string, signal?: AbortSignal) => get<ModelInfo>(`/models/${encodeURIComponent(name)}`, signal);

@@ -147,11 +147,15 @@ export const de: Texts = {
 
   offline: {
     offline: 'Kein Netz',
-    offlineWhy: 'Dieses Gerät antwortet mit dem Modell, das es hat.',
+    offlineWhy: 'Dieses Gerät antwortet, mit dem Modell, das es aufbewahrt.',
+    notKept: 'Das Modell ist nicht auf diesem Gerät. Es antwortet, sobald das Netz wieder da ist.',
     update: 'Eine neue Version ist da.',
     updateNow: 'Aktualisieren',
     later: 'Später',
-    ready: 'Geht jetzt auch ohne Netz.',
+    kept: 'Auf diesem Gerät. Geht auch ohne Netz.',
+    keep: 'Modell auf dem Gerät behalten',
+    keeping: 'Das Modell wird geholt …',
+    keepFailed: 'Das Modell konnte nicht behalten werden.',
   },
 
   error: {
@@ -186,6 +190,7 @@ export const de: Texts = {
     once: 'einmal geladen',
     share: 'Teilen',
     linkCopied: 'Link kopiert',
+    notHere: 'nicht auf diesem Gerät',
     state: { ready: 'bereit', loading: 'lädt', failed: 'gescheitert' },
   },
 

@@ -146,11 +146,15 @@ export const en = {
 
   offline: {
     offline: 'No network',
-    offlineWhy: 'This device answers with the model that it has.',
+    offlineWhy: 'This device answers, with the model that it keeps.',
+    notKept: 'The model is not on this device. It answers when the network is back.',
     update: 'A new version is ready.',
     updateNow: 'Update',
     later: 'Later',
-    ready: 'Works without a network now.',
+    kept: 'On this device. Works without a network.',
+    keep: 'Keep this model on the device',
+    keeping: 'Fetching the model…',
+    keepFailed: 'The model could not be kept.',
   },
 
   error: {
@@ -185,6 +189,7 @@ export const en = {
     once: 'fetched once',
     share: 'Share',
     linkCopied: 'Link copied',
+    notHere: 'not on this device',
     state: { ready: 'ready', loading: 'loading', failed: 'failed' },
   },
 

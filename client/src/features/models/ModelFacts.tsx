@@ -1,14 +1,22 @@
+import type { ReactNode } from 'react';
 import { Fact, Label } from '../../components/Label';
+import { variantFor } from '../../engines/browser-engine';
 import type { ModelInfo, Variant } from '../../engines/server-api';
 import { useSpeech } from '../../texts';
 import { ShareButton } from './ShareButton';
 
 /** What a model is, printed as what is in food is printed. */
-export function ModelFacts({ info, classCount, address }: { info: ModelInfo; classCount: number | undefined; address: string }) {
+export function ModelFacts({ info, classCount, address, children }: {
+  info: ModelInfo;
+  classCount: number | undefined;
+  address: string;
+  /** What this device has of it. */
+  children: ReactNode;
+}) {
   const { t, percent, size, number } = useSpeech();
   const { manifest, variant } = info;
   const file = manifest.files[(variant ?? 'fp32') as Variant];
-  const local = manifest.files.fp16 ?? manifest.files.fp32;
+  const local = manifest.files[variantFor(manifest)];
   const metrics = manifest.metrics?.[(variant ?? 'fp32') as Variant] ?? manifest.metrics?.fp32;
   return (
     <Label title={t.model.facts} className="facts" aside={<ShareButton title={manifest.title ?? manifest.name} address={address} />} note={[manifest.title, manifest.description].filter(Boolean).join('. ')}>
@@ -24,6 +32,7 @@ export function ModelFacts({ info, classCount, address }: { info: ModelInfo; cla
         <Fact name={t.model.resizer} value={manifest.preprocessing.resample} />
         {manifest.license && <Fact name={t.model.license} value={manifest.license} />}
       </dl>
+      {children}
       {manifest.source && <p className="facts-source">{t.model.source}: {manifest.source}</p>}
     </Label>
   );

@@ -4,14 +4,15 @@ import { useSpeech } from '../../texts';
 /** Registers the service worker once the page is at rest, and offers a new version when there is one; nobody's work is reloaded away. */
 export function UpdatePrompt() {
   const { t } = useSpeech();
-  const [waiting, setWaiting] = useState(false);
+  const [offer, setOffer] = useState<'made' | 'put off'>();
   const update = useRef<(reload?: boolean) => Promise<void>>(undefined);
 
   useEffect(() => {
     if (!('serviceWorker' in navigator) || import.meta.env.DEV) return;
     const register = async () => {
       const { registerSW } = await import('virtual:pwa-register');
-      update.current = registerSW({ immediate: true, onNeedRefresh: () => setWaiting(true) });
+      // It may be told more than once of the same version; whoever said "later" is not asked again.
+      update.current = registerSW({ immediate: true, onNeedRefresh: () => setOffer((before) => before ?? 'made') });
     };
     // Safari has no requestIdleCallback.
     if (typeof requestIdleCallback !== 'function') {
@@ -24,11 +25,11 @@ export function UpdatePrompt() {
 
   return (
     <div role="status" className="update">
-      {waiting && (
+      {offer === 'made' && (
         <div>
           <strong>{t.offline.update}</strong>
           <button type="button" className="button small primary" onClick={() => void update.current?.(true)}>{t.offline.updateNow}</button>
-          <button type="button" className="button small" onClick={() => setWaiting(false)}>{t.offline.later}</button>
+          <button type="button" className="button small" onClick={() => setOffer('put off')}>{t.offline.later}</button>
         </div>
       )}
     </div>
