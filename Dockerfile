@@ -12,7 +12,7 @@ RUN npm run build
 
 FROM ${SDK_IMAGE} AS server
 # Restored packages are a layer of their own: a change of the code does not fetch them again. CI: what the lock files say, and nothing else.
-ENV CI=true
+ENV CI=true DOTNET_NOLOGO=1 DOTNET_CLI_TELEMETRY_OPTOUT=1
 WORKDIR /source
 COPY global.json Directory.Build.props Directory.Build.targets Directory.Packages.props .editorconfig LICENSE THIRD-PARTY.md ./
 COPY licenses/ licenses/

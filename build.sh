@@ -5,7 +5,10 @@
 #   ./build.sh test     every .NET, client and browser test; the last line reads "N passed, N failed"
 #   ./build.sh e2e      only the browser tests, against the published server
 #   ./build.sh bench    the benchmarks, and their tables in tests/Benchmarks/README.md (--quick: a minute or two; --help: what else)
+#   ./build.sh tool     pack the command `whatsit` and put it on the PATH (--tool-path DIR: there instead; --all: pack for every platform and install nothing)
+#   ./build.sh tool-check   install `whatsit` from its package in an empty folder, import, classify, serve
 #   ./build.sh publish-check   publish for every platform and read what is inside (or for those named: linux-x64 osx-arm64 …)
+#   ./build.sh image-check     build the Dockerfile without a container engine and start what it makes (root on Debian)
 #   ./build.sh locks    write the lock files of all platforms anew, after a change of packages (locks/)
 #   ./build.sh audit    ask both registries for known vulnerabilities
 #   ./build.sh format   check (or with --fix, mend) the formatting of all sources
@@ -190,6 +193,32 @@ bench() {
   exec artifacts/bin/Benchmarks/release/Benchmarks "$@"
 }
 
+# One package that names the platforms, and one for each of them with its engines.
+tool() {
+  local packages=artifacts/package/tool
+  need dotnet "the .NET SDK 10"
+  rm -rf "$packages"
+  dotnet pack src/ModelTools -c Release --nologo -v quiet -o "$packages"
+  if [ "${1:-}" = --all ]; then
+    local platforms
+    platforms=$(dotnet msbuild src/ModelTools -getProperty:NativePlatforms)
+    for platform in ${platforms//;/ }; do dotnet pack src/ModelTools -c Release -r "$platform" --nologo -v quiet -o "$packages"; done
+    ls "$packages"
+    return
+  fi
+  dotnet pack src/ModelTools -c Release --use-current-runtime --nologo -v quiet -o "$packages"
+  if [ $# -eq 0 ]; then set -- --global; fi
+  # The version is the same as of the one before, perhaps: an update would find nothing to do.
+  dotnet tool uninstall whatsit "$@" >/dev/null 2>&1 || true
+  dotnet tool install whatsit "$@" --source "$PWD/$packages"
+}
+
+test_tool() {
+  local code=0
+  tests/tool-check.sh || code=$?
+  count "tool" "$code" $((code == 0)) $((code != 0))
+}
+
 summary() {
   echo
   if [ "$skipped" -gt 0 ]; then echo "$passed passed, $failed failed, $skipped skipped"; else echo "$passed passed, $failed failed"; fi
@@ -199,15 +228,18 @@ summary() {
 case "${1:-}" in
   build) build ;;
   run) build; exec dotnet run --no-build -c "$CONFIGURATION" --project src/Server "${@:2}" ;;
-  test) build; test_dotnet; test_client; test_browser; publish_check "$(foreign_platform)"; summary ;;
+  test) build; test_dotnet; test_tool; test_client; test_browser; publish_check "$(foreign_platform)"; summary ;;
   e2e) build; test_browser; summary ;;
+  tool) tool "${@:2}" ;;
+  tool-check) tests/tool-check.sh --whole ;;
   bench) bench "${@:2}" ;;
   publish-check) if [ $# -gt 1 ]; then publish_check "${@:2}"; else publish_check "${PLATFORMS[@]}"; fi; summary ;;
+  image-check) deploy/image-check.sh ;;
   locks) lock ;;
   audit) audit ;;
   format)
     if [ "${2:-}" = --fix ]; then dotnet format Server.sln; else dotnet format Server.sln --verify-no-changes; fi
     install_client; (cd client && npm run --silent lint)
     ;;
-  *) sed -n '2,11s/^# \{0,1\}//p' "$0"; exit 2 ;;
+  *) sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$0"; exit 2 ;;
 esac

@@ -1,29 +1,22 @@
 using System.CommandLine;
+using System.CommandLine.Invocation;
 using Spectre.Console;
 using Whatsit.Inference;
 using Whatsit.ModelConversion;
 using Whatsit.ModelTools.Commands;
-using Whatsit.ModelTools.Commands.Bench;
-using Whatsit.ModelTools.Commands.Evaluate;
-using Whatsit.ModelTools.Commands.Import;
-using Whatsit.ModelTools.Commands.Quantize;
 
 // A pipe or a file gets plain text.
 AnsiConsole.Profile.Capabilities.Ansi &= !Console.IsOutputRedirected;
-var root = new RootCommand("Whatsit: a photo in, labels out.")
-{
-    BenchCommand.Create(),
-    ClassifyCommand.Create(),
-    ImportCommand.Create(),
-    InspectCommand.Create(),
-    InferCommand.Create(),
-    EvaluateCommand.Create(),
-    QuantizeCommand.Create(),
-    ExportCommand.Create(),
-};
 try
 {
-    return await root.Parse(args).InvokeAsync(new InvocationConfiguration { EnableDefaultExceptionHandler = false });
+    var command = Verbs.All().Parse(args);
+    if (args.Length > 0 && command.Action is ParseErrorAction mistake)
+    {
+        // A screenful of help would push the one sentence out of sight.
+        mistake.ShowHelp = false;
+    }
+
+    return await command.InvokeAsync(new InvocationConfiguration { EnableDefaultExceptionHandler = false });
 }
 catch (Exception exception) when (exception is InferenceException or ModelFormatException or IOException or UnauthorizedAccessException)
 {

@@ -8,13 +8,22 @@ namespace Whatsit.Server;
 /// The page: what Vite built into <c>wwwroot</c>. Files were compressed at build (<c>.br</c>, <c>.gz</c> beside them) and are sent so; hashed ones may be kept
 /// for ever. Cross-origin isolation lets the browser's engine use threads.
 /// </summary>
-internal static class ClientApp
+internal static partial class ClientApp
 {
+    private const string NoPage = "This server was built without its page, for which Node.js is needed. POST a picture to /predict; /swagger says what else there is.\n";
+
     private static readonly (string Encoding, string Suffix)[] Encodings = [("br", ".br"), ("gzip", ".gz")];
 
     public static void UseClientApp(this WebApplication app)
     {
         var files = app.Environment.WebRootFileProvider;
+        if (!files.GetFileInfo("index.html").Exists)
+        {
+            Log.NoPage(app.Logger);
+            app.MapGet("/", () => Results.Text(NoPage)).ExcludeFromDescription();
+            return;
+        }
+
         var types = new FileExtensionContentTypeProvider { Mappings = { [".webmanifest"] = "application/manifest+json", [".mjs"] = "text/javascript", [".onnx"] = "application/octet-stream" } };
         app.Use(async (context, next) =>
         {
@@ -65,5 +74,11 @@ internal static class ClientApp
         {
             await response.SendFileAsync(file, context.RequestAborted);
         }
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(Level = LogLevel.Warning, Message = "There is no page: this server was built without Node.js. It answers POST /predict and the other routes")]
+        public static partial void NoPage(ILogger logger);
     }
 }

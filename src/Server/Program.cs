@@ -5,104 +5,114 @@ using Whatsit.Inference.Backends;
 using Whatsit.Inference.Catalog;
 using Whatsit.Inference.Imaging;
 using Whatsit.Inference.Scheduling;
-using Whatsit.Server;
 using Whatsit.Server.Compatibility;
 using Whatsit.Server.Health;
 using Whatsit.Server.Models;
 using Whatsit.Server.Predictions;
 using Whatsit.Server.Telemetry;
 
-ResidentMemory.ShareHeaps();
+namespace Whatsit.Server;
 
-// Decoding and computing keep a thread per processor each; requests must still be read, answered and above all refused meanwhile.
-ThreadPool.SetMinThreads(4 * Environment.ProcessorCount, Environment.ProcessorCount);
-
-try
+/// <summary>The server, for its own process and for the command <c>whatsit serve</c>.</summary>
+public static class Program
 {
-    var app = Build(args);
-    Settings.Check(app.Services);
-    await app.RunAsync();
-    return 0;
-}
-catch (Exception exception) when (Settings.ProblemOf(exception) is { } problem)
-{
-    // What is wrong is the user's to know; where in our code is not.
-    await Console.Error.WriteLineAsync(problem);
-    return 1;
-}
-
-static WebApplication Build(string[] args)
-{
-    var builder = WebApplication.CreateSlimBuilder(new WebApplicationOptions
+    /// <summary>Serves until it is told to stop.</summary>
+    /// <param name="args">Settings, each as <c>--Section:Name=value</c>; they go before environment variables, and those before <c>appsettings.json</c> beside the program.</param>
+    /// <returns>The exit code: 0 after an orderly stop, 1 where a setting keeps it from starting, which standard error names.</returns>
+    public static async Task<int> Main(string[] args)
     {
-        Args = args,
-        // Settings and page lie beside the program, wherever it was started from.
-        ContentRootPath = AppContext.BaseDirectory,
-        WebRootPath = "wwwroot",
-    });
+        ResidentMemory.ShareHeaps();
 
-    // People may name whole addresses, as ASP.NET Core does.
-    if (builder.Configuration["urls"] is null)
-    {
-        builder.WebHost.UseUrls(Settings.AddressOf(builder.Configuration));
+        // Decoding and computing keep a thread per processor each; requests must still be read, answered and above all refused meanwhile.
+        ThreadPool.SetMinThreads(4 * Environment.ProcessorCount, Environment.ProcessorCount);
+
+        try
+        {
+            var app = Build(args);
+            Settings.Check(app.Services);
+            await app.RunAsync();
+            return 0;
+        }
+        catch (Exception exception) when (Settings.ProblemOf(exception) is { } problem)
+        {
+            // What is wrong is the user's to know; where in our code is not.
+            await Console.Error.WriteLineAsync(problem);
+            return 1;
+        }
     }
 
-    builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel =>
+    private static WebApplication Build(string[] args)
     {
-        kestrel.AddServerHeader = false;
-        // The routes know their own limits and answer with a sentence; Kestrel would cut the connection.
-        kestrel.Limits.MaxRequestBodySize = null;
-    });
-    builder.AddRequestLog();
-    builder.AddOpenTelemetryExport();
+        var builder = WebApplication.CreateSlimBuilder(new WebApplicationOptions
+        {
+            Args = args,
+            // Settings and page lie beside the program, wherever it was started from.
+            ContentRootPath = AppContext.BaseDirectory,
+        });
 
-    // Options: a wrong value stops the process, by name.
-    builder.Services.AddSettings<CatalogOptions>("Catalog");
-    builder.Services.AddSettings<DecodingOptions>("Decoding");
-    builder.Services.AddSettings<FetchOptions>("FetchByUrl");
-    builder.Services.AddSettings<LimitsOptions>("Limits");
-    builder.Services.AddSettings<OnnxBackendOptions>("OnnxRuntime");
-    builder.Services.AddSettings<SchedulingOptions>("Scheduling");
+        // People may name whole addresses, as ASP.NET Core does.
+        if (builder.Configuration["urls"] is null)
+        {
+            builder.WebHost.UseUrls(Settings.AddressOf(builder.Configuration));
+        }
 
-    // The core, bottom to top.
-    builder.Services.AddSingleton(TimeProvider.System);
-    builder.Services.AddSingleton(services => ImageDecoders.Create(services.GetRequiredService<DecodingOptions>()));
-    builder.Services.AddSingleton<InferenceMetrics>();
-    builder.Services.AddSingleton<DecodePermits>();
-    builder.Services.AddSingleton<ImageClassifier>();
-    builder.Services.AddSingleton<ModelCatalog>();
-    builder.Services.AddHostedService<CatalogLoader>();
+        builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel =>
+        {
+            kestrel.AddServerHeader = false;
+            // The routes know their own limits and answer with a sentence; Kestrel would cut the connection.
+            kestrel.Limits.MaxRequestBodySize = null;
+        });
+        builder.AddRequestLog();
+        builder.AddOpenTelemetryExport();
 
-    // The web.
-    builder.Services.AddSingleton<UploadBudget>();
-    builder.Services.AddSingleton<ImageFetcher>();
-    builder.Services.AddSingleton<ImageInput>();
-    builder.Services.AddSingleton<InferenceExceptionHandler>();
-    builder.Services.AddSingleton<IExceptionHandler>(services => services.GetRequiredService<InferenceExceptionHandler>());
-    builder.Services.AddProblemDetails();
-    builder.Services.AddResponseCompression(compression => (compression.EnableForHttps, compression.MimeTypes) = (true, ["application/json"]));
-    builder.Services.AddOpenApiDocument();
-    builder.Services.ConfigureHttpJsonOptions(json =>
-    {
-        json.SerializerOptions.DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull;
-        json.SerializerOptions.Converters.Add(new KebabCaseEnumConverter<ModelState>());
-    });
+        // Options: a wrong value stops the process, by name.
+        builder.Services.AddSettings<CatalogOptions>("Catalog");
+        builder.Services.AddSettings<DecodingOptions>("Decoding");
+        builder.Services.AddSettings<FetchOptions>("FetchByUrl");
+        builder.Services.AddSettings<LimitsOptions>("Limits");
+        builder.Services.AddSettings<OnnxBackendOptions>("OnnxRuntime");
+        builder.Services.AddSettings<SchedulingOptions>("Scheduling");
 
-    var app = builder.Build();
-    app.UseRequestLog();
-    app.UseExceptionHandler();
-    app.UseStatusCodePages();
-    // Manifests, labels and TensorFlow.js graphs shrink to a fifth and less; weights do not shrink, and answers are too small to matter.
-    app.UseWhen(context => context.Request.Path.StartsWithSegments("/models") || context.Request.Path.StartsWithSegments("/assets/model_tfjs"), described => described.UseResponseCompression());
-    app.UseRouting();
-    app.UseClientApp();
+        // The core, bottom to top.
+        builder.Services.AddSingleton(TimeProvider.System);
+        builder.Services.AddSingleton(services => ImageDecoders.Create(services.GetRequiredService<DecodingOptions>()));
+        builder.Services.AddSingleton<InferenceMetrics>();
+        builder.Services.AddSingleton<DecodePermits>();
+        builder.Services.AddSingleton<ImageClassifier>();
+        builder.Services.AddSingleton<ModelCatalog>();
+        builder.Services.AddHostedService<CatalogLoader>();
 
-    app.MapPredictions();
-    app.MapModels();
-    app.MapTutorial();
-    app.MapHealth();
-    app.MapMetrics();
-    app.MapGet("/config.json", ClientConfiguration.Get).ExcludeFromDescription();
-    app.MapOpenApiDocument();
-    return app;
+        // The web.
+        builder.Services.AddSingleton<UploadBudget>();
+        builder.Services.AddSingleton<ImageFetcher>();
+        builder.Services.AddSingleton<ImageInput>();
+        builder.Services.AddSingleton<InferenceExceptionHandler>();
+        builder.Services.AddSingleton<IExceptionHandler>(services => services.GetRequiredService<InferenceExceptionHandler>());
+        builder.Services.AddProblemDetails();
+        builder.Services.AddResponseCompression(compression => (compression.EnableForHttps, compression.MimeTypes) = (true, ["application/json"]));
+        builder.Services.AddOpenApiDocument();
+        builder.Services.ConfigureHttpJsonOptions(json =>
+        {
+            json.SerializerOptions.DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull;
+            json.SerializerOptions.Converters.Add(new KebabCaseEnumConverter<ModelState>());
+        });
+
+        var app = builder.Build();
+        app.UseRequestLog();
+        app.UseExceptionHandler();
+        app.UseStatusCodePages();
+        // Manifests, labels and TensorFlow.js graphs shrink to a fifth and less; weights do not shrink, and answers are too small to matter.
+        app.UseWhen(context => context.Request.Path.StartsWithSegments("/models") || context.Request.Path.StartsWithSegments("/assets/model_tfjs"), described => described.UseResponseCompression());
+        app.UseRouting();
+        app.UseClientApp();
+
+        app.MapPredictions();
+        app.MapModels();
+        app.MapTutorial();
+        app.MapHealth();
+        app.MapMetrics();
+        app.MapGet("/config.json", ClientConfiguration.Get).ExcludeFromDescription();
+        app.MapOpenApiDocument();
+        return app;
+    }
 }

@@ -14,20 +14,16 @@ internal static class ClassifyCommand
     public static Command Create()
     {
         var photos = new Argument<string[]>("photo") { Description = "Picture files.", Arity = ArgumentArity.OneOrMore };
-        var model = new Option<string>("--model") { Description = "The bundle's name.", DefaultValueFactory = _ => "grocery" };
-        var models = new Option<string>("--models") { Description = "The folder with the bundles.", DefaultValueFactory = _ => "models" };
+        var models = CommonOptions.Models();
+        var model = CommonOptions.Model("--model", "The bundle's name (default: the only one there is).", models);
         var variant = new Option<string>("--variant") { Description = "fp32, fp16, int8, or auto: what the server would take here.", DefaultValueFactory = _ => "auto" };
         var topK = new Option<int>("--top-k") { Description = "How many labels per picture.", DefaultValueFactory = _ => 5 };
-        var json = new Option<bool>("--json") { Description = "JSON for scripts instead of a table." };
+        var json = CommonOptions.Json();
         var command = new Command("classify", "Classify photos: labels out, as the server would answer.") { photos, model, models, variant, topK, json };
         command.SetAction(async (arguments, cancellationToken) =>
         {
-            var folder = Path.Combine(Bundle.FindCatalog(arguments.GetValue(models)!), arguments.GetValue(model)!);
-            if (!Directory.Exists(folder))
-            {
-                throw new InferenceException(InferenceError.ModelNotFound, $"There is no model '{arguments.GetValue(model)}' in the folder '{arguments.GetValue(models)}'.");
-            }
-
+            var catalog = ModelFolder.Open(arguments.GetValue(models)!);
+            var folder = catalog.Find(arguments.GetValue(model) ?? catalog.Default("--model"));
             return await ClassifyAsync(arguments.GetValue(photos)!, folder, arguments.GetValue(variant)!, arguments.GetValue(topK), arguments.GetValue(json), cancellationToken);
         });
         return command;

@@ -26,9 +26,9 @@ internal static class ExportCommand
         to.AcceptOnlyFromAmong("tfjs");
         var half = new Option<bool>("--fp16") { Description = "Weights of half precision: half the bytes to load." };
         var output = new Option<string?>("--output") { Description = $"The folder to write; by default '{Folder}' in the bundle." };
-        var models = new Option<string>("--models") { Description = "The folder with the bundles.", DefaultValueFactory = _ => "models" };
+        var models = CommonOptions.Models();
         var variant = new Option<string>("--variant") { Description = "The weights to start from.", DefaultValueFactory = _ => "fp32" };
-        var json = new Option<bool>("--json") { Description = "JSON for scripts instead of a table." };
+        var json = CommonOptions.Json();
         var command = new Command("export", "Export a bundle as a TensorFlow.js graph model.") { model, to, half, output, models, variant, json };
         command.SetAction(arguments =>
         {

@@ -22,7 +22,7 @@ internal static class InferCommand
         var input = new Option<string>("--input") { Description = "A file of raw, little-endian, row-major numbers.", Required = true };
         var shape = new Option<string?>("--shape") { Description = "The tensor's shape, for example 1,224,224,3. The default is the model's own." };
         var type = new Option<string?>("--type") { Description = "float32 or uint8. The default is the type that fits the file's size." };
-        var models = new Option<string>("--models") { Description = "The folder with the bundles.", DefaultValueFactory = _ => "models" };
+        var models = CommonOptions.Models();
         var variant = new Option<string?>("--variant") { Description = "Of a bundle: fp32, fp16, int8." };
         var dequantize = new Option<bool>("--dequantize") { Description = "Make a quantized model float first." };
         var json = new Option<bool>("--json") { Description = "{\"outputs\":{\"name\":[…]}} instead of a table." };

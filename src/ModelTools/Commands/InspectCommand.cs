@@ -19,9 +19,9 @@ internal static class InspectCommand
     public static Command Create()
     {
         var model = new Argument<string>("model") { Description = "A bundle's name or folder, or a model file of any format." };
-        var models = new Option<string>("--models") { Description = "The folder with the bundles.", DefaultValueFactory = _ => "models" };
+        var models = CommonOptions.Models();
         var variant = new Option<string>("--variant") { Description = "Of a bundle: fp32, fp16, int8.", DefaultValueFactory = _ => "fp32" };
-        var json = new Option<bool>("--json") { Description = "JSON for scripts instead of tables." };
+        var json = CommonOptions.Json();
         var command = new Command("inspect", "Show a model's layers, parameters, sizes, operators and preprocessing.") { model, models, variant, json };
         command.SetAction(arguments =>
         {

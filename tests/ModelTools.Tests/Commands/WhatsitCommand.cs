@@ -8,9 +8,12 @@ internal static class WhatsitCommand
     /// <summary>The folder above src and tests.</summary>
     public static string Root { get; } = FindRoot();
 
-    public static async Task<(int Code, string Output, string Error)> RunAsync(params string[] arguments)
+    public static Task<(int Code, string Output, string Error)> RunAsync(params string[] arguments) =>
+        RunProgramAsync(Path.Combine(AppContext.BaseDirectory, OperatingSystem.IsWindows() ? "whatsit.exe" : "whatsit"), arguments);
+
+    public static async Task<(int Code, string Output, string Error)> RunProgramAsync(string program, params string[] arguments)
     {
-        var start = new ProcessStartInfo(Path.Combine(AppContext.BaseDirectory, OperatingSystem.IsWindows() ? "whatsit.exe" : "whatsit"), arguments)
+        var start = new ProcessStartInfo(program, arguments)
         {
             RedirectStandardOutput = true,
             RedirectStandardError = true,

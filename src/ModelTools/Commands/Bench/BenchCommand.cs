@@ -22,8 +22,8 @@ internal static class BenchCommand
         var rounds = new Option<int>("--rounds") { Description = "Rounds, of which the medians count. The default is 5.", DefaultValueFactory = _ => 5 };
         var seconds = new Option<double>("--seconds") { Description = "Seconds for each measurement. The default is 2.", DefaultValueFactory = _ => 2 };
         var write = new Option<string?>("--write") { Description = "Write the recommended settings into this configuration file, such as appsettings.json; what else it holds stays." };
-        var models = new Option<string>("--models") { Description = "The folder with the bundles.", DefaultValueFactory = _ => "models" };
-        var json = new Option<bool>("--json") { Description = "JSON for scripts instead of a table." };
+        var models = CommonOptions.Models();
+        var json = CommonOptions.Json();
         rounds.Require(value => value is >= 1 and <= 1000, "--rounds must be from 1 to 1000.");
         seconds.Require(value => value is > 0 and <= 600, "--seconds must be above 0 and at most 600.");
         var command = new Command("bench", "Measure a model on this machine: which variant, how many at once, what to expect.") { model, variant, images, rounds, seconds, write, models, json };

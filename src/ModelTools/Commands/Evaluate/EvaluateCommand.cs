@@ -32,8 +32,8 @@ internal static class EvaluateCommand
         };
         var report = new Option<string?>("--report") { Description = "Write a page with tables, confusion matrix, calibration curve and the worst mistakes: one file that needs no network." };
         var record = new Option<string?>("--record") { Description = "Write the figures into the bundle's manifest; the text says which photos they are of." };
-        var models = new Option<string>("--models") { Description = "The folder with the bundles.", DefaultValueFactory = _ => "models" };
-        var json = new Option<bool>("--json") { Description = "JSON for scripts instead of tables." };
+        var models = CommonOptions.Models();
+        var json = CommonOptions.Json();
         var command = new Command("evaluate", "Measure a model on labelled photos: accuracy, mistakes, calibration, latency.") { model, images, variant, compare, report, record, models, json };
         command.SetAction(async (arguments, cancellationToken) =>
         {

@@ -18,7 +18,7 @@ internal static class ImportCommand
         var labels = new Option<string?>("--labels") { Description = "A file with the labels: one per line (a coarse group after a tab), or JSON." };
         var preset = new Option<string?>("--preset") { Description = $"How pictures were prepared in training: {string.Join(", ", Presets.ByName.Keys)}." };
         var resample = new Option<string?>("--resample") { Description = $"The resizer of the training: {string.Join(", ", Resizers.Names)}." };
-        var models = new Option<string>("--models") { Description = "The folder with the bundles.", DefaultValueFactory = _ => "models" };
+        var models = CommonOptions.Models();
         var size = new Option<int?>("--size") { Description = "The side of the input, for networks that take any (default 224)." };
         var keepInput = new Option<bool>("--keep-input") { Description = "Also keep the network's own float input, as a second file of the bundle." };
         var dequantize = new Option<bool>("--dequantize") { Description = "Make a quantized model float." };
@@ -26,7 +26,7 @@ internal static class ImportCommand
         var title = new Option<string?>("--title") { Description = "The name as people read it." };
         var license = new Option<string?>("--license") { Description = "The weights' licence, as an SPDX identifier." };
         var source = new Option<string?>("--source") { Description = "Where the weights come from." };
-        var json = new Option<bool>("--json") { Description = "JSON for scripts instead of a summary." };
+        var json = CommonOptions.Json();
         var command = new Command("import", "Import a Keras, TensorFlow.js, TensorFlow Lite or ONNX model as a bundle that the server, the browser and the tools run alike.")
         {
             path, name, labels, preset, resample, models, size, keepInput, dequantize, softmax, title, license, source, json,

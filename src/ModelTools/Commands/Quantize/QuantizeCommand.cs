@@ -29,8 +29,8 @@ internal static class QuantizeCommand
         };
         maxLoss.Require(value => value is >= 0 and <= 1, "--max-loss must be from 0 to 1.");
         count.Require(value => value is >= 1 and <= 10_000, "--photos must be from 1 to 10000.");
-        var models = new Option<string>("--models") { Description = "The folder with the bundles.", DefaultValueFactory = _ => "models" };
-        var json = new Option<bool>("--json") { Description = "JSON for scripts instead of tables." };
+        var models = CommonOptions.Models();
+        var json = CommonOptions.Json();
         var command = new Command("quantize", "Add a reduced variant of a bundle's weights: half-precision or 8-bit. It is installed only where it loses little.") { model, to, calibrate, count, images, maxLoss, models, json };
         command.SetAction(async (arguments, cancellationToken) =>
         {

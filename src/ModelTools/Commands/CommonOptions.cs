@@ -1,0 +1,30 @@
+using System.CommandLine;
+
+namespace Whatsit.ModelTools.Commands;
+
+/// <summary>Options that several verbs share, spelled and completed alike.</summary>
+internal static class CommonOptions
+{
+    /// <summary><c>--models</c>: the folder with the bundles.</summary>
+    public static Option<string> Models() => new("--models") { Description = "The folder with the bundles.", DefaultValueFactory = _ => ModelFolder.UsualName };
+
+    /// <summary>An option that takes the name of a bundle in <paramref name="models"/>, and completes it.</summary>
+    public static Option<string?> Model(string name, string description, Option<string> models)
+    {
+        var option = new Option<string?>(name) { Description = description, HelpName = "name" };
+        option.CompletionSources.Add(context => ModelFolder.Open(context.ParseResult.GetValue(models) ?? ModelFolder.UsualName).Names);
+        return option;
+    }
+
+    /// <summary><c>--json</c>: for scripts.</summary>
+    public static Option<bool> Json() => new("--json") { Description = "JSON for scripts instead of a table." };
+
+    /// <summary>Refuses values for which <paramref name="isValid"/> does not hold, with a sentence that names the limits.</summary>
+    public static void Require<T>(this Option<T> option, Func<T?, bool> isValid, string message) => option.Validators.Add(result =>
+    {
+        if (!isValid(result.GetValue(option)))
+        {
+            result.AddError(message);
+        }
+    });
+}
