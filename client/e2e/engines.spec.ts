@@ -245,18 +245,31 @@ test('Thirty runs of each are measured, and the table can be taken away', async 
   expect(await page.evaluate(() => navigator.clipboard.readText())).toContain('| Server');
 });
 
-test('The faster one answers alone, once both are known', async ({ page }) => {
-  for (let run = 0; run < 3; run++) {
-    await firstSample(page);
-    await expectAnswer(page, 'server');
-    await expectAnswer(page, 'browser');
-    // Of both: the answers of the photo before stand until the sample has come.
-    await expect(page.locator('.history').getByText(run === 0 ? '1 run' : `${run + 1} runs`, { exact: true })).toHaveCount(2);
-  }
-  await page.getByRole('button', { name: 'Use the faster one' }).click();
+test('The faster one answers alone, at once, and why is said', async ({ page }) => {
   await firstSample(page);
+  await expectAnswer(page, 'server');
+  await expectAnswer(page, 'browser');
+  // The first run is told whole, and what it paid once is told apart.
+  await expect(panel(page, 'browser')).toContainText(/first run, [\d.]+ m?s of it to fetch and prepare/);
+  await expect(page.locator('.waterfall figure[data-tone="browser"]')).toContainText('Fetch model');
+  await expect(page.locator('.history figure[data-tone="browser"]')).toContainText('First run');
+  await page.getByRole('button', { name: 'Use the faster one' }).click();
   await expect(page.locator('.prediction')).toHaveCount(1);
   await expect(page.locator('.prediction .total')).toBeVisible();
+  await expect(page.locator('.verdict')).toContainText(/answers alone: [\d.]+ m?s by median, against [\d.]+ m?s/);
   await page.getByRole('button', { name: 'Show both' }).click();
   await expect(page.locator('.prediction')).toHaveCount(2);
+  await expectAnswer(page, 'browser');
+  await expect(panel(page, 'browser')).not.toContainText('first run');
+});
+
+test('This device waits for the server’s answer, unless it is told not to', async ({ page }) => {
+  await page.route('**/predict*', () => {
+    // Never answered.
+  });
+  await give(page, jpeg('fruit.jpg', await drawPicture(page)));
+  await expect(panel(page, 'browser')).toContainText('Waits until the server has answered');
+  await panel(page, 'browser').getByRole('button', { name: 'Start now' }).click();
+  await expectAnswer(page, 'browser');
+  await expect(panel(page, 'server').getByRole('button', { name: 'Cancel' })).toBeVisible();
 });

@@ -90,7 +90,7 @@ export function App() {
     if (result.engine === 'browser') void load(result.model).then(keepWhatRan).catch(() => undefined);
     if (result.engine === 'server' && result.model === model?.manifest.name && result.version !== model.manifest.version) refresh();
   };
-  const { runs, run, runOne, cancel, clear } = useComparison(onResult);
+  const { runs, run, runOne, cancel, clear, startNow } = useComparison(onResult);
 
   const [predictByUrl, setPredictByUrl] = useState(false);
   useEffect(() => {
@@ -118,6 +118,9 @@ export function App() {
     ...(settings.shrink && loaded && { shrinkFor: loaded.manifest.input }),
   }), [settings.shrink]);
   const options = useMemo(() => optionsOf(model), [optionsOf, model]);
+
+  // The one that "the faster" means, once both are known.
+  const routed = medians.server !== undefined && medians.browser !== undefined && !offline ? enginesFor('faster', medians)[0] : undefined;
 
   /** Gives the photo to the engines that the route names, and to none where there is no photo or no model yet. */
   const asked = useRef<Change>({});
@@ -162,6 +165,7 @@ export function App() {
   const view = place.page === 'developers' ? 'developers' : photo ? 'photo' : several.length > 0 ? 'grid' : 'empty';
 
   const sampleStrip = samples.length > 0 && <Samples samples={samples} onPick={(sample) => void takeSample(sample)} />;
+  const refusal = refused && <p className="refused" role="alert"><Icon name="alert" />{t.pick.notAnImage(refused)}</p>;
   const keptHere = isKept(name, model?.manifest.version);
   const facts = model && (
     <ModelFacts info={model} classCount={model.classes.length} address={addressOf({ page: '', model: name })}>
@@ -221,6 +225,7 @@ export function App() {
 
         {view === 'grid' && (
           <Suspense>
+            {refusal}
             <PhotoGrid photos={several} engine={enginesOf(undefined)[0] ?? server} takesOver={browser} options={{ ...options, explain: false }} onOpen={show} onResult={onResult} onLeave={reset} />
           </Suspense>
         )}
@@ -238,7 +243,7 @@ export function App() {
               onCamera={() => setCamera(true)}
               onClear={reset}
             />
-            {refused && <p className="refused" role="alert"><Icon name="alert" />{t.pick.notAnImage(refused)}</p>}
+            {refusal}
             {photo && <PhotoFacts results={results} />}
             {photo && (
               <div className="photo-bar">
@@ -281,6 +286,7 @@ export function App() {
                     if (prediction) document.querySelector('.frame')?.scrollIntoView({ block: 'nearest' });
                   }}
                   onCancel={() => cancel(id)}
+                  onStartNow={startNow}
                   onRetry={() => void runOne(engineOf(id), photo.blob, options)}
                 />
               ))}
@@ -288,6 +294,7 @@ export function App() {
             <div className="verdict">
               <AgreementLine results={results} />
               {settings.route === 'both' && results.length > 1 && <button type="button" className="button small" onClick={() => chooseRoute('faster')}>{t.agreement.useFaster}</button>}
+              {settings.route === 'faster' && routed && <p>{t.agreement.routed(t.engine[routed], duration(medians[routed]!), duration(medians[routed === 'server' ? 'browser' : 'server']!))}</p>}
               {settings.route !== 'both' && !offline && <button type="button" className="button small" onClick={() => chooseRoute('both')}>{t.agreement.showBoth}</button>}
             </div>
           </div>

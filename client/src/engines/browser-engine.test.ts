@@ -6,7 +6,7 @@ import type { BrowserAnswer, FromWorker, ToWorker } from './browser-engine';
 import { isBetter } from './calibration';
 import type { EngineError } from './engine';
 import type { RuntimeId } from './runtime';
-import { sumOf } from './timing';
+import { onceMs, sumOf } from './timing';
 import type { Manifest } from './server-api';
 
 /** A worker whose answers the test decides. */
@@ -93,15 +93,20 @@ describe('The browser engine', () => {
     expect(sumOf(timing)).toBe(10);
   });
 
-  test('does not count what was fetched first as part of the run', async () => {
+  test('counts what was fetched and prepared first as stages of the run that waited for it', async () => {
     const seen: string[] = [];
     const result = engine().classify(new AbortController().signal, new Blob(), { ...options, onProgress: ({ step }) => seen.push(step) });
     await settle();
     await vi.advanceTimersByTimeAsync(500);
     only().say({ type: 'progress', id: only().id, progress: { step: 'model', loaded: 1, total: 4 } });
     await vi.advanceTimersByTimeAsync(500);
-    only().say({ ...answer(3), id: only().id });
-    expect((await result).totalMs).toBe(3);
+    const first = answer(3);
+    first.answer.timing.unshift({ stage: 'fetch', place: 'network', ms: 900 }, { stage: 'prepare', place: 'device', ms: 80 });
+    only().say({ ...first, id: only().id });
+    const { timing, totalMs } = await result;
+    expect(totalMs).toBe(1000);
+    expect(sumOf(timing)).toBe(1000);
+    expect(onceMs(timing)).toBe(980);
     expect(seen).toEqual(['model']);
   });
 

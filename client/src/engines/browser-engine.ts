@@ -148,25 +148,25 @@ export class BrowserEngine implements Engine {
    * What fails on a graphics processor, or whose kernels cannot be fetched, is run on the processor; what TensorFlow.js' kernels cannot load or run
    * there, ONNX Runtime runs: for this very photo, and remembered. Only what all of them fail at is an error.
    */
-  private async run(signal: AbortSignal, image: Blob, options: ClassifyOptions): Promise<Classification> {
+  private async run(signal: AbortSignal, image: Blob, options: ClassifyOptions, since = performance.now()): Promise<Classification> {
     signal.throwIfAborted();
     const model = await this.modelOf(options.model);
     const { backend, threads } = this.settings.accelerator;
     const runtime = this.runtimeFor(model);
     try {
-      return await this.runHere(signal, image, options, model);
+      return await this.runHere(signal, image, options, model, since);
     } catch (error) {
       const code = error instanceof EngineError ? error.code : undefined;
       if (runtime === 'onnxruntime' || !code) throw error;
       if (backend !== 'wasm' && (code === 'engine-failed' || code === 'download-failed')) {
         this.settings.accelerator = { backend: 'wasm', threads };
-        const answer = await this.run(signal, image, options);
+        const answer = await this.run(signal, image, options, since);
         // Where WebAssembly answers with the same kernels, it was not the photo's or the model's fault.
         if (code === 'engine-failed' && this.runtimeFor(model) === runtime) rememberFailure(backend);
         return answer;
       }
       if (this.settings.runtime || (code !== 'engine-failed' && code !== 'model-unsupported')) throw error;
-      const answer = await this.runHere(signal, image, options, model, 'onnxruntime');
+      const answer = await this.runHere(signal, image, options, model, since, 'onnxruntime');
       // What broke without a word may do on another visit.
       if (code === 'model-unsupported') rememberOnnxRuntime(model.manifest);
       else this.broken.add(model.manifest.name);
@@ -178,7 +178,7 @@ export class BrowserEngine implements Engine {
     return this.settings.runtime ?? (this.broken.has(manifest.name) || needsOnnxRuntime(manifest) ? 'onnxruntime' : 'tensorflow');
   }
 
-  private async runHere(signal: AbortSignal, image: Blob, { topK, explain, onProgress }: ClassifyOptions, model: BrowserModel, runtime = this.runtimeFor(model)): Promise<Classification> {
+  private async runHere(signal: AbortSignal, image: Blob, { topK, explain, onProgress }: ClassifyOptions, model: BrowserModel, since = performance.now(), runtime = this.runtimeFor(model)): Promise<Classification> {
     signal.throwIfAborted();
     const { manifest, classes } = model;
     const variant = variantFor(manifest);
@@ -189,18 +189,11 @@ export class BrowserEngine implements Engine {
     this.holds = wanted;
     const worker = (this.worker ??= this.createWorker());
 
-    const start = performance.now();
-    let lastWait = start;
-    const answered = await this.ask<BrowserAnswer>(signal, worker, { type: 'classify', id: ++this.ids, image, topK, explain, manifest, classes, variant, accelerator, runtime }, (progress) => {
-      // What is fetched and started once is no part of a run; the run begins when that is done.
-      lastWait = performance.now();
-      onProgress?.(progress);
-    });
-    const { fetched, ...answer } = answered;
+    const { fetched, ...answer } = await this.ask<BrowserAnswer>(signal, worker, { type: 'classify', id: ++this.ids, image, topK, explain, manifest, classes, variant, accelerator, runtime }, onProgress);
     fetched.forEach((url) => this.fetched.add(url));
-    const stages = sumOf(answer.timing);
-    const timing = lastWait > start ? answer.timing : withRemainder(performance.now() - start, answer.timing);
-    return { ...answer, engine: this.id, timing, totalMs: Math.max(stages, sumOf(timing)) };
+    // What another runtime or accelerator tried before, and the start of a worker, belong to this run too.
+    const timing = withRemainder(performance.now() - since, answer.timing);
+    return { ...answer, engine: this.id, timing, totalMs: sumOf(timing) };
   }
 
   private ask<Answer extends BrowserAnswer | Backend[]>(signal: AbortSignal, worker: Worker, request: Exclude<ToWorker, { type: 'cancel' }>, onProgress?: (progress: Progress) => void): Promise<Answer> {

@@ -51,11 +51,11 @@ type ClassifyMessage = Extract<ToWorker, { type: 'classify' }>;
 
 /** The way of a picture, with the server's own stage names. */
 async function classify(signal: AbortSignal, request: ClassifyMessage, onProgress: (progress: Progress) => void): Promise<BrowserAnswer> {
-  const model = await load(signal, request, onProgress);
+  const timing: StageTime[] = [];
+  const model = await load(signal, request, onProgress, (stage, ms) => timing.push({ stage, place: stage === 'fetch' ? 'network' : 'device', ms }));
   const { manifest, variant, classes, runtime } = model;
   signal.throwIfAborted();
 
-  const timing: StageTime[] = [];
   const timed = async <T>(stage: StageTime['stage'], work: () => T | Promise<T>): Promise<T> => {
     const start = performance.now();
     const result = await work();
@@ -82,29 +82,40 @@ async function classify(signal: AbortSignal, request: ClassifyMessage, onProgres
   };
 }
 
-async function load(signal: AbortSignal, { manifest, variant, classes, accelerator, runtime }: ClassifyMessage, onProgress: (progress: Progress) => void): Promise<LoadedModel> {
+async function load(signal: AbortSignal, { manifest, variant, classes, accelerator, runtime }: ClassifyMessage, onProgress: (progress: Progress) => void, onStage: (stage: 'fetch' | 'prepare', ms: number) => void): Promise<LoadedModel> {
   if (held) return held;
+  const begin = performance.now();
+  let fetching = 0;
+  const fetched = async <T>(work: Promise<T>): Promise<T> => {
+    const from = performance.now();
+    const result = await work;
+    fetching += performance.now() - from;
+    return result;
+  };
   const file = manifest.files[variant];
   if (!file) throw new EngineError('model-unsupported');
-  const bytes = await fetchModelFile(signal, manifest, file, (loaded, total) => onProgress({ step: 'model', loaded, total }));
+  const bytes = await fetched(fetchModelFile(signal, manifest, file, (loaded, total) => onProgress({ step: 'model', loaded, total })));
   const fetchThenStart: FetchBytes = async (url) => {
-    const wasm = await download(signal, url, (loaded, total) => onProgress({ step: 'runtime', loaded, total }), runtimeBytes[basename(url)]);
+    const wasm = await fetched(download(signal, url, (loaded, total) => onProgress({ step: 'runtime', loaded, total }), runtimeBytes[basename(url)]));
     onProgress({ step: 'start', loaded: 0, total: 0 });
     return wasm;
   };
-  const started = await runtimes[runtime](bytes, manifest, accelerator, fetchThenStart);
+  const create = await fetched(runtimes[runtime]());
+  const started = await create(bytes, manifest, accelerator, fetchThenStart);
   // The first run lays the weights out for the kernels, and compiles those of a graphics processor; that belongs to getting ready.
   onProgress({ step: 'start', loaded: 0, total: 0 });
   const { width, height, type } = manifest.input;
   await started.run(type === 'uint8' ? new Uint8Array(width * height * 3) : new Float32Array(width * height * 3));
   signal.throwIfAborted();
+  onStage('fetch', fetching);
+  onStage('prepare', performance.now() - begin - fetching);
   return (held = { manifest, variant, classes, runtime: started });
 }
 
 /** Each is fetched only when it is needed. TensorFlow.js is the smaller and the faster one; what it cannot run, ONNX Runtime can. */
-const runtimes: Record<RuntimeId, (model: Uint8Array, manifest: Manifest, accelerator: Accelerator, fetchBytes: FetchBytes) => Promise<Runtime>> = {
-  tensorflow: async (...model) => (await import('./tensorflow-runtime')).createTensorFlowRuntime(...model),
-  onnxruntime: async (...model) => (await import('./onnxruntime-runtime')).createOnnxRuntime(...model),
+const runtimes: Record<RuntimeId, () => Promise<(model: Uint8Array, manifest: Manifest, accelerator: Accelerator, fetchBytes: FetchBytes) => Promise<Runtime>>> = {
+  tensorflow: async () => (await import('./tensorflow-runtime')).createTensorFlowRuntime,
+  onnxruntime: async () => (await import('./onnxruntime-runtime')).createOnnxRuntime,
 };
 
 async function weightsOf(signal: AbortSignal, model: LoadedModel): Promise<Float32Array | undefined> {

@@ -59,7 +59,7 @@ export interface ImageFacts {
 }
 
 /** One vocabulary everywhere: the server's metrics, `Server-Timing`, the waterfall and the load test say the same words. */
-export type Stage = 'shrink' | 'upload' | 'network' | 'decode' | 'preprocess' | 'queue' | 'compute' | 'other' | 'download';
+export type Stage = 'fetch' | 'prepare' | 'shrink' | 'start' | 'upload' | 'network' | 'decode' | 'preprocess' | 'queue' | 'compute' | 'other' | 'download';
 export type Place = 'device' | 'network' | 'server';
 
 export interface StageTime {
@@ -99,6 +99,7 @@ export class EngineError extends Error {
 /** One engine at work on one photo, as the page shows it. */
 export type EngineRun =
   | { state: 'idle' }
+  | { state: 'waiting' } // for the engine before it: together they would spoil each other's time
   | { state: 'running'; progress?: Progress }
   | { state: 'done'; result: Classification }
   | { state: 'failed'; error: EngineError }

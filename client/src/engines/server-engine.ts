@@ -1,6 +1,7 @@
 import type { Classification, ClassifyOptions, Engine, Prediction } from './engine';
 import { EngineError } from './engine';
 import { errorFrom, serverUrl } from './server-api';
+import { noteUpload, roundTripMs } from './link';
 import { shrink } from './shrink';
 import { divideRoundTrip, parseServerTiming, sumOf } from './timing';
 
@@ -27,9 +28,17 @@ export class ServerEngine implements Engine {
     const { response, marks } = await send(signal, sent, options);
     const answer = JSON.parse(response.body) as PredictResponse;
     const timing = divideRoundTrip(marks, parseServerTiming(response.serverTiming));
+    noteUpload(sent.size, sumOf(timing.filter(({ stage }) => stage === 'upload' || stage === 'network')), roundTripMs());
     if (shrunk) timing.unshift({ stage: 'shrink', place: 'device', ms: shrunk.ms });
     return { engine: this.id, ...answer, timing, totalMs: sumOf(timing), ...(shrunk && { shrunk: { from: image.size, to: sent.size } }) };
   }
+}
+
+/** What the browser itself took before the first byte left: reading the photo, finding a connection; not what opening one took. */
+function ownMs(url: string, since: number): number {
+  const entry = performance.getEntriesByName(url, 'resource').at(-1) as PerformanceResourceTiming | undefined;
+  if (!entry || entry.startTime < since || entry.requestStart === 0) return 0;
+  return entry.requestStart - since - (entry.connectEnd - entry.domainLookupStart);
 }
 
 /** XMLHttpRequest and not fetch: only it says when the upload ended, and how far it is. */
@@ -39,7 +48,7 @@ function send(signal: AbortSignal, image: Blob, { model, topK, explain, onProgre
     if (signal.aborted) return reject(signal.reason as Error);
     const request = new XMLHttpRequest();
     const abort = () => request.abort();
-    const marks = { start: 0, uploaded: 0, headers: 0, end: 0 };
+    const marks = { start: 0, sent: 0, uploaded: 0, headers: 0, end: 0 };
     signal.addEventListener('abort', abort, { once: true });
 
     request.open('POST', serverUrl(`/predict?${query}`));
@@ -52,6 +61,7 @@ function send(signal: AbortSignal, image: Blob, { model, topK, explain, onProgre
     };
     request.onload = () => {
       marks.end = performance.now();
+      marks.sent = marks.start + ownMs(request.responseURL, marks.start);
       if (request.status === 200) resolve({ response: { body: request.responseText, serverTiming: request.getResponseHeader('server-timing') }, marks });
       else reject(errorFrom(request.status, request.responseText, request.getResponseHeader('retry-after')));
     };

@@ -1,4 +1,5 @@
 import { EngineError, isAbort } from './engine';
+import { noteShrinking, worthShrinking } from './link';
 
 /** What the page sends where the model looks at less than the photo holds. */
 export interface Shrunk {
@@ -29,11 +30,13 @@ let ids = 0;
  * server's own resizer still has something to average. Where that fails, or gains nothing, the photo goes as it is.
  */
 export async function shrink(signal: AbortSignal, image: Blob, input: { width: number; height: number }): Promise<Shrunk | undefined> {
-  if (image.size < worthwhileBytes || typeof Worker === 'undefined') return undefined;
+  if (image.size < worthwhileBytes || typeof Worker === 'undefined' || !worthShrinking(image.size)) return undefined;
   const start = performance.now();
   try {
     const smaller = await ask(signal, { id: ++ids, image, shortSide: 2 * Math.max(input.width, input.height) });
-    return smaller && smaller.size < image.size * 0.8 ? { image: smaller, ms: performance.now() - start } : undefined;
+    const ms = performance.now() - start;
+    noteShrinking(image.size, ms);
+    return smaller && smaller.size < image.size * 0.8 ? { image: smaller, ms } : undefined;
   } catch (error) {
     if (isAbort(error)) throw error;
     return undefined;

@@ -6,6 +6,8 @@ export type ServerTiming = Partial<Record<'decode' | 'preprocess' | 'queue' | 'c
 /** Moments of one request, by `performance.now()`. */
 export interface RequestMarks {
   start: number;
+  /** The first byte of the request left the browser, over a connection that was there; what came before is the browser's own. */
+  sent: number;
   /** The last byte of the photo was handed to the network. */
   uploaded: number;
   /** The answer's headers arrived. */
@@ -29,24 +31,26 @@ export function parseServerTiming(header: string | null): ServerTiming {
 /**
  * Divides a measured round trip into its stages, so that they add up to it exactly.
  *
- *     start            uploaded        headers      end
- *       ├── upload ───────┼── waiting ────┼─ download ┤
- *       └────────── contains the server's stages ─────┘
+ *     start    sent         uploaded        headers      end
+ *       ├─ start ─┼── upload ────┼── waiting ────┼─ download ┤
+ *                 └── contains the server's stages ─────────┘
  *
  * The server's clock is not ours: it says how long, not when. Its time is taken out of what lies between sending and the
  * headers; what remains is the way there and back. The server may begin while bytes still arrive, so the upload shrinks first
  * when the two would overlap.
  */
 export function divideRoundTrip(marks: RequestMarks, server: ServerTiming): StageTime[] {
-  const total = marks.end - marks.start;
-  const beforeHeaders = clamp(marks.headers - marks.start, 0, total);
+  const own = clamp(marks.sent - marks.start, 0, marks.end - marks.start);
+  const total = marks.end - marks.start - own;
+  const beforeHeaders = clamp(marks.headers - marks.start - own, 0, total);
   const known = serverStages.reduce((sum, stage) => sum + (server[stage] ?? 0), 0);
   const serverTotal = clamp(Math.max(server.total ?? 0, known), 0, beforeHeaders);
   // Two clocks may disagree by a little; stages that claim more than there was are scaled down together.
   const scale = known > serverTotal ? serverTotal / known : 1;
-  const upload = clamp(marks.uploaded - marks.start, 0, beforeHeaders - serverTotal);
+  const upload = clamp(marks.uploaded - marks.start - own, 0, beforeHeaders - serverTotal);
 
   return [
+    { stage: 'start', place: 'device', ms: own },
     { stage: 'upload', place: 'network', ms: upload },
     { stage: 'network', place: 'network', ms: beforeHeaders - serverTotal - upload },
     ...serverStages.map((stage) => ({ stage, place: 'server' as const, ms: (server[stage] ?? 0) * scale })),
@@ -62,6 +66,11 @@ export function withRemainder(totalMs: number, stages: StageTime[]): StageTime[]
 }
 
 export const sumOf = (stages: readonly StageTime[]): number => stages.reduce((sum, { ms }) => sum + ms, 0);
+
+const onlyOnce: readonly Stage[] = ['fetch', 'prepare'];
+
+/** What a first run pays for all those after it: engine and model are fetched and made ready. Zero for the others. */
+export const onceMs = (stages: readonly StageTime[]): number => sumOf(stages.filter(({ stage }) => onlyOnce.includes(stage)));
 
 /** The value under which the share `p` (0..1) of the numbers lies, interpolated linearly (as NumPy does by default). */
 export function percentile(values: readonly number[], p: number): number {

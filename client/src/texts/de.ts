@@ -50,6 +50,10 @@ export const de: Texts = {
   engine: { server: 'Server', browser: 'Dieses Gerät' },
 
   result: {
+    next: 'Gleich',
+    nextWhy: 'Wartet auf die Antwort des Servers, damit keiner die Zeit des anderen verfälscht.',
+    startNow: 'Jetzt starten',
+    firstRun: (time: string) => `erster Lauf, davon ${time} zum Holen und Vorbereiten`,
     waiting: 'Gib ein Foto hinein',
     running: 'Schaut hin…',
     notSure: 'Nicht sicher',
@@ -72,7 +76,7 @@ export const de: Texts = {
     different: 'Sie sind sich uneins',
     largest: (points) => `Der größte Unterschied beträgt ${points}.`,
     useFaster: 'Den schnelleren nehmen',
-    routed: (engine) => `Der schnellere antwortet: ${engine}`,
+    routed: (engine: string, time: string, other: string) => `${engine} antwortet allein: im Median ${time} statt ${other}.`,
     showBoth: 'Beide zeigen',
     tookOver: 'Ohne den Server antwortet dieses Gerät.',
   },
@@ -88,6 +92,9 @@ export const de: Texts = {
     heading: 'Wo die Zeit blieb',
     roundTrip: (time) => `${time} vom Start bis zur Antwort`,
     stage: {
+      fetch: 'Modell holen',
+      prepare: 'Vorbereiten',
+      start: 'Anlauf',
       shrink: 'Verkleinern',
       upload: 'Hochladen',
       network: 'Netz',
@@ -103,6 +110,7 @@ export const de: Texts = {
   },
 
   history: {
+    first: 'Erster Lauf',
     heading: 'Bisher',
     note: 'Ganze Läufe dieses Modells in diesem Browser; die letzten dreißig als Balken.',
     runs: (count) => (count === 1 ? '1 Lauf' : `${count} Läufe`),
@@ -127,6 +135,7 @@ export const de: Texts = {
   },
 
   grid: {
+    notSureFirst: 'Unsichere zuerst',
     heading: (count) => `${count} Fotos`,
     progress: (done, count) => `${done} von ${count} fertig`,
     done: 'Alle fertig',

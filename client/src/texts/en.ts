@@ -49,6 +49,10 @@ export const en = {
   engine: { server: 'Server', browser: 'This device' },
 
   result: {
+    next: 'Next',
+    nextWhy: 'Waits until the server has answered, so that neither spoils the other’s time.',
+    startNow: 'Start now',
+    firstRun: (time: string) => `first run, ${time} of it to fetch and prepare`,
     waiting: 'Give it a photo',
     running: 'Looking…',
     notSure: 'Not sure',
@@ -71,7 +75,7 @@ export const en = {
     different: 'They disagree',
     largest: (points: string) => `The largest difference is ${points}.`,
     useFaster: 'Use the faster one',
-    routed: (engine: string) => `The faster one answers: ${engine}`,
+    routed: (engine: string, time: string, other: string) => `${engine} answers alone: ${time} by median, against ${other}.`,
     showBoth: 'Show both',
     tookOver: 'Without the server, this device answers.',
   },
@@ -87,6 +91,9 @@ export const en = {
     heading: 'Where the time went',
     roundTrip: (time: string) => `${time} from start to answer`,
     stage: {
+      fetch: 'Fetch model',
+      prepare: 'Prepare',
+      start: 'Start',
       shrink: 'Shrink',
       upload: 'Upload',
       network: 'Network',
@@ -102,6 +109,7 @@ export const en = {
   },
 
   history: {
+    first: 'First run',
     heading: 'So far',
     note: 'Whole runs of this model in this browser; the last thirty as bars.',
     runs: (count: number) => (count === 1 ? '1 run' : `${count} runs`),
@@ -126,6 +134,7 @@ export const en = {
   },
 
   grid: {
+    notSureFirst: 'Not sure first',
     heading: (count: number) => `${count} photos`,
     progress: (done: number, count: number) => `${done} of ${count} done`,
     done: 'All done',

@@ -4,7 +4,7 @@ import type { EngineId } from '../../engines/engine';
 export const routes = ['both', 'faster', 'server', 'browser'] as const;
 export type Route = (typeof routes)[number];
 
-/** The engines to run, in order. The faster one is only known once each has answered a few times; until then both run. */
+/** The engines to run, in order. The faster one is only known once each has answered; until then both run. */
 export function enginesFor(route: Route, medians: Partial<Record<EngineId, number>>): EngineId[] {
   if (route === 'server' || route === 'browser') return [route];
   if (route === 'faster' && medians.server !== undefined && medians.browser !== undefined) return [medians.browser < medians.server ? 'browser' : 'server'];

@@ -4,15 +4,14 @@ import { asEngineError, isAbort } from '../../engines/engine';
 
 export type Runs = Partial<Record<EngineId, EngineRun>>;
 
-/** How long the second engine waits for the first: together they would spoil each other's time, but nobody shall wait for a server that hangs. */
-const turnMs = 2_000;
-
 /** Gives one photo to the engines and holds what each makes of it. A new photo ends what still runs. */
 export function useComparison(onResult: (result: Classification) => void) {
   const [runs, setRuns] = useState<Runs>({});
   const controllers = useRef(new Map<EngineId, AbortController>());
   const turns = useRef<AbortController>(undefined);
   const skipped = useRef(new Set<EngineId>());
+  /** Ends the wait for the engine before. */
+  const hurry = useRef<() => void>(undefined);
 
   const cancel = useCallback((id: EngineId) => {
     const controller = controllers.current.get(id);
@@ -50,14 +49,14 @@ export function useComparison(onResult: (result: Classification) => void) {
     }
   }, [onResult]);
 
-  /** One engine after the other; what stands in `takesOver` answers where none of them could. */
+  /** One engine after the other, so that neither spoils the other's time, unless somebody is in a hurry; what stands in `takesOver` answers where none of them could. */
   const run = useCallback(async (engines: readonly Engine[], takesOver: Engine | undefined, image: Blob, options: ClassifyOptions) => {
     clear();
     const turn = new AbortController();
     const current = () => !turn.signal.aborted;
     turns.current?.abort();
     turns.current = turn;
-    engines.forEach(({ id }) => setRuns((before) => ({ ...before, [id]: { state: 'running' } })));
+    engines.forEach(({ id }) => setRuns((before) => ({ ...before, [id]: { state: 'waiting' } })));
     const answers: Promise<boolean>[] = [];
     skipped.current.clear();
     for (const engine of engines) {
@@ -65,7 +64,7 @@ export function useComparison(onResult: (result: Classification) => void) {
       if (skipped.current.has(engine.id)) continue;
       const answer = runOne(engine, image, options);
       answers.push(answer);
-      await Promise.race([answer, new Promise((resolve) => setTimeout(resolve, turnMs))]);
+      await Promise.race([answer, new Promise<void>((resolve) => (hurry.current = resolve))]);
     }
     const answered = await Promise.all(answers);
     if (current() && takesOver && !answered.includes(true)) await runOne(takesOver, image, options);
@@ -78,5 +77,5 @@ export function useComparison(onResult: (result: Classification) => void) {
 
   useEffect(() => end, [end]);
 
-  return { runs, run, runOne, cancel, clear: end };
+  return { runs, run, runOne, cancel, clear: end, startNow: useCallback(() => hurry.current?.(), []) };
 }

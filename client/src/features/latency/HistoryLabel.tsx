@@ -22,7 +22,7 @@ export default function HistoryLabel({ entries, model, onForget }: { entries: re
       note={t.history.note}
       aside={<button type="button" className="button small" onClick={onForget}>{t.history.forget}</button>}
     >
-      {summaries.map(({ engine, count, median, p95, latest }) => (
+      {summaries.map(({ engine, count, median, p95, latest, firstMs }) => (
         <figure key={engine} data-tone={engine}>
           <figcaption>
             <strong>{t.engine[engine]}</strong>
@@ -33,6 +33,7 @@ export default function HistoryLabel({ entries, model, onForget }: { entries: re
           </div>
           <dl className="pair">
             <div><dt>{t.history.median}</dt><dd>{duration(median)}</dd></div>
+            {firstMs !== undefined && <div><dt>{t.history.first}</dt><dd>{duration(firstMs)}</dd></div>}
             <div><dt>{t.history.p95}</dt><dd>{duration(p95)}</dd></div>
           </dl>
         </figure>

@@ -2,14 +2,17 @@ import { useCallback, useSyncExternalStore } from 'react';
 import { Listeners } from '../../components/Listeners';
 import type { Classification, EngineId } from '../../engines/engine';
 import { keep, recall } from '../../engines/storage';
-import { percentile } from '../../engines/timing';
+import { onceMs, percentile } from '../../engines/timing';
 
 /** What is remembered of a run. */
 export interface HistoryEntry {
   engine: EngineId;
   model: string;
+  /** What the next run like it will take: without what a first run pays once. */
   totalMs: number;
   computeMs: number;
+  /** What fetching and preparing took, where this was a first run. */
+  onceMs?: number;
 }
 
 export interface Summary {
@@ -17,6 +20,8 @@ export interface Summary {
   median: number;
   p95: number;
   latest: number[];
+  /** The whole of the last first run. */
+  firstMs?: number;
 }
 
 const key = 'whatsit.history';
@@ -30,25 +35,26 @@ export function useHistory() {
   const all = useSyncExternalStore(listeners.add, () => entries);
   const remember = useCallback(({ engine, model, totalMs, timing }: Classification) => {
     const computeMs = timing.find(({ stage }) => stage === 'compute')?.ms ?? 0;
-    write([...entries, { engine, model, totalMs, computeMs }].slice(-kept));
+    const once = onceMs(timing);
+    write([...entries, { engine, model, totalMs: totalMs - once, computeMs, ...(once > 0 && { onceMs: once }) }].slice(-kept));
   }, []);
   return { entries: all, remember, forget: useCallback(() => write([]), []) };
 }
 
 /** Median and 95th percentile of one engine's runs of one model. */
 export function summarize(all: readonly HistoryEntry[], engine: EngineId, model: string): Summary | undefined {
-  const times = all.filter((entry) => entry.engine === engine && entry.model === model).map(({ totalMs }) => totalMs);
-  return times.length === 0 ? undefined : { count: times.length, median: percentile(times, 0.5), p95: percentile(times, 0.95), latest: times.slice(-shown) };
+  const runs = all.filter((entry) => entry.engine === engine && entry.model === model);
+  const times = runs.map(({ totalMs }) => totalMs);
+  const first = runs.findLast((run) => run.onceMs !== undefined);
+  if (times.length === 0) return undefined;
+  return { count: times.length, median: percentile(times, 0.5), p95: percentile(times, 0.95), latest: times.slice(-shown), ...(first && { firstMs: first.totalMs + first.onceMs! }) };
 }
-
-/** How many runs of each engine say enough to call one of them faster. */
-const enough = 3;
 
 export function mediansOf(all: readonly HistoryEntry[], model: string): Partial<Record<EngineId, number>> {
   const medians: Partial<Record<EngineId, number>> = {};
   for (const engine of ['server', 'browser'] as const) {
     const summary = summarize(all, engine, model);
-    if (summary && summary.count >= enough) medians[engine] = summary.median;
+    if (summary) medians[engine] = summary.median;
   }
   return medians;
 }

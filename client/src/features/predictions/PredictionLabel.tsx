@@ -3,10 +3,11 @@ import { Icon } from '../../components/Icon';
 import { Label } from '../../components/Label';
 import { useLate } from '../../components/useLate';
 import type { Classification, EngineError, EngineErrorCode, EngineId, EngineRun, Prediction, Progress } from '../../engines/engine';
+import { onceMs } from '../../engines/timing';
 import { useSpeech } from '../../texts';
 
 /** One engine's answer, printed as a label: the best name large, then each name with a rule as long as it is likely. */
-export function PredictionLabel({ engine, run, topK, groupOf, shownMap, onShowMap, onCancel, onRetry }: {
+export function PredictionLabel({ engine, run, topK, groupOf, shownMap, onShowMap, onCancel, onStartNow, onRetry }: {
   engine: EngineId;
   run: EngineRun;
   topK: number;
@@ -16,6 +17,7 @@ export function PredictionLabel({ engine, run, topK, groupOf, shownMap, onShowMa
   shownMap: number | undefined;
   onShowMap: (prediction: Prediction | undefined) => void;
   onCancel: () => void;
+  onStartNow: () => void;
   onRetry: () => void;
 }) {
   const { t, duration } = useSpeech();
@@ -38,12 +40,15 @@ export function PredictionLabel({ engine, run, topK, groupOf, shownMap, onShowMa
         </div>
       )}
       {run.state === 'idle' && <Waiting rows={topK} />}
+      {run.state === 'waiting' && <Waiting rows={topK} onStartNow={onStartNow} />}
     </Label>
   );
 }
 
 function Provenance({ result }: { result: Classification }) {
-  return <>{[`${result.model} ${result.version}`, result.variant, result.accelerator].filter(Boolean).join(' · ')}</>;
+  const { t, duration } = useSpeech();
+  const once = onceMs(result.timing);
+  return <>{[`${result.model} ${result.version}`, result.variant, result.accelerator, once > 0 && t.result.firstRun(duration(once))].filter(Boolean).join(' · ')}</>;
 }
 
 function Answer({ result, groupOf, shownMap, onShowMap }: {
@@ -89,7 +94,7 @@ function Share({ prediction, group, shown, onShowMap }: { prediction: Prediction
     </>
   );
   return prediction.map ? (
-    <button type="button" className="share" aria-pressed={shown} title={t.result.whereFor(prediction.label)} onClick={() => onShowMap(shown ? undefined : prediction)}>
+    <button type="button" className="share" aria-pressed={shown} aria-label={`${prediction.label}, ${percent(prediction.confidence)}. ${t.result.whereFor(prediction.label)}`} title={t.result.whereFor(prediction.label)} onClick={() => onShowMap(shown ? undefined : prediction)}>
       {line}
       <Icon name="eye" />
     </button>
@@ -98,14 +103,14 @@ function Share({ prediction, group, shown, onShowMap }: { prediction: Prediction
   );
 }
 
-function Waiting({ progress, rows, onCancel }: { progress?: Progress | undefined; rows: number; onCancel?: () => void }) {
+function Waiting({ progress, rows, onCancel, onStartNow }: { progress?: Progress | undefined; rows: number; onCancel?: () => void; onStartNow?: () => void }) {
   const { t, size } = useSpeech();
-  const late = useLate(onCancel !== undefined);
+  const late = useLate(onCancel !== undefined || onStartNow !== undefined);
   const words = progress && (progress.step === 'start' ? t.progress.start : t.progress[progress.step](size(progress.loaded), size(progress.total)));
   return (
     <>
       <p className="answer pending">
-        <Name>{onCancel ? t.result.running : t.result.waiting}</Name>
+        <Name>{onCancel ? t.result.running : onStartNow ? t.result.next : t.result.waiting}</Name>
         <span className="answer-share">{'\u00a0'}</span>
       </p>
       <div className="pending-rows">
@@ -116,7 +121,13 @@ function Waiting({ progress, rows, onCancel }: { progress?: Progress | undefined
             </li>
           ))}
         </ol>
-        {late && (
+        {late && onStartNow && (
+          <div className="waiting">
+            <span>{t.result.nextWhy}</span>
+            <button type="button" className="button small" onClick={onStartNow}>{t.result.startNow}</button>
+          </div>
+        )}
+        {late && onCancel && (
           <div className="waiting">
             <progress {...(progress && progress.step !== 'start' && { value: progress.loaded, max: progress.total })} aria-label={words ?? t.result.running} />
             <span>{words ?? t.result.running}</span>
