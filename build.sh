@@ -6,6 +6,7 @@
 #   ./build.sh e2e      only the browser tests, against the published server
 #   ./build.sh bench    the benchmarks, and their tables in tests/Benchmarks/README.md (--quick: a minute or two; --help: what else)
 #   ./build.sh tool     pack the command `whatsit` and put it on the PATH (--tool-path DIR: there instead; --all: pack for every platform and install nothing)
+#   ./build.sh packages pack the libraries Whatsit.Inference and Whatsit.Vips into artifacts/package
 #   ./build.sh tool-check   install `whatsit` from its package in an empty folder, import, classify, serve
 #   ./build.sh publish-check   publish for every platform and read what is inside (or for those named: linux-x64 osx-arm64 …)
 #   ./build.sh image-check     build the Dockerfile without a container engine and start what it makes (root on Debian)
@@ -231,6 +232,7 @@ case "${1:-}" in
   test) build; test_dotnet; test_tool; test_client; test_browser; publish_check "$(foreign_platform)"; summary ;;
   e2e) build; test_browser; summary ;;
   tool) tool "${@:2}" ;;
+  packages) for library in Vips Inference; do dotnet pack "src/$library" -c Release --nologo -v quiet -o artifacts/package; done ;;
   tool-check) tests/tool-check.sh --whole ;;
   bench) bench "${@:2}" ;;
   publish-check) if [ $# -gt 1 ]; then publish_check "${@:2}"; else publish_check "${PLATFORMS[@]}"; fi; summary ;;

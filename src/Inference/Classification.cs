@@ -47,4 +47,11 @@ public sealed record Classification
 /// <summary>What a caller wants to know about a picture.</summary>
 /// <param name="TopK">How many labels, best first; clipped to the number of classes only where the caller left it out.</param>
 /// <param name="Explain">Adds each label's class activation map.</param>
-public readonly record struct ClassifyOptions(int TopK = 5, bool Explain = false);
+public readonly record struct ClassifyOptions(int TopK = ClassifyOptions.DefaultTopK, bool Explain = false)
+{
+    /// <summary>How many labels there are in an answer where nobody says otherwise, and the model has as many.</summary>
+    public const int DefaultTopK = 5;
+
+    /// <summary>What is asked of a model where the caller asks for nothing: the best labels, at most as many as it has classes.</summary>
+    public static ClassifyOptions For(Catalog.Model model) => new(Math.Min(DefaultTopK, model.Classes.Count));
+}

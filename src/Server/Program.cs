@@ -1,6 +1,5 @@
 using System.Text.Json.Serialization;
 using Microsoft.AspNetCore.Diagnostics;
-using Whatsit.Inference;
 using Whatsit.Inference.Backends;
 using Whatsit.Inference.Catalog;
 using Whatsit.Inference.Imaging;
@@ -73,13 +72,8 @@ public static class Program
         builder.Services.AddSettings<OnnxBackendOptions>("OnnxRuntime");
         builder.Services.AddSettings<SchedulingOptions>("Scheduling");
 
-        // The core, bottom to top.
-        builder.Services.AddSingleton(TimeProvider.System);
-        builder.Services.AddSingleton(services => ImageDecoders.Create(services.GetRequiredService<DecodingOptions>()));
-        builder.Services.AddSingleton<InferenceMetrics>();
-        builder.Services.AddSingleton<DecodePermits>();
-        builder.Services.AddSingleton<ImageClassifier>();
-        builder.Services.AddSingleton<ModelCatalog>();
+        // The core.
+        builder.Services.AddWhatsit();
         builder.Services.AddHostedService<CatalogLoader>();
 
         // The web.

@@ -2,6 +2,7 @@ using System.ComponentModel.DataAnnotations;
 using System.Net.Sockets;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.Extensions.Options;
+using Whatsit.Inference;
 
 namespace Whatsit.Server;
 
@@ -74,6 +75,8 @@ internal static class Settings
     /// <summary>What a person can mend when the process does not start, in one sentence; nothing where the fault is ours.</summary>
     public static string? ProblemOf(Exception exception) => exception switch
     {
+        // A library that is not there.
+        InferenceException { Error: InferenceError.BackendFailed } missing => missing.Message,
         OptionsValidationException wrong => string.Join(' ', wrong.Failures),
         // A file of settings that is no JSON, an address that is none, one that another process has.
         InvalidDataException { InnerException: { } reason } => $"{exception.Message} {reason.GetBaseException().Message}",

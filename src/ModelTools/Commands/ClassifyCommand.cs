@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Spectre.Console;
@@ -11,119 +12,216 @@ namespace Whatsit.ModelTools.Commands;
 /// <summary><c>whatsit classify PHOTO…</c>: the server's own code path, without the server.</summary>
 internal static class ClassifyCommand
 {
+    private const int BarLength = 24;
+
     public static Command Create()
     {
-        var photos = new Argument<string[]>("photo") { Description = "Picture files.", Arity = ArgumentArity.OneOrMore };
+        var photos = new Argument<string[]>("photo")
+        {
+            Description = "Pictures: files, folders, patterns ('shop/*.jpg'), lists (.txt or .csv with a path per line), or - for standard input: a picture, or paths.",
+            Arity = ArgumentArity.OneOrMore,
+        };
         var models = CommonOptions.Models();
         var model = CommonOptions.Model("--model", "The bundle's name (default: the only one there is).", models);
         var variant = new Option<string>("--variant") { Description = "fp32, fp16, int8, or auto: what the server would take here.", DefaultValueFactory = _ => "auto" };
-        var topK = new Option<int>("--top-k") { Description = "How many labels per picture.", DefaultValueFactory = _ => 5 };
+        var topK = new Option<int?>("--top-k") { Description = "How many labels per picture (default: 5 for one picture, or all that there are; 1 for several)." };
         var json = CommonOptions.Json();
-        var command = new Command("classify", "Classify photos: labels out, as the server would answer.") { photos, model, models, variant, topK, json };
+        var lines = new Option<bool>("--jsonl") { Description = "JSON, a line for each picture as soon as it is answered." };
+        var csv = new Option<bool>("--csv") { Description = "Comma-separated values, a line for each label." };
+        var command = new Command("classify", "Classify photos: labels out, as the server would answer.") { photos, model, models, variant, topK, json, lines, csv };
+        command.Validators.Add(result =>
+        {
+            if (new[] { json, lines, csv }.Count(option => result.GetValue(option)) > 1)
+            {
+                result.AddError("Only one of --json, --jsonl and --csv can be written at a time.");
+            }
+        });
         command.SetAction(async (arguments, cancellationToken) =>
         {
             var catalog = ModelFolder.Open(arguments.GetValue(models)!);
             var folder = catalog.Find(arguments.GetValue(model) ?? catalog.Default("--model"));
-            return await ClassifyAsync(arguments.GetValue(photos)!, folder, arguments.GetValue(variant)!, arguments.GetValue(topK), arguments.GetValue(json), cancellationToken);
+            var found = await Photos.FindAsync(arguments.GetValue(photos)!, Console.OpenStandardInput(), cancellationToken);
+            IAnswers answers = arguments.GetValue(json) ? new JsonAnswers() : arguments.GetValue(lines) ? new JsonLines() : arguments.GetValue(csv) ? new CsvAnswers()
+                : found is [_] ? new OneTable() : new TableOfMany();
+            return await ClassifyAsync(found, folder, arguments.GetValue(variant)!, arguments.GetValue(topK), answers, cancellationToken);
         });
         return command;
     }
 
     /// <summary>Answers every photo; one that fails is said, and makes the exit code 1.</summary>
-    private static async Task<int> ClassifyAsync(string[] photos, string folder, string variant, int topK, bool json, CancellationToken cancellationToken)
+    private static async Task<int> ClassifyAsync(IReadOnlyList<NamedPhoto> photos, string folder, string variant, int? topK, IAnswers answers, CancellationToken cancellationToken)
     {
         using var evaluator = new Evaluator();
         var manifest = Bundle.ReadManifest(folder);
         using var lease = evaluator.Load(manifest, folder, Variants.Choose(manifest, variant));
-        var options = new ClassifyOptions(topK);
+        var options = topK is { } asked ? new ClassifyOptions(asked) : answers is TableOfMany ? new ClassifyOptions(1) : ClassifyOptions.For(lease.Model);
         lease.Model.Postprocessor.Check(options);
 
-        var results = new JsonArray();
         var failures = 0;
+        var warm = false;
         foreach (var photo in photos)
         {
             try
             {
-                var answer = await evaluator.Classifier.ClassifyAsync(lease.Model, await ReadAsync(photo, cancellationToken), options, cancellationToken);
-                if (json)
+                var bytes = await photo.ReadAsync(cancellationToken);
+                for (; !warm; warm = true)
                 {
-                    results.Add(ToJson(photo, answer));
+                    // The first run compiles and allocates; its time is nobody's.
+                    await evaluator.Classifier.ClassifyAsync(lease.Model, bytes, options, cancellationToken);
                 }
-                else
-                {
-                    Show(photo, answer);
-                }
+
+                answers.Add(photo.Name, await evaluator.Classifier.ClassifyAsync(lease.Model, bytes, options, cancellationToken));
             }
             catch (InferenceException exception)
             {
                 failures++;
-                if (json)
-                {
-                    results.Add(new JsonObject { ["file"] = photo, ["error"] = exception.Message });
-                }
-                else
-                {
-                    AnsiConsole.MarkupLineInterpolated($"[red]{photo}[/]: {exception.Message}");
-                }
+                answers.Add(photo.Name, exception.Message);
             }
         }
 
-        if (json)
-        {
-            Console.WriteLine(results.ToJsonString(Indented));
-        }
-
+        answers.Finish();
         return failures == 0 ? 0 : 1;
     }
 
-    private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true };
-
-    private static async Task<byte[]> ReadAsync(string photo, CancellationToken cancellationToken)
+    /// <summary>A way to write answers.</summary>
+    private interface IAnswers
     {
-        try
+        void Add(string photo, Classification answer);
+
+        void Add(string photo, string problem);
+
+        void Finish();
+    }
+
+    private class JsonAnswers : IAnswers
+    {
+        private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true };
+
+        private readonly JsonArray _all = [];
+
+        public void Add(string photo, Classification answer) => Add(ToJson(photo, answer));
+
+        public void Add(string photo, string problem) => Add(new JsonObject { ["file"] = photo, ["error"] = problem });
+
+        public virtual void Finish() => Console.WriteLine(_all.ToJsonString(Indented));
+
+        protected virtual void Add(JsonObject answer) => _all.Add(answer);
+
+        private static JsonObject ToJson(string photo, Classification answer) => new()
         {
-            return await File.ReadAllBytesAsync(photo, cancellationToken);
+            ["file"] = photo,
+            ["model"] = answer.Model,
+            ["version"] = answer.Version,
+            ["variant"] = answer.Variant,
+            ["predictions"] = new JsonArray([.. answer.Predictions.Select(prediction => new JsonObject
+            {
+                ["label"] = prediction.Label,
+                ["index"] = prediction.Index,
+                ["confidence"] = prediction.Confidence,
+            })]),
+            ["abstained"] = answer.Abstained,
+            ["image"] = new JsonObject { ["width"] = answer.Image.Width, ["height"] = answer.Image.Height, ["format"] = answer.Image.Format, ["bytes"] = answer.Image.Bytes },
+            ["timing"] = new JsonObject
+            {
+                ["decodeMs"] = Math.Round(answer.Timings.Decode.TotalMilliseconds, 3),
+                ["preprocessMs"] = Math.Round(answer.Timings.Preprocess.TotalMilliseconds, 3),
+                ["queueMs"] = Math.Round(answer.Timings.Queue.TotalMilliseconds, 3),
+                ["computeMs"] = Math.Round(answer.Timings.Compute.TotalMilliseconds, 3),
+                ["totalMs"] = Math.Round(answer.Timings.Total.TotalMilliseconds, 3),
+            },
+        };
+    }
+
+    /// <summary>https://jsonlines.org</summary>
+    private sealed class JsonLines : JsonAnswers
+    {
+        public override void Finish()
+        {
         }
-        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+
+        protected override void Add(JsonObject answer) => Console.WriteLine(answer.ToJsonString());
+    }
+
+    /// <summary>https://www.rfc-editor.org/rfc/rfc4180</summary>
+    private sealed class CsvAnswers : IAnswers
+    {
+        public CsvAnswers() => Console.WriteLine("file,rank,label,index,confidence,abstained,error");
+
+        public void Add(string photo, Classification answer)
         {
-            throw new InferenceException(InferenceError.InvalidRequest, File.Exists(photo) ? "The file cannot be read." : "There is no such file.", exception);
+            for (var rank = 0; rank < answer.Predictions.Count; rank++)
+            {
+                var prediction = answer.Predictions[rank];
+                Console.WriteLine(string.Create(
+                    CultureInfo.InvariantCulture, $"{Field(photo)},{rank + 1},{Field(prediction.Label)},{prediction.Index},{prediction.Confidence},{(answer.Abstained ? "true" : "false")},"));
+            }
+        }
+
+        public void Add(string photo, string problem) => Console.WriteLine($"{Field(photo)},,,,,,{Field(problem)}");
+
+        public void Finish()
+        {
+        }
+
+        private static string Field(string text) => text.AsSpan().IndexOfAny(",\"\r\n") < 0 ? text : $"\"{text.Replace("\"", "\"\"", StringComparison.Ordinal)}\"";
+    }
+
+    /// <summary>One picture for people: all its labels.</summary>
+    private sealed class OneTable : IAnswers
+    {
+        public void Add(string photo, Classification answer)
+        {
+            var table = new Table().Border(TableBorder.Rounded).Title(Markup.Escape(Path.GetFileName(photo)));
+            table.AddColumn("Label").AddColumn(new TableColumn("Confidence").RightAligned()).AddColumn("");
+            foreach (var prediction in answer.Predictions)
+            {
+                table.AddRow(Markup.Escape(prediction.Label), $"{prediction.Confidence:P1}", new string('█', (int)Math.Round(prediction.Confidence * BarLength)));
+            }
+
+            table.Caption($"{answer.Image.Width} × {answer.Image.Height} {answer.Image.Format} · {answer.Timings.Total.TotalMilliseconds:0.0} ms{(answer.Abstained ? " · not sure" : "")}");
+            AnsiConsole.Write(table);
+        }
+
+        public void Add(string photo, string problem) => AnsiConsole.MarkupLineInterpolated($"[red]{photo}[/]: {problem}");
+
+        public void Finish()
+        {
         }
     }
 
-    private static JsonObject ToJson(string photo, Classification answer) => new()
+    /// <summary>Several pictures for people: a row for each.</summary>
+    private sealed class TableOfMany : IAnswers
     {
-        ["file"] = photo,
-        ["model"] = answer.Model,
-        ["version"] = answer.Version,
-        ["variant"] = answer.Variant,
-        ["predictions"] = new JsonArray([.. answer.Predictions.Select(prediction => new JsonObject
-        {
-            ["label"] = prediction.Label,
-            ["index"] = prediction.Index,
-            ["confidence"] = prediction.Confidence,
-        })]),
-        ["abstained"] = answer.Abstained,
-        ["image"] = new JsonObject { ["width"] = answer.Image.Width, ["height"] = answer.Image.Height, ["format"] = answer.Image.Format, ["bytes"] = answer.Image.Bytes },
-        ["timing"] = new JsonObject
-        {
-            ["decodeMs"] = Math.Round(answer.Timings.Decode.TotalMilliseconds, 3),
-            ["preprocessMs"] = Math.Round(answer.Timings.Preprocess.TotalMilliseconds, 3),
-            ["queueMs"] = Math.Round(answer.Timings.Queue.TotalMilliseconds, 3),
-            ["computeMs"] = Math.Round(answer.Timings.Compute.TotalMilliseconds, 3),
-            ["totalMs"] = Math.Round(answer.Timings.Total.TotalMilliseconds, 3),
-        },
-    };
+        private readonly Table _table = new Table().Border(TableBorder.Rounded).AddColumn("Photo").AddColumn("Label").AddColumn(new TableColumn("Confidence").RightAligned())
+            .AddColumn(new TableColumn("ms").RightAligned());
 
-    private static void Show(string photo, Classification answer)
-    {
-        var table = new Table().Border(TableBorder.Rounded).Title(Markup.Escape(Path.GetFileName(photo)));
-        table.AddColumn("Label").AddColumn(new TableColumn("Confidence").RightAligned()).AddColumn("");
-        foreach (var prediction in answer.Predictions)
+        private readonly List<double> _milliseconds = [];
+        private int _count;
+        private int _unsure;
+
+        public void Add(string photo, Classification answer)
         {
-            table.AddRow(Markup.Escape(prediction.Label), $"{prediction.Confidence:P1}", new string('█', (int)Math.Round(prediction.Confidence * 24)));
+            _count++;
+            _unsure += answer.Abstained ? 1 : 0;
+            _milliseconds.Add(answer.Timings.Total.TotalMilliseconds);
+            _table.AddRow(
+                Markup.Escape(photo),
+                Markup.Escape(string.Join('\n', answer.Predictions.Select(prediction => prediction.Label)) + (answer.Abstained ? "\nnot sure" : "")),
+                string.Join('\n', answer.Predictions.Select(prediction => $"{prediction.Confidence:P1}")),
+                $"{answer.Timings.Total.TotalMilliseconds:0.0}");
         }
 
-        table.Caption($"{answer.Image.Width} × {answer.Image.Height} {answer.Image.Format} · {answer.Timings.Total.TotalMilliseconds:0.0} ms{(answer.Abstained ? " · not sure" : "")}");
-        AnsiConsole.Write(table);
+        public void Add(string photo, string problem)
+        {
+            _count++;
+            _table.AddRow(Markup.Escape(photo), $"[red]{Markup.Escape(problem)}[/]", "", "");
+        }
+
+        public void Finish()
+        {
+            _milliseconds.Sort();
+            _table.Caption($"{Counted.Of(_count, "photo")}{(_unsure > 0 ? $" · {_unsure} not sure" : "")}{(_milliseconds.Count > 0 ? $" · median {_milliseconds[_milliseconds.Count / 2]:0.0} ms" : "")}");
+            AnsiConsole.Write(_table);
+        }
     }
 }

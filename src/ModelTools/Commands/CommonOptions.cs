@@ -16,6 +16,14 @@ internal static class CommonOptions
         return option;
     }
 
+    /// <summary>An argument that is the name of a bundle in <paramref name="models"/>, and completes it.</summary>
+    public static Argument<string> ModelArgument(string name, string description, Option<string> models)
+    {
+        var argument = new Argument<string>(name) { Description = description, HelpName = name };
+        argument.CompletionSources.Add(context => ModelFolder.Open(context.ParseResult.GetValue(models) ?? ModelFolder.UsualName).Names);
+        return argument;
+    }
+
     /// <summary><c>--json</c>: for scripts.</summary>
     public static Option<bool> Json() => new("--json") { Description = "JSON for scripts instead of a table." };
 

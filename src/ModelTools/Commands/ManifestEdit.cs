@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Nodes;
@@ -35,6 +36,15 @@ internal static partial class ManifestEdit
         }
 
         return member;
+    }
+
+    /// <summary>Says that an answer may change.</summary>
+    public static void RaiseVersion(JsonObject manifest)
+    {
+        if (int.TryParse((string?)manifest["version"], NumberStyles.None, CultureInfo.InvariantCulture, out var version))
+        {
+            manifest["version"] = $"{version + 1}";
+        }
     }
 
     [GeneratedRegex(@"\[\s+([-\d.,eE+\s]+?)\s+\]")]

@@ -11,11 +11,16 @@ namespace Whatsit.ModelTools.Commands;
 /// <param name="Reader">The format's reader, of anything else.</param>
 internal sealed record ModelSource(string Path, ModelManifest? Manifest, IModelReader? Reader)
 {
-    /// <summary>Finds it; what exists as a path is a path.</summary>
+    /// <summary>Finds it; a bundle's name is the bundle, whatever else has that name (<c>./name</c> is a path).</summary>
     public static ModelSource Find(string model, string models, bool dequantize = false)
     {
-        var inCatalog = System.IO.Path.Combine(Bundle.FindCatalog(models), model);
-        var path = System.IO.Path.Exists(model) || !Directory.Exists(inCatalog) ? model : inCatalog;
+        var catalog = ModelFolder.Open(models);
+        if (!System.IO.Path.Exists(model) && !catalog.Names.Contains(model))
+        {
+            throw new ModelFormatException($"There is no file or folder '{model}', and no model of that name in '{catalog.Path}' ({(catalog.Names.Count == 0 ? "there is none" : string.Join(", ", catalog.Names))}).");
+        }
+
+        var path = catalog.Names.Contains(model) ? catalog.Find(model) : model;
         if (Directory.Exists(path) && IsBundle(path))
         {
             return new ModelSource(path, Bundle.ReadManifest(System.IO.Path.GetFullPath(path)), null);

@@ -9,7 +9,30 @@ namespace Whatsit.ModelTools.Commands;
 /// <summary>What <c>whatsit</c> can do: the one place that lists the verbs.</summary>
 internal static class Verbs
 {
-    public static RootCommand All() => new("Whatsit: a photo in, labels out.")
+    public static RootCommand All()
+    {
+        var root = List();
+        foreach (var verb in root.Subcommands)
+        {
+            foreach (var argument in verb.Arguments)
+            {
+                RefuseOptions(verb, argument);
+            }
+        }
+
+        return root;
+    }
+
+    /// <summary>What looks like an option is no file and no model, or a misspelled option would be looked for on the disk.</summary>
+    private static void RefuseOptions(Command verb, Argument argument) => argument.Validators.Add(result =>
+    {
+        if (result.Tokens.FirstOrDefault(token => token.Value.Length > 1 && token.Value[0] == '-' && !Path.Exists(token.Value)) is { } unknown)
+        {
+            result.AddError($"There is no option '{unknown.Value}': whatsit {verb.Name} --help lists them.");
+        }
+    });
+
+    private static RootCommand List() => new("Whatsit: a photo in, labels out.")
     {
         // Use a model.
         ClassifyCommand.Create(),

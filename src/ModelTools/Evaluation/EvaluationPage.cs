@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Net;
 using System.Text;
 using Whatsit.Inference.Catalog;
+using Whatsit.ModelTools.Commands;
 
 namespace Whatsit.ModelTools.Evaluation;
 
@@ -55,7 +56,7 @@ internal static class EvaluationPage
             <main>
             <header>
             <h1>{Text(title)}</h1>
-            <p>{Text(manifest.Name)} {Text(manifest.Version)} · {Text(evaluation.Variants[0].Variant)} · {figures.Labelled.Count:N0} labelled photos of {Text(evaluation.Source)} · {figures.Classes.Count(entry => entry.Photos > 0):N0} of {figures.Classes.Count:N0} classes</p>
+            <p>{Text(manifest.Name)} {Text(manifest.Version)} · {Text(evaluation.Variants[0].Variant)} · {Counted.Of(figures.Labelled.Count, "labelled photo")} of {Text(evaluation.Source)} · {figures.Classes.Count(entry => entry.Photos > 0):N0} of {figures.Classes.Count:N0} classes</p>
             <p>{Text(evaluation.Machine)}</p>
             </header>
 
@@ -134,7 +135,7 @@ internal static class EvaluationPage
         {
             var width = (bin.To - bin.From) * side;
             page.Append($"<rect class=\"fill\" fill-opacity=\"{Number(0.25 + (0.75 * bin.Photos / most))}\" x=\"{Number(left + (bin.From * side) + 1)}\" y=\"{Number(top + (side * (1 - bin.Accuracy)))}\" width=\"{Number(width - 2)}\" height=\"{Number(Math.Max(1, side * bin.Accuracy))}\" rx=\"2\">");
-            page.Append($"<title>{Percent(bin.From)} to {Percent(bin.To)}: {bin.Photos} photos, {Percent(bin.Accuracy)} right at {Percent(bin.Confidence)} mean confidence</title></rect>\n");
+            page.Append($"<title>{Percent(bin.From)} to {Percent(bin.To)}: {Counted.Of(bin.Photos, "photo")}, {Percent(bin.Accuracy)} right at {Percent(bin.Confidence)} mean confidence</title></rect>\n");
         }
 
         page.Append($"<path class=\"ideal\" d=\"M{left} {top + side}L{left + side} {top}\"/><text x=\"{left + (side / 2)}\" y=\"{top + side + 32}\" text-anchor=\"middle\">confidence, % (bars: right answers, %)</text>\n</svg>\n");
@@ -260,7 +261,7 @@ internal static class EvaluationPage
         page.Append("<section>\n<h2>Left out</h2>\n");
         if (unlabelled > 0)
         {
-            page.Append($"<p>{unlabelled} photos have no label that the model knows; they count for latency only.</p>\n");
+            page.Append($"<p>{Counted.Of(unlabelled, "photo has", "photos have")} no label that the model knows, and only a latency.</p>\n");
         }
 
         if (figures.Answers.Failures.Count > 0)

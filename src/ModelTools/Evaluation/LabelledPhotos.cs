@@ -21,7 +21,7 @@ internal static partial class LabelledPhotos
     /// <summary>The list that a folder may hold.</summary>
     public const string List = "list.csv";
 
-    private static readonly HashSet<string> Extensions = new(StringComparer.OrdinalIgnoreCase) { ".jpg", ".jpeg", ".png", ".webp", ".gif", ".avif", ".tif", ".tiff" };
+    private static IReadOnlySet<string> Extensions => Commands.Photos.Extensions;
 
     /// <summary>Finds the photos, in an order that is the same everywhere.</summary>
     /// <exception cref="ModelFormatException">There are none, or a line of the list is wrong.</exception>

@@ -2,9 +2,13 @@ using System.Text.Json.Nodes;
 
 namespace Whatsit.ModelTools.Tests.Commands;
 
-public sealed class ClassifyCommandTests
+public sealed class ClassifyCommandTests : IDisposable
 {
     private static readonly string Sample = Path.Combine(WhatsitCommand.Root, "models/grocery/sample.png");
+
+    private readonly string _folder = Directory.CreateTempSubdirectory("classify").FullName;
+
+    public void Dispose() => Directory.Delete(_folder, recursive: true);
 
     [Fact]
     public async Task A_photo_gets_a_table_for_people()
@@ -38,6 +42,88 @@ public sealed class ClassifyCommandTests
         Assert.Equal(1, code);
         Assert.Contains(named, error, StringComparison.Ordinal);
         Assert.DoesNotContain("   at ", error, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("classify", "--topk")]
+    [InlineData("inspect", "--everything")]
+    [InlineData("export", "--fast")]
+    public async Task An_unknown_option_is_an_unknown_option_and_no_file(string verb, string option)
+    {
+        (var code, _, var error) = await WhatsitCommand.RunAsync(verb == "classify" ? [verb, Sample, option] : [verb, option]);
+        Assert.Equal(1, code);
+        Assert.StartsWith($"There is no option '{option}': whatsit {verb} --help lists them.", error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Folders_patterns_and_lists_give_one_table()
+    {
+        foreach (var file in (string[])["b.png", "a.png", "under/c.png"])
+        {
+            Directory.CreateDirectory(Path.GetDirectoryName(Path.Combine(_folder, file))!);
+            File.Copy(Sample, Path.Combine(_folder, file));
+        }
+
+        await File.WriteAllTextAsync(Path.Combine(_folder, "notes.md"), "no picture", TestContext.Current.CancellationToken);
+        await File.WriteAllLinesAsync(Path.Combine(_folder, "list.csv"), ["path,label", "b.png,0", "under/c.png,1"], TestContext.Current.CancellationToken);
+
+        Assert.Equal(["a.png", "b.png", "c.png"], await Classified(_folder));
+        Assert.Equal(["a.png", "b.png"], await Classified(Path.Combine(_folder, "*.png")));
+        Assert.Equal(["a.png", "b.png", "c.png"], await Classified(Path.Combine(_folder, "**", "*.png")));
+        Assert.Equal(["b.png", "c.png"], await Classified(Path.Combine(_folder, "list.csv")));
+
+        (var code, var output, _) = await WhatsitCommand.RunAsync("classify", _folder);
+        Assert.Equal(0, code);
+        Assert.Single(output.Split('\n'), line => line.Contains("Confidence", StringComparison.Ordinal));
+        Assert.Contains("3 photos", output, StringComparison.Ordinal);
+        Assert.All(output.Split('\n'), line => Assert.InRange(line.Length, 0, 80));
+
+        (code, _, var error) = await WhatsitCommand.RunAsync("classify", Path.Combine(_folder, "*.webp"));
+        Assert.Equal(1, code);
+        Assert.Contains("has no pictures", error, StringComparison.Ordinal);
+
+        async Task<IEnumerable<string>> Classified(string name)
+        {
+            (_, var lines, var problem) = await WhatsitCommand.RunAsync("classify", name, "--jsonl", "--top-k", "1");
+            Assert.Equal("", problem);
+            return lines.Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(line => JsonNode.Parse(line)!).Select(answer =>
+            {
+                Assert.Equal(RecordedLabel(), (string)answer["predictions"]![0]!["label"]!);
+                return Path.GetFileName((string)answer["file"]!);
+            });
+        }
+    }
+
+    [Fact]
+    public async Task Standard_input_is_a_picture_or_the_names_of_pictures()
+    {
+        (var code, var output, var error) = await WhatsitCommand.RunWithInputAsync(await File.ReadAllBytesAsync(Sample, TestContext.Current.CancellationToken), "classify", "-", "--csv", "--top-k", "1");
+        Assert.True(code == 0, error);
+        Assert.Equal(["file,rank,label,index,confidence,abstained,error", $"standard input,1,{RecordedLabel()},"], output.Split('\n')[..2].Select((line, row) => row == 0 ? line : line[..(line.IndexOf(RecordedLabel(), StringComparison.Ordinal) + RecordedLabel().Length + 1)]));
+
+        (code, output, error) = await WhatsitCommand.RunWithInputAsync(System.Text.Encoding.UTF8.GetBytes($"{Sample}\nno-such.jpg\n"), "classify", "-", "--csv");
+        Assert.Equal(1, code);
+        Assert.Equal("", error);
+        Assert.Equal(5, output.Split('\n').Count(line => line.StartsWith(Sample, StringComparison.Ordinal)));
+        Assert.Contains("no-such.jpg,,,,,,There is no such file.", output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_model_with_three_classes_gives_three_labels_where_nobody_says_how_many()
+    {
+        var models = Path.Combine(_folder, "models");
+        (var code, _, var error) = await WhatsitCommand.RunAsync("import", "tests/data/tfjs/layers", "--name", "fruit", "--models", models);
+        Assert.True(code == 0, error);
+        (code, var output, error) = await WhatsitCommand.RunAsync("classify", Sample, "--models", models, "--json");
+        Assert.True(code == 0, error);
+        Assert.Equal(3, JsonNode.Parse(output)![0]!["predictions"]!.AsArray().Count);
+
+        // A folder of the bundle's name does not hide it; a model that there is not is told where it was looked for.
+        Directory.CreateDirectory(Path.Combine(_folder, "fruit"));
+        (code, _, error) = await WhatsitCommand.RunInAsync(_folder, "inspect", "fruit", "--models", models);
+        Assert.True(code == 0, error);
+        (code, _, error) = await WhatsitCommand.RunInAsync(_folder, "inspect", "plum", "--models", models);
+        Assert.Equal($"There is no file or folder 'plum', and no model of that name in '{models}' (fruit).", error.TrimEnd());
     }
 
     private static string RecordedLabel() =>

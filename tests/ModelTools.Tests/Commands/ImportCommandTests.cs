@@ -86,7 +86,7 @@ public sealed class ImportCommandTests : IDisposable
     [InlineData("'a/b' cannot be a model's name", "import", "{model}", "--name", "a/b")]
     [InlineData("There is no label file 'nowhere.txt'.", "import", "{model}", "--name", "x", "--labels", "nowhere.txt")]
     [InlineData("A picture cannot be 0 pixels wide", "import", "{model}", "--name", "x", "--size", "0")]
-    [InlineData("There is no file or folder 'nowhere'.", "inspect", "nowhere")]
+    [InlineData("There is no file or folder 'nowhere', and no model of that name in", "inspect", "nowhere")]
     [InlineData("There is no input file 'nowhere.f32'.", "infer", "{model}", "--input", "nowhere.f32")]
     [InlineData("The shape '1,x' is not a list of positive numbers", "infer", "{model}", "--input", "{model}", "--shape", "1,x")]
     [InlineData("The type 'int4' is not supported", "infer", "{model}", "--input", "{model}", "--type", "int4")]

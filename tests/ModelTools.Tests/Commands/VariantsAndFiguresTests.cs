@@ -2,6 +2,7 @@ using System.Text.Json.Nodes;
 using Whatsit.Inference;
 using Whatsit.Inference.Catalog;
 using Whatsit.Inference.Imaging;
+using Whatsit.ModelConversion;
 using Whatsit.ModelConversion.Formats.Onnx;
 using Whatsit.ModelConversion.Graphs;
 using Whatsit.ModelTools.Commands.Import;
@@ -30,6 +31,12 @@ public sealed class VariantsAndFiguresTests : IDisposable
         {
             File.WriteAllBytes(Path.Combine(Pictures, $"{photo:00}.jpg"), Photo(photo));
         }
+
+        Directory.CreateDirectory(Calibration);
+        for (var photo = 0; photo < 4 * VariantBuilder.FewestPhotos; photo++)
+        {
+            File.WriteAllBytes(Path.Combine(Calibration, $"{photo:000}.jpg"), Photo(Photos + photo));
+        }
     }
 
     private string Models => Path.Combine(_root, "models");
@@ -37,6 +44,8 @@ public sealed class VariantsAndFiguresTests : IDisposable
     private string Folder => Path.Combine(Models, "shapes");
 
     private string Pictures => Path.Combine(_root, "photos");
+
+    private string Calibration => Path.Combine(_root, "calibration");
 
     public void Dispose() => Directory.Delete(_root, recursive: true);
 
@@ -52,7 +61,9 @@ public sealed class VariantsAndFiguresTests : IDisposable
         var file = manifest.Files[variant];
         Assert.Equal(($"model.{variant}.onnx", true), (file.File, file.Approved));
         Assert.InRange(file.Bytes, 1, (long)(size * manifest.Files["fp32"].Bytes));
-        Assert.Equal("1", manifest.Version);
+        Assert.Equal("2", manifest.Version);
+        Assert.Equal(VariantBuilder.FewestPhotos, report.Agreement.Photos);
+        Assert.Contains("did not calibrate", report.JudgedBy, StringComparison.Ordinal);
         using var evaluator = new Evaluator();
         using var lease = evaluator.Load(manifest, Folder, variant); // checks size and SHA-256
         await evaluator.SelfTestAsync(lease.Model, TestContext.Current.CancellationToken);
@@ -68,7 +79,7 @@ public sealed class VariantsAndFiguresTests : IDisposable
         // Losing nothing is more than less than nothing.
         var report = await Quantize("fp16", maxLoss: -0.5);
 
-        Assert.StartsWith("fp16 loses 0.0 % of accuracy on 12 photos; the limit is", report.Problem, StringComparison.Ordinal);
+        Assert.StartsWith("fp16 loses 0.0 % of accuracy on 32 photos; the limit is", report.Problem, StringComparison.Ordinal);
         Assert.Equal(before, Directory.EnumerateFiles(Folder).Order());
         Assert.Equal(manifest, await File.ReadAllTextAsync(Path.Combine(Folder, Bundle.ManifestFile), TestContext.Current.CancellationToken));
     }
@@ -117,9 +128,37 @@ public sealed class VariantsAndFiguresTests : IDisposable
         await Quantize("int8", photos: 5);
 
         var after = JsonNode.Parse(await File.ReadAllTextAsync(path, TestContext.Current.CancellationToken))!;
-        Assert.Equal("2", (string?)after["version"]);
+        Assert.Equal("3", (string?)after["version"]);
         Assert.Equal(["fp32"], after["metrics"]!.AsObject().Select(entry => entry.Key));
         Assert.Equal("someone", (string?)after["maker"]);
+    }
+
+    [Fact]
+    public async Task A_variant_that_answers_too_many_photos_otherwise_is_not_installed()
+    {
+        var report = await Quantize("fp16", maxChanged: -0.5);
+
+        Assert.Equal("fp16 answers 0.0 % of 32 photos otherwise than fp32; the limit is -50.0 % (--max-changed).", report.Problem);
+        Assert.False(File.Exists(Path.Combine(Folder, "model.fp16.onnx")));
+        Assert.Equal("1", Bundle.ReadManifest(Folder).Version);
+    }
+
+    [Fact]
+    public async Task Photos_that_judge_do_not_calibrate_and_are_enough()
+    {
+        var few = await Assert.ThrowsAsync<ModelFormatException>(() => Quantize("int8", images: Pictures));
+        Assert.Equal($"At least 32 photos must judge; '{Pictures}' has 12. Give more with --images.", few.Message);
+
+        var same = await Assert.ThrowsAsync<ModelFormatException>(() => Quantize("int8", images: Calibration));
+        Assert.StartsWith($"All photos in '{Calibration}' are in '{Calibration}', too", same.Message, StringComparison.Ordinal);
+
+        foreach (var photo in Directory.EnumerateFiles(Calibration).Order().Skip(100))
+        {
+            File.Delete(photo);
+        }
+
+        var held = await Assert.ThrowsAsync<ModelFormatException>(() => Quantize("int8"));
+        Assert.Equal($"At least 32 photos must judge; a fourth of the 100 photos in '{Calibration}' is 25. Give more with --images.", held.Message);
     }
 
     [Theory]
@@ -200,8 +239,10 @@ public sealed class VariantsAndFiguresTests : IDisposable
         await File.WriteAllTextAsync(path, manifest.ToJsonString(), TestContext.Current.CancellationToken);
     }
 
-    private Task<QuantizeReport> Quantize(string to, double maxLoss = 0.1, int photos = Photos) => VariantBuilder.BuildAsync(
-        new QuantizeRequest("shapes", Models, to) { Calibrate = Pictures, CalibrationPhotos = photos, MaxLoss = maxLoss }, _ => { }, TestContext.Current.CancellationToken);
+    private Task<QuantizeReport> Quantize(string to, double maxLoss = 0.1, int photos = Photos, double maxChanged = 0.1, string? images = null) => VariantBuilder.BuildAsync(
+        new QuantizeRequest("shapes", Models, to) { Calibrate = Calibration, CalibrationPhotos = photos, MaxLoss = maxLoss, MaxChanged = maxChanged, Images = images },
+        _ => { },
+        TestContext.Current.CancellationToken);
 
     /// <summary>Writes the list of the photos with what the model says to each, but to a few.</summary>
     private async Task LabelByAnswers(int wrong)

@@ -59,7 +59,7 @@ public sealed partial class VerbsTests : IDisposable
         Assert.SkipWhen(OperatingSystem.IsWindows(), "There is no bash.");
         (_, var script, _) = await WhatsitCommand.RunAsync("completion", "bash");
         const string Line = "whatsit quan";
-        var completed = await WhatsitCommand.RunProgramAsync("bash", "-c", $"PATH={AppContext.BaseDirectory}:$PATH\n{script}\nCOMP_LINE='{Line}' COMP_POINT={Line.Length} COMP_WORDS=({Line}) COMP_CWORD=1\n_whatsit; echo \"${{COMPREPLY[@]}}\"");
+        var completed = await WhatsitCommand.RunProgramAsync("bash", _models, null, "-c", $"PATH={AppContext.BaseDirectory}:$PATH\n{script}\nCOMP_LINE='{Line}' COMP_POINT={Line.Length} COMP_WORDS=({Line}) COMP_CWORD=1\n_whatsit; echo \"${{COMPREPLY[@]}}\"");
         Assert.Equal("quantize\n", completed.Output);
     }
 

@@ -112,7 +112,7 @@ internal static class BenchCommand
 
     private static void Show(ModelManifest manifest, List<byte[]> photos, IReadOnlyList<ServingFigures> figures, ServingFigures best, string? written)
     {
-        var table = new Table().Border(TableBorder.Rounded).Title(Markup.Escape($"{manifest.Title ?? manifest.Name}: {photos.Count} photos of {photos.Average(photo => photo.Length) / 1000:0} kB, {Environment.ProcessorCount} processors"));
+        var table = new Table().Border(TableBorder.Rounded).Title(Markup.Escape($"{manifest.Title ?? manifest.Name}: {Counted.Of(photos.Count, "photo")} of {photos.Average(photo => photo.Length) / 1000:0} kB, {Environment.ProcessorCount} processors"));
         table.AddColumn("Concurrency × threads");
         foreach (var figure in figures)
         {

@@ -171,7 +171,7 @@ internal static class EvaluateCommand
     private static void Show(EvaluationResult evaluation, bool compared)
     {
         var figures = evaluation.Figures;
-        var sizes = Columns(new Table().Border(TableBorder.Rounded).Title(Markup.Escape($"{evaluation.Manifest.Title ?? evaluation.Manifest.Name}, {figures.Labelled.Count} photos")).AddColumn("Variant").AddColumn("Network"),
+        var sizes = Columns(new Table().Border(TableBorder.Rounded).Title(Markup.Escape($"{evaluation.Manifest.Title ?? evaluation.Manifest.Name}, {Counted.Of(figures.Labelled.Count, "photo")}")).AddColumn("Variant").AddColumn("Network"),
             "Parameters", "Size", "Compute", "Photo");
         var accuracies = Columns(new Table().Border(TableBorder.Rounded).AddColumn("Variant"),
             ["Top-1", "Top-5", .. figures.CoarseTop1 is null ? (string[])[] : ["Group"], "Calibration error", .. compared ? (string[])["Same answer", "Largest difference"] : []]);
@@ -205,7 +205,7 @@ internal static class EvaluateCommand
         var unlabelled = figures.Answers.Photos.Count - figures.Labelled.Count;
         if (unlabelled > 0)
         {
-            AnsiConsole.MarkupLineInterpolated($"· {unlabelled} photos have no label that the model knows; they count for latency only.");
+            AnsiConsole.MarkupLineInterpolated($"· {Counted.Of(unlabelled, "photo has", "photos have")} no label that the model knows, and only a latency.");
         }
 
         foreach ((var photo, var problem) in figures.Answers.Failures)

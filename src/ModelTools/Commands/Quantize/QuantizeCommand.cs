@@ -12,6 +12,7 @@ namespace Whatsit.ModelTools.Commands.Quantize;
 internal static class QuantizeCommand
 {
     private const double DefaultMaxLoss = 0.01;
+    private const double DefaultMaxChanged = 0.02;
     private const int DefaultPhotos = 250;
 
     public static Command Create()
@@ -19,19 +20,25 @@ internal static class QuantizeCommand
         var model = new Argument<string>("model") { Description = "A bundle's name or folder." };
         var to = new Option<string>("--to") { Description = "fp16: half the bytes to load, the same speed, for the browser. int8: a quarter of the bytes, and faster on processors with VNNI, for the server.", Required = true };
         to.AcceptOnlyFromAmong("fp16", "int8");
-        var calibrate = new Option<string?>("--calibrate") { Description = "For int8: photos of the kind that the model will see, as a folder or a list 'path,label'. Not those that it is judged by." };
+        var calibrate = new Option<string?>("--calibrate") { Description = "For int8: photos of the kind that the model will see, as a folder or a list 'path,label'. Those that it is judged by are left out." };
         var count = new Option<int>("--photos") { Description = $"How many of the calibration photos to use, evenly spread; four in five set ranges, the fifth chooses. The default is {DefaultPhotos}.", DefaultValueFactory = _ => DefaultPhotos };
-        var images = new Option<string?>("--images") { Description = "Photos to judge the variant by, as a folder or list. The default: those for calibration, or the bundle's own samples." };
+        var images = new Option<string?>("--images") { Description = $"Photos to judge the variant by, as a folder or list, {VariantBuilder.FewestPhotos} or more. The default: a fourth of those for calibration, which then does not calibrate; or for fp16 the bundle's own samples." };
         var maxLoss = new Option<double>("--max-loss")
         {
             Description = "The loss of top-1 accuracy, from 0 to 1, above which the variant is not installed. Without labels it is estimated from fp32's own probabilities. The default is 0.01, one point.",
             DefaultValueFactory = _ => DefaultMaxLoss,
         };
+        var maxChanged = new Option<double>("--max-changed")
+        {
+            Description = "The share of photos, from 0 to 1, that may get another answer than from fp32. The default is 0.02, two of a hundred.",
+            DefaultValueFactory = _ => DefaultMaxChanged,
+        };
+        maxChanged.Require(value => value is >= 0 and <= 1, "--max-changed must be from 0 to 1.");
         maxLoss.Require(value => value is >= 0 and <= 1, "--max-loss must be from 0 to 1.");
         count.Require(value => value is >= 1 and <= 10_000, "--photos must be from 1 to 10000.");
         var models = CommonOptions.Models();
         var json = CommonOptions.Json();
-        var command = new Command("quantize", "Add a reduced variant of a bundle's weights: half-precision or 8-bit. It is installed only where it loses little.") { model, to, calibrate, count, images, maxLoss, models, json };
+        var command = new Command("quantize", "Add a reduced variant of a bundle's weights: half-precision or 8-bit. It is installed only where it loses little.") { model, to, calibrate, count, images, maxLoss, maxChanged, models, json };
         command.SetAction(async (arguments, cancellationToken) =>
         {
             var request = new QuantizeRequest(arguments.GetValue(model)!, arguments.GetValue(models)!, arguments.GetValue(to)!)
@@ -40,6 +47,7 @@ internal static class QuantizeCommand
                 CalibrationPhotos = arguments.GetValue(count),
                 Images = arguments.GetValue(images),
                 MaxLoss = arguments.GetValue(maxLoss),
+                MaxChanged = arguments.GetValue(maxChanged),
             };
             if (arguments.GetValue(json))
             {
@@ -66,6 +74,7 @@ internal static class QuantizeCommand
         ["bytes"] = report.Reduced.Bytes,
         ["bytes_fp32"] = report.Full.Bytes,
         ["photos"] = report.Agreement.Photos,
+        ["judged_by"] = report.JudgedBy,
         ["agreement"] = report.Agreement.SameTop1,
         ["largest_difference"] = report.Agreement.LargestDifference,
         ["mean_difference"] = report.Agreement.MeanDifference,
@@ -101,7 +110,7 @@ internal static class QuantizeCommand
         }
 
         var agreement = report.Agreement;
-        var table = new Table().Border(TableBorder.Rounded).Title($"{agreement.Photos} photos");
+        var table = new Table().Border(TableBorder.Rounded).Title(Markup.Escape($"Judged by {Counted.Of(agreement.Photos, "photo")}: {report.JudgedBy}"));
         table.AddColumn("").AddColumn(new TableColumn("fp32").RightAligned()).AddColumn(new TableColumn(report.Variant).RightAligned());
         table.AddRow("Size", $"{report.Full.Bytes / 1e6:0.00} MB", $"{report.Reduced.Bytes / 1e6:0.00} MB");
         if (agreement.Counted)

@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Whatsit.Inference;
@@ -23,16 +22,19 @@ internal sealed record QuantizeRequest(string Model, string Models, string To)
     /// <summary>How many of them at most.</summary>
     public int CalibrationPhotos { get; init; } = 250;
 
-    /// <summary>Photos to measure the variant on; by default those for calibration, or else the bundle's own samples.</summary>
+    /// <summary>Photos to judge the variant by; by default a fourth of those for calibration, or else the bundle's own samples.</summary>
     public string? Images { get; init; }
 
     /// <summary>The loss of accuracy that is allowed, from 0 to 1.</summary>
     public double MaxLoss { get; init; } = 0.01;
+
+    /// <summary>The share of photos that may get another answer, from 0 to 1.</summary>
+    public double MaxChanged { get; init; } = 0.02;
 }
 
 /// <summary>What was made, and whether it was good enough.</summary>
 internal sealed record QuantizeReport(
-    string Folder, string Variant, BundleFile Full, BundleFile Reduced, Figures FullFigures, Figures ReducedFigures, Agreement Agreement, IReadOnlyList<Trial> Trials, bool HasOwnAnswer, string? Problem);
+    string JudgedBy, string Folder, string Variant, BundleFile Full, BundleFile Reduced, Figures FullFigures, Figures ReducedFigures, Agreement Agreement, IReadOnlyList<Trial> Trials, bool HasOwnAnswer, string? Problem);
 
 /// <summary>
 /// A reduced variant of a bundle's weights, installed only where it is good enough:
@@ -46,6 +48,12 @@ internal static class VariantBuilder
 
     // A variant that strays further on the sample than this has changed too much, whatever the photos say.
     private const float LargestDifference = 0.1f;
+
+    /// <summary>Fewer photos say little: of 32, one is 3 %.</summary>
+    public const int FewestPhotos = 32;
+
+    // One of so many judges where nobody named photos for that.
+    private const int HeldOut = 4;
 
     public static async Task<QuantizeReport> BuildAsync(QuantizeRequest request, Action<string> progress, CancellationToken cancellationToken)
     {
@@ -61,8 +69,7 @@ internal static class VariantBuilder
         }
 
         using var evaluator = new Evaluator();
-        var calibration = request.Calibrate is null ? null : LabelledPhotos.Spread(LabelledPhotos.Read(request.Calibrate, classes), request.CalibrationPhotos);
-        var measured = request.Images is not null ? LabelledPhotos.Read(request.Images, classes) : calibration ?? OwnSamples(manifest, folder);
+        (var calibration, var measured, var judgedBy) = Divide(request, classes, () => OwnSamples(manifest, folder));
 
         // 1. Fewer bits.
         progress($"Reading {Path.GetFileName(fullPath)}");
@@ -109,8 +116,10 @@ internal static class VariantBuilder
             }
 
             var agreement = Agreement.Of(full, reduced);
-            problem ??= agreement.Photos == 0 ? $"None of the {measured.Count} photos could be read: {full.Failures[0].Problem}"
-                : agreement.Loss > request.MaxLoss ? $"{request.To} loses {agreement.Loss:0.0 %} of accuracy on {agreement.Photos} photos; the limit is {request.MaxLoss:0.0 %} (--max-loss)."
+            problem ??= agreement.Photos < Math.Min(measured.Count, FewestPhotos) && agreement.Photos > 0 ? $"Only {agreement.Photos} of {measured.Count} photos could be read: {full.Failures[0].Problem}"
+                : agreement.Photos == 0 ? $"None of the {measured.Count} photos could be read: {full.Failures[0].Problem}"
+                : agreement.SameTop1 < 1 - request.MaxChanged ? $"{request.To} answers {1 - agreement.SameTop1:0.0 %} of {Counted.Of(agreement.Photos, "photo")} otherwise than {Full}; the limit is {request.MaxChanged:0.0 %} (--max-changed)."
+                : agreement.Loss > request.MaxLoss ? $"{request.To} loses {agreement.Loss:0.0 %} of accuracy on {Counted.Of(agreement.Photos, "photo")}; the limit is {request.MaxLoss:0.0 %} (--max-loss)."
                 : null;
 
             // 4. Installed.
@@ -121,11 +130,44 @@ internal static class VariantBuilder
                 Install(folder, request.To, file, manifest);
             }
 
-            return new QuantizeReport(folder, request.To, manifest.Files[Full], file, new Figures(manifest, classes, full), new Figures(manifest, classes, reduced), agreement, trials, file.Predictions is not null, problem);
+            return new QuantizeReport(judgedBy, folder, request.To, manifest.Files[Full], file, new Figures(manifest, classes, full), new Figures(manifest, classes, reduced), agreement, trials, file.Predictions is not null, problem);
         }
         finally
         {
             File.Delete(Path.Combine(folder, temporary));
+        }
+    }
+
+    /// <summary>Which photos set ranges and which judge: never the same, or what was fitted would judge itself.</summary>
+    private static (IReadOnlyList<LabelledPhoto>? Calibration, IReadOnlyList<LabelledPhoto> Judges, string JudgedBy) Divide(
+        QuantizeRequest request, IReadOnlyList<ClassLabel> classes, Func<IReadOnlyList<LabelledPhoto>> samples)
+    {
+        var given = request.Calibrate is null ? null : LabelledPhotos.Read(request.Calibrate, classes);
+        if (request.Images is not null)
+        {
+            var judges = LabelledPhotos.Read(request.Images, classes);
+            Require(judges.Count, $"'{request.Images}' has");
+            var theirs = judges.Select(photo => Path.GetFullPath(photo.Path)).ToHashSet();
+            var others = given?.Where(photo => !theirs.Contains(Path.GetFullPath(photo.Path))).ToList();
+            return others is [] ? throw new ModelFormatException($"All photos in '{request.Calibrate}' are in '{request.Images}', too: give other photos to judge by, or leave --images out.")
+                : (others is null ? null : LabelledPhotos.Spread(others, request.CalibrationPhotos), judges, $"those in {request.Images}");
+        }
+
+        if (given is null)
+        {
+            return (null, samples(), "the bundle's own samples");
+        }
+
+        LabelledPhoto[] held = [.. given.Where((_, place) => place % HeldOut == HeldOut - 1)];
+        Require(held.Length, $"a fourth of the {Counted.Of(given.Count, "photo")} in '{request.Calibrate}' is");
+        return (LabelledPhotos.Spread([.. given.Where((_, place) => place % HeldOut != HeldOut - 1)], request.CalibrationPhotos), held, $"a fourth of those in {request.Calibrate}, which did not calibrate");
+
+        static void Require(int count, string what)
+        {
+            if (count < FewestPhotos)
+            {
+                throw new ModelFormatException($"At least {FewestPhotos} photos must judge; {what} {count}. Give more with --images.");
+            }
         }
     }
 
@@ -194,16 +236,15 @@ internal static class VariantBuilder
 
     private static void Install(string folder, string variant, BundleFile file, ModelManifest old) => ManifestEdit.Apply(folder, manifest =>
     {
-        var replaces = old.Files.TryGetValue(variant, out var before) && before.Sha256 != file.Sha256;
+        var before = old.Files.GetValueOrDefault(variant);
         ManifestEdit.Member(manifest, "files")[variant] = JsonSerializer.SerializeToNode(file, ManifestJson.Default.BundleFile);
-        if (replaces)
+        if (before?.Sha256 == file.Sha256 && before.Approved == file.Approved)
         {
-            // Other weights under an old name: answers may change, and old figures are wrong.
-            (manifest["metrics"] as JsonObject)?.Remove(variant);
-            if (int.TryParse(old.Version, NumberStyles.None, CultureInfo.InvariantCulture, out var version))
-            {
-                manifest["version"] = $"{version + 1}";
-            }
+            return;
         }
+
+        // Old figures are wrong; and from now on a server or a browser may take these weights, whose answers may differ.
+        (manifest["metrics"] as JsonObject)?.Remove(variant);
+        ManifestEdit.RaiseVersion(manifest);
     });
 }

@@ -1,0 +1,78 @@
+using System.ComponentModel.DataAnnotations;
+using Microsoft.Extensions.DependencyInjection.Extensions;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
+using Whatsit.Inference;
+using Whatsit.Inference.Backends;
+using Whatsit.Inference.Catalog;
+using Whatsit.Inference.Imaging;
+using Whatsit.Inference.Scheduling;
+using Whatsit.Vips;
+
+// Where programs look for it: https://learn.microsoft.com/dotnet/core/extensions/options-library-authors
+namespace Microsoft.Extensions.DependencyInjection;
+
+/// <summary>The core as services.</summary>
+public static class WhatsitServices
+{
+    /// <summary>
+    /// Adds <see cref="WhatsitClassifier"/> and all that it stands on, each once for the program. Logs go to the program's own logging, where it has one; options
+    /// that are services already are taken from there.
+    /// </summary>
+    /// <param name="services">The program's services.</param>
+    /// <param name="configure">Changes settings.</param>
+    /// <exception cref="InferenceException"><see cref="InferenceError.InvalidRequest"/>: a setting is out of its range; the message names it.</exception>
+    public static IServiceCollection AddWhatsit(this IServiceCollection services, Action<WhatsitOptions>? configure = null)
+    {
+        var options = new WhatsitOptions();
+        configure?.Invoke(options);
+        Add(services, options.Catalog, "Catalog");
+        Add(services, options.Decoding, "Decoding");
+        Add(services, options.Scheduling, "Scheduling");
+        Add(services, options.OnnxRuntime, "OnnxRuntime");
+
+        // Bottom to top.
+        services.TryAddSingleton(TimeProvider.System);
+        services.TryAddSingleton(provider => CreateDecoder(provider.GetRequiredService<DecodingOptions>()));
+        services.TryAddSingleton<InferenceMetrics>();
+        services.TryAddSingleton<DecodePermits>();
+        services.TryAddSingleton<ImageClassifier>();
+        services.TryAddSingleton(provider => new ModelCatalog(
+            provider.GetRequiredService<CatalogOptions>(),
+            provider.GetRequiredService<OnnxBackendOptions>(),
+            provider.GetRequiredService<SchedulingOptions>(),
+            provider.GetRequiredService<ImageClassifier>(),
+            provider.GetRequiredService<InferenceMetrics>(),
+            provider.GetService<ILogger<ModelCatalog>>() ?? NullLogger<ModelCatalog>.Instance,
+            provider.GetRequiredService<TimeProvider>()));
+        services.TryAddSingleton<WhatsitClassifier>();
+        return services;
+    }
+
+    private static void Add<T>(IServiceCollection services, T options, string section)
+        where T : class
+    {
+        var problems = new List<ValidationResult>();
+        if (!Validator.TryValidateObject(options, new ValidationContext(options), problems, validateAllProperties: true))
+        {
+            throw new InferenceException(InferenceError.InvalidRequest, $"{section}.{problems[0].MemberNames.First()}: {problems[0].ErrorMessage}");
+        }
+
+        services.TryAddSingleton(options);
+    }
+
+    /// <summary>A library that is not there is said now, in a sentence, and not with each picture.</summary>
+    private static IImageDecoder CreateDecoder(DecodingOptions options)
+    {
+        var decoder = ImageDecoders.Create(options);
+        try
+        {
+            _ = decoder is VipsImageDecoder ? VipsLibrary.Version : null;
+            return decoder;
+        }
+        catch (TypeInitializationException exception) when (exception.GetBaseException() is DllNotFoundException missing)
+        {
+            throw new InferenceException(InferenceError.BackendFailed, missing.Message, exception);
+        }
+    }
+}
