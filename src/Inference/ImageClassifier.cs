@@ -83,6 +83,7 @@ public sealed class ImageClassifier(IImageDecoder decoder, DecodePermits permits
                 Compute = compute,
                 Total = _time.GetElapsedTime(arrived),
             };
+            model.Succeeded();
             metrics.Succeeded(model.Manifest.Name, timings);
             return new()
             {
@@ -95,7 +96,7 @@ public sealed class ImageClassifier(IImageDecoder decoder, DecodePermits permits
                 Timings = timings,
             };
         }
-        catch (InferenceException exception)
+        catch (InferenceException exception) when (exception.Error != InferenceError.BackendFailed)
         {
             metrics.Failed(model.Manifest.Name, exception.Error);
             throw;
@@ -104,6 +105,13 @@ public sealed class ImageClassifier(IImageDecoder decoder, DecodePermits permits
         {
             metrics.Failed(model.Manifest.Name, InferenceError.TimedOut);
             throw new InferenceException(InferenceError.TimedOut, $"The answer took longer than {timeout.TotalSeconds:0.###} seconds and was given up.");
+        }
+        catch (Exception exception) when (exception is not OperationCanceledException)
+        {
+            // The backend's failure, or one that nobody foresaw: a library that does not load, no memory, no descriptors.
+            model.Failed();
+            metrics.Failed(model.Manifest.Name, InferenceError.BackendFailed);
+            throw;
         }
     }
 
