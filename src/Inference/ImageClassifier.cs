@@ -87,6 +87,7 @@ public sealed class ImageClassifier(IImageDecoder decoder, DecodePermits permits
                 Compute = compute,
                 Total = _time.GetElapsedTime(arrived),
             };
+            model.Succeeded();
             metrics.Succeeded(model.Manifest.Name, timings, predictions[0].Confidence, abstained);
             return new()
             {
@@ -99,7 +100,7 @@ public sealed class ImageClassifier(IImageDecoder decoder, DecodePermits permits
                 Timings = timings,
             };
         }
-        catch (InferenceException exception)
+        catch (InferenceException exception) when (exception.Error != InferenceError.BackendFailed)
         {
             metrics.Failed(model.Manifest.Name, exception.Error);
             throw;
@@ -114,10 +115,14 @@ public sealed class ImageClassifier(IImageDecoder decoder, DecodePermits permits
             metrics.Failed(model.Manifest.Name, InferenceError.TimedOut);
             throw new InferenceException(InferenceError.TimedOut, $"The answer took longer than {timeout.TotalSeconds:0.###} seconds and was given up.");
         }
-        catch (Exception exception)
+        catch (Exception exception) when (exception is not OperationCanceledException)
         {
+            // The backend's failure, or one that nobody foresaw: a library that does not load, no memory, no descriptors.
+            model.Failed();
             metrics.Failed(model.Manifest.Name, InferenceError.BackendFailed);
-            throw new InferenceException(InferenceError.BackendFailed, "The server failed on this picture. The cause has been logged.", exception);
+            throw exception is InferenceException
+                ? exception
+                : new InferenceException(InferenceError.BackendFailed, "The server failed on this picture. The cause has been logged.", exception);
         }
     }
 

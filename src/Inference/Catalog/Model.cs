@@ -13,7 +13,11 @@ namespace Whatsit.Inference.Catalog;
 /// </summary>
 public sealed class Model
 {
+    // One failure may be a picture's doing.
+    private const int FailingAfter = 3;
+
     private int _leases = 1;
+    private int _failures;
 
     /// <summary>Puts a model together; <see cref="Load"/> does it from a bundle.</summary>
     internal Model(ModelManifest manifest, BundleFiles files, string variant, IReadOnlyList<ClassLabel> classes, IBackend backend, Postprocessor postprocessor, SchedulingOptions scheduling, TimeProvider? time = null)
@@ -51,6 +55,9 @@ public sealed class Model
 
     /// <summary>Where its requests wait.</summary>
     public Scheduler Scheduler { get; }
+
+    /// <summary>Several requests in a row failed through no fault of theirs: it cannot run now, or what it runs on cannot.</summary>
+    public bool IsFailing => Volatile.Read(ref _failures) >= FailingAfter;
 
     /// <summary>Loads a bundle's weights and checks its files against the manifest.</summary>
     /// <exception cref="InferenceException"><see cref="InferenceError.ModelNotReady"/>, naming what is wrong.</exception>
@@ -91,6 +98,10 @@ public sealed class Model
             throw;
         }
     }
+
+    internal void Succeeded() => Volatile.Write(ref _failures, 0);
+
+    internal void Failed() => Interlocked.Increment(ref _failures);
 
     /// <summary>Leases the model, unless its last lease has ended.</summary>
     internal bool TryLease()

@@ -65,14 +65,14 @@ public sealed partial class ModelCatalog : IAsyncDisposable
 
     /// <summary>The default model serves, and so does every other one that was there at the first look.</summary>
     public bool IsReady =>
-        _scanned && _entries.TryGetValue(DefaultModel, out var unasked) && unasked.Model is not null && _entries.Values.All(entry => entry.Model is not null || !entry.FirstLook);
+        _scanned && _entries.TryGetValue(DefaultModel, out var unasked) && unasked.Runs && _entries.Values.All(entry => entry.Runs || !entry.FirstLook);
 
     /// <summary>All models, by name.</summary>
-    public IReadOnlyList<ModelStatus> Models => [.. _entries.Values.Select(entry => entry.Status).OrderBy(status => status.Name, StringComparer.Ordinal)];
+    public IReadOnlyList<ModelStatus> Models => [.. _entries.Values.Select(entry => entry.Now).OrderBy(status => status.Name, StringComparer.Ordinal)];
 
     /// <summary>What is known of one model.</summary>
     /// <exception cref="InferenceException"><see cref="InferenceError.ModelNotFound"/>.</exception>
-    public ModelStatus Status(string? name) => Find(name).Status;
+    public ModelStatus Status(string? name) => Find(name).Now;
 
     /// <summary>Leases a model that is ready.</summary>
     /// <param name="name">Its name; <see langword="null"/> for the default one.</param>
@@ -181,6 +181,10 @@ public sealed partial class ModelCatalog : IAsyncDisposable
                 entry.Attempts++;
                 loads.Add(Task.Run(() => LoadAsync(entry, folder, cancellationToken), cancellationToken));
             }
+            else if (entry.Model is { IsFailing: true })
+            {
+                await TryAgainAsync(entry, cancellationToken).ConfigureAwait(false);
+            }
         }
 
         if (loads.Count > 0)
@@ -220,6 +224,20 @@ public sealed partial class ModelCatalog : IAsyncDisposable
         finally
         {
             entry.Attempted = _time.GetTimestamp();
+        }
+    }
+
+    /// <summary>A model that cannot run goes on being asked, and has recovered when it gives its recorded answer, or any.</summary>
+    private async Task TryAgainAsync(Entry entry, CancellationToken cancellationToken)
+    {
+        try
+        {
+            using var lease = Lease(entry.Name);
+            await SelfTest.RunAsync(lease.Model, _classifier, cancellationToken).ConfigureAwait(false);
+        }
+        catch (Exception exception) when (exception is not OperationCanceledException)
+        {
+            Log.CannotRun(_logger, entry.Name, exception);
         }
     }
 
@@ -298,6 +316,14 @@ public sealed partial class ModelCatalog : IAsyncDisposable
 
         public Model? Model => Volatile.Read(ref _model);
 
+        /// <summary>It serves, and its last requests did not all fail.</summary>
+        public bool Runs => Model is { IsFailing: false };
+
+        /// <summary>How it stands at this moment.</summary>
+        public ModelStatus Now => Model is { IsFailing: true }
+            ? Status with { State = ModelState.Failed, Problem = $"The model '{Name}' fails whatever it is asked; it is tried again." }
+            : Status;
+
         /// <summary>Requests that have leased the old model finish on it.</summary>
         public void Replace(Model? model) => Interlocked.Exchange(ref _model, model)?.Release();
     }
@@ -312,6 +338,9 @@ public sealed partial class ModelCatalog : IAsyncDisposable
 
         [LoggerMessage(Level = LogLevel.Error, Message = "Model {Model} does not serve: {Problem}")]
         public static partial void DoesNotLoad(ILogger logger, string model, string problem, Exception? exception);
+
+        [LoggerMessage(Level = LogLevel.Error, Message = "Model {Model} fails whatever it is asked")]
+        public static partial void CannotRun(ILogger logger, string model, Exception exception);
 
         [LoggerMessage(Level = LogLevel.Information, Message = "Model {Model} was removed")]
         public static partial void Removed(ILogger logger, string model);

@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Time.Testing;
 using Whatsit.Inference.Catalog;
+using Whatsit.Inference.Imaging;
 
 namespace Whatsit.Inference.Tests.Catalog;
 
@@ -110,7 +111,69 @@ public sealed class FaultsTests : IAsyncDisposable
         Assert.False(_models.Catalog.IsReady);
     }
 
+    [Fact]
+    public async Task A_model_that_fails_whatever_it_is_asked_is_not_ready_until_it_answers_again()
+    {
+        var decoder = new BreakableDecoder();
+        await using var models = new TinyCatalog(decoder: decoder);
+        Directory.Delete(models.PathOf("colors"), recursive: true);
+        TinyCatalog.Write(models.PathOf("colors"), "1", manifest => manifest with { Sample = new SampleSpec("labels.txt", [new Prediction("red", 0, 1f / 3)]) });
+        await models.Catalog.StartAsync(TestContext.Current.CancellationToken);
+        Assert.True(models.Catalog.IsReady);
+
+        decoder.Failure = new DllNotFoundException("no libvips");
+        for (var request = 0; request < 3; request++)
+        {
+            Assert.True(models.Catalog.IsReady);
+            using var lease = models.Catalog.Lease(null);
+            await Assert.ThrowsAsync<DllNotFoundException>(() => models.Classifier.ClassifyAsync(lease.Model, new byte[1], new ClassifyOptions(1), TestContext.Current.CancellationToken));
+        }
+
+        Assert.False(models.Catalog.IsReady);
+        await models.LookAsync();
+        Assert.False(models.Catalog.IsReady);
+        Assert.Equal((ModelState.Failed, "The model 'colors' fails whatever it is asked; it is tried again."), (models.Catalog.Status(null).State, models.Catalog.Status(null).Problem));
+        Assert.Contains("Error: Model colors fails whatever it is asked", models.Log);
+
+        decoder.Failure = null;
+        await models.LookAsync();
+        Assert.True(models.Catalog.IsReady);
+    }
+
+    [Fact]
+    public async Task Pictures_that_are_none_do_not_make_a_model_fail()
+    {
+        var decoder = new BreakableDecoder { Failure = new InferenceException(InferenceError.InvalidImage, "broken") };
+        await using var models = new TinyCatalog(decoder: decoder);
+        await models.Catalog.StartAsync(TestContext.Current.CancellationToken);
+        using var lease = models.Catalog.Lease(null);
+        for (var request = 0; request < 10; request++)
+        {
+            await Assert.ThrowsAsync<InferenceException>(() => models.Classifier.ClassifyAsync(lease.Model, new byte[1], new ClassifyOptions(1), TestContext.Current.CancellationToken));
+        }
+
+        Assert.True(models.Catalog.IsReady);
+    }
+
     public ValueTask DisposeAsync() => _models.DisposeAsync();
 
     private Task StartAsync() => _models.Catalog.StartAsync(TestContext.Current.CancellationToken);
+
+    /// <summary>Every file is a black pixel, unless it is told to fail.</summary>
+    private sealed class BreakableDecoder : IImageDecoder
+    {
+        public Exception? Failure { get; set; }
+
+        public RgbImage Decode(ReadOnlyMemory<byte> file, (int Width, int Height)? shrinkTo = null)
+        {
+            if (Failure is { } failure)
+            {
+                throw failure;
+            }
+
+            var image = new RgbImage(1, 1) { OriginalWidth = 1, OriginalHeight = 1, Format = "png" };
+            image.Pixels.Clear();
+            return image;
+        }
+    }
 }

@@ -16,20 +16,22 @@ internal sealed class TinyCatalog : IAsyncDisposable
     private readonly InferenceMetrics _metrics = new();
     private readonly DecodePermits _permits;
 
-    public TinyCatalog(OnnxBackendOptions? backend = null, TimeProvider? time = null)
+    public TinyCatalog(OnnxBackendOptions? backend = null, TimeProvider? time = null, IImageDecoder? decoder = null)
     {
         var scheduling = new SchedulingOptions { Concurrency = 1 };
         var decoding = new DecodingOptions();
         _permits = new DecodePermits(decoding, scheduling);
-        var classifier = new ImageClassifier(ImageDecoders.Create(decoding), _permits, _metrics, scheduling);
+        Classifier = new ImageClassifier(decoder ?? ImageDecoders.Create(decoding), _permits, _metrics, scheduling);
         var options = new CatalogOptions { Models = Folder, DefaultModel = "colors", WatchSeconds = 0 };
-        Catalog = new ModelCatalog(options, backend ?? new OnnxBackendOptions(), scheduling, classifier, _metrics, new ListLogger(Log), time);
+        Catalog = new ModelCatalog(options, backend ?? new OnnxBackendOptions(), scheduling, Classifier, _metrics, new ListLogger(Log), time);
         Write(PathOf("colors"), "1");
     }
 
     public string Folder { get; } = Directory.CreateTempSubdirectory("whatsit-models-").FullName;
 
     public ModelCatalog Catalog { get; }
+
+    public ImageClassifier Classifier { get; }
 
     /// <summary>What the catalog logged, each with its level.</summary>
     public List<string> Log { get; } = [];
