@@ -1,13 +1,14 @@
 using Microsoft.AspNetCore.Diagnostics;
 using Microsoft.AspNetCore.Mvc;
 using Whatsit.Inference;
+using Whatsit.Server.Management;
 using Whatsit.Server.Predictions;
 using Whatsit.Server.Telemetry;
 
 namespace Whatsit.Server;
 
 /// <summary>The one place that turns a failure into a status code. Native routes answer with RFC 9457 problem details.</summary>
-internal sealed partial class InferenceExceptionHandler(ILogger<InferenceExceptionHandler> logger) : IExceptionHandler
+internal sealed partial class InferenceExceptionHandler(Shutdown shutdown, ILogger<InferenceExceptionHandler> logger) : IExceptionHandler
 {
     /// <summary>The status code of each failure.</summary>
     public static int StatusOf(InferenceError error) => error switch
@@ -46,6 +47,8 @@ internal sealed partial class InferenceExceptionHandler(ILogger<InferenceExcepti
             BadHttpRequestException { StatusCode: StatusCodes.Status408RequestTimeout } =>
                 ("TooSlow", StatusCodes.Status408RequestTimeout, "Too slow", "The request body arrived too slowly."),
             BadHttpRequestException bad => (nameof(InferenceError.InvalidRequest), bad.StatusCode, "Invalid request", "The request is malformed or ended too early."),
+            OperationCanceledException when shutdown.IsOver =>
+                ("ShuttingDown", StatusCodes.Status503ServiceUnavailable, "Shutting down", "The server is shutting down, and the upload had not come to its end. Send it again."),
             _ => ("InternalError", StatusCodes.Status500InternalServerError, "Internal error", "Something went wrong on the server. It has been logged."),
         };
         context.Facts().Failure = outcome;

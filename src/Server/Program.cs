@@ -8,6 +8,7 @@ using Whatsit.Inference.Scheduling;
 using Whatsit.Server;
 using Whatsit.Server.Compatibility;
 using Whatsit.Server.Health;
+using Whatsit.Server.Management;
 using Whatsit.Server.Models;
 using Whatsit.Server.Predictions;
 using Whatsit.Server.Telemetry;
@@ -24,10 +25,10 @@ try
     await app.RunAsync();
     return 0;
 }
-catch (Exception exception) when (Settings.ProblemOf(exception) is { } problem)
+catch (Exception exception)
 {
-    // What is wrong is the user's to know; where in our code is not.
-    await Console.Error.WriteLineAsync(problem);
+    // What is wrong is the user's to know; where in our code, only if it is ours to mend.
+    await Console.Error.WriteLineAsync(Settings.ProblemOf(exception) ?? $"The server failed. {exception}");
     return 1;
 }
 
@@ -42,10 +43,7 @@ static WebApplication Build(string[] args)
     });
 
     // People may name whole addresses, as ASP.NET Core does.
-    if (builder.Configuration["urls"] is null)
-    {
-        builder.WebHost.UseUrls(Settings.AddressOf(builder.Configuration));
-    }
+    builder.WebHost.UseUrls(ManagementPort.AddTo(builder.Configuration["urls"] ?? Settings.AddressOf(builder.Configuration), builder.Configuration));
 
     builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel =>
     {
@@ -55,17 +53,20 @@ static WebApplication Build(string[] args)
     });
     builder.AddRequestLog();
     builder.AddOpenTelemetryExport();
+    Shutdown.Add(builder);
 
     // Options: a wrong value stops the process, by name.
     builder.Services.AddSettings<CatalogOptions>("Catalog");
     builder.Services.AddSettings<DecodingOptions>("Decoding");
     builder.Services.AddSettings<FetchOptions>("FetchByUrl");
     builder.Services.AddSettings<LimitsOptions>("Limits");
+    builder.Services.AddSettings<ManagementOptions>("Management");
     builder.Services.AddSettings<OnnxBackendOptions>("OnnxRuntime");
     builder.Services.AddSettings<SchedulingOptions>("Scheduling");
 
     // The core, bottom to top.
     builder.Services.AddSingleton(services => ImageDecoders.Create(services.GetRequiredService<DecodingOptions>()));
+    builder.Services.AddSingleton(TimeProvider.System);
     builder.Services.AddSingleton<InferenceMetrics>();
     builder.Services.AddSingleton<DecodePermits>();
     builder.Services.AddSingleton<ImageClassifier>();
@@ -94,6 +95,8 @@ static WebApplication Build(string[] args)
     // Manifests, labels and TensorFlow.js graphs shrink to a fifth and less; weights do not shrink, and answers are too small to matter.
     app.UseWhen(context => context.Request.Path.StartsWithSegments("/models") || context.Request.Path.StartsWithSegments("/assets/model_tfjs"), described => described.UseResponseCompression());
     app.UseRouting();
+    app.UseManagementPort();
+    app.Use(app.Services.GetRequiredService<Shutdown>().GuardAsync);
     app.UseClientApp();
 
     app.MapPredictions();

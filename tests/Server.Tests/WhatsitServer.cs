@@ -29,6 +29,9 @@ public sealed class WhatsitServer : IAsyncLifetime
 
     public HttpClient Http { get; } = new();
 
+    /// <summary>The server's process.</summary>
+    public Process Process => _process ?? throw new InvalidOperationException("The server was not started.");
+
     /// <summary>A picture of the bundled model, as its file.</summary>
     public static byte[] Picture => File.ReadAllBytes(Path.Combine(Root, "models/grocery/sample.png"));
 
@@ -51,7 +54,11 @@ public sealed class WhatsitServer : IAsyncLifetime
         _ = ReadLogAsync(_process);
         Http.BaseAddress = new Uri((await LoggedAsync("Now listening on: (.+)")).Groups[1].Value);
         // Loaded or failed: some tests want a model that fails.
-        await WaitUntilAsync(async () => (await GetJsonAsync("/models")).AsArray() is { Count: > 0 } models && models.All(model => (string)model!["state"]! != "loading"));
+        await WaitUntilAsync(async () =>
+        {
+            var ready = JsonNode.Parse(await (await Http.GetAsync("/health/ready")).Content.ReadAsStringAsync())!;
+            return ready["models"]!.AsObject().Count > 0 && (string?)ready["problem"] != "The models are still loading.";
+        });
     }
 
     public async ValueTask DisposeAsync()

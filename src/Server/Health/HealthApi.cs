@@ -1,5 +1,6 @@
 using Microsoft.AspNetCore.Mvc;
 using Whatsit.Inference.Catalog;
+using Whatsit.Server.Management;
 
 namespace Whatsit.Server.Health;
 
@@ -8,12 +9,21 @@ internal static class HealthApi
 {
     public static void MapHealth(this IEndpointRouteBuilder app)
     {
-        var health = app.MapGroup("/health").WithTags("Health");
+        var health = app.MapGroup("/health").WithTags("Health").WithMetadata(new ManagementAttribute(only: false));
         health.MapGet("/live", () => Results.Json(new { status = "live" })).WithName("Live").WithSummary("The process answers");
         health.MapGet("/ready", Ready).WithName("Ready").WithSummary("Every model has given its recorded answer").Produces(200).Produces(503);
     }
 
-    private static IResult Ready([FromServices] ModelCatalog catalog) => Results.Json(
-        new { status = catalog.IsReady ? "ready" : "not ready", models = catalog.Models.ToDictionary(model => model.Name, model => model.State) },
-        statusCode: catalog.IsReady ? StatusCodes.Status200OK : StatusCodes.Status503ServiceUnavailable);
+    private static IResult Ready([FromServices] ModelCatalog catalog, [FromServices] Shutdown shutdown)
+    {
+        var models = catalog.Models;
+        var problem = shutdown.HasBegun ? "The server is shutting down."
+            : models.Count == 0 ? $"There is no model yet, not even the default one, '{catalog.DefaultModel}'."
+            : models.All(model => model.Name != catalog.DefaultModel) ? $"The default model '{catalog.DefaultModel}' is not in the models folder."
+            : catalog.IsReady ? null
+            : models.FirstOrDefault(model => model.State == ModelState.Failed)?.Problem ?? "The models are still loading.";
+        return Results.Json(
+            new { status = problem is null ? "ready" : "not ready", problem, models = models.ToDictionary(model => model.Name, model => model.State) },
+            statusCode: problem is null ? StatusCodes.Status200OK : StatusCodes.Status503ServiceUnavailable);
+    }
 }

@@ -31,7 +31,15 @@ internal static class RequestLog
         var reader = builder.Configuration.GetSection("Serilog").GetChildren().All(setting => setting.Key == "MinimumLevel")
             ? new ConfigurationReaderOptions(typeof(Serilog.ILogger).Assembly)
             : new ConfigurationReaderOptions();
-        Settings.Check("Serilog", () => logger.ReadFrom.Configuration(builder.Configuration, reader));
+        try
+        {
+            logger.ReadFrom.Configuration(builder.Configuration, reader);
+        }
+        catch (Exception exception) when (exception is InvalidOperationException or ArgumentException or FormatException)
+        {
+            throw Settings.Wrong($"The section Serilog of the settings is wrong: {exception.Message}");
+        }
+
         if (options.Format == "json")
         {
             logger.WriteTo.Console(new CompactJsonFormatter());
