@@ -96,6 +96,7 @@ public sealed class ImageClassifier(IImageDecoder decoder, DecodePermits permits
         }
         catch (InferenceException exception)
         {
+            model.HasFailed |= exception.Error == InferenceError.BackendFailed;
             metrics.Failed(model.Manifest.Name, exception.Error);
             throw;
         }
@@ -111,6 +112,7 @@ public sealed class ImageClassifier(IImageDecoder decoder, DecodePermits permits
         }
         catch (Exception exception)
         {
+            model.HasFailed = true;
             metrics.Failed(model.Manifest.Name, InferenceError.BackendFailed);
             throw new InferenceException(InferenceError.BackendFailed, "The server failed on this picture. The cause has been logged.", exception);
         }

@@ -1,3 +1,4 @@
+using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Diagnostics;
 using Microsoft.AspNetCore.Mvc;
 using Whatsit.Inference;
@@ -42,13 +43,16 @@ internal sealed partial class InferenceExceptionHandler(Shutdown shutdown, ILogg
         var (outcome, status, title, detail) = exception switch
         {
             InferenceException inference => (inference.Error.ToString(), StatusOf(inference.Error), TitleOf(inference.Error), inference.Message),
+            OperationCanceledException when shutdown.IsOver =>
+                ("ShuttingDown", StatusCodes.Status503ServiceUnavailable, "Shutting down", "The server is shutting down, and the upload had not come to its end. Send it again."),
+            // Whoever left reads no answer. Kestrel may say so before it cancels RequestAborted, and has no type for the last of these.
+            OperationCanceledException or ConnectionResetException or BadHttpRequestException { Message: "Unexpected end of request content." } =>
+                (RequestLog.ClientLeft, StatusCodes.Status499ClientClosedRequest, "Client closed request", "The client left before the answer."),
             BadHttpRequestException { StatusCode: StatusCodes.Status413PayloadTooLarge } =>
                 (nameof(InferenceError.ImageTooLarge), StatusCodes.Status413PayloadTooLarge, "Too large", "The request body is larger than the server's limit."),
             BadHttpRequestException { StatusCode: StatusCodes.Status408RequestTimeout } =>
                 ("TooSlow", StatusCodes.Status408RequestTimeout, "Too slow", "The request body arrived too slowly."),
             BadHttpRequestException bad => (nameof(InferenceError.InvalidRequest), bad.StatusCode, "Invalid request", "The request is malformed or ended too early."),
-            OperationCanceledException when shutdown.IsOver =>
-                ("ShuttingDown", StatusCodes.Status503ServiceUnavailable, "Shutting down", "The server is shutting down, and the upload had not come to its end. Send it again."),
             _ => ("InternalError", StatusCodes.Status500InternalServerError, "Internal error", "Something went wrong on the server. It has been logged."),
         };
         context.Facts().Failure = outcome;
@@ -70,7 +74,6 @@ internal sealed partial class InferenceExceptionHandler(Shutdown shutdown, ILogg
     }
 
     /// <inheritdoc/>
-    /// <remarks>Clients that left do not come here: the middleware gives them 499, nginx's code, which only the log sees.</remarks>
     public async ValueTask<bool> TryHandleAsync(HttpContext httpContext, Exception exception, CancellationToken cancellationToken)
     {
         await WriteAsync(httpContext, exception, cancellationToken);

@@ -50,6 +50,12 @@ public sealed class Model
     /// <summary>Where its requests wait.</summary>
     public Scheduler Scheduler { get; }
 
+    /// <summary>A run has failed since the model last proved itself.</summary>
+    internal bool HasFailed { get; set; }
+
+    /// <summary>It could not prove itself again, and is tried on.</summary>
+    internal bool CannotRun { get; set; }
+
     /// <summary>Loads a bundle's weights and checks its files against the manifest.</summary>
     /// <exception cref="InferenceException"><see cref="InferenceError.ModelNotReady"/>, naming what is wrong.</exception>
     public static Model Load(ModelManifest manifest, string folder, string variant, OnnxBackendOptions options, SchedulingOptions scheduling)

@@ -61,10 +61,10 @@ public sealed partial class ModelCatalog : IAsyncDisposable
     public string DefaultModel => _options.DefaultModel;
 
     /// <summary>Every model that was there at the first look has given its recorded answer.</summary>
-    public bool IsReady => _scanned && _entries.Values.All(entry => entry.Status.State == ModelState.Ready || !entry.FirstLook);
+    public bool IsReady => _scanned && !_entries.Values.Any(entry => entry.Model is { CannotRun: true }) && _entries.Values.All(entry => entry.Status.State == ModelState.Ready || !entry.FirstLook);
 
     /// <summary>All models, by name.</summary>
-    public IReadOnlyList<ModelStatus> Models => [.. _entries.Values.Select(entry => entry.Status).OrderBy(status => status.Name, StringComparer.Ordinal)];
+    public IReadOnlyList<ModelStatus> Models => [.. _entries.Values.Select(StatusNow).OrderBy(status => status.Name, StringComparer.Ordinal)];
 
     /// <summary>What is known of one model.</summary>
     /// <exception cref="InferenceException"><see cref="InferenceError.ModelNotFound"/>.</exception>
@@ -130,6 +130,7 @@ public sealed partial class ModelCatalog : IAsyncDisposable
         using var timer = new PeriodicTimer(TimeSpan.FromSeconds(_options.WatchSeconds));
         while (await timer.WaitForNextTickAsync(cancellationToken).ConfigureAwait(false))
         {
+            await ProveAgainAsync(cancellationToken).ConfigureAwait(false);
             try
             {
                 await LookAsync(firstLook: false, cancellationToken).ConfigureAwait(false);

@@ -1,4 +1,6 @@
+using System.Diagnostics;
 using System.Net;
+using System.Text.Json.Nodes;
 
 namespace Whatsit.Server.Tests.Health;
 
@@ -18,6 +20,48 @@ public sealed class HealthTests(WhatsitServer server)
         Assert.Equal("failed", (string?)(await unable.GetJsonAsync("/models")).AsArray().Single()!["state"]);
         Assert.Equal(HttpStatusCode.OK, (await unable.Http.GetAsync("/health/live", TestContext.Current.CancellationToken)).StatusCode);
         Assert.Equal(HttpStatusCode.ServiceUnavailable, (await unable.Http.GetAsync("/health/ready", TestContext.Current.CancellationToken)).StatusCode);
+    }
+
+    [Fact(Timeout = 60_000)]
+    public async Task A_model_that_cannot_run_any_more_turns_readiness_off_until_it_can()
+    {
+        Assert.SkipUnless(File.Exists("/usr/bin/prlimit"), "The test takes the server's descriptors away with prlimit.");
+        using var models = new FailingModel();
+        await using var failing = WhatsitServer.With(new() { ["Catalog:Models"] = models.Models, ["Catalog:WatchSeconds"] = "0.05" });
+        await failing.InitializeAsync();
+
+        using var black = HttpAssert.Raw(FailingModel.Black);
+        await HttpAssert.OkAsync(await failing.Http.PostAsync("/predict", black, TestContext.Current.CancellationToken));
+
+        // Nothing can be opened any more, not even the sample's file; and a run that fails makes the model prove itself.
+        await LimitDescriptorsAsync(failing, 1);
+        using var white = HttpAssert.Raw(FailingModel.White);
+        Assert.Equal(HttpStatusCode.InternalServerError, (await failing.Http.PostAsync("/predict", white, TestContext.Current.CancellationToken)).StatusCode);
+        await failing.LoggedAsync("Model grocery cannot run any more");
+        using var ready = await failing.Http.GetAsync("/health/ready", TestContext.Current.CancellationToken);
+        Assert.Equal(HttpStatusCode.ServiceUnavailable, ready.StatusCode);
+        Assert.Contains("cannot run any more", await ready.Content.ReadAsStringAsync(TestContext.Current.CancellationToken), StringComparison.Ordinal);
+
+        await LimitDescriptorsAsync(failing, 1024);
+        await failing.LoggedAsync("Model grocery runs again");
+        Assert.Equal(HttpStatusCode.OK, (await failing.Http.GetAsync("/health/ready", TestContext.Current.CancellationToken)).StatusCode);
+
+        static async Task LimitDescriptorsAsync(WhatsitServer server, int limit)
+        {
+            using var prlimit = Process.Start("prlimit", [$"--pid={server.Process.Id}", $"--nofile={limit}:"]);
+            await prlimit.WaitForExitAsync(TestContext.Current.CancellationToken);
+            Assert.Equal(0, prlimit.ExitCode);
+        }
+    }
+
+    [Fact]
+    public async Task A_default_model_that_is_not_there_is_named()
+    {
+        await using var without = WhatsitServer.With(new() { ["Catalog:DefaultModel"] = "flowers" });
+        await without.InitializeAsync();
+        using var ready = await without.Http.GetAsync("/health/ready", TestContext.Current.CancellationToken);
+        Assert.Equal(HttpStatusCode.ServiceUnavailable, ready.StatusCode);
+        Assert.Equal("The default model 'flowers' is not in the models folder.", (string?)JsonNode.Parse(await ready.Content.ReadAsStringAsync(TestContext.Current.CancellationToken))!["problem"]);
     }
 
     [Fact]
