@@ -1,13 +1,15 @@
+using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Diagnostics;
 using Microsoft.AspNetCore.Mvc;
 using Whatsit.Inference;
+using Whatsit.Server.Management;
 using Whatsit.Server.Predictions;
 using Whatsit.Server.Telemetry;
 
 namespace Whatsit.Server;
 
 /// <summary>The one place that turns a failure into a status code. Native routes answer with RFC 9457 problem details.</summary>
-internal sealed partial class InferenceExceptionHandler(ILogger<InferenceExceptionHandler> logger) : IExceptionHandler
+internal sealed partial class InferenceExceptionHandler(Shutdown shutdown, ILogger<InferenceExceptionHandler> logger) : IExceptionHandler
 {
     /// <summary>The status code of each failure.</summary>
     public static int StatusOf(InferenceError error) => error switch
@@ -41,6 +43,11 @@ internal sealed partial class InferenceExceptionHandler(ILogger<InferenceExcepti
         var (outcome, status, title, detail) = exception switch
         {
             InferenceException inference => (inference.Error.ToString(), StatusOf(inference.Error), TitleOf(inference.Error), inference.Message),
+            OperationCanceledException when shutdown.IsOver =>
+                ("ShuttingDown", StatusCodes.Status503ServiceUnavailable, "Shutting down", "The server is shutting down, and the upload had not come to its end. Send it again."),
+            // Whoever left reads no answer. Kestrel may say so before it cancels RequestAborted, and has no type for the last of these.
+            OperationCanceledException or ConnectionResetException or BadHttpRequestException { Message: "Unexpected end of request content." } =>
+                (RequestLog.ClientLeft, StatusCodes.Status499ClientClosedRequest, "Client closed request", "The client left before the answer."),
             BadHttpRequestException { StatusCode: StatusCodes.Status413PayloadTooLarge } =>
                 (nameof(InferenceError.ImageTooLarge), StatusCodes.Status413PayloadTooLarge, "Too large", "The request body is larger than the server's limit."),
             BadHttpRequestException { StatusCode: StatusCodes.Status408RequestTimeout } =>
@@ -67,7 +74,6 @@ internal sealed partial class InferenceExceptionHandler(ILogger<InferenceExcepti
     }
 
     /// <inheritdoc/>
-    /// <remarks>Clients that left do not come here: the middleware gives them 499, nginx's code, which only the log sees.</remarks>
     public async ValueTask<bool> TryHandleAsync(HttpContext httpContext, Exception exception, CancellationToken cancellationToken)
     {
         await WriteAsync(httpContext, exception, cancellationToken);

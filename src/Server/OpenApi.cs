@@ -1,5 +1,6 @@
 using Microsoft.OpenApi;
 using Swashbuckle.AspNetCore.SwaggerGen;
+using Whatsit.Server.Management;
 using Whatsit.Server.Predictions;
 
 namespace Whatsit.Server;
@@ -33,7 +34,7 @@ internal static class OpenApi
             // Static files are only served where no endpoint was chosen, and Swagger UI is static files.
             context.SetEndpoint(null);
             return documentation.Value(context);
-        }).ExcludeFromDescription();
+        }).ExcludeFromDescription().WithMetadata(new ManagementAttribute(only: true));
     }
 
     /// <summary>Adds the ways to send a picture; Swagger UI then offers a file button.</summary>

@@ -6,6 +6,7 @@ using Whatsit.Inference.Imaging;
 using Whatsit.Inference.Scheduling;
 using Whatsit.Server.Compatibility;
 using Whatsit.Server.Health;
+using Whatsit.Server.Management;
 using Whatsit.Server.Models;
 using Whatsit.Server.Predictions;
 using Whatsit.Server.Telemetry;
@@ -32,10 +33,10 @@ public static class Program
             await app.RunAsync();
             return 0;
         }
-        catch (Exception exception) when (Settings.ProblemOf(exception) is { } problem)
+        catch (Exception exception)
         {
-            // What is wrong is the user's to know; where in our code is not.
-            await Console.Error.WriteLineAsync(problem);
+            // What is wrong is the user's to know; where in our code, only if it is ours to mend.
+            await Console.Error.WriteLineAsync(Settings.ProblemOf(exception) ?? $"The server failed. {exception}");
             return 1;
         }
     }
@@ -50,10 +51,7 @@ public static class Program
         });
 
         // People may name whole addresses, as ASP.NET Core does.
-        if (builder.Configuration["urls"] is null)
-        {
-            builder.WebHost.UseUrls(Settings.AddressOf(builder.Configuration));
-        }
+        builder.WebHost.UseUrls(ManagementPort.AddTo(builder.Configuration["urls"] ?? Settings.AddressOf(builder.Configuration), builder.Configuration));
 
         builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel =>
         {
@@ -63,12 +61,14 @@ public static class Program
         });
         builder.AddRequestLog();
         builder.AddOpenTelemetryExport();
+        Shutdown.Add(builder);
 
         // Options: a wrong value stops the process, by name.
         builder.Services.AddSettings<CatalogOptions>("Catalog");
         builder.Services.AddSettings<DecodingOptions>("Decoding");
         builder.Services.AddSettings<FetchOptions>("FetchByUrl");
         builder.Services.AddSettings<LimitsOptions>("Limits");
+        builder.Services.AddSettings<ManagementOptions>("Management");
         builder.Services.AddSettings<OnnxBackendOptions>("OnnxRuntime");
         builder.Services.AddSettings<SchedulingOptions>("Scheduling");
 
@@ -98,6 +98,8 @@ public static class Program
         // Manifests, labels and TensorFlow.js graphs shrink to a fifth and less; weights do not shrink, and answers are too small to matter.
         app.UseWhen(context => context.Request.Path.StartsWithSegments("/models") || context.Request.Path.StartsWithSegments("/assets/model_tfjs"), described => described.UseResponseCompression());
         app.UseRouting();
+        app.UseManagementPort();
+        app.Use(app.Services.GetRequiredService<Shutdown>().GuardAsync);
         app.UseClientApp();
 
         app.MapPredictions();

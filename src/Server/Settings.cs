@@ -29,24 +29,10 @@ internal static class Settings
         where T : class, new()
     {
         var options = new T();
-        Check(section, () => configuration.GetSection(section).Bind(options));
+        Check(() => configuration.GetSection(section).Bind(options));
         return new SettingsValidator<T>(configuration.GetSection(section)).Validate(null, options) is { Failed: true } wrong
             ? throw new OptionsValidationException(Options.DefaultName, typeof(T), wrong.Failures)
             : options;
-    }
-
-    /// <summary>Reads settings by somebody else's code, which says what is wrong in exceptions of its own.</summary>
-    /// <exception cref="OptionsValidationException">Something is.</exception>
-    public static void Check(string section, Action read)
-    {
-        try
-        {
-            read();
-        }
-        catch (Exception exception) when (exception is InvalidOperationException or ArgumentException or FormatException)
-        {
-            throw Wrong($"The section {section} of the settings is wrong: {exception.Message}");
-        }
     }
 
     /// <summary>Where to listen, when nobody named whole addresses: platforms name the port (Heroku: https://devcenter.heroku.com/articles/dynos#web-dynos).</summary>
@@ -59,18 +45,7 @@ internal static class Settings
 
     /// <summary>Checks every setting before anything is started.</summary>
     /// <exception cref="OptionsValidationException">One is wrong.</exception>
-    public static void Check(IServiceProvider services)
-    {
-        try
-        {
-            services.GetRequiredService<IStartupValidator>().Validate();
-        }
-        catch (InvalidOperationException exception)
-        {
-            // A value of the wrong type; the binder's sentence names both.
-            throw Wrong(exception.Message);
-        }
-    }
+    public static void Check(IServiceProvider services) => Check(services.GetRequiredService<IStartupValidator>().Validate);
 
     /// <summary>What a person can mend when the process does not start, in one sentence; nothing where the fault is ours.</summary>
     public static string? ProblemOf(Exception exception) => exception switch
@@ -88,6 +63,19 @@ internal static class Settings
 
     /// <summary>Stops the start with a sentence.</summary>
     public static OptionsValidationException Wrong(string problem) => new(Options.DefaultName, typeof(Settings), [problem]);
+
+    private static void Check(Action read)
+    {
+        try
+        {
+            read();
+        }
+        catch (InvalidOperationException exception)
+        {
+            // A value of the wrong type; the binder's sentence names both.
+            throw Wrong(exception.Message);
+        }
+    }
 
     /// <summary>Names the setting, its value and its limits, as the configuration spells them.</summary>
     private sealed class SettingsValidator<T>(IConfigurationSection section) : IValidateOptions<T>

@@ -32,6 +32,9 @@ public sealed class WhatsitServer : IAsyncLifetime
     /// <summary>The process, as the operating system numbers it.</summary>
     public int ProcessId => _process!.Id;
 
+    /// <summary>The server's process.</summary>
+    public Process Process => _process ?? throw new InvalidOperationException("The server was not started.");
+
     /// <summary>A picture of the bundled model, as its file.</summary>
     public static byte[] Picture => File.ReadAllBytes(Path.Combine(Root, "models/grocery/sample.png"));
 

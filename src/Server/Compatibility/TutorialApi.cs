@@ -98,7 +98,7 @@ internal static class TutorialApi
             var predictions = answer.Predictions.Select(prediction => new TutorialPrediction(prediction.Label, prediction.Confidence));
             await context.Response.WriteAsJsonAsync(new(answer.Image.Bytes, [.. predictions], duration, null), TutorialJson.Default.TutorialResponse);
         }
-        catch (Exception exception) when (!context.Response.HasStarted && !context.RequestAborted.IsCancellationRequested)
+        catch (Exception exception) when (!context.Response.HasStarted)
         {
             await WriteFailureAsync(context, failures, exception);
         }
@@ -109,7 +109,7 @@ internal static class TutorialApi
         var response = context.Response;
         var (status, _, detail) = failures.Describe(context, exception);
         // The original knew only 400; what is worth a retry keeps its own code, so that a client can tell.
-        response.StatusCode = status is 429 or >= 500 ? status : StatusCodes.Status400BadRequest;
+        response.StatusCode = status is 429 or 499 or >= 500 ? status : StatusCodes.Status400BadRequest;
         InferenceExceptionHandler.AddRetryAfter(response, status);
         await response.WriteAsJsonAsync(new(0, [], 0, detail), TutorialJson.Default.TutorialResponse);
     }

@@ -1,5 +1,6 @@
 using Microsoft.AspNetCore.Mvc;
 using Whatsit.Inference.Catalog;
+using Whatsit.Server.Management;
 
 namespace Whatsit.Server.Health;
 
@@ -8,21 +9,21 @@ internal static class HealthApi
 {
     public static void MapHealth(this IEndpointRouteBuilder app)
     {
-        var health = app.MapGroup("/health").WithTags("Health");
+        var health = app.MapGroup("/health").WithTags("Health").WithMetadata(new ManagementAttribute(only: false));
         health.MapGet("/live", () => Results.Json(new { status = "live" })).WithName("Live").WithSummary("The process answers");
         health.MapGet("/ready", Ready).WithName("Ready").WithSummary("The default model and all others have given their recorded answers").Produces(200).Produces(503);
     }
 
-    private static IResult Ready([FromServices] ModelCatalog catalog)
+    private static IResult Ready([FromServices] ModelCatalog catalog, [FromServices] Shutdown shutdown)
     {
         var models = catalog.Models;
+        var problem = shutdown.HasBegun ? "The server is shutting down."
+            : models.Count == 0 ? $"There is no model, not even the default one, '{catalog.DefaultModel}'."
+            : models.All(model => model.Name != catalog.DefaultModel) ? $"There is no default model '{catalog.DefaultModel}'."
+            : catalog.IsReady ? null
+            : models.FirstOrDefault(model => model.State == ModelState.Failed)?.Problem ?? "The models are still loading.";
         return Results.Json(
-            new
-            {
-                status = catalog.IsReady ? "ready" : "not ready",
-                models = models.ToDictionary(model => model.Name, model => model.State),
-                problem = models.Any(model => model.Name == catalog.DefaultModel) ? null : $"There is no default model '{catalog.DefaultModel}'.",
-            },
-            statusCode: catalog.IsReady ? StatusCodes.Status200OK : StatusCodes.Status503ServiceUnavailable);
+            new { status = problem is null ? "ready" : "not ready", models = models.ToDictionary(model => model.Name, model => model.State), problem },
+            statusCode: problem is null ? StatusCodes.Status200OK : StatusCodes.Status503ServiceUnavailable);
     }
 }

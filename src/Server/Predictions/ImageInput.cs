@@ -2,6 +2,7 @@ using System.Buffers;
 using System.Buffers.Text;
 using System.Runtime.CompilerServices;
 using System.Text.Json;
+using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.WebUtilities;
 using Microsoft.Net.Http.Headers;
 using Whatsit.Inference;
@@ -83,7 +84,7 @@ public sealed class ImageInput(LimitsOptions limits, UploadBudget budget, ImageF
             var announced = requestLength is { } length && length <= limits.MaxImageBytes ? length : (long?)null;
             return await ReceivedFile.ReadAsync(section.Body, announced, limits.MaxImageBytes, budget, cancellationToken);
         }
-        catch (IOException exception) when (exception is not BadHttpRequestException)
+        catch (IOException exception) when (exception is not (BadHttpRequestException or ConnectionResetException))
         {
             throw Malformed(exception);
         }
@@ -95,7 +96,7 @@ public sealed class ImageInput(LimitsOptions limits, UploadBudget budget, ImageF
         {
             return await reader.ReadNextSectionAsync(cancellationToken);
         }
-        catch (Exception exception) when (exception is InvalidDataException or (IOException and not BadHttpRequestException))
+        catch (Exception exception) when (exception is InvalidDataException or (IOException and not (BadHttpRequestException or ConnectionResetException)))
         {
             throw Malformed(exception);
         }

@@ -14,6 +14,9 @@ namespace Whatsit.Server.Telemetry;
 /// </summary>
 internal static class RequestLog
 {
+    /// <summary>The outcome of a request whose client did not wait; its status is 499, nginx's code, which only the log sees.</summary>
+    public const string ClientLeft = "ClientLeft";
+
     private const string Time = "{Timestamp:yyyy-MM-dd HH:mm:ss.fff zzz} {Level:u3} ";
     private const string RequestId = "RequestId";
     private const string RequestIdHeader = "X-Request-Id";
@@ -31,7 +34,15 @@ internal static class RequestLog
         var reader = builder.Configuration.GetSection("Serilog").GetChildren().All(setting => setting.Key == "MinimumLevel")
             ? new ConfigurationReaderOptions(typeof(Serilog.ILogger).Assembly)
             : new ConfigurationReaderOptions();
-        Settings.Check("Serilog", () => logger.ReadFrom.Configuration(builder.Configuration, reader));
+        try
+        {
+            logger.ReadFrom.Configuration(builder.Configuration, reader);
+        }
+        catch (Exception exception) when (exception is InvalidOperationException or ArgumentException or FormatException)
+        {
+            throw Settings.Wrong($"The section Serilog of the settings is wrong: {exception.Message}");
+        }
+
         if (options.Format == "json")
         {
             logger.WriteTo.Console(new CompactJsonFormatter());
@@ -107,7 +118,7 @@ internal static class RequestLog
         var facts = context.Facts();
         if (context.Response.StatusCode == StatusCodes.Status499ClientClosedRequest)
         {
-            facts.Failure = "ClientLeft";
+            facts.Failure = ClientLeft;
         }
 
         if (context.Response.StatusCode >= 400 && !facts.IsCounted && context.ChosenEndpoint()?.Metadata.GetMetadata<AnswersPicturesAttribute>() is not null)

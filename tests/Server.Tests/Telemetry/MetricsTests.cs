@@ -110,22 +110,28 @@ public sealed partial class MetricsTests(WhatsitServer server)
     }
 
     [Theory(Timeout = 60_000)]
-    [InlineData("/predict")]
-    [InlineData("/api/predict_image")]
-    public async Task A_client_that_left_is_counted(string route)
+    [InlineData("/predict", "application/octet-stream", true)]
+    [InlineData("/predict", "multipart/form-data; boundary=x", true)]
+    [InlineData("/api/predict_image", "application/octet-stream", true)]
+    [InlineData("/predict", "application/octet-stream", false)]
+    [InlineData("/api/predict_image", "multipart/form-data; boundary=x", false)]
+    public async Task A_client_that_left_is_counted(string route, string type, bool reset)
     {
+        var id = $"left-{Guid.NewGuid():N}";
         var before = await CountAsync("grocery", "ClientLeft");
         using (var client = new TcpClient())
         {
             await client.ConnectAsync("127.0.0.1", server.Http.BaseAddress!.Port, TestContext.Current.CancellationToken);
             var stream = client.GetStream();
-            await stream.WriteAsync(Encoding.ASCII.GetBytes($"POST {route} HTTP/1.1\r\nHost: localhost\r\nX-Request-Id: left{route.Replace('/', '-')}\r\nContent-Length: 100000\r\n\r\nabc"), TestContext.Current.CancellationToken);
+            await stream.WriteAsync(Encoding.ASCII.GetBytes($"POST {route} HTTP/1.1\r\nHost: localhost\r\nX-Request-Id: {id}\r\nContent-Type: {type}\r\nContent-Length: 100000\r\n\r\n--x\r\n"), TestContext.Current.CancellationToken);
             await stream.FlushAsync(TestContext.Current.CancellationToken);
-            // A reset: who closes in an orderly way might still listen.
-            client.LingerState = new LingerOption(true, 0);
+            if (reset)
+            {
+                client.LingerState = new LingerOption(true, 0);
+            }
         }
 
-        await server.LoggedAsync($@"\[left{route.Replace('/', '-')}\] POST {route} 499 .*Failure ClientLeft");
+        await server.LoggedAsync($@"\[{id}\] POST {route} 499 .*Failure ClientLeft");
         Assert.InRange(await CountAsync("grocery", "ClientLeft"), before + 1, long.MaxValue);
     }
 

@@ -1,7 +1,8 @@
 using System.Security.Cryptography;
 using System.Text.Json.Nodes;
+using Whatsit.Server.Tests.Telemetry;
 
-namespace Whatsit.Server.Tests.Telemetry;
+namespace Whatsit.Server.Tests;
 
 /// <summary>A models folder with one model, <c>grocery</c>, that answers black pictures and fails, within ONNX Runtime, on all others.</summary>
 internal sealed class FailingModel : IDisposable
@@ -15,6 +16,7 @@ internal sealed class FailingModel : IDisposable
         var folder = Directory.CreateDirectory(Path.Combine(Models, "grocery")).FullName;
         var network = Network();
         File.WriteAllBytes(Path.Combine(folder, "model.onnx"), network);
+        File.WriteAllBytes(Path.Combine(folder, "black.png"), Black);
         File.WriteAllText(Path.Combine(folder, "labels.txt"), "dark\ndim\n");
         File.WriteAllText(Path.Combine(folder, "model.json"), new JsonObject
         {
@@ -24,6 +26,7 @@ internal sealed class FailingModel : IDisposable
             ["files"] = new JsonObject { ["fp32"] = new JsonObject { ["file"] = "model.onnx", ["bytes"] = network.Length, ["sha256"] = Convert.ToHexStringLower(SHA256.HashData(network)) } },
             ["input"] = new JsonObject { ["name"] = "image", ["type"] = "uint8", ["layout"] = "nhwc", ["width"] = 1, ["height"] = 1 },
             ["preprocessing"] = JsonNode.Parse("""{ "crop": "none", "resample": "pil-nearest", "rescale_factor": 1, "image_mean": [0, 0, 0], "image_std": [1, 1, 1], "channel_order": "rgb" }"""),
+            ["sample"] = JsonNode.Parse("""{ "file": "black.png", "predictions": [{ "index": 0, "confidence": 0.75 }], "tolerance": 0.01 }"""),
             ["output"] = new JsonObject { ["name"] = "probabilities", ["kind"] = "probabilities" },
         }.ToJsonString());
     }

@@ -1,0 +1,59 @@
+using System.ComponentModel.DataAnnotations;
+
+namespace Whatsit.Server.Management;
+
+/// <summary>Where those who run the server look into it. Configuration section <c>Management</c>.</summary>
+public sealed class ManagementOptions
+{
+    /// <summary>
+    /// A port of their own for <c>/metrics</c> and <c>/swagger</c>, which then answer nowhere else; <c>/health</c> answers there too. Close it to strangers.
+    /// The default, 0, leaves them beside everything else.
+    /// </summary>
+    [Range(0, 65535)]
+    public int Port { get; set; }
+}
+
+/// <summary>The endpoint is for those who run the server.</summary>
+/// <param name="only">It is nobody else's business where they have a port of their own.</param>
+[AttributeUsage(AttributeTargets.Method)]
+internal sealed class ManagementAttribute(bool only) : Attribute
+{
+    public bool Only { get; } = only;
+}
+
+/// <summary>Keeps what strangers may ask and what they may not on different ports.</summary>
+internal static class ManagementPort
+{
+    /// <summary>The addresses to listen at, with that of the port of their own.</summary>
+    public static string AddTo(string addresses, IConfiguration configuration)
+    {
+        var port = Settings.Get<ManagementOptions>(configuration, "Management").Port;
+        if (port != 0 && addresses.Split(';').Any(address => BindingAddress.Parse(address).Port == port))
+        {
+            throw Settings.Wrong($"The setting Management:Port is '{port}', and that is where everything else answers; name another port.");
+        }
+
+        return port == 0 ? addresses : $"{addresses};http://*:{port}";
+    }
+
+    /// <summary>After routing: what the endpoint is decides, not how the path is spelt.</summary>
+    public static void UseManagementPort(this WebApplication app)
+    {
+        if (app.Services.GetRequiredService<ManagementOptions>().Port is not (> 0 and var port))
+        {
+            return;
+        }
+
+        app.Use((context, next) =>
+        {
+            var management = context.GetEndpoint()?.Metadata.GetMetadata<ManagementAttribute>();
+            if (context.Connection.LocalPort == port ? management is not null : management is not { Only: true })
+            {
+                return next(context);
+            }
+
+            context.Response.StatusCode = StatusCodes.Status404NotFound;
+            return Task.CompletedTask;
+        });
+    }
+}
