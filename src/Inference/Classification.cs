@@ -1,3 +1,5 @@
+using Whatsit.Inference.Imaging;
+
 namespace Whatsit.Inference;
 
 /// <summary>One label of an answer.</summary>
@@ -36,6 +38,9 @@ public sealed record Classification
 
     /// <summary>The picture as it was sent.</summary>
     public required ImageDescription Image { get; init; }
+
+    /// <summary>What was amiss with the picture; empty nearly always.</summary>
+    public IReadOnlyList<ImageWarning> Warnings { get; init; } = [];
 
     /// <summary>Where the time went.</summary>
     public required Timings Timings { get; init; }

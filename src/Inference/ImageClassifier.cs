@@ -48,21 +48,19 @@ public sealed class ImageClassifier(IImageDecoder decoder, DecodePermits permits
             using var instance = model.Backend.Lease(options.Explain);
 
             // 1. Decode, and 2. preprocess straight into the instance's input tensor. Both on one permit: they are one processor's work.
-            await permits.AcquireAsync(deadline.Token).ConfigureAwait(false);
-            var started = Stopwatch.GetTimestamp();
+            var cost = decoder.Measure(file, model.Preprocessor.ShrinkTo);
+            long started;
             ImageDescription description;
+            IReadOnlyList<ImageWarning> warnings;
             TimeSpan decode, preprocess;
-            try
+            using (await permits.AcquireAsync(cost, deadline.Token).ConfigureAwait(false))
             {
-                using var image = decoder.Decode(file, model.Preprocessor.ShrinkTo);
+                started = Stopwatch.GetTimestamp();
+                using var image = decoder.Decode(file, model.Preprocessor.ShrinkTo, deadline.Token);
                 decode = Stopwatch.GetElapsedTime(started);
-                description = new(image.OriginalWidth, image.OriginalHeight, image.Format, file.Length);
+                (description, warnings) = (new(image.OriginalWidth, image.OriginalHeight, image.Format, file.Length), image.Warnings);
                 model.Preprocessor.Process(image, instance.Input);
                 preprocess = Stopwatch.GetElapsedTime(started) - decode;
-            }
-            finally
-            {
-                permits.Release();
             }
 
             // 3. Wait for an instance, and 4. compute there.
@@ -87,6 +85,7 @@ public sealed class ImageClassifier(IImageDecoder decoder, DecodePermits permits
                 Predictions = predictions,
                 Abstained = abstained,
                 Image = description,
+                Warnings = warnings,
                 Timings = timings,
             };
         }

@@ -37,6 +37,16 @@ public sealed class DecodingOptions
     [Range(1, 1_000_000)]
     public int MaxFrames { get; set; } = 10_000;
 
+    /// <summary>
+    /// Bytes that all decodes together may hold, by an estimate from each picture's header. A picture that alone would need more is refused; others wait for each
+    /// other. 0 means a quarter of the memory that the process may use (the container's limit, or what <c>DOTNET_GCHeapHardLimit</c> leaves). The default is 0.
+    /// </summary>
+    [Range(0, long.MaxValue)]
+    public long MaxMemory { get; set; }
+
+    /// <summary><see cref="MaxMemory"/>, with its default worked out.</summary>
+    internal long MemoryBudget => MaxMemory > 0 ? MaxMemory : GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / 4;
+
     /// <summary>How many decodes may run at once; 0 means one per processor that the process may use. The default is 0.</summary>
     [Range(0, 1024)]
     public int MaxConcurrency { get; set; }

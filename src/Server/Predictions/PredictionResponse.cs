@@ -1,6 +1,7 @@
 using System.Text.Json.Serialization;
 using Microsoft.AspNetCore.Mvc;
 using Whatsit.Inference;
+using Whatsit.Inference.Imaging;
 
 namespace Whatsit.Server.Predictions;
 
@@ -12,11 +13,28 @@ namespace Whatsit.Server.Predictions;
 /// <param name="Abstained">The model is not sure: no label reached its threshold.</param>
 /// <param name="Image">The picture as it was sent.</param>
 /// <param name="Timing">Where the time went, in milliseconds.</param>
-public sealed record PredictionResponse(string Model, string Version, string Variant, IReadOnlyList<Prediction> Predictions, bool Abstained, ImageDescription Image, TimingResponse Timing)
+/// <param name="Warnings">What was amiss with the picture, if anything.</param>
+public sealed record PredictionResponse(
+    string Model,
+    string Version,
+    string Variant,
+    IReadOnlyList<Prediction> Predictions,
+    bool Abstained,
+    ImageDescription Image,
+    TimingResponse Timing,
+    IReadOnlyList<ImageWarning>? Warnings = null)
 {
     /// <summary>The core's answer in the wire's form.</summary>
     public static PredictionResponse From(Classification answer) =>
-        new(answer.Model, answer.Version, answer.Variant, answer.Predictions, answer.Abstained, answer.Image, TimingResponse.From(answer.Timings));
+        new(
+            answer.Model,
+            answer.Version,
+            answer.Variant,
+            answer.Predictions,
+            answer.Abstained,
+            answer.Image,
+            TimingResponse.From(answer.Timings),
+            answer.Warnings is { Count: > 0 } warnings ? warnings : null);
 }
 
 /// <summary>Where the time went, in milliseconds.</summary>
@@ -61,6 +79,9 @@ public sealed record PredictionResult
     /// <summary>Where the time went.</summary>
     public TimingResponse? Timing { get; init; }
 
+    /// <summary>What was amiss with the picture, if anything.</summary>
+    public IReadOnlyList<ImageWarning>? Warnings { get; init; }
+
     /// <summary>Why this picture has no answer.</summary>
     public ProblemDetails? Error { get; init; }
 
@@ -74,6 +95,7 @@ public sealed record PredictionResult
         Abstained = answer.Abstained,
         Image = answer.Image,
         Timing = answer.Timing,
+        Warnings = answer.Warnings,
     };
 }
 

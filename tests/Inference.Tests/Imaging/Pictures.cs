@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.Globalization;
+using System.IO.Compression;
 using System.Text;
 
 namespace Whatsit.Inference.Tests.Imaging;
@@ -113,9 +114,10 @@ internal static class Pictures
         var outside = new List<byte>();
         foreach (var (tag, values) in present)
         {
-            // LONG, in the entry itself where it is one.
-            writer.Write([.. UInt16(tag), .. UInt16(4), .. Int32(values.Length), .. Int32(values.Length == 1 ? values[0] : values0 + outside.Count)]);
-            outside.AddRange(values.Length == 1 ? [] : values.SelectMany(Int32));
+            // SHORT where the book says so and readers insist, else LONG; in the entry itself where there is one.
+            var isShort = tag is 258 or 259 or 262 or 277 or 284 or 338 or 339;
+            writer.Write([.. UInt16(tag), .. UInt16(isShort ? 3 : 4), .. Int32(values.Length), .. Int32(values.Length == 1 ? values[0] : values0 + outside.Count)]);
+            outside.AddRange(values.Length == 1 ? [] : values.SelectMany(value => isShort ? UInt16(value) : Int32(value)));
         }
 
         writer.Write([0, 0, 0, 0, .. outside]);
@@ -159,6 +161,18 @@ internal static class Pictures
         }
 
         return file.ToArray();
+    }
+
+    /// <summary>RFC 1950.</summary>
+    public static byte[] Deflate(byte[] data)
+    {
+        using var compressed = new MemoryStream();
+        using (var zlib = new ZLibStream(compressed, CompressionLevel.Optimal, leaveOpen: true))
+        {
+            zlib.Write(data);
+        }
+
+        return compressed.ToArray();
     }
 
     private static byte[] RiffOf(byte[] chunks) => [.. "RIFF"u8, .. Int32(chunks.Length + 4), .. "WEBP"u8, .. chunks];

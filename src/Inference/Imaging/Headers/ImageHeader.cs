@@ -33,6 +33,9 @@ internal sealed record ImageHeader
     /// <summary>Passes over the picture that a JPEG asks for.</summary>
     public int Scans { get; init; } = 1;
 
+    /// <summary>Rows that a JPEG codes together: 8, or 16 where colours have half the height.</summary>
+    public int UnitRows { get; init; } = 8;
+
     /// <summary>Bytes of coefficients that a progressive JPEG keeps until its last scan.</summary>
     public long CoefficientBytes { get; init; }
 
