@@ -13,8 +13,8 @@ public sealed class DecodingOptions
     public string Library { get; set; } = ImageDecoders.Libvips;
 
     /// <summary>
-    /// Width × height above which a picture is refused before a single pixel is decoded. A small file can ask for gigabytes; phones take
-    /// up to 200 megapixels, but 3 bytes of each must fit in memory, times the decodes that run at once. The default is 50 megapixels.
+    /// Width × height above which a picture is refused before a single pixel is decoded. A small file can ask for gigabytes. Of a JPEG that is decoded smaller,
+    /// as photos are for most models, the smaller size counts: phones take up to 200 megapixels. The default is 50 megapixels.
     /// </summary>
     [Range(1, 700_000_000)]
     public long MaxPixels { get; set; } = 50_000_000;

@@ -32,6 +32,11 @@ public abstract class ImageDecoder : IImageDecoder
                 WhitenAround(picture, header.FirstFrame);
                 return picture;
 
+            case { Format: "ico" }:
+                var icon = DecodeStill(IcoHeader.Still(file.Span), header, null, cancellationToken);
+                IcoHeader.ApplyMask(file.Span, icon);
+                return icon;
+
             case { Format: "tiff" or "png", Bits: 16, HasAlpha: false, Colors: not 4 }:
                 return UsesAllBits(DecodeStill(file, header, shrinkTo, cancellationToken));
 
@@ -42,6 +47,9 @@ public abstract class ImageDecoder : IImageDecoder
 
     /// <summary>Decodes a file of one picture that is within the limits.</summary>
     internal abstract RgbImage DecodeStill(ReadOnlyMemory<byte> file, ImageHeader header, (int Width, int Height)? shrinkTo, CancellationToken cancellationToken);
+
+    /// <summary>Whether a JPEG is decoded to fewer pixels than it has where that is enough.</summary>
+    internal abstract bool ReducesJpeg { get; }
 
     /// <summary>What the library will hold besides the picture that it gives, and nanoseconds that it takes for a pixel: both measured, and rounded up.</summary>
     internal abstract (long Bytes, double NanosecondsPerPixel) Estimate(ImageHeader header, int shrink);
@@ -67,9 +75,9 @@ public abstract class ImageDecoder : IImageDecoder
     private DecodeCost Check(ImageHeader header, (int Width, int Height)? shrinkTo)
     {
         const double Long = 100e6;
-        DecodingLimits.Check(header, _options);
+        var shrink = ReducesJpeg ? LargestShrink(header, shrinkTo) : 1;
+        DecodingLimits.Check(header, shrink, _options);
         var pixels = header.Width * header.Height;
-        var shrink = LargestShrink(header, shrinkTo);
         var (held, nanoseconds) = Estimate(header, shrink);
         // Neither factor exceeds what the limits above leave, but the size of a TIFF's tiles does.
         var bytes = (long)Math.Min(((double)pixels / (shrink * shrink) * 3) + held, long.MaxValue / 2);

@@ -29,14 +29,14 @@ public sealed class ImageSharpDecoder(IOptions<DecodingOptions> options) : Image
         MemoryAllocator = MemoryAllocator.Create(new MemoryAllocatorOptions { MaximumPoolSizeMegabytes = 8 }),
     };
 
+    internal override bool ReducesJpeg => false;
+
     internal override (long Bytes, double NanosecondsPerPixel) Estimate(ImageHeader header, int shrink)
     {
-        // It decodes in full, whatever was asked: the picture, and our copy of it at full size.
         var pixels = header.Width * header.Height;
-        var copy = (pixels * 3) - (pixels / (shrink * shrink) * 3);
-        return header.Format switch
+        return header.Coding switch
         {
-            "jpeg" => ((pixels * 3) + copy + (header.Interlaced ? header.CoefficientBytes : 0), header.Interlaced ? 20 : 7),
+            "jpeg" => ((pixels * 3) + (header.Interlaced ? header.CoefficientBytes : 0), header.Interlaced ? 20 : 7),
             "png" => (pixels * 4, 20),
             "webp" => (pixels * 12, 40),
             "gif" => (pixels * 5, 15),
@@ -57,7 +57,7 @@ public sealed class ImageSharpDecoder(IOptions<DecodingOptions> options) : Image
 
             using var stream = Open(file);
             // Pictures without transparency are the rule only in JPEG; the four-channel form holds all others.
-            return header.Format switch
+            return header.Coding switch
             {
                 "jpeg" => Read(new JpegDecoder().Decode<Rgb24>(Configuration, stream, cancellationToken), bands: 3, header, file),
                 "png" => Read(new PngDecoder().Decode<Rgba32>(Configuration, stream, cancellationToken), bands: 4, header, file),
@@ -99,7 +99,7 @@ public sealed class ImageSharpDecoder(IOptions<DecodingOptions> options) : Image
         using var image = decoded;
         (var width, var height) = header.Orientation.Apply(image.Width, image.Height);
         // Of PNG it reads no profiles at all.
-        var profile = header.Format == "png" ? PngHeader.Profile(file.Span) : image.Metadata.IccProfile?.ToByteArray();
+        var profile = header.Coding == "png" ? PngHeader.Profile(file.Span) : image.Metadata.IccProfile?.ToByteArray();
         var picture = new RgbImage(width, height) { OriginalWidth = width, OriginalHeight = height, Format = header.Format };
         if (!profile.IsEmpty && !IccProfile.IsSrgb(profile))
         {

@@ -18,18 +18,20 @@ public sealed class VipsImageDecoder(IOptions<DecodingOptions> options) : ImageD
     // And a fiftieth of the height: what may be missing at the bottom, for it changes no answer.
     private const int MaxMissingRows = 16;
 
+    internal override bool ReducesJpeg => true;
+
     internal override (long Bytes, double NanosecondsPerPixel) Estimate(ImageHeader header, int shrink)
     {
         var pixels = header.Width * header.Height;
         var samples = pixels * header.Bands * (header.Bits / 8);
-        return header.Format switch
+        return header.Coding switch
         {
             "jpeg" => (header.Interlaced ? header.CoefficientBytes : 0, (shrink > 1 ? 2.5 : 4) * (header.Interlaced ? 3 : 1)),
             "png" => (header.Interlaced ? samples : 0, 10),
-            "webp" => (samples * 2, 20),
+            "webp" => (pixels * (header.HasAlpha ? 10 : 8), 20),
             "gif" => (pixels * 8, 10),
             // Frame threads of dav1d hold several frames, and libheif a copy in RGB.
-            "avif" => (pixels * 13 * (header.Bits / 8), 30),
+            "avif" => (pixels * 14 * (header.Bits / 8), 30),
             // Rows of tiles are kept while the next are read.
             "tiff" => (header.PieceBytes * (header.Tiled ? 3 : 2), 10),
             _ => _others.Estimate(header, shrink),
@@ -38,7 +40,7 @@ public sealed class VipsImageDecoder(IOptions<DecodingOptions> options) : ImageD
 
     internal override RgbImage DecodeStill(ReadOnlyMemory<byte> file, ImageHeader header, (int Width, int Height)? shrinkTo, CancellationToken cancellationToken)
     {
-        if (header.Format is "bmp" or "pnm")
+        if (header.Coding is "bmp" or "pnm")
         {
             return _others.DecodeStill(file, header, shrinkTo, cancellationToken);
         }
@@ -57,7 +59,7 @@ public sealed class VipsImageDecoder(IOptions<DecodingOptions> options) : ImageD
 
     private static RgbImage Decode(ReadOnlyMemory<byte> file, ImageHeader header, int shrink, VipsFailOn failOn, CancellationToken cancellationToken)
     {
-        using var loaded = Open(file, header.Format, shrink, failOn);
+        using var loaded = Open(file, header.Coding, shrink, failOn);
         using var image = WithSrgbColors(loaded);
         return Read(image, header, cancellationToken);
     }

@@ -25,6 +25,9 @@ public abstract class ImageDecoderContract
     /// <summary>What a decoder loses in addition that repeats the colours of a JPEG that has them at half the size, where libjpeg interpolates.</summary>
     protected abstract (double OnAverage, int AtMost) HalvedColorsLose { get; }
 
+    /// <summary>Whether a JPEG is decoded smaller where that is enough.</summary>
+    protected abstract bool ReducesJpeg { get; }
+
     /// <summary>Whether damage within the coded data of a JPEG is noticed.</summary>
     protected abstract bool DetectsDamagedJpeg { get; }
 
@@ -322,7 +325,6 @@ public abstract class ImageDecoderContract
     [InlineData("<svg xmlns='http://www.w3.org/2000/svg' width='10' height='10'/>", "an SVG drawing")]
     [InlineData("<?xml version='1.0'?><svg width='1e9' height='1e9'/>", "an SVG drawing")]
     [InlineData("%PDF-1.7\n", "a PDF document")]
-    [InlineData("\0\0\u0001\0\u0001\0", "an icon")]
     [InlineData("<!doctype html><title>404</title>", "a web page")]
     [InlineData("Just some words.\nAnd more.", "text")]
     [InlineData("PK\u0003\u0004rest", "a ZIP archive")]
@@ -377,6 +379,39 @@ public abstract class ImageDecoderContract
         Assert.Equal(InferenceError.ImageTooLarge, refusal.Error);
         Assert.Contains("144 × 108", refusal.Message, StringComparison.Ordinal);
         Create(new DecodingOptions { MaxPixels = Width * Height }).Decode(File(file)).Dispose();
+    }
+
+    [Fact]
+    public void Of_a_jpeg_that_is_decoded_smaller_the_smaller_size_counts()
+    {
+        var decoder = Create(new DecodingOptions { MaxPixels = Width * Height / 4 });
+
+        Assert.Equal(InferenceError.ImageTooLarge, Assert.Throws<InferenceException>(() => decoder.Measure(File("subsampled.jpg"))).Error);
+        Assert.Equal(InferenceError.ImageTooLarge, Assert.Throws<InferenceException>(() => decoder.Measure(File("progressive.jpg"), (72, 54))).Error);
+        if (ReducesJpeg)
+        {
+            decoder.Decode(File("subsampled.jpg"), (72, 54)).Dispose();
+        }
+        else
+        {
+            Assert.Equal(InferenceError.ImageTooLarge, Assert.Throws<InferenceException>(() => decoder.Measure(File("subsampled.jpg"), (72, 54))).Error);
+        }
+    }
+
+    [Fact]
+    public void An_icons_largest_picture_is_read_and_its_mask_is_white()
+    {
+        byte[] red = [.. Enumerable.Repeat((byte[])[200, 10, 10], 16 * 16).SelectMany(pixel => pixel)];
+        byte[] green = [.. Enumerable.Repeat((byte[])[10, 200, 10], 32 * 32).SelectMany(pixel => pixel)];
+        using var small = Decoder.Decode(Pictures.Icon((16, Pictures.IconBmp(red, 16, maskedRows: 4))));
+        using var large = Decoder.Decode(Pictures.Icon((16, Pictures.IconBmp(red, 16, maskedRows: 4)), (32, Encoder.ToPng(green, 32, 32))));
+
+        Assert.Equal((16, 16, "ico"), (small.Width, small.Height, small.Format));
+        Assert.Equal(Enumerable.Repeat((byte)255, 4 * 16 * 3), small.Pixels[..(4 * 16 * 3)].ToArray());
+        Assert.Equal(red[(4 * 16 * 3)..], small.Pixels[(4 * 16 * 3)..].ToArray());
+        Assert.Equal((32, 32, "ico"), (large.Width, large.Height, large.Format));
+        Assert.Equal(green, large.Pixels.ToArray());
+        Assert.Equal(InferenceError.InvalidImage, Refusal(Pictures.Icon((16, Pictures.IconBmp(red, 16, maskedRows: 4)))[..60]).Error);
     }
 
     [Theory]

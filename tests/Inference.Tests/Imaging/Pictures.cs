@@ -32,6 +32,29 @@ internal static class Pictures
         return file;
     }
 
+    /// <summary>Pictures of one side each.</summary>
+    public static byte[] Icon(params (int Side, byte[] Picture)[] pictures)
+    {
+        var at = 6 + (pictures.Length * 16);
+        var entries = new List<byte>();
+        foreach (var (side, picture) in pictures)
+        {
+            entries.AddRange([(byte)side, (byte)side, 0, 0, 1, 0, 24, 0, .. Int32(picture.Length), .. Int32(at)]);
+            at += picture.Length;
+        }
+
+        return [0, 0, 1, 0, .. UInt16(pictures.Length), .. entries, .. pictures.SelectMany(picture => picture.Picture)];
+    }
+
+    /// <summary>24 bits without a file header, and below them a mask, which hides some rows at the top.</summary>
+    public static byte[] IconBmp(byte[] rgb, int side, int maskedRows)
+    {
+        var bmp = Bmp(rgb, side, side)[14..];
+        BinaryPrimitives.WriteInt32LittleEndian(bmp.AsSpan(8), side * 2);
+        var stride = (side + 31) / 32 * 4;
+        return [.. bmp, .. new byte[(side - maskedRows) * stride], .. Enumerable.Repeat((byte)255, maskedRows * stride)];
+    }
+
     /// <summary>P6: bytes.</summary>
     public static byte[] Netpbm(byte[] rgb, int width, int height) => [.. Encoding.ASCII.GetBytes($"P6\n# a comment\n{width} {height}\n255\n"), .. rgb];
 

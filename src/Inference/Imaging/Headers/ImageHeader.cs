@@ -9,6 +9,13 @@ internal sealed record ImageHeader
     /// <summary>As <see cref="RgbImage.Format"/> gives it.</summary>
     public required string Format { get; init; }
 
+    /// <summary>What decodes the picture: another format where this one is only a frame around it.</summary>
+    public string Coding
+    {
+        get => field ?? Format;
+        init;
+    }
+
     /// <summary>Pixels per stored row.</summary>
     public required long Width { get; init; }
 
@@ -71,6 +78,7 @@ internal sealed record ImageHeader
         "tiff" => TiffHeader.Read(file),
         "bmp" => BmpHeader.Read(file),
         "pnm" => PnmHeader.Read(file),
+        "ico" => IcoHeader.Read(file),
         var format => AvifHeader.Read(file, format),
     };
 
