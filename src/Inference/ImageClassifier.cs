@@ -52,25 +52,23 @@ public sealed class ImageClassifier(IImageDecoder decoder, DecodePermits permits
             using var tensors = model.Backend.Lease(options.Explain);
 
             // 1. Decode, and 2. preprocess straight into the input tensor. Both on one permit: they are one processor's work.
-            await permits.AcquireAsync(deadline.Token).ConfigureAwait(false);
-            var started = _time.GetTimestamp();
+            var cost = decoder.Measure(file, model.Preprocessor.ShrinkTo);
+            long started;
             ImageDescription description;
+            IReadOnlyList<Warning> warnings;
             TimeSpan decode, preprocess;
-            try
+            using (await permits.AcquireAsync(cost, deadline.Token).ConfigureAwait(false))
             {
+                started = _time.GetTimestamp();
                 using var decoding = InferenceTracing.Start("decode");
-                using var image = decoder.Decode(file, model.Preprocessor.ShrinkTo);
+                using var image = decoder.Decode(file, model.Preprocessor.ShrinkTo, deadline.Token);
                 decoding.Stop();
                 decode = _time.GetElapsedTime(started);
-                description = new(image.OriginalWidth, image.OriginalHeight, image.Format, file.Length);
+                (description, warnings) = (new(image.OriginalWidth, image.OriginalHeight, image.Format, file.Length), image.Warnings);
                 using var preprocessing = InferenceTracing.Start("preprocess");
                 model.Preprocessor.Process(image, tensors.Input);
                 preprocessing.Stop();
                 preprocess = _time.GetElapsedTime(started) - decode;
-            }
-            finally
-            {
-                permits.Release();
             }
 
             // 3. Wait for the turn, and 4. compute.
@@ -97,6 +95,7 @@ public sealed class ImageClassifier(IImageDecoder decoder, DecodePermits permits
                 Predictions = predictions,
                 Abstained = abstained,
                 Image = description,
+                Warnings = warnings,
                 Timings = timings,
             };
         }

@@ -120,6 +120,9 @@ internal static unsafe partial class Native
     public static partial nint vips_image_new_from_memory(void* data, nuint size, int width, int height, int bands, VipsBandFormat format);
 
     [LibraryImport(Library)]
+    public static partial void vips_image_set_kill(nint image, int kill);
+
+    [LibraryImport(Library)]
     public static partial nint vips_region_new(VipsImage image);
 
     [LibraryImport(Library)]

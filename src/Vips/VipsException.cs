@@ -14,6 +14,9 @@ public sealed class VipsException : Exception
     {
     }
 
+    /// <summary>Where pixels were read: the rows before those that could not be.</summary>
+    public int? RowsRead { get; init; }
+
     private static unsafe string EmptyErrorBuffer()
     {
         var text = Native.vips_error_buffer_copy();

@@ -88,19 +88,49 @@ public sealed unsafe class VipsImage : SafeHandleZeroOrMinusOneIsInvalid
     }
 
     /// <summary>Computes all pixels straight into <paramref name="destination"/>: rows without padding, samples as the image has them.</summary>
+    /// <param name="destination">Room for all of them.</param>
+    /// <param name="cancellationToken">Stops it after the strip under way.</param>
     /// <exception cref="VipsException">The file turned out to be damaged.</exception>
-    public void CopyTo(Span<byte> destination) => Read(destination, Height, null);
+    /// <exception cref="OperationCanceledException">It was stopped.</exception>
+    public void CopyTo(Span<byte> destination, CancellationToken cancellationToken = default) => Read(destination, Height, RowsPerStrip, null, cancellationToken);
 
     /// <summary>Computes the pixels strip by strip, so that no more than one strip of them is in memory.</summary>
     /// <param name="strip">Room for <see cref="RowsPerStrip"/> rows, overwritten by each strip.</param>
     /// <param name="action">Called with each strip.</param>
+    /// <param name="cancellationToken">Stops it after the strip under way.</param>
     /// <exception cref="VipsException">The file turned out to be damaged.</exception>
-    public void ReadStrips(Span<byte> strip, StripAction action) => Read(strip, Math.Min(RowsPerStrip, Height), action);
+    /// <exception cref="OperationCanceledException">It was stopped.</exception>
+    public void ReadStrips(Span<byte> strip, StripAction action, CancellationToken cancellationToken = default) =>
+        Read(strip, Math.Min(RowsPerStrip, Height), RowsPerStrip, action, cancellationToken);
+
+    /// <summary>Computes all pixels for nothing but to see at which row the loader first complains.</summary>
+    /// <param name="step">Rows that are asked for at once.</param>
+    /// <param name="cancellationToken">Stops it after those under way.</param>
+    /// <returns>The first row of those that could not be had; the height where there are none.</returns>
+    public int FirstComplaint(int step, CancellationToken cancellationToken)
+    {
+        var strip = ArrayPool<byte>.Shared.Rent(checked(Width * Bands * sizeof(ushort) * step));
+        try
+        {
+            Read(strip, Math.Min(step, Height), step, static (_, _) => { }, cancellationToken);
+            return Height;
+        }
+        catch (VipsException e) when (e.RowsRead is { } rows)
+        {
+            return rows;
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(strip);
+        }
+    }
 
     // vips_image_write and its like start a thread pool and let one of its threads fill a buffer; for a small picture that costs as much as
     // decoding it. Asking for the regions ourselves stays on this thread and lets the last step write where the pixels shall be.
-    private void Read(Span<byte> destination, int rows, StripAction? action)
+    private void Read(Span<byte> destination, int rows, int step, StripAction? action, CancellationToken cancellationToken)
     {
+        // Between strips the token is asked; within one, where a loader reads the whole file for the first row, the library asks the image.
+        using var registration = cancellationToken.UnsafeRegister(static image => ((VipsImage)image!).Stop(), this);
         var rowBytes = checked(Width * Bands * (Format == VipsBandFormat.UChar ? 1 : 2));
         ArgumentOutOfRangeException.ThrowIfLessThan(destination.Length, checked(rows * rowBytes));
         fixed (byte* pixels = destination)
@@ -118,12 +148,15 @@ public sealed unsafe class VipsImage : SafeHandleZeroOrMinusOneIsInvalid
                 }
 
                 var height = Height;
-                for (var top = 0; top < height; top += RowsPerStrip)
+                for (var top = 0; top < height; top += step)
                 {
-                    var wanted = new VipsRect(0, top, Width, Math.Min(RowsPerStrip, height - top));
+                    cancellationToken.ThrowIfCancellationRequested();
+                    var wanted = new VipsRect(0, top, Width, Math.Min(step, height - top));
                     if (vips_region_prepare_to(source, window, &wanted, 0, action is null ? top : 0) != 0)
                     {
-                        throw new VipsException("Reading pixels");
+                        var failure = new VipsException("Reading pixels") { RowsRead = top };
+                        cancellationToken.ThrowIfCancellationRequested();
+                        throw failure;
                     }
 
                     action?.Invoke(top, destination[..(wanted.Height * rowBytes)]);
@@ -134,6 +167,27 @@ public sealed unsafe class VipsImage : SafeHandleZeroOrMinusOneIsInvalid
                 Release(window);
                 Release(target);
                 Release(source);
+            }
+        }
+    }
+
+    private void Stop()
+    {
+        var added = false;
+        try
+        {
+            DangerousAddRef(ref added);
+            vips_image_set_kill(handle, 1);
+        }
+        catch (ObjectDisposedException)
+        {
+            // Read to its end meanwhile.
+        }
+        finally
+        {
+            if (added)
+            {
+                DangerousRelease();
             }
         }
     }

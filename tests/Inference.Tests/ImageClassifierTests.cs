@@ -218,7 +218,9 @@ public sealed class ImageClassifierTests : IAsyncDisposable
 
         public int Decoded { get; private set; }
 
-        public RgbImage Decode(ReadOnlyMemory<byte> file, (int Width, int Height)? shrinkTo = null)
+        public DecodeCost Measure(ReadOnlyMemory<byte> file, (int Width, int Height)? shrinkTo = null) => new(1, false);
+
+        public RgbImage Decode(ReadOnlyMemory<byte> file, (int Width, int Height)? shrinkTo = null, CancellationToken cancellationToken = default)
         {
             Decoded++;
             Does();

@@ -9,12 +9,20 @@ namespace Whatsit.Inference.Backends;
 public static class ResidentMemory
 {
     // malloc.h (https://www.gnu.org/software/libc/manual/html_node/Malloc-Tunable-Parameters.html) and sys/mman.h (man 2 madvise)
-    private const int ArenaMax = -8, DontNeed = 4;
+    private const int ArenaMax = -8, MapThreshold = -3, DontNeed = 4, Megabyte = 1 << 20;
 
     /// <summary>
     /// Lets all threads share two heaps. The default, eight per processor, keeps what was freed in each of them apart: a few dozen megabytes under load.
     /// </summary>
-    public static void ShareHeaps() => OnGlibc(() => _ = SetOption(ArenaMax, 2));
+    /// <remarks>
+    /// Blocks from a megabyte on, which are pictures, are mapped by themselves and go back when they are freed. Left alone, the C library learns from the first
+    /// such block to keep all up to 32 MB.
+    /// </remarks>
+    public static void ShareHeaps() => OnGlibc(() =>
+    {
+        _ = SetOption(ArenaMax, 2);
+        _ = SetOption(MapThreshold, Megabyte);
+    });
 
     /// <summary>
     /// Gives back what only loading needed: freed heap, and program code that was read once. Code comes back from the page cache when it is

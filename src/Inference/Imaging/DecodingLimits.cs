@@ -11,9 +11,10 @@ internal static class DecodingLimits
     private const int MaxSide = 65_535;
 
     /// <param name="header">As the file says.</param>
+    /// <param name="shrink">By how much both sides are divided while it is decoded: what counts is what is held, and phones take 200 megapixels.</param>
     /// <param name="options">The limits.</param>
     /// <exception cref="InferenceException"><see cref="InferenceError.ImageTooLarge"/></exception>
-    public static void Check(ImageHeader header, DecodingOptions options)
+    public static void Check(ImageHeader header, int shrink, DecodingOptions options)
     {
         if (header.Width < 1 || header.Height < 1)
         {
@@ -27,7 +28,7 @@ internal static class DecodingLimits
         }
 
         var pixels = header.Width * header.Height;
-        if (pixels > options.MaxPixels)
+        if ((header.Interlaced ? pixels : pixels / (shrink * shrink)) > options.MaxPixels)
         {
             throw TooLarge("The picture", options.MaxPixels);
         }

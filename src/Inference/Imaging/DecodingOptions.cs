@@ -13,8 +13,8 @@ public sealed class DecodingOptions
     public string Library { get; set; } = ImageDecoders.Libvips;
 
     /// <summary>
-    /// Width × height above which a picture is refused before a single pixel is decoded. A small file can ask for gigabytes; phones take
-    /// up to 200 megapixels, but 3 bytes of each must fit in memory, times the decodes that run at once. The default is 50 megapixels.
+    /// Width × height above which a picture is refused before a single pixel is decoded. A small file can ask for gigabytes. Of a JPEG that is decoded smaller,
+    /// as photos are for most models, the smaller size counts: phones take up to 200 megapixels. The default is 50 megapixels.
     /// </summary>
     [Range(1, 700_000_000)]
     public long MaxPixels { get; set; } = 50_000_000;
@@ -36,6 +36,16 @@ public sealed class DecodingOptions
     /// <summary>How many frames an animation and how many pages a TIFF may have, although only the first is read. The default is 10,000.</summary>
     [Range(1, 1_000_000)]
     public int MaxFrames { get; set; } = 10_000;
+
+    /// <summary>
+    /// Bytes that all decodes together may hold, by an estimate from each picture's header. A picture that alone would need more is refused; others wait for each
+    /// other. 0 means a quarter of the memory that the process may use (the container's limit, or what <c>DOTNET_GCHeapHardLimit</c> leaves). The default is 0.
+    /// </summary>
+    [Range(0, long.MaxValue)]
+    public long MaxMemory { get; set; }
+
+    /// <summary><see cref="MaxMemory"/>, with its default worked out.</summary>
+    internal long MemoryBudget => MaxMemory > 0 ? MaxMemory : GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / 4;
 
     /// <summary>How many decodes may run at once; 0 means one per processor that the process may use. The default is 0.</summary>
     [Range(0, 1024)]

@@ -10,30 +10,104 @@ public abstract class ImageDecoder : IImageDecoder
     private protected ImageDecoder(DecodingOptions options) => _options = options;
 
     /// <inheritdoc/>
-    public RgbImage Decode(ReadOnlyMemory<byte> file, (int Width, int Height)? shrinkTo = null)
+    public DecodeCost Measure(ReadOnlyMemory<byte> file, (int Width, int Height)? shrinkTo = null) => Check(ImageHeader.Read(file.Span), shrinkTo);
+
+    /// <inheritdoc/>
+    public RgbImage Decode(ReadOnlyMemory<byte> file, (int Width, int Height)? shrinkTo = null, CancellationToken cancellationToken = default)
     {
+        cancellationToken.ThrowIfCancellationRequested();
         var header = ImageHeader.Read(file.Span);
-        DecodingLimits.Check(header, _options);
+        Check(header, shrinkTo);
         switch (header)
         {
             case { Format: "webp", FirstFrame: { } patch }:
-                using (var frame = DecodeStill(WebpHeader.FirstFrame(file.Span), header with { Width = patch.Width, Height = patch.Height, Orientation = new(1) }, null))
+                var still = header with { Width = patch.Width, Height = patch.Height, Orientation = new(1) };
+                using (var frame = DecodeStill(WebpHeader.FirstFrame(file.Span), still, null, cancellationToken))
                 {
                     return OnCanvas(frame, patch, header);
                 }
 
             case { Format: "gif" }:
-                var picture = DecodeStill(header.Frames > 1 ? GifHeader.FirstFrame(file) : file, header, shrinkTo);
+                var picture = DecodeStill(header.Frames > 1 ? GifHeader.FirstFrame(file) : file, header, shrinkTo, cancellationToken);
                 WhitenAround(picture, header.FirstFrame);
                 return picture;
 
+            case { Format: "ico" }:
+                var icon = DecodeStill(IcoHeader.Still(file.Span), header, null, cancellationToken);
+                IcoHeader.ApplyMask(file.Span, icon);
+                return icon;
+
+            case { Format: "tiff" or "png", Bits: 16, HasAlpha: false, Colors: not 4 }:
+                return UsesAllBits(DecodeStill(file, header, shrinkTo, cancellationToken));
+
             default:
-                return DecodeStill(file, header, shrinkTo);
+                return DecodeStill(file, header, shrinkTo, cancellationToken);
         }
     }
 
     /// <summary>Decodes a file of one picture that is within the limits.</summary>
-    internal abstract RgbImage DecodeStill(ReadOnlyMemory<byte> file, ImageHeader header, (int Width, int Height)? shrinkTo);
+    internal abstract RgbImage DecodeStill(ReadOnlyMemory<byte> file, ImageHeader header, (int Width, int Height)? shrinkTo, CancellationToken cancellationToken);
+
+    /// <summary>Whether a JPEG is decoded to fewer pixels than it has where that is enough.</summary>
+    internal abstract bool ReducesJpeg { get; }
+
+    /// <summary>What the library will hold besides the picture that it gives, and nanoseconds that it takes for a pixel: both measured, and rounded up.</summary>
+    internal abstract (long Bytes, double NanosecondsPerPixel) Estimate(ImageHeader header, int shrink);
+
+    /// <summary>libjpeg can leave out frequencies: the inverse transform then gives 1/2, 1/4 or 1/8 of the size, rounded down.</summary>
+    internal static int LargestShrink(ImageHeader header, (int Width, int Height)? atLeast)
+    {
+        if (header.Format != "jpeg" || atLeast is not { } upright)
+        {
+            return 1;
+        }
+
+        var (width, height) = header.Orientation.Apply((int)header.Width, (int)header.Height);
+        var shrink = 8;
+        while (shrink > 1 && (width / shrink < upright.Width || height / shrink < upright.Height))
+        {
+            shrink /= 2;
+        }
+
+        return shrink;
+    }
+
+    private DecodeCost Check(ImageHeader header, (int Width, int Height)? shrinkTo)
+    {
+        const double Long = 100e6;
+        var shrink = ReducesJpeg ? LargestShrink(header, shrinkTo) : 1;
+        DecodingLimits.Check(header, shrink, _options);
+        var pixels = header.Width * header.Height;
+        var (held, nanoseconds) = Estimate(header, shrink);
+        // Neither factor exceeds what the limits above leave, but the size of a TIFF's tiles does.
+        var bytes = (long)Math.Min(((double)pixels / (shrink * shrink) * 3) + held, long.MaxValue / 2);
+        return bytes <= _options.MemoryBudget
+            ? new DecodeCost(bytes, pixels * nanoseconds > Long)
+            : throw new InferenceException(
+                InferenceError.ImageTooLarge,
+                FormattableString.Invariant($"Decoding the {header.Format.ToUpperInvariant()} picture of {header.Width} × {header.Height} pixels would take about {Megabytes(bytes)} MB of memory; the limit is {Megabytes(_options.MemoryBudget)} MB."));
+
+        static string Megabytes(long bytes) => (bytes / 1e6).ToString("N0", System.Globalization.CultureInfo.InvariantCulture);
+    }
+
+    /// <summary>
+    /// Cameras of laboratories put 10 or 12 bits into 16 without saying so. Such a picture is nearly black, and how bright it is meant to be would be a guess.
+    /// </summary>
+    private static RgbImage UsesAllBits(RgbImage picture)
+    {
+        // 4095 of 65,535, as 8 bits
+        const byte TwelveBits = 16;
+        var brightest = System.Numerics.Tensors.TensorPrimitives.Max<byte>(picture.Pixels);
+        if (brightest is 0 or > TwelveBits)
+        {
+            return picture;
+        }
+
+        picture.Dispose();
+        throw new InferenceException(
+            InferenceError.UnsupportedImage,
+            $"The {picture.Format.ToUpperInvariant()} picture has 16 bits per sample but uses only the lowest 12 of them: scale its values to 0…65535, or save it with 8 bits.");
+    }
 
     /// <summary>The sentence for what a library could not read.</summary>
     private protected static InferenceException Damaged(ImageHeader header, Exception cause) => new(

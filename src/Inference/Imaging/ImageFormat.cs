@@ -5,7 +5,7 @@ namespace Whatsit.Inference.Imaging;
 /// <summary>Tells from a file's first bytes what it is; names and content types are only claims.</summary>
 public static class ImageFormat
 {
-    private const string SendInstead = "send JPEG, PNG, WebP, GIF, AVIF, TIFF or BMP";
+    private const string SendInstead = "send JPEG, PNG, WebP, GIF, AVIF, TIFF, BMP or ICO";
 
     /// <summary>The format's name as <see cref="RgbImage.Format"/> gives it.</summary>
     /// <exception cref="InferenceException">
@@ -30,6 +30,7 @@ public static class ImageFormat
             [(byte)'B', (byte)'M', ..] when file.Length > 14 && file[14] is 12 or 40 or 52 or 56 or 64 or 108 or 124 => "bmp",
             // A digit and a blank: other files begin with the letter, too.
             [(byte)'P', >= (byte)'1' and <= (byte)'6', (byte)'\n' or (byte)'\r' or (byte)'\t' or (byte)' ' or (byte)'#', ..] => "pnm",
+            [0, 0, 1, 0, > 0, 0, ..] => "ico",
             [_, _, _, _, (byte)'f', (byte)'t', (byte)'y', (byte)'p', ..] => DetectIsoMedia(file),
             _ => throw Unsupported(NameOf(file)),
         };
@@ -71,7 +72,6 @@ public static class ImageFormat
         (string Name, byte[] Signature)[] known =
         [
             ("a BMP picture", "BM"u8.ToArray()),
-            ("an icon", [0, 0, 1, 0]),
             ("a PDF document", "%PDF"u8.ToArray()),
             ("a Photoshop document", "8BPS"u8.ToArray()),
             ("a JPEG XL picture", [0xFF, 0x0A]),

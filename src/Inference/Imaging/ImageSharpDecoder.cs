@@ -29,7 +29,24 @@ public sealed class ImageSharpDecoder(IOptions<DecodingOptions> options) : Image
         MemoryAllocator = MemoryAllocator.Create(new MemoryAllocatorOptions { MaximumPoolSizeMegabytes = 8 }),
     };
 
-    internal override RgbImage DecodeStill(ReadOnlyMemory<byte> file, ImageHeader header, (int Width, int Height)? shrinkTo)
+    internal override bool ReducesJpeg => false;
+
+    internal override (long Bytes, double NanosecondsPerPixel) Estimate(ImageHeader header, int shrink)
+    {
+        var pixels = header.Width * header.Height;
+        return header.Coding switch
+        {
+            "jpeg" => ((pixels * 3) + (header.Interlaced ? header.CoefficientBytes : 0), header.Interlaced ? 20 : 7),
+            "png" => (pixels * 4, 20),
+            "webp" => (pixels * 12, 40),
+            "gif" => (pixels * 5, 15),
+            "pnm" => (pixels * 3, 15),
+            "tiff" => ((pixels * 4) + header.PieceBytes, 20),
+            _ => (pixels * 4, 10),
+        };
+    }
+
+    internal override RgbImage DecodeStill(ReadOnlyMemory<byte> file, ImageHeader header, (int Width, int Height)? shrinkTo, CancellationToken cancellationToken)
     {
         try
         {
@@ -40,15 +57,15 @@ public sealed class ImageSharpDecoder(IOptions<DecodingOptions> options) : Image
 
             using var stream = Open(file);
             // Pictures without transparency are the rule only in JPEG; the four-channel form holds all others.
-            return header.Format switch
+            return header.Coding switch
             {
-                "jpeg" => Read(new JpegDecoder { IgnoreMetadata = true }.Decode<Rgb24>(Configuration, stream, default), bands: 3, header),
-                "png" => Read(new PngDecoder { IgnoreMetadata = true }.Decode<Rgba32>(Configuration, stream, default), bands: 4, header),
-                "webp" => Read(new WebpDecoder { IgnoreMetadata = true }.Decode<Rgba32>(Configuration, stream, default), bands: 4, header),
-                "gif" => Read(new GifDecoder { IgnoreMetadata = true, DecodingMode = FrameDecodingMode.First }.Decode<Rgba32>(Configuration, stream, default), bands: 4, header),
-                "tiff" => Read(new TiffDecoder { IgnoreMetadata = true, DecodingMode = FrameDecodingMode.First }.Decode<Rgba32>(Configuration, stream, default), bands: 4, header),
-                "bmp" => Read(new BmpDecoder().Decode<Rgba32>(Configuration, stream, default), bands: 4, header),
-                "pnm" => Read(new PbmDecoder().Decode<Rgb24>(Configuration, stream, default), bands: 3, header),
+                "jpeg" => Read(new JpegDecoder().Decode<Rgb24>(Configuration, stream, cancellationToken), bands: 3, header, file),
+                "png" => Read(new PngDecoder().Decode<Rgba32>(Configuration, stream, cancellationToken), bands: 4, header, file),
+                "webp" => Read(new WebpDecoder().Decode<Rgba32>(Configuration, stream, cancellationToken), bands: 4, header, file),
+                "gif" => Read(new GifDecoder { IgnoreMetadata = true, DecodingMode = FrameDecodingMode.First }.Decode<Rgba32>(Configuration, stream, cancellationToken), bands: 4, header, file),
+                "tiff" => Read(new TiffDecoder { IgnoreMetadata = true, DecodingMode = FrameDecodingMode.First }.Decode<Rgba32>(Configuration, stream, cancellationToken), bands: 4, header, file),
+                "bmp" => Read(new BmpDecoder().Decode<Rgba32>(Configuration, stream, cancellationToken), bands: 4, header, file),
+                "pnm" => Read(new PbmDecoder().Decode<Rgb24>(Configuration, stream, cancellationToken), bands: 3, header, file),
                 _ => throw Refusal(header, "is not read by ImageSharp, this server's decoder"),
             };
         }
@@ -56,14 +73,14 @@ public sealed class ImageSharpDecoder(IOptions<DecodingOptions> options) : Image
         {
             var what = header switch
             {
-                { Tiled: true } => "keeps its pixels in tiles",
-                { Format: "tiff", Colors: 4 } => "is in CMYK",
-                _ => "has something",
+                { Tiled: true } => "keeps its pixels in tiles, which",
+                { Format: "tiff", Colors: 4 } => "is in CMYK, which",
+                _ => "is of a kind that",
             };
-            throw Refusal(header, $"{what}, which ImageSharp, this server's decoder, does not read", e);
+            throw Refusal(header, $"{what} ImageSharp, this server's decoder, does not read", e);
         }
         // The decoders meet damaged files with exceptions of many kinds.
-        catch (Exception e) when (e is not (InferenceException or OutOfMemoryException))
+        catch (Exception e) when (e is not (InferenceException or OperationCanceledException or OutOfMemoryException))
         {
             throw Damaged(header, e);
         }
@@ -76,12 +93,19 @@ public sealed class ImageSharpDecoder(IOptions<DecodingOptions> options) : Image
         ? new MemoryStream(segment.Array!, segment.Offset, segment.Count, writable: false)
         : new MemoryStream(file.ToArray(), writable: false);
 
-    private static RgbImage Read<TPixel>(Image<TPixel> decoded, int bands, ImageHeader header)
+    private static RgbImage Read<TPixel>(Image<TPixel> decoded, int bands, ImageHeader header, ReadOnlyMemory<byte> file)
         where TPixel : unmanaged, IPixel<TPixel>
     {
         using var image = decoded;
         (var width, var height) = header.Orientation.Apply(image.Width, image.Height);
+        // Of PNG it reads no profiles at all.
+        var profile = header.Coding == "png" ? PngHeader.Profile(file.Span) : image.Metadata.IccProfile?.ToByteArray();
         var picture = new RgbImage(width, height) { OriginalWidth = width, OriginalHeight = height, Format = header.Format };
+        if (!profile.IsEmpty && !IccProfile.IsSrgb(profile))
+        {
+            picture.Warnings = [Warning.Of("color-profile-ignored", "The picture has a colour profile that this server does not apply: its colours were taken for sRGB.")];
+        }
+
         var rgb = new byte[image.Width * 3];
         image.ProcessPixelRows(rows =>
         {

@@ -1,3 +1,7 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+using Microsoft.Win32.SafeHandles;
+
 namespace Whatsit.Inference.Imaging;
 
 /// <summary>
@@ -5,14 +9,23 @@ namespace Whatsit.Inference.Imaging;
 /// </summary>
 public sealed class RgbImage : IDisposable
 {
-    private byte[]? _pixels;
+    private byte[]? _pooled;
+    private NativePixels? _native;
 
     /// <summary>Rents room for a picture; the caller fills <see cref="Pixels"/>.</summary>
     public RgbImage(int width, int height)
     {
         Width = width;
         Height = height;
-        _pixels = PixelPool.Rent(checked(width * height * 3));
+        var length = checked(width * height * 3);
+        if (length <= PixelPool.MaxKept)
+        {
+            _pooled = PixelPool.Rent(length);
+        }
+        else
+        {
+            _native = new NativePixels(length);
+        }
     }
 
     /// <summary>Pixels per row; smaller than <see cref="OriginalWidth"/> after a scaled decode.</summary>
@@ -27,19 +40,54 @@ public sealed class RgbImage : IDisposable
     /// <summary>The upright picture's full height in the file.</summary>
     public required int OriginalHeight { get; init; }
 
-    /// <summary>The file's format: <c>jpeg</c>, <c>png</c>, <c>webp</c>, <c>gif</c>, <c>avif</c>, <c>tiff</c>, <c>bmp</c>, <c>pnm</c>.</summary>
+    /// <summary>The file's format: <c>jpeg</c>, <c>png</c>, <c>webp</c>, <c>gif</c>, <c>avif</c>, <c>tiff</c>, <c>bmp</c>, <c>ico</c>, <c>pnm</c>.</summary>
     public required string Format { get; init; }
 
     /// <summary>Width × height × 3 bytes, R G B.</summary>
-    public Span<byte> Pixels => (_pixels ?? throw new ObjectDisposedException(nameof(RgbImage))).AsSpan(0, Width * Height * 3);
+    public Span<byte> Pixels => _pooled is { } pooled
+        ? pooled.AsSpan(0, Width * Height * 3)
+        : (_native ?? throw new ObjectDisposedException(nameof(RgbImage))).Span;
+
+    /// <summary>What was amiss with the file, although it could be decoded.</summary>
+    public IReadOnlyList<Warning> Warnings { get; set; } = [];
 
     /// <inheritdoc/>
     public void Dispose()
     {
-        if (Interlocked.Exchange(ref _pixels, null) is { } pixels)
+        if (Interlocked.Exchange(ref _pooled, null) is { } pixels)
         {
             PixelPool.Return(pixels);
         }
+
+        Interlocked.Exchange(ref _native, null)?.Dispose();
+    }
+}
+
+/// <summary>Memory for a large picture, from the C library, which maps such blocks and gives them back at once; the garbage collector would keep them a while.</summary>
+internal sealed class NativePixels : SafeHandleZeroOrMinusOneIsInvalid
+{
+    private readonly int _length;
+
+    public NativePixels(int length)
+        : base(ownsHandle: true)
+    {
+        _length = length;
+        SetHandle(Marshal.AllocHGlobal(length));
+    }
+
+    public Span<byte> Span
+    {
+        get
+        {
+            ObjectDisposedException.ThrowIf(IsClosed, this);
+            return MemoryMarshal.CreateSpan(ref Unsafe.AddByteOffset(ref Unsafe.NullRef<byte>(), handle), _length);
+        }
+    }
+
+    protected override bool ReleaseHandle()
+    {
+        Marshal.FreeHGlobal(handle);
+        return true;
     }
 }
 
@@ -49,8 +97,8 @@ public sealed class RgbImage : IDisposable
 /// </summary>
 internal static class PixelPool
 {
-    // 20 megapixels. What is larger is rare, and left to the garbage collector.
-    private const int MaxKept = 60_000_000;
+    /// <summary>2.7 megapixels: what a photo of a phone is decoded to for most models. What is larger is rare, and shall not stay.</summary>
+    public const int MaxKept = 8_000_000;
 
     private static readonly byte[]?[] Free = new byte[]?[Environment.ProcessorCount];
 
@@ -81,11 +129,6 @@ internal static class PixelPool
 
     public static void Return(byte[] pixels)
     {
-        if (pixels.Length > MaxKept)
-        {
-            return;
-        }
-
         lock (Free)
         {
             // In an empty place, or in that of the smallest if that is smaller: after a while all are large enough for what comes.

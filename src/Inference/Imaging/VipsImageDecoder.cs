@@ -15,20 +15,41 @@ public sealed class VipsImageDecoder(IOptions<DecodingOptions> options) : ImageD
     // libvips has loaders for neither, and common they are not.
     private readonly ImageSharpDecoder _others = new(options);
 
-    internal override RgbImage DecodeStill(ReadOnlyMemory<byte> file, ImageHeader header, (int Width, int Height)? shrinkTo)
+    // And a fiftieth of the height: what may be missing at the bottom, for it changes no answer.
+    private const int MaxMissingRows = 16;
+
+    internal override bool ReducesJpeg => true;
+
+    internal override (long Bytes, double NanosecondsPerPixel) Estimate(ImageHeader header, int shrink)
     {
-        if (header.Format is "bmp" or "pnm")
+        var pixels = header.Width * header.Height;
+        var samples = pixels * header.Bands * (header.Bits / 8);
+        return header.Coding switch
         {
-            return _others.DecodeStill(file, header, shrinkTo);
+            "jpeg" => (header.Interlaced ? header.CoefficientBytes : 0, (shrink > 1 ? 2.5 : 4) * (header.Interlaced ? 3 : 1)),
+            "png" => (header.Interlaced ? samples : 0, 10),
+            "webp" => (pixels * (header.HasAlpha ? 10 : 8), 20),
+            "gif" => (pixels * 8, 10),
+            // Frame threads of dav1d hold several frames, and libheif a copy in RGB.
+            "avif" => (pixels * 14 * (header.Bits / 8), 30),
+            // Rows of tiles are kept while the next are read.
+            "tiff" => (header.PieceBytes * (header.Tiled ? 3 : 2), 10),
+            _ => _others.Estimate(header, shrink),
+        };
+    }
+
+    internal override RgbImage DecodeStill(ReadOnlyMemory<byte> file, ImageHeader header, (int Width, int Height)? shrinkTo, CancellationToken cancellationToken)
+    {
+        if (header.Coding is "bmp" or "pnm")
+        {
+            return _others.DecodeStill(file, header, shrinkTo, cancellationToken);
         }
 
         try
         {
-            (var width, var height) = header.Orientation.Apply((int)header.Width, (int)header.Height);
-            var shrink = header.Format == "jpeg" && shrinkTo is { } atLeast ? LargestShrink(width, height, atLeast) : 1;
-            using var loaded = Open(file, header.Format, shrink);
-            using var image = WithSrgbColors(loaded);
-            return Read(image, header.Orientation, width, height, header.Format);
+            return header.Format == "jpeg"
+                ? DecodeJpeg(file, header, LargestShrink(header, shrinkTo), cancellationToken)
+                : Decode(file, header, shrink: 1, header.Tiled ? VipsFailOn.Warning : VipsFailOn.Error, cancellationToken);
         }
         catch (VipsException e)
         {
@@ -36,29 +57,64 @@ public sealed class VipsImageDecoder(IOptions<DecodingOptions> options) : ImageD
         }
     }
 
-    private static VipsImage Open(ReadOnlyMemory<byte> file, string format, int shrink)
+    private static RgbImage Decode(ReadOnlyMemory<byte> file, ImageHeader header, int shrink, VipsFailOn failOn, CancellationToken cancellationToken)
+    {
+        using var loaded = Open(file, header.Coding, shrink, failOn);
+        using var image = WithSrgbColors(loaded);
+        return Read(image, header, cancellationToken);
+    }
+
+    /// <summary>libjpeg invents what it does not find, and says so in a warning. A file that lacks its end, or its last few rows, is answered with one of ours.</summary>
+    private static RgbImage DecodeJpeg(ReadOnlyMemory<byte> file, ImageHeader header, int shrink, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return Decode(file, header, shrink, VipsFailOn.Warning, cancellationToken);
+        }
+        catch (VipsException e) when (e.RowsRead is null)
+        {
+            // A complaint about the header, where files of all ages differ from the book: what it means for pixels is nothing.
+            return Decode(file, header, shrink, VipsFailOn.Error, cancellationToken);
+        }
+        catch (VipsException)
+        {
+            var whole = header.IsComplete ? file : (byte[])[.. file.Span, 0xFF, 0xD9];
+            var missing = header.Height - IntactRows(whole, header, cancellationToken);
+            if (missing > MaxMissingRows || missing * 50 > header.Height)
+            {
+                throw;
+            }
+
+            var picture = Decode(whole, header, shrink, VipsFailOn.None, cancellationToken);
+            picture.Warnings = [missing > 0
+                ? Warning.Of("image-truncated", $"The last {missing} of the picture's {header.Height} rows are missing or damaged; they were left grey.", ("missing", missing), ("height", header.Height))
+                : Warning.Of("image-end-missing", "The file lacks its end marker, as after an interrupted transfer; all of its pixels are there.")];
+            return picture;
+        }
+    }
+
+    /// <summary>How many rows there are before the first that libjpeg invents.</summary>
+    private static long IntactRows(ReadOnlyMemory<byte> file, ImageHeader header, CancellationToken cancellationToken)
+    {
+        // libvips says of eight rows that something was wrong when it is asked for the next eight; so there must be more of them.
+        const int Step = 8;
+        using var image = Open(JpegHeader.WithMoreRows(file.Span, header), header.Format, shrink: 1, VipsFailOn.Warning);
+        var complaint = image.FirstComplaint(Step, cancellationToken);
+        // With colours at half the height, the last rows before a unit wait for the next one to be interpolated: it was read for them.
+        return Math.Min(header.Height, header.UnitRows == Step ? complaint - Step : complaint / header.UnitRows * header.UnitRows);
+    }
+
+    private static VipsImage Open(ReadOnlyMemory<byte> file, string format, int shrink, VipsFailOn failOn)
     {
         const int Sequential = 1;
         using var load = new VipsOperation(format == "avif" ? "heifload_buffer" : format + "load_buffer");
-        load.Set("buffer", file).Set("access", Sequential).Set("fail-on", (int)VipsFailOn.Error);
+        load.Set("buffer", file).Set("access", Sequential).Set("fail-on", (int)failOn);
         if (shrink > 1)
         {
             load.Set("shrink", shrink);
         }
 
         return load.Build();
-    }
-
-    /// <summary>libjpeg can leave out frequencies: the inverse transform then gives 1/2, 1/4 or 1/8 of the size, rounded down.</summary>
-    private static int LargestShrink(int width, int height, (int Width, int Height) atLeast)
-    {
-        var shrink = 8;
-        while (shrink > 1 && (width / shrink < atLeast.Width || height / shrink < atLeast.Height))
-        {
-            shrink /= 2;
-        }
-
-        return shrink;
     }
 
     private static VipsImage WithSrgbColors(VipsImage image)
@@ -87,26 +143,28 @@ public sealed class VipsImageDecoder(IOptions<DecodingOptions> options) : ImageD
         return convert.Set("in", image).Set("space", (int)VipsInterpretation.Srgb).Build();
     }
 
-    private static RgbImage Read(VipsImage image, Orientation orientation, int originalWidth, int originalHeight, string format)
+    private static RgbImage Read(VipsImage image, ImageHeader header, CancellationToken cancellationToken)
     {
         if (image.Format is not (VipsBandFormat.UChar or VipsBandFormat.UShort))
         {
             throw new InferenceException(
                 InferenceError.UnsupportedImage,
-                $"The {format.ToUpperInvariant()} picture has samples that are neither 8 nor 16 bits wide; save it with 8 bits per channel.");
+                $"The {header.Format.ToUpperInvariant()} picture has samples that are neither 8 nor 16 bits wide; save it with 8 bits per channel.");
         }
 
+        var orientation = header.Orientation;
         (var width, var height) = orientation.Apply(image.Width, image.Height);
-        var picture = new RgbImage(width, height) { OriginalWidth = originalWidth, OriginalHeight = originalHeight, Format = format };
+        (var originalWidth, var originalHeight) = orientation.Apply((int)header.Width, (int)header.Height);
+        var picture = new RgbImage(width, height) { OriginalWidth = originalWidth, OriginalHeight = originalHeight, Format = header.Format };
         try
         {
             if (image.Bands == 3 && image.Format == VipsBandFormat.UChar && orientation.IsUpright)
             {
-                image.CopyTo(picture.Pixels);
+                image.CopyTo(picture.Pixels, cancellationToken);
             }
             else
             {
-                ReadConverted(image, orientation, picture);
+                ReadConverted(image, orientation, picture, cancellationToken);
             }
 
             return picture;
@@ -118,7 +176,7 @@ public sealed class VipsImageDecoder(IOptions<DecodingOptions> options) : ImageD
         }
     }
 
-    private static void ReadConverted(VipsImage image, Orientation orientation, RgbImage picture)
+    private static void ReadConverted(VipsImage image, Orientation orientation, RgbImage picture, CancellationToken cancellationToken)
     {
         (var width, var height, var bands) = (image.Width, image.Height, image.Bands);
         var wide = image.Format == VipsBandFormat.UShort;
@@ -141,7 +199,8 @@ public sealed class VipsImageDecoder(IOptions<DecodingOptions> options) : ImageD
                 var converted = rgb.AsSpan(0, rows.Length / bands * 3);
                 RgbRows.ToRgb(rows, bands, cmyk, converted);
                 orientation.Place(converted, top, width, height, picture.Pixels);
-            });
+            },
+            cancellationToken);
         }
         finally
         {

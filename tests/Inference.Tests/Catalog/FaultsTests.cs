@@ -164,7 +164,9 @@ public sealed class FaultsTests : IAsyncDisposable
     {
         public Exception? Failure { get; set; }
 
-        public RgbImage Decode(ReadOnlyMemory<byte> file, (int Width, int Height)? shrinkTo = null)
+        public DecodeCost Measure(ReadOnlyMemory<byte> file, (int Width, int Height)? shrinkTo = null) => new(1, false);
+
+        public RgbImage Decode(ReadOnlyMemory<byte> file, (int Width, int Height)? shrinkTo = null, CancellationToken cancellationToken = default)
         {
             if (Failure is { } failure)
             {

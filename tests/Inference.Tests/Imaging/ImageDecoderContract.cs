@@ -25,6 +25,12 @@ public abstract class ImageDecoderContract
     /// <summary>What a decoder loses in addition that repeats the colours of a JPEG that has them at half the size, where libjpeg interpolates.</summary>
     protected abstract (double OnAverage, int AtMost) HalvedColorsLose { get; }
 
+    /// <summary>Whether a JPEG is decoded smaller where that is enough.</summary>
+    protected abstract bool ReducesJpeg { get; }
+
+    /// <summary>Whether damage within the coded data of a JPEG is noticed.</summary>
+    protected abstract bool DetectsDamagedJpeg { get; }
+
     protected abstract IImageEncoder Encoder { get; }
 
     private IImageDecoder Decoder => Create(new DecodingOptions());
@@ -169,6 +175,8 @@ public abstract class ImageDecoderContract
         }
 
         Assert.Equal(!ConvertsProfiles, image.Pixels.SequenceEqual(taken.Pixels));
+        Assert.Equal(ConvertsProfiles ? [] : ["color-profile-ignored"], image.Warnings.Select(warning => warning.Code));
+        Assert.Empty(taken.Warnings);
     }
 
     [Fact]
@@ -317,7 +325,6 @@ public abstract class ImageDecoderContract
     [InlineData("<svg xmlns='http://www.w3.org/2000/svg' width='10' height='10'/>", "an SVG drawing")]
     [InlineData("<?xml version='1.0'?><svg width='1e9' height='1e9'/>", "an SVG drawing")]
     [InlineData("%PDF-1.7\n", "a PDF document")]
-    [InlineData("\0\0\u0001\0\u0001\0", "an icon")]
     [InlineData("<!doctype html><title>404</title>", "a web page")]
     [InlineData("Just some words.\nAnd more.", "text")]
     [InlineData("PK\u0003\u0004rest", "a ZIP archive")]
@@ -372,6 +379,39 @@ public abstract class ImageDecoderContract
         Assert.Equal(InferenceError.ImageTooLarge, refusal.Error);
         Assert.Contains("144 × 108", refusal.Message, StringComparison.Ordinal);
         Create(new DecodingOptions { MaxPixels = Width * Height }).Decode(File(file)).Dispose();
+    }
+
+    [Fact]
+    public void Of_a_jpeg_that_is_decoded_smaller_the_smaller_size_counts()
+    {
+        var decoder = Create(new DecodingOptions { MaxPixels = Width * Height / 4 });
+
+        Assert.Equal(InferenceError.ImageTooLarge, Assert.Throws<InferenceException>(() => decoder.Measure(File("subsampled.jpg"))).Error);
+        Assert.Equal(InferenceError.ImageTooLarge, Assert.Throws<InferenceException>(() => decoder.Measure(File("progressive.jpg"), (72, 54))).Error);
+        if (ReducesJpeg)
+        {
+            decoder.Decode(File("subsampled.jpg"), (72, 54)).Dispose();
+        }
+        else
+        {
+            Assert.Equal(InferenceError.ImageTooLarge, Assert.Throws<InferenceException>(() => decoder.Measure(File("subsampled.jpg"), (72, 54))).Error);
+        }
+    }
+
+    [Fact]
+    public void An_icons_largest_picture_is_read_and_its_mask_is_white()
+    {
+        byte[] red = [.. Enumerable.Repeat((byte[])[200, 10, 10], 16 * 16).SelectMany(pixel => pixel)];
+        byte[] green = [.. Enumerable.Repeat((byte[])[10, 200, 10], 32 * 32).SelectMany(pixel => pixel)];
+        using var small = Decoder.Decode(Pictures.Icon((16, Pictures.IconBmp(red, 16, maskedRows: 4))));
+        using var large = Decoder.Decode(Pictures.Icon((16, Pictures.IconBmp(red, 16, maskedRows: 4)), (32, Encoder.ToPng(green, 32, 32))));
+
+        Assert.Equal((16, 16, "ico"), (small.Width, small.Height, small.Format));
+        Assert.Equal(Enumerable.Repeat((byte)255, 4 * 16 * 3), small.Pixels[..(4 * 16 * 3)].ToArray());
+        Assert.Equal(red[(4 * 16 * 3)..], small.Pixels[(4 * 16 * 3)..].ToArray());
+        Assert.Equal((32, 32, "ico"), (large.Width, large.Height, large.Format));
+        Assert.Equal(green, large.Pixels.ToArray());
+        Assert.Equal(InferenceError.InvalidImage, Refusal(Pictures.Icon((16, Pictures.IconBmp(red, 16, maskedRows: 4)))[..60]).Error);
     }
 
     [Theory]
@@ -512,6 +552,152 @@ public abstract class ImageDecoderContract
         Assert.Equal((6, 6), (webp.Width, gif.Width));
     }
 
+    /// <summary>7 KB held 878 MB once: one row of tiles is the whole picture.</summary>
+    [Fact]
+    public void A_picture_that_never_fits_the_memory_is_refused_with_the_numbers()
+    {
+        (int, int[])[] tags =
+        [
+            (258, [16, 16, 16, 16]), (277, [4]), (338, [2]), (273, []), (278, []), (279, []), (322, [65_536]), (323, [768]), (324, [8]), (325, [7000]),
+        ];
+        var decoder = Create(new DecodingOptions { MaxMemory = 192_000_000 });
+
+        foreach (var attempt in (Action<byte[]>[])[file => decoder.Measure(file), file => decoder.Decode(file).Dispose()])
+        {
+            var refusal = Assert.Throws<InferenceException>(() => attempt(Pictures.Tiff(65_535, 762, new byte[7000], tags)));
+            Assert.Equal(InferenceError.ImageTooLarge, refusal.Error);
+            Assert.Matches("^Decoding the TIFF picture of 65535 × 762 pixels would take about [0-9,]+ MB of memory; the limit is 192 MB.$", refusal.Message);
+        }
+    }
+
+    [Fact]
+    public void A_tile_whose_size_overflows_is_too_large()
+    {
+        (int, int[])[] tags = [(273, []), (278, []), (279, []), (322, [int.MaxValue]), (323, [int.MaxValue]), (324, [8]), (325, [100])];
+
+        AssertRefusedForFree(Pictures.Tiff(16, 16, new byte[100], tags), "would take about");
+    }
+
+    [Fact]
+    public void The_cost_grows_with_what_must_be_held()
+    {
+        var decoder = Decoder;
+        var plain = decoder.Measure(File("picture.png"));
+        var interlaced = decoder.Measure(File("interlaced.png"));
+
+        Assert.InRange(plain.Bytes, Width * Height * 3, Width * Height * 8);
+        Assert.InRange(interlaced.Bytes, plain.Bytes, Width * Height * 12);
+        Assert.False(plain.IsLong);
+        Assert.True(decoder.Measure(Pictures.ProgressiveJpeg(4500, 4500, 2)).IsLong);
+    }
+
+    [Fact]
+    public void Nothing_is_decoded_for_who_left() =>
+        Assert.ThrowsAny<OperationCanceledException>(() => Decoder.Decode(File("picture.png"), null, new CancellationToken(canceled: true)));
+
+    /// <summary>Fringes of laboratories: what should be half as bright as can be would be nearly black.</summary>
+    [Fact]
+    public void Twelve_bits_in_sixteen_are_refused_by_their_name()
+    {
+        (int, int[])[] tags = [(258, [16]), (262, [1]), (277, [1])];
+        byte[] dim = [.. Enumerable.Range(0, 256).SelectMany(i => BitConverter.GetBytes((ushort)(i * 16)))];
+        byte[] bright = [.. Enumerable.Range(0, 256).SelectMany(i => BitConverter.GetBytes((ushort)(i * 257)))];
+
+        var refusal = Refusal(Pictures.Tiff(16, 16, dim, tags));
+        Assert.Equal(InferenceError.UnsupportedImage, refusal.Error);
+        Assert.Contains("16 bits per sample but uses only the lowest 12", refusal.Message, StringComparison.Ordinal);
+        using var image = Decoder.Decode(Pictures.Tiff(16, 16, bright, tags));
+        Assert.Equal(255, image.Pixels[^1]);
+        using var black = Decoder.Decode(Pictures.Tiff(16, 16, new byte[512], tags));
+        Assert.Equal(0, black.Pixels[0]);
+    }
+
+    [Fact]
+    public void A_jpeg_that_lacks_its_end_is_answered_with_a_warning_or_refused()
+    {
+        var (file, pixels) = Tall();
+        var cases = new (byte[] File, string? Warning)[]
+        {
+            (file[..^2], "image-end-missing"),
+            (file[..^12], "image-truncated"),
+            (file[..(file.Length / 2)], null),
+        };
+        foreach (var (damaged, warning) in DetectsDamagedJpeg ? cases : cases[2..])
+        {
+            if (warning is null)
+            {
+                Assert.Equal(InferenceError.InvalidImage, Refusal(damaged).Error);
+                continue;
+            }
+
+            using var image = Decoder.Decode(damaged);
+            Assert.Equal([warning], image.Warnings.Select(entry => entry.Code));
+            // All but the last sixteen rows are the picture's own.
+            var intact = pixels.Length - (16 * 64 * 3);
+            AssertNear(pixels[..intact], image.Pixels[..intact], onAverage: 3, atMost: 40);
+        }
+
+        using var whole = Decoder.Decode(file);
+        Assert.Empty(whole.Warnings);
+    }
+
+    [Fact]
+    public void A_jpeg_that_is_damaged_in_its_middle_is_refused_where_that_is_noticed()
+    {
+        var (file, _) = Tall();
+        // A restart marker where none belongs ends the coded data early: the rest is invented.
+        var damaged = file.ToArray();
+        ((ReadOnlySpan<byte>)[0xFF, 0xD3]).CopyTo(damaged.AsSpan(file.Length / 2));
+        Assert.Equal(InferenceError.InvalidImage, Refusal(damaged).Error);
+
+        // So does an end marker, which one decoder takes for what it says: README.md, "Without native code".
+        byte[] ended = [.. file[..(file.Length / 2)], 0xFF, 0xD9];
+        if (DetectsDamagedJpeg)
+        {
+            Assert.Equal(InferenceError.InvalidImage, Refusal(ended).Error);
+        }
+        else
+        {
+            Decoder.Decode(ended).Dispose();
+        }
+    }
+
+    [Fact]
+    public void Tiles_are_read_whole_or_not_at_all()
+    {
+        var pixels = Enumerable.Range(0, 32 * 32 * 3).Select(i => (byte)i).ToArray();
+        var tiles = Enumerable.Range(0, 4).Select(tile => Pictures.Deflate([.. Enumerable.Range(0, 16).SelectMany(row =>
+            pixels.AsSpan((((tile / 2 * 16) + row) * 32 * 3) + (tile % 2 * 16 * 3), 16 * 3).ToArray())])).ToArray();
+        var whole = Tiled(tiles);
+        tiles[3].AsSpan(4).Fill(0x55);
+        var damaged = Tiled(tiles);
+
+        if (Refused.TryGetValue("tiles", out var words))
+        {
+            Assert.Equal((InferenceError.UnsupportedImage, words), (Refusal(whole).Error, Refusal(whole).Message));
+            return;
+        }
+
+        using var image = Decoder.Decode(whole);
+        Assert.Equal(pixels, image.Pixels.ToArray());
+        Assert.Equal(InferenceError.InvalidImage, Refusal(damaged).Error);
+
+        // 65000 is nobody's tag; such are no reason to refuse.
+        static byte[] Tiled(byte[][] tiles) => Pictures.Tiff(
+            32,
+            32,
+            [.. tiles.SelectMany(tile => tile)],
+            (259, [8]),
+            (273, []),
+            (278, []),
+            (279, []),
+            (322, [16]),
+            (323, [16]),
+            (324, [8, 8 + tiles[0].Length, 8 + tiles[0].Length + tiles[1].Length, 8 + tiles[0].Length + tiles[1].Length + tiles[2].Length]),
+            (325, [.. tiles.Select(tile => tile.Length)]),
+            (65_000, [7]));
+    }
+
     /// <summary>A directory whose next is itself.</summary>
     [Fact]
     public void A_circle_of_pages_is_refused()
@@ -626,6 +812,18 @@ public abstract class ImageDecoderContract
         var bytes = new byte[4];
         BinaryPrimitives.WriteUInt32BigEndian(bytes, ~crc);
         return bytes;
+    }
+
+    /// <summary>64 × 1600 pixels, of which the last sixteen rows are one in a hundred.</summary>
+    private (byte[] File, byte[] Pixels) Tall()
+    {
+        var pixels = new byte[64 * 1600 * 3];
+        for (var i = 0; i < pixels.Length; i++)
+        {
+            pixels[i] = (byte)(128 + (100 * Math.Sin((i / 3 % 64 / 9.0) + (i / 192 / 7.0))));
+        }
+
+        return (Encoder.ToJpeg(pixels, 64, 1600, quality: 90), pixels);
     }
 
     private RgbImage Decode(string file) => Decoder.Decode(File(file));

@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.Globalization;
+using System.IO.Compression;
 using System.Text;
 
 namespace Whatsit.Inference.Tests.Imaging;
@@ -29,6 +30,29 @@ internal static class Pictures
         }
 
         return file;
+    }
+
+    /// <summary>Pictures of one side each.</summary>
+    public static byte[] Icon(params (int Side, byte[] Picture)[] pictures)
+    {
+        var at = 6 + (pictures.Length * 16);
+        var entries = new List<byte>();
+        foreach (var (side, picture) in pictures)
+        {
+            entries.AddRange([(byte)side, (byte)side, 0, 0, 1, 0, 24, 0, .. Int32(picture.Length), .. Int32(at)]);
+            at += picture.Length;
+        }
+
+        return [0, 0, 1, 0, .. UInt16(pictures.Length), .. entries, .. pictures.SelectMany(picture => picture.Picture)];
+    }
+
+    /// <summary>24 bits without a file header, and below them a mask, which hides some rows at the top.</summary>
+    public static byte[] IconBmp(byte[] rgb, int side, int maskedRows)
+    {
+        var bmp = Bmp(rgb, side, side)[14..];
+        BinaryPrimitives.WriteInt32LittleEndian(bmp.AsSpan(8), side * 2);
+        var stride = (side + 31) / 32 * 4;
+        return [.. bmp, .. new byte[(side - maskedRows) * stride], .. Enumerable.Repeat((byte)255, maskedRows * stride)];
     }
 
     /// <summary>P6: bytes.</summary>
@@ -113,9 +137,10 @@ internal static class Pictures
         var outside = new List<byte>();
         foreach (var (tag, values) in present)
         {
-            // LONG, in the entry itself where it is one.
-            writer.Write([.. UInt16(tag), .. UInt16(4), .. Int32(values.Length), .. Int32(values.Length == 1 ? values[0] : values0 + outside.Count)]);
-            outside.AddRange(values.Length == 1 ? [] : values.SelectMany(Int32));
+            // SHORT where the book says so and readers insist, else LONG; in the entry itself where there is one.
+            var isShort = tag is 258 or 259 or 262 or 277 or 284 or 338 or 339;
+            writer.Write([.. UInt16(tag), .. UInt16(isShort ? 3 : 4), .. Int32(values.Length), .. Int32(values.Length == 1 ? values[0] : values0 + outside.Count)]);
+            outside.AddRange(values.Length == 1 ? [] : values.SelectMany(value => isShort ? UInt16(value) : Int32(value)));
         }
 
         writer.Write([0, 0, 0, 0, .. outside]);
@@ -159,6 +184,18 @@ internal static class Pictures
         }
 
         return file.ToArray();
+    }
+
+    /// <summary>RFC 1950.</summary>
+    public static byte[] Deflate(byte[] data)
+    {
+        using var compressed = new MemoryStream();
+        using (var zlib = new ZLibStream(compressed, CompressionLevel.Optimal, leaveOpen: true))
+        {
+            zlib.Write(data);
+        }
+
+        return compressed.ToArray();
     }
 
     private static byte[] RiffOf(byte[] chunks) => [.. "RIFF"u8, .. Int32(chunks.Length + 4), .. "WEBP"u8, .. chunks];

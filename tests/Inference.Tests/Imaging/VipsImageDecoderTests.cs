@@ -14,6 +14,10 @@ public sealed class VipsImageDecoderTests : ImageDecoderContract
 
     protected override (double OnAverage, int AtMost) HalvedColorsLose => (0, 0);
 
+    protected override bool ReducesJpeg => true;
+
+    protected override bool DetectsDamagedJpeg => true;
+
     protected override IImageEncoder Encoder { get; } = new VipsImageEncoder();
 
     protected override IImageDecoder Create(DecodingOptions options) => new VipsImageDecoder(Options.Create(options));

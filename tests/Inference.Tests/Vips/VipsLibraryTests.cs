@@ -41,6 +41,24 @@ public sealed class VipsLibraryTests
     }
 
     [Fact]
+    public void Reading_stops_after_the_strip_in_which_nobody_waits_any_longer()
+    {
+        using var nobody = new CancellationTokenSource();
+        using var image = VipsImage.FromRgb(new byte[64 * 640 * 3], 64, 640);
+        var strips = 0;
+
+        Assert.ThrowsAny<OperationCanceledException>(() => image.ReadStrips(
+            new byte[64 * VipsImage.RowsPerStrip * 3],
+            (_, _) =>
+            {
+                strips++;
+                nobody.Cancel();
+            },
+            nobody.Token));
+        Assert.Equal(1, strips);
+    }
+
+    [Fact]
     public void A_failure_carries_the_librarys_reason_once()
     {
         var first = Assert.Throws<VipsException>(() => new VipsOperation("no_such_operation"));

@@ -16,6 +16,7 @@ public sealed class DecodingLibraryTests
             var answer = await HttpAssert.OkAsync(await server.Http.PostAsync("/predict", content, TestContext.Current.CancellationToken));
 
             Assert.Equal(width, (int)answer["image"]!["width"]!);
+            Assert.Null(answer["warnings"]);
         }
 
         // With ImageSharp no native code stands between a stranger's bytes and the process: nothing of libvips is mapped into it.

@@ -36,6 +36,17 @@ public sealed class PictureFormsTests(WhatsitServer server)
         Assert.Equal(upright.Confidence, answer.Confidence, 0.05);
     }
 
+    [Fact]
+    public async Task A_photo_that_lacks_its_end_is_answered_with_a_warning()
+    {
+        var file = await File.ReadAllBytesAsync(Path.Combine(WhatsitServer.Root, "tests/data/twins/rgb.jpg"), TestContext.Current.CancellationToken);
+        using var content = HttpAssert.Raw(file[..^2]);
+        var answer = await HttpAssert.OkAsync(await server.Http.PostAsync("/predict", content, TestContext.Current.CancellationToken));
+
+        Assert.Equal("image-end-missing", (string)answer["warnings"]![0]!["code"]!);
+        Assert.Equal("The file lacks its end marker, as after an interrupted transfer; all of its pixels are there.", (string)answer["warnings"]![0]!["message"]!);
+    }
+
     private async Task<(string Label, double Confidence, int Width, int Height)> PredictAsync(string file)
     {
         using var content = HttpAssert.Raw(await File.ReadAllBytesAsync(Path.Combine(WhatsitServer.Root, "tests/data/twins", file), TestContext.Current.CancellationToken));

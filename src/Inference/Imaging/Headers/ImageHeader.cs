@@ -9,6 +9,13 @@ internal sealed record ImageHeader
     /// <summary>As <see cref="RgbImage.Format"/> gives it.</summary>
     public required string Format { get; init; }
 
+    /// <summary>What decodes the picture: another format where this one is only a frame around it.</summary>
+    public string Coding
+    {
+        get => field ?? Format;
+        init;
+    }
+
     /// <summary>Pixels per stored row.</summary>
     public required long Width { get; init; }
 
@@ -32,6 +39,9 @@ internal sealed record ImageHeader
 
     /// <summary>Passes over the picture that a JPEG asks for.</summary>
     public int Scans { get; init; } = 1;
+
+    /// <summary>Rows that a JPEG codes together: 8, or 16 where colours have half the height.</summary>
+    public int UnitRows { get; init; } = 8;
 
     /// <summary>Bytes of coefficients that a progressive JPEG keeps until its last scan.</summary>
     public long CoefficientBytes { get; init; }
@@ -68,6 +78,7 @@ internal sealed record ImageHeader
         "tiff" => TiffHeader.Read(file),
         "bmp" => BmpHeader.Read(file),
         "pnm" => PnmHeader.Read(file),
+        "ico" => IcoHeader.Read(file),
         var format => AvifHeader.Read(file, format),
     };
 

@@ -75,6 +75,25 @@ internal static class JpegHeader
                 : header with { Orientation = new(orientation), Scans = scans, IsComplete = complete };
     }
 
+    /// <summary>The same file with more rows in its header than it has in its data.</summary>
+    public static byte[] WithMoreRows(ReadOnlySpan<byte> file, ImageHeader header)
+    {
+        const int More = 64;
+        var taller = file.ToArray();
+        for (var at = 2; NextMarker(file, at) is >= 0 and var marker && file.Length > marker + 6; at = marker + 2)
+        {
+            if (file[marker + 1] is >= 0xC0 and <= 0xC2)
+            {
+                BinaryPrimitives.WriteUInt16BigEndian(taller.AsSpan(marker + 5), (ushort)Math.Min(header.Height + More, ushort.MaxValue));
+                break;
+            }
+
+            marker += file[marker + 1] == 0xD8 ? 0 : BinaryPrimitives.ReadUInt16BigEndian(file[(marker + 2)..]);
+        }
+
+        return taller;
+    }
+
     /// <summary>Whether the file ends with EOI. Cameras put zeros or data of their own behind it; those files are walked.</summary>
     private static bool EndsWithMarker(ReadOnlySpan<byte> file) => file.EndsWith((ReadOnlySpan<byte>)[0xFF, 0xD9]);
 
@@ -146,6 +165,7 @@ internal static class JpegHeader
             Height = height,
             Bands = bands,
             Interlaced = code == 0xC2,
+            UnitRows = 8 * down,
             CoefficientBytes = blocks * 128,
         };
 

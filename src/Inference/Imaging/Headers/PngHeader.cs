@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.IO.Compression;
 
 namespace Whatsit.Inference.Imaging.Headers;
 
@@ -47,5 +48,31 @@ internal static class PngHeader
             Frames = frames,
             IsComplete = complete,
         };
+    }
+
+    /// <summary>The embedded colour profile, as far as 64 KB of it; empty where there is none.</summary>
+    public static ReadOnlySpan<byte> Profile(ReadOnlySpan<byte> file)
+    {
+        const int Largest = 64 << 10;
+        var chunk = file.IndexOf("iCCP"u8);
+        var image = file.IndexOf("IDAT"u8);
+        if (chunk < 12 || image < chunk)
+        {
+            return [];
+        }
+
+        // 11.3.3.3: a name, a zero, the method (0 is the only one), and a zlib stream.
+        var data = file[(chunk + 4)..image];
+        using var compressed = new MemoryStream(data[Math.Min(data.IndexOf((byte)0) + 2, data.Length)..].ToArray());
+        using var zlib = new ZLibStream(compressed, CompressionMode.Decompress);
+        var profile = new byte[Largest];
+        try
+        {
+            return profile.AsSpan(0, zlib.ReadAtLeast(profile, Largest, throwOnEndOfStream: false));
+        }
+        catch (InvalidDataException)
+        {
+            return [];
+        }
     }
 }

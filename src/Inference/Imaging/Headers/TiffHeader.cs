@@ -72,6 +72,9 @@ internal static class TiffHeader
             piece = long.MaxValue;
         }
 
+        // What is added to it later shall not overflow either.
+        piece = Math.Min(piece, long.MaxValue / 16);
+
         return new ImageHeader
         {
             Format = "tiff",

@@ -1,0 +1,103 @@
+using System.Buffers.Binary;
+
+namespace Whatsit.Inference.Imaging.Headers;
+
+/// <summary>
+/// An icon: a list of pictures of several sizes, each a PNG, or a BMP without its file header and with a mask of one bit per pixel below (winuser.h, ICONDIR).
+/// The largest one is read.
+/// </summary>
+internal static class IcoHeader
+{
+    private const int Entry = 16, FileHeader = 14;
+
+    public static ImageHeader Read(ReadOnlySpan<byte> file)
+    {
+        var picture = Picture(file);
+        if (IsPng(picture))
+        {
+            return PngHeader.Read(picture) with { Format = "ico", Coding = "png" };
+        }
+
+        return BmpHeader.Read(ToBmp(picture)) with { Format = "ico", Coding = "bmp" };
+    }
+
+    /// <summary>The largest picture as a file of its own, PNG or BMP.</summary>
+    public static byte[] Still(ReadOnlySpan<byte> file)
+    {
+        var picture = Picture(file);
+        return IsPng(picture) ? picture.ToArray() : ToBmp(picture);
+    }
+
+    /// <summary>Makes white what the mask leaves transparent. Pictures of 32 bits have a transparency of their own, and PNG, too.</summary>
+    public static void ApplyMask(ReadOnlySpan<byte> file, RgbImage picture)
+    {
+        var data = Picture(file);
+        var bits = IsPng(data) ? 32 : BinaryPrimitives.ReadUInt16LittleEndian(data[14..]);
+        if (bits == 32)
+        {
+            return;
+        }
+
+        // The rows of the mask, as those of the picture, come from the bottom and fill 32 bits.
+        var stride = (picture.Width + 31) / 32 * 4;
+        var mask = data[Math.Min(data.Length, HeaderAndColors(data) + (((picture.Width * bits) + 31) / 32 * 4 * picture.Height))..];
+        for (var y = 0; y < picture.Height && mask.Length >= stride; y++, mask = mask[stride..])
+        {
+            var row = picture.Pixels.Slice((picture.Height - 1 - y) * picture.Width * 3, picture.Width * 3);
+            for (var x = 0; x < picture.Width; x++)
+            {
+                if ((mask[x / 8] & (0x80 >> (x % 8))) != 0)
+                {
+                    row.Slice(x * 3, 3).Fill(255);
+                }
+            }
+        }
+    }
+
+    private static ReadOnlySpan<byte> Picture(ReadOnlySpan<byte> file)
+    {
+        ReadOnlySpan<byte> largest = [];
+        (int Side, int Bits) best = default;
+        var count = file.Length < 6 ? 0 : BinaryPrimitives.ReadUInt16LittleEndian(file[4..]);
+        for (var i = 0; i < count && 6 + ((i + 1) * Entry) <= file.Length; i++)
+        {
+            var entry = file.Slice(6 + (i * Entry), Entry);
+            long length = BinaryPrimitives.ReadUInt32LittleEndian(entry[8..]), at = BinaryPrimitives.ReadUInt32LittleEndian(entry[12..]);
+            // 0 means 256.
+            (int Side, int Bits) size = (entry[0] == 0 ? 256 : entry[0], BinaryPrimitives.ReadUInt16LittleEndian(entry[6..]));
+            if (length >= 40 && at + length <= file.Length && size.CompareTo(best) > 0)
+            {
+                best = size;
+                largest = file.Slice((int)at, (int)length);
+            }
+        }
+
+        if (largest.IsEmpty)
+        {
+            throw ImageHeader.Damaged("ico");
+        }
+
+        return largest;
+    }
+
+    private static bool IsPng(ReadOnlySpan<byte> picture) => picture.StartsWith((ReadOnlySpan<byte>)[0x89, (byte)'P', (byte)'N', (byte)'G']);
+
+    private static byte[] ToBmp(ReadOnlySpan<byte> picture)
+    {
+        var bmp = new byte[FileHeader + picture.Length];
+        "BM"u8.CopyTo(bmp);
+        BinaryPrimitives.WriteInt32LittleEndian(bmp.AsSpan(2), bmp.Length);
+        BinaryPrimitives.WriteInt32LittleEndian(bmp.AsSpan(10), FileHeader + HeaderAndColors(picture));
+        picture.CopyTo(bmp.AsSpan(FileHeader));
+        // The height counts picture and mask.
+        BinaryPrimitives.WriteInt32LittleEndian(bmp.AsSpan(FileHeader + 8), BinaryPrimitives.ReadInt32LittleEndian(picture[8..]) / 2);
+        return bmp;
+    }
+
+    private static int HeaderAndColors(ReadOnlySpan<byte> picture)
+    {
+        var bits = BinaryPrimitives.ReadUInt16LittleEndian(picture[14..]);
+        var colors = BinaryPrimitives.ReadUInt32LittleEndian(picture[32..]);
+        return 40 + (4 * (int)Math.Min(colors > 0 ? colors : bits <= 8 ? 1u << bits : 0, 256));
+    }
+}
