@@ -54,7 +54,7 @@ public sealed class ImageClassifier(IImageDecoder decoder, DecodePermits permits
             TimeSpan decode, preprocess;
             try
             {
-                using var image = decoder.Decode(file, model.Preprocessor.ShrinkTo);
+                using var image = decoder.Decode(file, model.Preprocessor.ShrinkTo, deadline.Token);
                 decode = Stopwatch.GetElapsedTime(started);
                 description = new(image.OriginalWidth, image.OriginalHeight, image.Format, file.Length);
                 model.Preprocessor.Process(image, instance.Input);

@@ -11,8 +11,9 @@ public interface IImageDecoder
     /// <see langword="null"/>: full size. Otherwise the decoder may return a smaller picture, as long as both sides stay at or above this size
     /// (already upright); JPEG does that at a fraction of the cost.
     /// </param>
+    /// <param name="cancellationToken">Nobody waits any more. Asked between rows, where the decoder is our own.</param>
     /// <exception cref="InferenceException">
     /// <see cref="InferenceError.UnsupportedImage"/>, <see cref="InferenceError.InvalidImage"/> or <see cref="InferenceError.ImageTooLarge"/>.
     /// </exception>
-    RgbImage Decode(ReadOnlyMemory<byte> file, (int Width, int Height)? shrinkTo = null);
+    RgbImage Decode(ReadOnlyMemory<byte> file, (int Width, int Height)? shrinkTo = null, CancellationToken cancellationToken = default);
 }

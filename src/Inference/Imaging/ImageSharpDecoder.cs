@@ -8,6 +8,7 @@ using SixLabors.ImageSharp.Formats.Png;
 using SixLabors.ImageSharp.Metadata;
 using SixLabors.ImageSharp.Metadata.Profiles.Exif;
 using SixLabors.ImageSharp.PixelFormats;
+using Whatsit.Inference.Imaging.Jpeg;
 
 namespace Whatsit.Inference.Imaging;
 
@@ -19,7 +20,7 @@ public sealed class ImageSharpDecoder(IOptions<DecodingOptions> options) : IImag
     private readonly Configuration _configuration = CreateConfiguration();
 
     /// <inheritdoc/>
-    public RgbImage Decode(ReadOnlyMemory<byte> file, (int Width, int Height)? shrinkTo = null)
+    public RgbImage Decode(ReadOnlyMemory<byte> file, (int Width, int Height)? shrinkTo = null, CancellationToken cancellationToken = default)
     {
         string format = ImageFormat.Detect(file.Span);
         if (format == "avif")
@@ -31,6 +32,12 @@ public sealed class ImageSharpDecoder(IOptions<DecodingOptions> options) : IImag
         {
             ImageInfo info = Image.Identify(general, file.Span);
             DecodingLimits.Check(info.Width, info.Height, IsInterlaced(info.Metadata, format), options.Value);
+            Orientation orientation = OrientationOf(info.Metadata);
+            (int width, int height) = orientation.Apply(info.Width, info.Height);
+            if (format == "jpeg" && ReducedJpeg.TryDecode(file, orientation, width, height, shrinkTo, cancellationToken) is { } reduced)
+            {
+                return reduced;
+            }
             if (!FileEnd.IsThere(file.Span, format))
             {
                 throw new InvalidImageContentException("The file ends too early.");
@@ -58,7 +65,7 @@ public sealed class ImageSharpDecoder(IOptions<DecodingOptions> options) : IImag
             throw new InferenceException(InferenceError.UnsupportedImage, $"The {format.ToUpperInvariant()} picture is of a kind that is not supported.", e);
         }
         // The decoders meet damaged files with exceptions of many kinds.
-        catch (Exception e) when (e is not (InferenceException or OutOfMemoryException))
+        catch (Exception e) when (e is not (InferenceException or OutOfMemoryException or OperationCanceledException))
         {
             throw new InferenceException(InferenceError.InvalidImage, $"The {format.ToUpperInvariant()} picture is truncated, damaged or of a kind that cannot be read.", e);
         }
