@@ -8,9 +8,9 @@ namespace Whatsit.Benchmarks;
 /// <summary>The parts of a run.</summary>
 internal static class Parts
 {
-    public const string Layers = "layers", Closed = "closed", Peers = "peers", Open = "open", Endurance = "endurance";
+    public const string Layers = "layers", Closed = "closed", Peers = "peers", Open = "open", Endurance = "endurance", Jpeg = "jpeg";
 
-    public static readonly IReadOnlyList<string> All = [Layers, Closed, Peers, Open, Endurance];
+    public static readonly IReadOnlyList<string> All = [Layers, Closed, Peers, Open, Endurance, Jpeg];
 }
 
 /// <summary>What to measure.</summary>
@@ -63,6 +63,12 @@ internal sealed class Suite : IDisposable
         {
             Console.WriteLine("The layers, one by one …");
             suite._report.Add(Layers.Measure(suite._photos, options.Server, options.Model));
+        }
+
+        if (options.Parts.Contains(Parts.Jpeg))
+        {
+            Console.WriteLine("JPEG at reduced size …");
+            suite._report.Add([.. JpegDecoding.Measure(suite._photos)]);
         }
 
         if (options.Parts.Contains(Parts.Closed) || options.Parts.Contains(Parts.Peers))
