@@ -11,6 +11,11 @@ internal static class JpegBlock
     // From here on, several symbols at once would mostly be too many.
     private const int NearLast = 48;
 
+    private const int ValueShift = 64 - JpegHuffmanTable.ValueBits, SkipShift = 64 - JpegHuffmanTable.SkipBits;
+
+    // What a filled window has at least.
+    private const int FilledBits = 56;
+
     /// <summary>From bits to samples.</summary>
     /// <param name="reader">The bits; <see cref="JpegBitReader.Prepare"/> has seen to it that there are enough.</param>
     /// <param name="component">Its tables, its weights, and the block before.</param>
@@ -39,7 +44,7 @@ internal static class JpegBlock
         samples.Start(((short)component.Prediction * weights[0]) + JpegWeights.Bias);
 
         // 2. All others, unless only the mean counts. Bits and coefficients are in one sum, as entries have them. Filling the window is slower
-        // than looking up, so up to three symbols share it; a long one has to be the first.
+        // than looking up, so up to four symbols share it; a long one has to be the first. A loop here took a tenth more.
         JpegHuffmanTable ac = component.Ac;
         int[] values = ac.Values;
         int k = 0, next;
@@ -47,7 +52,7 @@ internal static class JpegBlock
         {
             Fill(data, ref window, ref count, ref at);
             int sum = k << 8;
-            entry = values[(int)(window >> (64 - JpegHuffmanTable.ValueBits))];
+            entry = values[(int)(window >> ValueShift)];
             if ((byte)entry == 0 && (entry = ac.Decode(window, entry)) == 0)
             {
                 return JpegDamageKind.BadCode;
@@ -56,18 +61,25 @@ internal static class JpegBlock
             sum += (ushort)entry;
             // The end of the block adds a 0, so it may be to any coefficient.
             samples.Add(entry >> 16, weights, (sum >> 8) & 63);
-            if (sum < Last << 8 && (byte)(next = values[(int)(window >> (64 - JpegHuffmanTable.ValueBits))]) != 0)
+            if (sum < Last << 8 && (byte)(next = values[(int)(window >> ValueShift)]) != 0)
             {
                 entry = next;
                 window <<= entry;
                 sum += (ushort)entry;
                 samples.Add(entry >> 16, weights, (sum >> 8) & 63);
-                if (sum < Last << 8 && (byte)(next = values[(int)(window >> (64 - JpegHuffmanTable.ValueBits))]) != 0)
+                if (sum < Last << 8 && (byte)(next = values[(int)(window >> ValueShift)]) != 0)
                 {
                     entry = next;
                     window <<= entry;
                     sum += (ushort)entry;
                     samples.Add(entry >> 16, weights, (sum >> 8) & 63);
+                    if (sum < Last << 8 && (byte)sum <= FilledBits - JpegHuffmanTable.ValueBits && (byte)(next = values[(int)(window >> ValueShift)]) != 0)
+                    {
+                        entry = next;
+                        window <<= entry;
+                        sum += (ushort)entry;
+                        samples.Add(entry >> 16, weights, (sum >> 8) & 63);
+                    }
                 }
             }
             count -= (byte)sum;
@@ -75,21 +87,21 @@ internal static class JpegBlock
         }
 
         // 3. Or passes them, many at once.
-        ushort[] skips = ac.Skips;
-        while (k < Last)
+        ushort[] skips = TSamples.Size == 1 ? ac.Skips : [];
+        while (TSamples.Size == 1 && k < Last)
         {
             Fill(data, ref window, ref count, ref at);
-            int sum = k << 8, skip = skips[(int)(window >> (64 - JpegHuffmanTable.SkipBits))];
+            int sum = k << 8, skip = skips[(int)(window >> SkipShift)];
             window <<= skip;
             sum += skip;
             if (sum < Last << 8)
             {
-                skip = skips[(int)(window >> (64 - JpegHuffmanTable.SkipBits))];
+                skip = skips[(int)(window >> SkipShift)];
                 window <<= skip;
                 sum += skip;
                 if (sum < Last << 8)
                 {
-                    skip = skips[(int)(window >> (64 - JpegHuffmanTable.SkipBits))];
+                    skip = skips[(int)(window >> SkipShift)];
                     window <<= skip;
                     sum += skip;
                 }
@@ -130,7 +142,7 @@ internal static class JpegBlock
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static int Symbol(JpegHuffmanTable table, ulong window)
     {
-        int entry = table.Values[(int)(window >> (64 - JpegHuffmanTable.ValueBits))];
+        int entry = table.Values[(int)(window >> ValueShift)];
         return (byte)entry != 0 ? entry : table.Decode(window, entry);
     }
 
@@ -140,6 +152,6 @@ internal static class JpegBlock
     {
         window |= BinaryPrimitives.ReadUInt64BigEndian(data.AsSpan(at)) >> count;
         at += (63 - count) >> 3;
-        count |= 56;
+        count |= FilledBits;
     }
 }

@@ -26,6 +26,7 @@ internal sealed class JpegHuffmanTable
 
     private readonly bool _dc;
     private readonly byte[] _symbols;
+    private ushort[]? _skips;
 
     // Of each length: the first code that is too large for it, moved to the left of 16 bits, and the number of its first symbol less its first code.
     private readonly int[] _limits = new int[17];
@@ -43,8 +44,8 @@ internal sealed class JpegHuffmanTable
     /// </summary>
     public int[] Values { get; } = new int[1 << ValueBits];
 
-    /// <summary>As many whole symbols as fit, by the next <see cref="SkipBits"/> bits. Only of AC tables.</summary>
-    public ushort[] Skips { get; private set; } = [];
+    /// <summary>As many whole symbols as fit, by the next <see cref="SkipBits"/> bits. Made when it is asked for: not every picture skips.</summary>
+    public ushort[] Skips => _skips ??= FillSkips();
 
     /// <summary>Builds the table of ITU-T T.81, annex C, or <see langword="null"/> where the lengths make no code.</summary>
     /// <param name="dc">Whether the symbols are sizes of differences, not runs and sizes.</param>
@@ -80,22 +81,23 @@ internal sealed class JpegHuffmanTable
     /// <param name="window">The next bits, the first one highest.</param>
     /// <param name="known">What <see cref="Values"/> has.</param>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public int Decode(ulong window, int known) => known != 0 ? Entry(known >> 16, (byte)(known >> 8), window) : Find(window, out _);
+    public int Decode(ulong window, int known) => known != 0 ? Entry(known >> 16, (byte)(known >> 8), window) : Entry(window, LengthOf(window, 1));
 
+    /// <summary>The length of the code that comes next, which is known to have at least some bits; 17 where it is none.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private int Find(ulong window, out int length)
+    private int LengthOf(ulong window, int length)
     {
         int bits = (int)(window >> 48);
-        for (length = 1; length <= 16; length++)
+        while (length <= 16 && bits >= _limits[length])
         {
-            if (bits < _limits[length])
-            {
-                return Entry(_symbols[(bits >> (16 - length)) + _offsets[length]], length, window);
-            }
+            length++;
         }
-        length = 0;
-        return 0;
+        return length;
     }
+
+    private int SymbolAt(ulong window, int length) => _symbols[(int)(window >> (64 - length)) + _offsets[length]];
+
+    private int Entry(ulong window, int length) => length > 16 ? 0 : Entry(SymbolAt(window, length), length, window);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private int Entry(int symbol, int length, ulong window)
@@ -117,27 +119,26 @@ internal sealed class JpegHuffmanTable
 
     private void Fill()
     {
+        int length = 1;
         for (int i = 0; i < Values.Length; i++)
         {
+            // Codes that come later are not shorter.
             ulong window = (ulong)i << (64 - ValueBits);
-            int entry = Find(window, out int length);
+            length = LengthOf(window, length);
+            int entry = Entry(window, length);
             Values[i] = (byte)entry <= ValueBits ? entry : length <= ValueBits ? (SymbolAt(window, length) << 16) | (length << 8) : 0;
         }
-        if (!_dc)
-        {
-            Skips = FillSkips();
-        }
     }
-
-    private int SymbolAt(ulong window, int length) => _symbols[(int)(window >> (64 - length)) + _offsets[length]];
 
     /// <summary>What n bits hold is their first symbol and what the bits after that hold, so the short ones come first.</summary>
     private ushort[] FillSkips()
     {
         var heads = new (ushort Entry, byte Length)[1 << SkipBits];
-        for (int i = 0; i < heads.Length; i++)
+        for (int i = 0, length = 1; i < heads.Length; i++)
         {
-            heads[i] = ((ushort)Find((ulong)i << (64 - SkipBits), out int length), (byte)length);
+            ulong window = (ulong)i << (64 - SkipBits);
+            length = LengthOf(window, length);
+            heads[i] = ((ushort)Entry(window, length), (byte)length);
         }
         // Of n bits, behind a leading one.
         var skips = new ushort[2 << SkipBits];
@@ -145,9 +146,9 @@ internal sealed class JpegHuffmanTable
         {
             for (int bits = 0; bits < 1 << n; bits++)
             {
-                (int skip, int length) = heads[bits << (SkipBits - n)];
+                (int skip, int codeLength) = heads[bits << (SkipBits - n)];
                 int taken = (byte)skip, left = n - taken;
-                if (length == 0 || length > n || taken > MaxSkippedBits)
+                if (codeLength > n || taken > MaxSkippedBits)
                 {
                     continue;
                 }

@@ -1,12 +1,10 @@
-using System.Buffers;
-
 namespace Whatsit.Inference.Imaging.Jpeg;
 
 /// <summary>
 /// The samples of one component: as many rows as are needed at once, one written over the other when the next come, and their enlargement to
 /// the picture's size.
 /// </summary>
-internal sealed class JpegPlane : IDisposable
+internal sealed class JpegPlane
 {
     private const byte Grey = 128;
 
@@ -27,19 +25,13 @@ internal sealed class JpegPlane : IDisposable
         _stride = geometry.McusPerRow * horizontal * component.Size;
         _rows = rowsOfMcus * vertical * component.Size;
         (_widens, _blends) = geometry.InterpolationOf(component);
-        _samples = ArrayPool<byte>.Shared.Rent(_rows * _stride);
-        _enlarged = ArrayPool<byte>.Shared.Rent(Math.Max(_width * 2, geometry.Width));
+        // Not from a pool: mostly it is little, and what is large is rare.
+        _samples = GC.AllocateUninitializedArray<byte>(_rows * _stride);
+        _enlarged = GC.AllocateUninitializedArray<byte>(Math.Max(_width * 2, geometry.Width));
     }
 
     /// <summary>From one row to the next.</summary>
     public int Stride => _stride;
-
-    /// <inheritdoc/>
-    public void Dispose()
-    {
-        ArrayPool<byte>.Shared.Return(_samples);
-        ArrayPool<byte>.Shared.Return(_enlarged);
-    }
 
     /// <summary>The plane from a place on.</summary>
     public Span<byte> From(int x, int y) => _samples.AsSpan(((y % _rows) * _stride) + x);

@@ -59,7 +59,7 @@ internal sealed class JpegReducedDecoder
         int lag = components.Any(component => _geometry.InterpolationOf(component).Blends) ? 1 : 0;
         int held = inOneScan ? 1 + (2 * lag) : _geometry.RowsOfMcus;
         JpegPlane[] planes = [.. components.Select(component => new JpegPlane(component, _geometry, held))];
-        byte[] strip = ArrayPool<byte>.Shared.Rent(RowsPerStrip * Width * 3);
+        byte[] strip = ArrayPool<byte>.Shared.Rent(orientation.IsUpright ? 0 : RowsPerStrip * Width * 3);
         using var reader = new JpegBitReader();
         try
         {
@@ -102,7 +102,6 @@ internal sealed class JpegReducedDecoder
         finally
         {
             ArrayPool<byte>.Shared.Return(strip);
-            Array.ForEach(planes, plane => plane.Dispose());
         }
     }
 
@@ -138,7 +137,10 @@ internal sealed class JpegReducedDecoder
     {
         foreach (JpegComponent component in _markers.Scan)
         {
-            component.Weights = JpegWeights.Create(component.Size, _markers.QuantizationOf(component));
+            // Both colours mostly have the same.
+            component.Weights = _markers.Scan.TakeWhile(other => other != component)
+                .FirstOrDefault(other => (other.Size, other.Quantization) == (component.Size, component.Quantization))?.Weights
+                ?? JpegWeights.Create(component.Size, _markers.QuantizationOf(component));
         }
         reader.Start(file, _markers.Position);
         JpegPlane[] ofScan = [.. _markers.Scan.Select(component => planes[Array.IndexOf(_markers.Components, component)])];

@@ -107,7 +107,7 @@ internal struct JpegSamples2 : IJpegSamples
     public void Start(int sum) => _sums = Vector128.Create(sum);
 
     public void Add(int value, ReadOnlySpan<int> weights, int coefficient) =>
-        _sums += Vector128.Create(value) * Vector128.Create(weights.Slice(coefficient * 4, 4));
+        _sums += Vector128.Create(value) * MemoryMarshal.Cast<int, Vector128<int>>(weights)[coefficient];
 
     public readonly void Store(Span<byte> rows, int stride)
     {

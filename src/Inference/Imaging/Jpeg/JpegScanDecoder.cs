@@ -67,22 +67,26 @@ internal sealed class JpegScanDecoder
         {
             JpegComponent component = _components[i];
             (int horizontal, int vertical) = BlocksOf(component);
-            for (int y = 0; y < vertical; y++)
+            int size = component.Size, stride = _planes[i].Stride;
+            Span<byte> samples = _planes[i].From(mcu * horizontal * size, line * vertical * size);
+            for (int block = 0, x = 0; block < horizontal * vertical; block++)
             {
-                for (int x = 0; x < horizontal; x++)
+                kind = size switch
                 {
-                    Span<byte> samples = _planes[i].From(((mcu * horizontal) + x) * component.Size, ((line * vertical) + y) * component.Size);
-                    kind = component.Size switch
-                    {
-                        1 => JpegBlock.Decode<JpegSamples1>(_reader, component, samples, _planes[i].Stride),
-                        2 => JpegBlock.Decode<JpegSamples2>(_reader, component, samples, _planes[i].Stride),
-                        4 => JpegBlock.Decode<JpegSamples4>(_reader, component, samples, _planes[i].Stride),
-                        _ => JpegBlock.Decode<JpegSamples8>(_reader, component, samples, _planes[i].Stride),
-                    };
-                    if (kind != JpegDamageKind.None)
-                    {
-                        return kind;
-                    }
+                    1 => JpegBlock.Decode<JpegSamples1>(_reader, component, samples[x..], stride),
+                    2 => JpegBlock.Decode<JpegSamples2>(_reader, component, samples[x..], stride),
+                    4 => JpegBlock.Decode<JpegSamples4>(_reader, component, samples[x..], stride),
+                    _ => JpegBlock.Decode<JpegSamples8>(_reader, component, samples[x..], stride),
+                };
+                if (kind != JpegDamageKind.None)
+                {
+                    return kind;
+                }
+                x += size;
+                if (x == horizontal * size && block + 1 < horizontal * vertical)
+                {
+                    samples = samples[(size * stride)..];
+                    x = 0;
                 }
             }
         }
