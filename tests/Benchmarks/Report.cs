@@ -28,6 +28,7 @@ internal sealed class Report(ModelManifest manifest, IReadOnlyList<Photo> photos
     private readonly List<OpenRow> _opens = [];
     private readonly List<LayerRow> _layers = [];
     private readonly List<DecoderRow> _decoders = [];
+    private readonly List<JpegDecoding> _jpegs = [];
     private readonly List<string> _missing = [];
     private readonly List<(string Variant, Endurance Endurance)> _endurances = [];
 
@@ -43,6 +44,8 @@ internal sealed class Report(ModelManifest manifest, IReadOnlyList<Photo> photos
 
     public void Add(IReadOnlyList<DecoderRow> rows) => _decoders.AddRange(rows);
 
+    public void Add(IReadOnlyList<JpegDecoding> rows) => _jpegs.AddRange(rows);
+
     public void Missing(string sentence) => _missing.Add(sentence);
 
     /// <summary>All tables that have something to say.</summary>
@@ -53,6 +56,7 @@ internal sealed class Report(ModelManifest manifest, IReadOnlyList<Photo> photos
         Loads(text);
         LayersOf(text);
         DecodersOf(text);
+        Jpegs(text);
         Opens(text);
         Endurances(text);
         return text.ToString().TrimEnd() + Environment.NewLine;
@@ -164,6 +168,24 @@ internal sealed class Report(ModelManifest manifest, IReadOnlyList<Photo> photos
             var shares = photos.Select(photo => _layers.Where(row => row.Size == photo.Name && layers.Contains(row.Layer)).Sum(row => row.Milliseconds) / _layers.Single(row => row.Size == photo.Name && row.Layer == whole).Milliseconds);
             text.AppendLine(string.Concat([$"| *{name}* |", .. shares.Select(share => string.Create(CultureInfo.InvariantCulture, $" {share:0.00} | |"))]));
         }
+    }
+
+    private void Jpegs(StringBuilder text)
+    {
+        if (_jpegs.Count == 0)
+        {
+            return;
+        }
+
+        text.AppendLine("JPEG at reduced size, our decoder and libjpeg-turbo in turn in one process: milliseconds of one decode.").AppendLine();
+        text.AppendLine("| Picture | scale | ours | libjpeg-turbo | ours ÷ libjpeg-turbo |");
+        text.AppendLine("|---|--:|--:|--:|--:|");
+        foreach (var row in _jpegs)
+        {
+            text.AppendLine(CultureInfo.InvariantCulture, $"| {row.Size} | 1/{row.Shrink} | {row.OursMs:0.00} | {row.LibraryMs:0.00} | {row.OursMs / row.LibraryMs:0.00} |");
+        }
+
+        text.AppendLine();
     }
 
     private void DecodersOf(StringBuilder text)

@@ -8,9 +8,9 @@ namespace Whatsit.Benchmarks;
 /// <summary>The parts of a run.</summary>
 internal static class Parts
 {
-    public const string Layers = "layers", Closed = "closed", Peers = "peers", Open = "open", Endurance = "endurance", Decoders = "decoders";
+    public const string Layers = "layers", Closed = "closed", Peers = "peers", Open = "open", Endurance = "endurance", Decoders = "decoders", Jpeg = "jpeg";
 
-    public static readonly IReadOnlyList<string> All = [Layers, Closed, Peers, Open, Endurance, Decoders];
+    public static readonly IReadOnlyList<string> All = [Layers, Closed, Peers, Open, Endurance, Decoders, Jpeg];
 }
 
 /// <summary>What to measure.</summary>
@@ -69,6 +69,12 @@ internal sealed class Suite : IDisposable
         {
             Console.WriteLine("The decoders, taking turns …");
             suite._report.Add(Decoders.Measure(suite._photos, options.Model, suite.Count));
+        }
+
+        if (options.Parts.Contains(Parts.Jpeg))
+        {
+            Console.WriteLine("JPEG at reduced size …");
+            suite._report.Add([.. JpegDecoding.Measure(suite._photos)]);
         }
 
         if (options.Parts.Contains(Parts.Closed) || options.Parts.Contains(Parts.Peers))

@@ -114,13 +114,13 @@ public sealed class ImageClassifierTests : IAsyncDisposable
     [Fact]
     public async Task A_request_that_waits_for_a_permit_longer_than_the_limit_is_given_up()
     {
-        await _permits.AcquireAsync(TestContext.Current.CancellationToken);
+        var permit = await _permits.AcquireAsync(new DecodeCost(1, IsLong: false), TestContext.Current.CancellationToken);
         var waiting = ClassifyAsync();
         _time.Advance(TimeSpan.FromSeconds(25));
 
         Assert.Equal(InferenceError.TimedOut, (await Assert.ThrowsAsync<InferenceException>(() => waiting)).Error);
         Assert.Equal((0, 0, 0), (_decoder.Decoded, _backend.Leased, _model.Scheduler.QueueLength));
-        _permits.Release();
+        permit.Dispose();
         await ClassifyAsync();
     }
 

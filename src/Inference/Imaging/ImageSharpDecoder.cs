@@ -12,6 +12,7 @@ using SixLabors.ImageSharp.Memory;
 using SixLabors.ImageSharp.Metadata;
 using SixLabors.ImageSharp.PixelFormats;
 using Whatsit.Inference.Imaging.Headers;
+using Whatsit.Inference.Imaging.Jpeg;
 
 namespace Whatsit.Inference.Imaging;
 
@@ -50,6 +51,11 @@ public sealed class ImageSharpDecoder(IOptions<DecodingOptions> options) : Image
     {
         try
         {
+            if (header.Format == "jpeg" && ReducedJpeg.TryDecode(file, header, LargestShrink(header, shrinkTo), cancellationToken) is { } reduced)
+            {
+                return reduced;
+            }
+
             if (!header.IsComplete)
             {
                 throw new InvalidImageContentException("The file ends too early.");

@@ -1,6 +1,7 @@
 using System.Buffers;
 using Microsoft.Extensions.Options;
 using Whatsit.Inference.Imaging.Headers;
+using Whatsit.Inference.Imaging.Jpeg;
 using Whatsit.Vips;
 
 namespace Whatsit.Inference.Imaging;
@@ -14,9 +15,6 @@ public sealed class VipsImageDecoder(IOptions<DecodingOptions> options) : ImageD
 {
     // libvips has loaders for neither, and common they are not.
     private readonly ImageSharpDecoder _others = new(options);
-
-    // And a fiftieth of the height: what may be missing at the bottom, for it changes no answer.
-    private const int MaxMissingRows = 16;
 
     internal override bool ReducesJpeg => true;
 
@@ -67,6 +65,11 @@ public sealed class VipsImageDecoder(IOptions<DecodingOptions> options) : ImageD
     /// <summary>libjpeg invents what it does not find, and says so in a warning. A file that lacks its end, or its last few rows, is answered with one of ours.</summary>
     private static RgbImage DecodeJpeg(ReadOnlyMemory<byte> file, ImageHeader header, int shrink, CancellationToken cancellationToken)
     {
+        if (ReducedJpeg.TryDecode(file, header, shrink, cancellationToken) is { } reduced)
+        {
+            return reduced;
+        }
+
         try
         {
             return Decode(file, header, shrink, VipsFailOn.Warning, cancellationToken);
@@ -80,15 +83,13 @@ public sealed class VipsImageDecoder(IOptions<DecodingOptions> options) : ImageD
         {
             var whole = header.IsComplete ? file : (byte[])[.. file.Span, 0xFF, 0xD9];
             var missing = header.Height - IntactRows(whole, header, cancellationToken);
-            if (missing > MaxMissingRows || missing * 50 > header.Height)
+            if (!ReducedJpeg.IsBearable(missing, header.Height))
             {
                 throw;
             }
 
             var picture = Decode(whole, header, shrink, VipsFailOn.None, cancellationToken);
-            picture.Warnings = [missing > 0
-                ? Warning.Of("image-truncated", $"The last {missing} of the picture's {header.Height} rows are missing or damaged; they were left grey.", ("missing", missing), ("height", header.Height))
-                : Warning.Of("image-end-missing", "The file lacks its end marker, as after an interrupted transfer; all of its pixels are there.")];
+            picture.Warnings = [ReducedJpeg.Warn(missing, header.Height)];
             return picture;
         }
     }

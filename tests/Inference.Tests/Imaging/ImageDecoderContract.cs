@@ -293,6 +293,36 @@ public abstract class ImageDecoderContract
     }
 
     [Theory]
+    [InlineData(1)]
+    [InlineData(2)]
+    [InlineData(3)]
+    [InlineData(4)]
+    [InlineData(5)]
+    [InlineData(6)]
+    [InlineData(7)]
+    [InlineData(8)]
+    public void A_turned_picture_that_is_decoded_smaller_comes_out_upright(int orientation)
+    {
+        using var image = Decoder.Decode(File($"orientation-{orientation}.jpg"), (36, 27));
+        using var upright = Decoder.Decode(File("orientation-1.jpg"), (36, 27));
+
+        Assert.Equal((36, 27), (image.Width, image.Height));
+        AssertNear(upright.Pixels.ToArray(), image.Pixels, onAverage: 2, atMost: 30);
+    }
+
+    [Fact]
+    public void Half_a_photo_with_an_end_marker_is_refused_when_it_is_decoded_smaller()
+    {
+        var whole = File("subsampled.jpg");
+        byte[] half = [.. whole[..(whole.Length / 2)], 0xFF, 0xD9];
+
+        var refusal = Assert.Throws<InferenceException>(() => Decoder.Decode(half, (36, 27)).Dispose());
+
+        Assert.Equal(InferenceError.InvalidImage, refusal.Error);
+        Assert.Contains(" of 108 on", refusal.Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
     [InlineData("picture.jpg")]
     [InlineData("progressive.jpg")]
     [InlineData("cmyk.jpg")]

@@ -1,0 +1,145 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+
+namespace Whatsit.Inference.Imaging.Jpeg;
+
+/// <summary>Rows of samples: enlarged as libjpeg does it, and as RGB.</summary>
+internal static class JpegRows
+{
+    /// <summary>Sums of weights as samples.</summary>
+    public static Vector128<byte> Limit(Vector256<int> first, Vector256<int> second)
+    {
+        var samples = Vector256.Max(Vector256.NarrowWithSaturation(first >> JpegWeights.Bits, second >> JpegWeights.Bits), default);
+        return Vector128.NarrowWithSaturation(samples.GetLower().AsUInt16(), samples.GetUpper().AsUInt16());
+    }
+
+    /// <summary>Every sample <paramref name="times"/> times.</summary>
+    public static void Repeat(ReadOnlySpan<byte> samples, int times, Span<byte> row)
+    {
+        for (var x = 0; x < row.Length; x++)
+        {
+            row[x] = samples[x / times];
+        }
+    }
+
+    /// <summary>Twice as many samples: three quarters of the nearer, one quarter of the farther; halves are rounded down and up in turn (jdsample.c).</summary>
+    public static void Widen(ReadOnlySpan<byte> samples, Span<byte> row)
+    {
+        var last = samples.Length - 1;
+        row[0] = samples[0];
+        row[(2 * last) + 1] = samples[last];
+        for (var x = 0; x < last; x++)
+        {
+            int left = samples[x], right = samples[x + 1];
+            row[(2 * x) + 1] = (byte)(((3 * left) + right + 2) >> 2);
+            row[(2 * x) + 2] = (byte)(((3 * right) + left + 1) >> 2);
+        }
+    }
+
+    /// <summary>A row between two: three quarters of the nearer, one quarter of the farther, and <paramref name="bias"/> of 1 or 2 to round a half down or up.</summary>
+    public static void Blend(ReadOnlySpan<byte> near, ReadOnlySpan<byte> far, int bias, Span<byte> row)
+    {
+        for (var x = 0; x < row.Length; x++)
+        {
+            row[x] = (byte)(((3 * near[x]) + far[x] + bias) >> 2);
+        }
+    }
+
+    /// <summary>A row between two with twice as many samples, rounded once.</summary>
+    public static void BlendAndWiden(ReadOnlySpan<byte> near, ReadOnlySpan<byte> far, Span<byte> row)
+    {
+        var last = near.Length - 1;
+        var left = (3 * near[0]) + far[0];
+        row[0] = (byte)(((4 * left) + 8) >> 4);
+        for (var x = 0; x < last; x++)
+        {
+            var right = (3 * near[x + 1]) + far[x + 1];
+            row[(2 * x) + 1] = (byte)(((3 * left) + right + 7) >> 4);
+            row[(2 * x) + 2] = (byte)(((3 * right) + left + 8) >> 4);
+            left = right;
+        }
+
+        row[(2 * last) + 1] = (byte)(((4 * left) + 7) >> 4);
+    }
+
+    /// <summary>Three rows as one.</summary>
+    public static void FromRgb(ReadOnlySpan<byte> red, ReadOnlySpan<byte> green, ReadOnlySpan<byte> blue, Span<byte> rgb)
+    {
+        var x = 0;
+        for (; x + 16 <= red.Length; x += 16)
+        {
+            Interleave(Vector128.Create(red[x..]), Vector128.Create(green[x..]), Vector128.Create(blue[x..]), rgb[(x * 3)..]);
+        }
+
+        for (; x < red.Length; x++)
+        {
+            (rgb[x * 3], rgb[(x * 3) + 1], rgb[(x * 3) + 2]) = (red[x], green[x], blue[x]);
+        }
+    }
+
+    /// <summary>ITU-T T.871, 7, with libjpeg's 16 bits behind the point and its rounding (jdcolor.c).</summary>
+    public static void FromYCbCr(ReadOnlySpan<byte> luma, ReadOnlySpan<byte> cb, ReadOnlySpan<byte> cr, Span<byte> rgb)
+    {
+        const int Half = 1 << 15, RedOfCr = 91881, GreenOfCb = 22554, GreenOfCr = 46802, BlueOfCb = 116130;
+        var x = 0;
+        for (; x + 16 <= luma.Length; x += 16)
+        {
+            var y = Vector128.Create(luma[x..]);
+            (var r, var g, var b) = Add(
+                Vector256.WidenLower(y.ToVector256Unsafe()).AsInt16(),
+                Convert(Vector128.Create(cb[x..]).GetLower(), Vector128.Create(cr[x..]).GetLower()),
+                Convert(Vector128.Create(cb[x..]).GetUpper(), Vector128.Create(cr[x..]).GetUpper()));
+            Interleave(Narrow(r), Narrow(g), Narrow(b), rgb[(x * 3)..]);
+        }
+
+        for (; x < luma.Length; x++)
+        {
+            int blueness = cb[x] - 128, redness = cr[x] - 128;
+            rgb[x * 3] = Limit(luma[x] + (((RedOfCr * redness) + Half) >> 16));
+            rgb[(x * 3) + 1] = Limit(luma[x] + ((Half - (GreenOfCb * blueness) - (GreenOfCr * redness)) >> 16));
+            rgb[(x * 3) + 2] = Limit(luma[x] + (((BlueOfCb * blueness) + Half) >> 16));
+        }
+
+        static (Vector256<int> R, Vector256<int> G, Vector256<int> B) Convert(Vector64<byte> cb, Vector64<byte> cr)
+        {
+            Vector256<int> blueness = ToInt32(cb) - Vector256.Create(128), redness = ToInt32(cr) - Vector256.Create(128), half = Vector256.Create(Half);
+            return (
+                ((redness * RedOfCr) + half) >> 16,
+                (half - (blueness * GreenOfCb) - (redness * GreenOfCr)) >> 16,
+                ((blueness * BlueOfCb) + half) >> 16);
+        }
+
+        static (Vector256<short> R, Vector256<short> G, Vector256<short> B) Add(
+            Vector256<short> y, (Vector256<int> R, Vector256<int> G, Vector256<int> B) low, (Vector256<int> R, Vector256<int> G, Vector256<int> B) high) =>
+            (y + Vector256.Narrow(low.R, high.R), y + Vector256.Narrow(low.G, high.G), y + Vector256.Narrow(low.B, high.B));
+
+        static Vector256<int> ToInt32(Vector64<byte> samples) =>
+            Vector256.WidenLower(Vector128.WidenLower(samples.ToVector128Unsafe()).ToVector256Unsafe()).AsInt32();
+
+        static byte Limit(int value) => (byte)Math.Clamp(value, 0, 255);
+    }
+
+    private static Vector128<byte> Narrow(Vector256<short> samples)
+    {
+        var limited = Vector256.Max(samples, default).AsUInt16();
+        return Vector128.NarrowWithSaturation(limited.GetLower(), limited.GetUpper());
+    }
+
+    /// <summary>16 pixels as 48 bytes.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Interleave(Vector128<byte> red, Vector128<byte> green, Vector128<byte> blue, Span<byte> rgb)
+    {
+        rgb = rgb[..48];
+        // An index of 16 or more gives zero.
+        const byte None = 255;
+        (Vector128.Shuffle(red, Vector128.Create(0, None, None, 1, None, None, 2, None, None, 3, None, None, 4, None, None, 5))
+            | Vector128.Shuffle(green, Vector128.Create(None, 0, None, None, 1, None, None, 2, None, None, 3, None, None, 4, None, None))
+            | Vector128.Shuffle(blue, Vector128.Create(None, None, 0, None, None, 1, None, None, 2, None, None, 3, None, None, 4, None))).CopyTo(rgb);
+        (Vector128.Shuffle(red, Vector128.Create(None, None, 6, None, None, 7, None, None, 8, None, None, 9, None, None, 10, None))
+            | Vector128.Shuffle(green, Vector128.Create(5, None, None, 6, None, None, 7, None, None, 8, None, None, 9, None, None, 10))
+            | Vector128.Shuffle(blue, Vector128.Create(None, 5, None, None, 6, None, None, 7, None, None, 8, None, None, 9, None, None))).CopyTo(rgb[16..]);
+        (Vector128.Shuffle(red, Vector128.Create(None, 11, None, None, 12, None, None, 13, None, None, 14, None, None, 15, None, None))
+            | Vector128.Shuffle(green, Vector128.Create(None, None, 11, None, None, 12, None, None, 13, None, None, 14, None, None, 15, None))
+            | Vector128.Shuffle(blue, Vector128.Create(10, None, None, 11, None, None, 12, None, None, 13, None, None, 14, None, None, 15))).CopyTo(rgb[32..]);
+    }
+}

@@ -1,0 +1,81 @@
+using Whatsit.Inference.Imaging.Headers;
+
+namespace Whatsit.Inference.Imaging.Jpeg;
+
+/// <summary>Where both decoders hand a JPEG over that may be decoded smaller.</summary>
+internal static class ReducedJpeg
+{
+    // And a fiftieth of the height: what may be missing at the bottom, for it changes no answer.
+    private const int MaxMissingRows = 16;
+
+    /// <summary>Decodes the picture, or gives <see langword="null"/> where that is the library's to do: full size, other colours than sRGB, or a kind of JPEG that is not ours.</summary>
+    /// <param name="file">The whole file, its size within the limits.</param>
+    /// <param name="header">Its header.</param>
+    /// <param name="shrink">1, 2, 4 or 8: by how much it may be decoded smaller.</param>
+    /// <param name="cancellationToken">Nobody waits any more.</param>
+    /// <exception cref="InferenceException"><see cref="InferenceError.InvalidImage"/>: rows are missing or wrong.</exception>
+    public static RgbImage? TryDecode(ReadOnlyMemory<byte> file, ImageHeader header, int shrink, CancellationToken cancellationToken)
+    {
+        if (shrink == 1 || !IsSrgb(file.Span) || JpegReducedDecoder.TryOpen(file, shrink) is not { } decoder)
+        {
+            return null;
+        }
+
+        (var width, var height) = header.Orientation.Apply((int)header.Width, (int)header.Height);
+        (var reducedWidth, var reducedHeight) = header.Orientation.Apply(decoder.Width, decoder.Height);
+        var picture = new RgbImage(reducedWidth, reducedHeight) { OriginalWidth = width, OriginalHeight = height, Format = "jpeg" };
+        try
+        {
+            if (decoder.Decode(header.Orientation, picture.Pixels, cancellationToken) is { } damage)
+            {
+                var missing = decoder.FullHeight - damage.Row;
+                if (!IsBearable(missing, decoder.FullHeight))
+                {
+                    throw new InferenceException(InferenceError.InvalidImage, $"The JPEG picture is truncated or damaged from row {damage.Row} of {decoder.FullHeight} on.");
+                }
+
+                // What is odd but leaves all rows right is what every viewer shows, and libjpeg too.
+                picture.Warnings = missing > 0 || damage.Kind == JpegDamageKind.MissingEnd ? [Warn(missing, decoder.FullHeight)] : [];
+            }
+
+            return picture;
+        }
+        catch
+        {
+            picture.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Whether so few rows are missing at the bottom that the picture is answered all the same.</summary>
+    public static bool IsBearable(long missing, long height) => missing <= MaxMissingRows && missing * 50 <= height;
+
+    /// <summary>What the answer says of a picture that was answered all the same.</summary>
+    public static Warning Warn(long missing, long height) => missing > 0
+        ? Warning.Of("image-truncated", $"The last {missing} of the picture's {height} rows are missing or damaged.", ("missing", missing), ("height", height))
+        : Warning.Of("image-end-missing", "The file lacks its end marker, as after an interrupted transfer; all of its pixels are there.");
+
+    /// <summary>Whether no profile, or one that is sRGB, lies in the APP2 segments (ICC.1:2022, B.4).</summary>
+    private static bool IsSrgb(ReadOnlySpan<byte> file)
+    {
+        byte[] profile = [];
+        for (var at = 2; at + 4 <= file.Length && file[at] == 0xFF && file[at + 1] != 0xDA;)
+        {
+            var length = (file[at + 2] << 8) | file[at + 3];
+            if (length < 2 || at + 2 + length > file.Length)
+            {
+                break;
+            }
+
+            var segment = file.Slice(at + 4, length - 2);
+            if (file[at + 1] == 0xE2 && segment.StartsWith("ICC_PROFILE\0"u8) && segment.Length > 14)
+            {
+                profile = [.. profile, .. segment[14..]];
+            }
+
+            at += 2 + length;
+        }
+
+        return profile.Length == 0 || IccProfile.IsSrgb(profile);
+    }
+}
