@@ -5,6 +5,8 @@ namespace Whatsit.Inference.Imaging;
 /// <summary>Limits on the pictures that are decoded. Configuration section <c>Decoding</c>.</summary>
 public sealed class DecodingOptions
 {
+    private static readonly long QuarterOfMemory = GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / 4;
+
     /// <summary>
     /// What reads and writes pictures: <c>libvips</c>, or <c>imagesharp</c>, which is managed code only. With it no native code stands between a stranger's
     /// bytes and the process, but large photos take up to three times as long, there is no AVIF, and every colour profile is taken for sRGB. The default is <c>libvips</c>.
@@ -45,7 +47,7 @@ public sealed class DecodingOptions
     public long MaxMemory { get; set; }
 
     /// <summary><see cref="MaxMemory"/>, with its default worked out.</summary>
-    internal long MemoryBudget => MaxMemory > 0 ? MaxMemory : GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / 4;
+    internal long MemoryBudget => MaxMemory > 0 ? MaxMemory : QuarterOfMemory;
 
     /// <summary>How many decodes may run at once; 0 means one per processor that the process may use. The default is 0.</summary>
     [Range(0, 1024)]
