@@ -18,7 +18,7 @@ try
 
     return await command.InvokeAsync(new InvocationConfiguration { EnableDefaultExceptionHandler = false });
 }
-catch (Exception exception) when (exception is InferenceException or ModelFormatException)
+catch (Exception exception) when (exception is InferenceException or ModelFormatException or IOException or UnauthorizedAccessException)
 {
     // What went wrong is the user's to know; where in our code is not.
     await Console.Error.WriteLineAsync(exception.Message);
