@@ -41,7 +41,7 @@ internal static class LabelSource
 
     public static string[] Read(string path)
     {
-        if (!File.Exists(path))
+        if (!ModelFile.Exists(path))
         {
             throw new ModelFormatException($"There is no label file '{path}'.");
         }
@@ -62,7 +62,7 @@ internal static class LabelSource
         var folder = Directory.Exists(full) ? full : Path.GetDirectoryName(full)!;
         foreach (var name in UsualNames.Select(name => string.Format(System.Globalization.CultureInfo.InvariantCulture, name, Path.GetFileNameWithoutExtension(full))))
         {
-            if (!File.Exists(Path.Combine(folder, name)))
+            if (!ModelFile.Exists(Path.Combine(folder, name)))
             {
                 continue;
             }

@@ -19,7 +19,7 @@ internal sealed class ModelArchive : IDisposable
     /// <summary>Unpacks what is a zip and no model itself (a <c>.keras</c> file is one).</summary>
     public static ModelArchive Open(string path)
     {
-        if (!File.Exists(path) || !IsZip(path) || ModelReaders.All().Any(reader => reader.CanRead(path)))
+        if (!ModelFile.Exists(path) || !IsZip(path) || ModelReaders.All().Any(reader => reader.CanRead(path)))
         {
             return new ModelArchive(path, null);
         }

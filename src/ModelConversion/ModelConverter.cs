@@ -65,7 +65,10 @@ public static class ModelConverter
     public const string FloatInput = "float_input";
 
     private const string ModelFile = "model.onnx";
-    private const int LargestSide = 4096;
+    private const string OnnxFormat = "ONNX";
+
+    // Twice the largest that classifiers are trained for (EfficientNet-L2: 800), and small enough to hold the first layer's answer to it.
+    private const int LargestSide = 2048;
 
     /// <summary>Converts, and proves it.</summary>
     /// <param name="request">What and how.</param>
@@ -80,6 +83,18 @@ public static class ModelConverter
             throw new ModelFormatException($"A picture cannot be {request.Size} pixels wide; 1 to {LargestSide} are possible.");
         }
 
+        try
+        {
+            return Prove(request, sample, folder, progress);
+        }
+        catch (Exception exception) when (ModelFormatException.IsDamage(exception))
+        {
+            throw ModelFormatException.Of(request.Path, exception);
+        }
+    }
+
+    private static ConvertedModel Prove(ConversionRequest request, RgbImage sample, string folder, Action<string> progress)
+    {
         // 1 to 5. A method of its own: what it held is let go of, for what follows needs room for more copies of the weights.
         (var model, var proof, var quantized, var addedSoftmax) = Write(request, sample, folder, progress);
         GCSettings.LargeObjectHeapCompactionMode = GCLargeObjectHeapCompactionMode.CompactOnce;
@@ -114,12 +129,17 @@ public static class ModelConverter
         }
 
         // PyTorch, from where most ONNX files come, flattens whole channels; TensorFlow has the channels last.
-        InputShape.Unflatten(graph, channelsFirst: reader is OnnxReader, notes);
+        InputShape.Unflatten(graph, channelsFirst: reader.Format == OnnxFormat, notes);
 
         // 2. What the network sees.
         var onlyInput = InputShape.Only(graph);
         var input = PictureInput.Of(graph)
             ?? throw new ModelFormatException($"The input '{onlyInput.Name}' of shape [{string.Join(", ", onlyInput.Shape)}] is no picture: height, width and one or three channels are expected, or a row of side · side or 3 · side · side numbers.");
+        if (Math.Max(input.Width, input.Height) > LargestSide)
+        {
+            throw new ModelFormatException($"The input '{onlyInput.Name}' is {input.Width} × {input.Height} pixels; up to {LargestSide} on a side are supported.");
+        }
+
         var preprocessing = Presets.Choose(model, reader.Format, request.Preset, request.Resample, notes);
         if (input.Channels <= 1)
         {

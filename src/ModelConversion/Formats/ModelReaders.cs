@@ -12,10 +12,10 @@ public static class ModelReaders
     /// <param name="dequantize">Makes quantized models float.</param>
     public static IReadOnlyList<IModelReader> All(bool dequantize = false) =>
     [
-        new KerasReader(),
-        new TensorFlowJsReader(),
-        new TensorFlowLiteReader(dequantize),
-        new OnnxReader(),
+        new GuardedReader(new KerasReader()),
+        new GuardedReader(new TensorFlowJsReader()),
+        new GuardedReader(new TensorFlowLiteReader(dequantize)),
+        new GuardedReader(new OnnxReader()),
     ];
 
     /// <summary>The reader for a file or folder, by its content; a folder may hold the one model file that is meant.</summary>
@@ -25,6 +25,11 @@ public static class ModelReaders
         if (!Path.Exists(path))
         {
             throw new ModelFormatException($"There is no file or folder '{path}'.");
+        }
+
+        if (File.Exists(path) && !ModelFile.Exists(path))
+        {
+            throw new ModelFormatException($"'{path}' is empty, or no file that can be read from its start (a pipe, a device).");
         }
 
         var readers = All(dequantize);
@@ -42,5 +47,25 @@ public static class ModelReaders
             [] => throw new ModelFormatException($"'{path}' is no model that can be read: {string.Join(", ", readers.Select(reader => reader.Format))}."),
             _ => throw new ModelFormatException($"The folder '{path}' holds several models: {string.Join(", ", found.Select(model => Path.GetFileName(model.Path)))}. Name one of them."),
         };
+    }
+
+    /// <summary>Whatever a damaged file leads a reader to, its caller gets a sentence.</summary>
+    private sealed class GuardedReader(IModelReader reader) : IModelReader
+    {
+        public string Format => reader.Format;
+
+        public bool CanRead(string path) => reader.CanRead(path);
+
+        public ImportedModel Read(string path)
+        {
+            try
+            {
+                return reader.Read(path);
+            }
+            catch (Exception exception) when (ModelFormatException.IsDamage(exception))
+            {
+                throw ModelFormatException.Of(path, exception);
+            }
+        }
     }
 }

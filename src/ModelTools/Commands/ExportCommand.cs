@@ -19,17 +19,22 @@ internal static class ExportCommand
     /// <summary>Where the export lies in the bundle, unless <c>--output</c> says otherwise.</summary>
     public const string Folder = "tfjs";
 
+    // A thousand requests for a model are no use to anybody.
+    private const int SmallestShard = 65_536;
+
     public static Command Create()
     {
         var model = new Argument<string>("model") { Description = "A bundle's name or folder." };
         var to = new Option<string>("--to") { Description = "The format: tfjs.", DefaultValueFactory = _ => "tfjs" };
         to.AcceptOnlyFromAmong("tfjs");
         var half = new Option<bool>("--fp16") { Description = "Weights of half precision: half the bytes to load." };
+        var shardSize = new Option<int?>("--shard-size") { Description = "Bytes of each file of weights; 0 for one file, as apps expect that name group1-shard1of1.bin (default 4194304)." };
+        shardSize.Require(value => value is null or 0 or >= SmallestShard, $"--shard-size must be 0, for one file, or {SmallestShard} bytes and more.");
         var output = new Option<string?>("--output") { Description = $"The folder to write; by default '{Folder}' in the bundle." };
         var models = CommonOptions.Models();
         var variant = new Option<string>("--variant") { Description = "The weights to start from.", DefaultValueFactory = _ => "fp32" };
         var json = CommonOptions.Json();
-        var command = new Command("export", "Export a bundle as a TensorFlow.js graph model.") { model, to, half, output, models, variant, json };
+        var command = new Command("export", "Export a bundle as a TensorFlow.js graph model.") { model, to, half, shardSize, output, models, variant, json };
         command.SetAction(arguments =>
         {
             var source = ModelSource.Find(arguments.GetValue(model)!, arguments.GetValue(models)!);
@@ -39,7 +44,7 @@ internal static class ExportCommand
             }
 
             var folder = arguments.GetValue(output) ?? Path.Combine(source.Path, Folder);
-            var files = Export(manifest, Path.GetFullPath(source.Path), source.File(arguments.GetValue(variant)!), folder, arguments.GetValue(half));
+            var files = Export(manifest, Path.GetFullPath(source.Path), source.File(arguments.GetValue(variant)!), folder, arguments.GetValue(half), arguments.GetValue(shardSize));
             if (arguments.GetValue(output) is null)
             {
                 BundleFile[] listed = [.. files.Select(file => Bundle.Describe(source.Path, $"{Folder}/{file.File}"))];
@@ -72,7 +77,7 @@ internal static class ExportCommand
     private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true };
 
     /// <summary>Writes one variant of a bundle as a TensorFlow.js graph model whose only answer is the probabilities.</summary>
-    internal static IReadOnlyList<(string File, long Bytes)> Export(ModelManifest manifest, string bundle, string onnx, string folder, bool half)
+    internal static IReadOnlyList<(string File, long Bytes)> Export(ModelManifest manifest, string bundle, string onnx, string folder, bool half, int? shardBytes = null)
     {
         var graph = new OnnxReader().Read(onnx).Graph;
         var answer = graph.Outputs.Find(output => output.Name == manifest.Output.Name)
@@ -99,11 +104,12 @@ internal static class ExportCommand
             }
         }
 
-        return TensorFlowJsWriter.Write(graph, folder, new TensorFlowJsOptions(
+        var options = new TensorFlowJsOptions(
             manifest.Preprocessing,
             TakesPixels: manifest.Input.ElementType == InputElementType.UInt8,
             ChannelsFirst: manifest.Input.Layout == TensorLayout.Nchw,
             File.ReadAllLines(Path.Combine(bundle, manifest.Labels)),
-            half));
+            half);
+        return TensorFlowJsWriter.Write(graph, folder, shardBytes is { } bytes ? options with { ShardBytes = bytes } : options);
     }
 }

@@ -47,9 +47,17 @@ internal static class Verbs
         InferCommand.Create(),
         EvaluateCommand.Create(),
         BenchCommand.Create(),
+        DiffCommand.Create(),
 
         // Change it.
         QuantizeCommand.Create(),
+
+        // Keep order.
+        ListCommand.Create(),
+        LabelsCommand.Create(),
+        SetCommand.Create(),
+        RenameCommand.Create(),
+        RemoveCommand.Create(),
 
         CompletionCommand.Create(),
     };

@@ -27,7 +27,7 @@ public sealed class KerasReader : IModelReader
     /// <inheritdoc/>
     public bool CanRead(string path)
     {
-        if (!File.Exists(path))
+        if (!ModelFile.Exists(path))
         {
             return false;
         }

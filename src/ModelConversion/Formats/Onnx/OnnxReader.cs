@@ -24,7 +24,7 @@ public sealed class OnnxReader : IModelReader
     /// <inheritdoc/>
     public bool CanRead(string path)
     {
-        if (!File.Exists(path))
+        if (!ModelFile.Exists(path))
         {
             return false;
         }
@@ -383,7 +383,7 @@ public sealed class OnnxReader : IModelReader
     {
         var location = external.GetValueOrDefault("location", "");
         var path = location.Contains('\0') ? "" : Path.GetFullPath(Path.Combine(folder, location)); // no path has a null, and Path throws
-        if (location.Length == 0 || !path.StartsWith(Path.GetFullPath(folder) + Path.DirectorySeparatorChar, StringComparison.Ordinal) || !File.Exists(path))
+        if (location.Length == 0 || !ModelFile.IsBeside(folder, path) || !ModelFile.Exists(path))
         {
             throw new ModelFormatException($"The constant '{name}' lies in the file '{location}', which is not beside the model.");
         }

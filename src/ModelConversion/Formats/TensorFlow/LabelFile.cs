@@ -20,6 +20,6 @@ internal static class LabelFile
     public static List<string>? Beside(string modelPath, int classes)
     {
         var path = Path.Combine(Path.GetDirectoryName(Path.GetFullPath(modelPath))!, "labels.txt");
-        return File.Exists(path) && new FileInfo(path).Length < 4 << 20 && Parse(File.ReadAllText(path)) is { } labels && labels.Count == classes ? labels : null;
+        return ModelFile.Exists(path) && new FileInfo(path).Length < 4 << 20 && Parse(File.ReadAllText(path)) is { } labels && labels.Count == classes ? labels : null;
     }
 }

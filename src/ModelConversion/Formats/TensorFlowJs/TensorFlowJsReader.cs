@@ -101,11 +101,11 @@ public sealed class TensorFlowJsReader : IModelReader
     {
         if (!Directory.Exists(path))
         {
-            return File.Exists(path) && LooksRight(path) ? path : null;
+            return ModelFile.Exists(path) && LooksRight(path) ? path : null;
         }
 
         var usual = Path.Combine(path, "model.json");
-        return File.Exists(usual) && LooksRight(usual) ? usual : Directory.EnumerateFiles(path, "*.json").Order(StringComparer.Ordinal).FirstOrDefault(LooksRight);
+        return ModelFile.Exists(usual) && LooksRight(usual) ? usual : Directory.EnumerateFiles(path, "*.json").Where(ModelFile.Exists).Order(StringComparer.Ordinal).FirstOrDefault(LooksRight);
     }
 
     /// <summary>JSON with a member 'modelTopology' at the top; it is read no further than that.</summary>

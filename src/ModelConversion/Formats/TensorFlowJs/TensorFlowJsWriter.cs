@@ -13,10 +13,14 @@ namespace Whatsit.ModelConversion.Formats.TensorFlowJs;
 /// <param name="ChannelsFirst">The network's input is N C H W.</param>
 /// <param name="Labels">In index order.</param>
 /// <param name="Half">Weights of half precision: half the bytes to load.</param>
-public sealed record TensorFlowJsOptions(PreprocessingSpec Preprocessing, bool TakesPixels, bool ChannelsFirst, IReadOnlyList<string> Labels, bool Half);
+public sealed record TensorFlowJsOptions(PreprocessingSpec Preprocessing, bool TakesPixels, bool ChannelsFirst, IReadOnlyList<string> Labels, bool Half)
+{
+    /// <summary>Bytes of each file of weights; 0 for one file, whatever its size. The default, 4 MB (4,194,304), is what browsers keep in their caches.</summary>
+    public int ShardBytes { get; init; } = 4 << 20;
+}
 
 /// <summary>
-/// Writes a graph model for TensorFlow.js: <c>model.json</c>, weight shards of 4 MB, and beside them <c>classes.json</c>, the labels, and <c>metadata.json</c>.
+/// Writes a graph model for TensorFlow.js: <c>model.json</c>, weight shards, and beside them <c>classes.json</c>, the labels, and <c>metadata.json</c>.
 /// Whatever the network was trained on, the exported model takes what TensorFlow's own examples and the tutorial's front end feed: 32-bit floats, N H W C,
 /// RGB, <c>pixel / 127.5 - 1</c>. The rest of the network's own normalisation is in the graph.
 /// </summary>
@@ -24,8 +28,6 @@ public static class TensorFlowJsWriter
 {
     /// <summary>The input's name.</summary>
     public const string Input = "image";
-
-    private const int ShardBytes = 4 << 20;
 
     private static readonly JsonSerializerOptions Json = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
@@ -44,10 +46,11 @@ public static class TensorFlowJsWriter
         Directory.CreateDirectory(folder);
         var weights = Serialize(result, options.Half, out var specs);
         var shards = new List<(string File, long Bytes)>();
-        var count = Math.Max(1, (weights.Length + ShardBytes - 1) / ShardBytes);
+        var size = options.ShardBytes == 0 ? Math.Max(1, weights.Length) : options.ShardBytes;
+        var count = Math.Max(1, (int)(((long)weights.Length + size - 1) / size));
         for (var shard = 0; shard < count; shard++)
         {
-            ReadOnlySpan<byte> part = weights.AsSpan(shard * ShardBytes, Math.Min(ShardBytes, weights.Length - (shard * ShardBytes)));
+            ReadOnlySpan<byte> part = weights.AsSpan(shard * size, Math.Min(size, weights.Length - (shard * size)));
             var name = $"group1-shard{shard + 1}of{count}.bin";
             File.WriteAllBytes(Path.Combine(folder, name), part);
             shards.Add((name, part.Length));

@@ -44,6 +44,11 @@ internal static class WeightsManifest
             throw new ModelFormatException($"The weight shard '{path}' does not lie beside the model.");
         }
 
+        if (File.Exists(full) && !ModelFile.IsBeside(folder, full))
+        {
+            throw new ModelFormatException($"The weight shard '{path}' is a link, which is not followed.");
+        }
+
         return File.Exists(full) ? full : throw new ModelFormatException($"The weight shard '{path}' is missing.");
     }
 
@@ -133,7 +138,8 @@ internal static class WeightsManifest
     /// <summary>The shards of a group, one after another.</summary>
     private sealed class ShardedStream(string[] shards) : IDisposable
     {
-        private readonly Queue<string> _next = new(shards);
+        // A pipe says that it is empty, too; opening one would wait for ever.
+        private readonly Queue<string> _next = new(shards.Where(ModelFile.Exists));
         private FileStream? _shard;
         private long _remaining = shards.Sum(shard => new FileInfo(shard).Length);
 

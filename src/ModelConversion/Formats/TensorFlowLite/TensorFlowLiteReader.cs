@@ -16,7 +16,7 @@ public sealed class TensorFlowLiteReader(bool dequantize = false) : IModelReader
     /// <inheritdoc/>
     public bool CanRead(string path)
     {
-        if (!File.Exists(path))
+        if (!ModelFile.Exists(path))
         {
             return false;
         }

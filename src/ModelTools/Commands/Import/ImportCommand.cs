@@ -26,10 +26,11 @@ internal static class ImportCommand
         var title = new Option<string?>("--title") { Description = "The name as people read it." };
         var license = new Option<string?>("--license") { Description = "The weights' licence, as an SPDX identifier." };
         var source = new Option<string?>("--source") { Description = "Where the weights come from." };
+        var dryRun = new Option<bool>("--dry-run") { Description = "Read, convert and prove, but install nothing." };
         var json = CommonOptions.Json();
         var command = new Command("import", "Import a Keras, TensorFlow.js, TensorFlow Lite or ONNX model as a bundle that the server, the browser and the tools run alike.")
         {
-            path, name, labels, preset, resample, models, size, keepInput, dequantize, softmax, title, license, source, json,
+            path, name, labels, preset, resample, models, size, keepInput, dequantize, softmax, title, license, source, dryRun, json,
         };
         command.SetAction(arguments =>
         {
@@ -45,6 +46,7 @@ internal static class ImportCommand
                 Title = arguments.GetValue(title),
                 License = arguments.GetValue(license),
                 Source = arguments.GetValue(source),
+                DryRun = arguments.GetValue(dryRun),
             };
             if (arguments.GetValue(json))
             {
@@ -92,7 +94,9 @@ internal static class ImportCommand
             AnsiConsole.MarkupLineInterpolated($"· {note}");
         }
 
-        AnsiConsole.MarkupLineInterpolated($"[green]{request.Name}[/] is in {report.Folder} ({report.Elapsed.TotalSeconds:0.0} s).");
+        AnsiConsole.MarkupLineInterpolated(request.DryRun
+            ? (FormattableString)$"Nothing was installed: a dry run ({report.Elapsed.TotalSeconds:0.0} s). [green]{request.Name}[/] would be version {manifest.Version} in {report.Folder}."
+            : $"[green]{request.Name}[/] is in {report.Folder} ({report.Elapsed.TotalSeconds:0.0} s).");
     }
     private static string Classes(ImportReport report)
     {

@@ -1,3 +1,4 @@
+using Whatsit.Inference.Catalog;
 using Whatsit.ModelConversion;
 
 namespace Whatsit.ModelTools.Commands.Import;
@@ -13,6 +14,9 @@ internal sealed record ImportRequest(string Path, string Name, string Models) : 
     public string? License { get; init; }
 
     public string? Source { get; init; }
+
+    /// <summary>Everything but the installing.</summary>
+    public bool DryRun { get; init; }
 }
 
 /// <summary>
@@ -27,13 +31,21 @@ internal static class ModelImporter
     {
         var started = TimeProvider.System.GetTimestamp();
         var bundle = new BundleFolder(request.Models, request.Name);
-        var temporary = bundle.NewTemporary();
+        var temporary = request.DryRun ? Directory.CreateTempSubdirectory("whatsit-").FullName : bundle.NewTemporary();
         try
         {
             using var sample = SamplePicture.Draw();
             var model = ModelConverter.Convert(request, sample, temporary, progress);
             var manifest = BundleWriter.Write(request, model, sample, bundle.NextVersion(), temporary);
-            bundle.Install(temporary);
+            if (request.DryRun)
+            {
+                Directory.Delete(temporary, recursive: true);
+            }
+            else
+            {
+                bundle.Install(temporary);
+            }
+
             return new ImportReport(bundle.Path, model, manifest, TimeProvider.System.GetElapsedTime(started));
         }
         catch when (Directory.Exists(temporary))
@@ -45,4 +57,4 @@ internal static class ModelImporter
 }
 
 /// <summary>What was imported.</summary>
-internal sealed record ImportReport(string Folder, ConvertedModel Model, Whatsit.Inference.Catalog.ModelManifest Manifest, TimeSpan Elapsed);
+internal sealed record ImportReport(string Folder, ConvertedModel Model, ModelManifest Manifest, TimeSpan Elapsed);

@@ -1,0 +1,73 @@
+using System.CommandLine;
+using System.Globalization;
+using System.Text.Json.Nodes;
+using Whatsit.Inference;
+
+namespace Whatsit.ModelTools.Commands;
+
+/// <summary><c>whatsit set NAME key=value…</c>: entries of a manifest that are people's to decide, checked before they are written.</summary>
+internal static class SetCommand
+{
+    private static readonly string[] Fidelities = ["fast", "exact"];
+
+    // What may be set, and what its values are. Everything else is measured, hashed or proved: import and quantize write it.
+    private static readonly SortedDictionary<string, Func<string, JsonNode?>> Keys = new(StringComparer.Ordinal)
+    {
+        ["title"] = Text,
+        ["description"] = Text,
+        ["license"] = Text,
+        ["source"] = Text,
+        ["abstain.threshold"] = value => double.TryParse(value, NumberStyles.Float, CultureInfo.InvariantCulture, out var threshold) && threshold is >= 0 and <= 1
+            ? JsonValue.Create(threshold) : throw Wrong($"abstain.threshold is '{value}'; it must be from 0 to 1."),
+        ["preprocessing.fidelity"] = value => Fidelities.Contains(value) ? JsonValue.Create(value) : throw Wrong($"preprocessing.fidelity is '{value}'; it must be {string.Join(" or ", Fidelities)}."),
+    };
+
+    public static Command Create()
+    {
+        var models = CommonOptions.Models();
+        var name = CommonOptions.ModelArgument("name", "The bundle's name.", models);
+        var settings = new Argument<string[]>("key=value") { Description = $"What to change: {string.Join(", ", Keys.Keys)}. An empty value takes an entry away.", Arity = ArgumentArity.OneOrMore };
+        var command = new Command("set", "Change entries of a model's manifest.") { name, settings, models };
+        command.SetAction(arguments =>
+        {
+            var folder = ModelFolder.Open(arguments.GetValue(models)!).Find(arguments.GetValue(name)!);
+            List<(string[] Path, JsonNode? Value)> changes = [.. arguments.GetValue(settings)!.Select(Parse)];
+            ManifestEdit.Apply(folder, manifest =>
+            {
+                foreach ((var path, var value) in changes)
+                {
+                    var parent = path.Length == 1 ? manifest : ManifestEdit.Member(manifest, path[0]);
+                    if (value is null)
+                    {
+                        parent.Remove(path[^1]);
+                    }
+                    else
+                    {
+                        parent[path[^1]] = value;
+                    }
+                }
+
+                // "Not sure", and another decoding, are other answers.
+                if (changes.Exists(change => change.Path.Length > 1))
+                {
+                    ManifestEdit.RaiseVersion(manifest);
+                }
+            });
+            Console.WriteLine($"{arguments.GetValue(name)}: {string.Join(", ", changes.Select(change => $"{string.Join('.', change.Path)} is {change.Value?.ToJsonString() ?? "gone"}"))}.");
+        });
+        return command;
+    }
+
+    private static (string[] Path, JsonNode? Value) Parse(string setting)
+    {
+        var at = setting.IndexOf('=', StringComparison.Ordinal);
+        var key = at < 0 ? setting : setting[..at];
+        return !Keys.TryGetValue(key, out var read) ? throw Wrong($"'{key}' cannot be set. These can: {string.Join(", ", Keys.Keys)}.")
+            : at < 0 ? throw Wrong($"'{setting}' has no value: {key}=VALUE.")
+            : (key.Split('.'), setting.Length == at + 1 ? null : read(setting[(at + 1)..]));
+    }
+
+    private static JsonValue? Text(string value) => JsonValue.Create(value);
+
+    private static InferenceException Wrong(string message) => new(InferenceError.InvalidRequest, message);
+}

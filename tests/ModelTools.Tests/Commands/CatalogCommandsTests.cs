@@ -1,0 +1,92 @@
+using System.Text.Json.Nodes;
+
+namespace Whatsit.ModelTools.Tests.Commands;
+
+/// <summary>What becomes of a bundle after its import: <c>list</c>, <c>labels</c>, <c>set</c>, <c>rename</c>, <c>diff</c>, <c>remove</c>.</summary>
+public sealed class CatalogCommandsTests : IDisposable
+{
+    private static readonly string Sample = Path.Combine(WhatsitCommand.Root, "models/grocery/sample.png");
+
+    private readonly string _folder = Directory.CreateTempSubdirectory("catalog-commands").FullName;
+
+    private string Models => Path.Combine(_folder, "models");
+
+    public void Dispose() => Directory.Delete(_folder, recursive: true);
+
+    [Fact]
+    public async Task A_dry_run_proves_and_leaves_nothing_behind()
+    {
+        var output = await Run("import", "tests/data/tfjs/layers", "--name", "fruit", "--dry-run");
+        Assert.Contains("Nothing was installed", output, StringComparison.Ordinal);
+        Assert.False(Directory.Exists(Models));
+    }
+
+    [Fact]
+    public async Task A_bundle_is_listed_labelled_set_renamed_compared_and_removed()
+    {
+        await Run("import", "tests/data/tfjs/layers", "--name", "fruit");
+        Assert.Contains("fruit", await Run("list"), StringComparison.Ordinal);
+        Assert.Equal("apple\npear\nplum\n", await Run("labels", "fruit"));
+
+        // Other labels: another version, which still gives its recorded answer.
+        var labels = Path.Combine(_folder, "labels.txt");
+        await File.WriteAllLinesAsync(labels, ["Apfel", "Birne"], TestContext.Current.CancellationToken);
+        await Refused($"'{labels}' has 2 labels; the model has 3 classes.", "labels", "fruit", labels);
+        await File.AppendAllTextAsync(labels, "Pflaume\n", TestContext.Current.CancellationToken);
+        await Run("labels", "fruit", labels);
+        Assert.Equal(("2", "Apfel"), ((string)Manifest("fruit")["version"]!, (string)Manifest("fruit")["sample"]!["predictions"]![0]!["label"]!));
+
+        await Run("set", "fruit", "title=Obst", "abstain.threshold=0.4");
+        Assert.Equal(("3", "Obst", 0.4), ((string)Manifest("fruit")["version"]!, (string)Manifest("fruit")["title"]!, (double)Manifest("fruit")["abstain"]!["threshold"]!));
+        await Refused("abstain.threshold is '2'; it must be from 0 to 1.", "set", "fruit", "abstain.threshold=2");
+        await Refused("'files' cannot be set.", "set", "fruit", "files=none");
+        await Refused("'title' has no value", "set", "fruit", "title");
+        await Run("set", "fruit", "license=MIT");
+        Assert.Equal("3", (string)Manifest("fruit")["version"]!);
+
+        await Run("import", "tests/data/tfjs/layers", "--name", "twin");
+        var difference = JsonNode.Parse(await Run("diff", "fruit", "twin", "--images", Sample, "--json"))!;
+        Assert.Equal(("Apfel", "apple"), ((string)difference["different"]![0]!["a"]!["label"]!, (string)difference["different"]![0]!["b"]!["label"]!));
+        Assert.Contains("0 of 1 photo answered differently.", await Run("diff", "twin", "twin:fp32", "--images", Sample), StringComparison.Ordinal);
+
+        await Refused("There is a model 'twin' already", "rename", "fruit", "twin");
+        await Refused("'a/b' cannot be a model's name", "rename", "fruit", "a/b");
+        await Run("rename", "fruit", "obst");
+        Assert.Contains("Apfel", await Run("classify", Sample, "--model", "obst"), StringComparison.Ordinal);
+
+        await Refused("There is no model 'fruit' in the folder", "remove", "fruit", "--yes");
+        await Run("remove", "obst", "--yes");
+        Assert.Equal(["twin"], Directory.EnumerateDirectories(Models).Select(Path.GetFileName));
+    }
+
+    [Fact]
+    public async Task An_export_is_cut_as_asked()
+    {
+        var output = Path.Combine(_folder, "tfjs");
+        foreach ((var size, var shards) in (ValueTuple<string, int>[])[("0", 1), ("5000000", 2)])
+        {
+            (var code, _, var error) = await WhatsitCommand.RunAsync("export", "grocery", "--output", output, "--shard-size", size);
+            Assert.True(code == 0, error);
+            Assert.Equal(Enumerable.Range(1, shards).Select(shard => $"group1-shard{shard}of{shards}.bin"), Directory.EnumerateFiles(output, "*.bin").Select(Path.GetFileName).Order());
+        }
+
+        (_, _, var refused) = await WhatsitCommand.RunAsync("export", "grocery", "--output", output, "--shard-size", "12");
+        Assert.StartsWith("--shard-size must be 0, for one file, or 65536 bytes and more.", refused, StringComparison.Ordinal);
+    }
+
+    private JsonNode Manifest(string name) => JsonNode.Parse(File.ReadAllText(Path.Combine(Models, name, "model.json")))!;
+
+    private async Task<string> Run(params string[] arguments)
+    {
+        (var code, var output, var error) = await WhatsitCommand.RunAsync([.. arguments, "--models", Models]);
+        Assert.True(code == 0, error);
+        return output;
+    }
+
+    private async Task Refused(string sentence, params string[] arguments)
+    {
+        (var code, _, var error) = await WhatsitCommand.RunAsync([.. arguments, "--models", Models]);
+        Assert.Equal(1, code);
+        Assert.StartsWith(sentence, error, StringComparison.Ordinal);
+    }
+}
