@@ -1,6 +1,6 @@
 import { expect, test } from '@playwright/test';
 import { readFileSync } from 'node:fs';
-import { expectAnswer, firstSample, give, jpeg, panel, withSettings } from './page';
+import { expectAnswer, firstSample, give, jpeg, labelsOf, panel, withSettings } from './page';
 import { drawPicture } from './pictures';
 
 test.beforeEach(async ({ page }) => {
@@ -131,6 +131,26 @@ test('A large photo is made smaller before the upload, unless that is switched o
   await expectAnswer(page);
   await expect(page.locator('.photo-facts')).toContainText('3000 × 2400 JPEG');
   await expect(page.locator('.photo-facts')).not.toContainText('Made smaller');
+});
+
+test('A large photo, however the camera was held, is the same to this device, decoded small, as to the server, sent whole', async ({ page }) => {
+  await page.getByRole('button', { name: 'Settings' }).click();
+  await page.getByRole('radio', { name: 'Both' }).check();
+  await page.getByRole('checkbox', { name: /Make large photos smaller/ }).uncheck();
+  await page.keyboard.press('Escape');
+  const upright = await drawPicture(page, { width: 4000, height: 3000 });
+  for (const orientation of [1, 6]) {
+    await give(page, jpeg(`large-${orientation}.jpg`, withOrientation(upright, orientation)));
+    await expect(page.getByRole('img', { name: `large-${orientation}.jpg` })).toBeVisible();
+    await expectAnswer(page, 'browser');
+    await expect(page.locator('.photo-facts')).toContainText(orientation === 1 ? '4000 × 3000 JPEG' : '3000 × 4000 JPEG');
+    const [server, device] = [await labelsOf(page, 'server'), await labelsOf(page, 'browser')];
+    for (const { name, share } of server) {
+      const own = device.find((label) => label.name === name);
+      if (own) expect(Math.abs(own.share - share), name).toBeLessThan(0.03);
+    }
+    expect(device.map(({ name }) => name)).toContain(server[0]!.name);
+  }
 });
 
 test('What only the server reads is not called damaged', async ({ page }) => {

@@ -9,7 +9,8 @@ test('Several photos get their labels as they come, and leave as CSV and JSON', 
   await expect(page.locator('.facts')).toBeVisible();
   const pictures = [];
   for (let at = 0; at < 5; at++) pictures.push(jpeg(`fruit-${at}.jpg`, await drawPicture(page, { hue: at * 60 })));
-  await give(page, ...pictures, jpeg('broken.jpg', Buffer.from('words')));
+  await give(page, ...pictures, jpeg('broken.jpg', Buffer.from('words')), { name: 'notes.txt', mimeType: 'text/plain', buffer: Buffer.from('words') });
+  await expect(page.getByRole('alert')).toContainText('notes.txt');
 
   await expect(page.getByRole('heading', { name: '6 photos' })).toBeVisible();
   await expect(page.locator('.grid-head [role=status]')).toHaveText('All done');
@@ -19,6 +20,14 @@ test('Several photos get their labels as they come, and leave as CSV and JSON', 
   expect(sure).toBeGreaterThan(0);
   await expect(page.locator('.tile-name.failed')).toHaveText('Not readable');
   expect(await page.evaluate(() => document.documentElement.scrollWidth - innerWidth)).toBeLessThanOrEqual(0);
+
+  // The one that cannot be read has a tile of our own; those that want to be looked at come first, when asked for.
+  await expect(page.locator('.tile-broken')).toHaveText('broken.jpg');
+  await expect(page.locator('.tile').last()).toContainText('broken.jpg');
+  await page.getByRole('button', { name: 'Not sure first' }).click();
+  await expect(page.locator('.tile').first()).toContainText('broken.jpg');
+  const shares = (await page.locator('.tile-share').allInnerTexts()).flatMap((text) => (text.includes('%') ? [parseFloat(text)] : []));
+  expect(shares).toEqual([...shares].sort((a, b) => a - b));
 
   const take = async (name: string) => {
     const download = page.waitForEvent('download');

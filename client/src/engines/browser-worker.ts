@@ -6,6 +6,7 @@ import type { FetchBytes } from './download';
 import { download } from './download';
 import type { Progress, StageTime } from './engine';
 import { EngineError } from './engine';
+import { mayReduceTo } from './geometry';
 import { classActivationMap, select } from './postprocess';
 import { preprocess } from './preprocess';
 import type { Runtime, RuntimeId } from './runtime';
@@ -63,20 +64,19 @@ async function classify(signal: AbortSignal, request: ClassifyMessage, onProgres
     return result;
   };
 
-  const photo = await timed('decode', () => decode(request.image));
+  const photo = await timed('decode', () => decode(request.image, mayReduceTo(manifest.preprocessing, manifest.input)));
   signal.throwIfAborted();
   const tensor = await timed('preprocess', () => preprocess(photo, manifest));
   const { scores, features } = await timed('compute', () => runtime.run(tensor));
   const weights = request.explain && features ? await weightsOf(signal, model) : undefined;
   const mapOf = weights && features ? (index: number) => classActivationMap(features, weights, index) : undefined;
-  const { width, height, format, bytes } = photo;
   return {
     ...select(scores, classes, manifest, request.topK, mapOf),
     model: manifest.name,
     version: manifest.version,
     variant,
     accelerator: runtime.name,
-    image: { width, height, format, bytes },
+    image: photo.image,
     timing,
     fetched: performance.getEntriesByType('resource').map(({ name }) => name).filter((name) => name.startsWith('http')),
   };

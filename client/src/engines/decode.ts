@@ -1,36 +1,47 @@
 import { EngineError } from './engine';
+import type { ImageFacts } from './engine';
 import type { Pixels } from './preprocess';
+import { decodeReduced } from './reduce';
 
 export interface DecodedPhoto extends Pixels {
-  format: string;
-  bytes: number;
+  /** The photo as it was given. */
+  image: ImageFacts;
 }
 
 /**
- * A photo's own pixels: upright (EXIF), in sRGB, alpha laid on white, and not resampled: drawn 1:1. Scaling is left to `preprocess`, which
- * does it as the server does.
+ * A photo's pixels: upright (EXIF), in sRGB, alpha laid on white, and not resampled: drawn 1:1. Scaling is left to `preprocess`, which does it as the
+ * server does. A large JPEG is decoded at a fraction of its size, where that `fits`.
  */
-export async function decode(photo: Blob): Promise<DecodedPhoto> {
+export async function decode(photo: Blob, fits: (width: number, height: number) => boolean): Promise<DecodedPhoto> {
   const format = await formatOf(photo);
+  const reduced = format === 'jpeg' ? await decodeReduced(photo, fits) : undefined;
+  if (reduced) {
+    const { frame, width, height } = reduced;
+    return { ...pixelsOf(frame, frame.displayWidth, frame.displayHeight), image: { width, height, format, bytes: photo.size } };
+  }
   let bitmap: ImageBitmap;
   try {
     bitmap = await createImageBitmap(photo, { imageOrientation: 'from-image', premultiplyAlpha: 'none', colorSpaceConversion: 'default' });
   } catch {
     throw unreadable(format);
   }
+  const { width, height } = bitmap;
+  return { ...pixelsOf(bitmap, width, height), image: { width, height, format, bytes: photo.size } };
+}
+
+function pixelsOf(picture: ImageBitmap | VideoFrame, width: number, height: number): Pixels {
   try {
-    const { width, height } = bitmap;
     const context = new OffscreenCanvas(width, height).getContext('2d', { willReadFrequently: true, colorSpace: 'srgb' });
     // Browsers answer null where the canvas is larger than they allow.
     if (!context) throw new EngineError('too-large');
     context.fillStyle = '#fff';
     context.fillRect(0, 0, width, height);
-    context.drawImage(bitmap, 0, 0);
-    return { data: context.getImageData(0, 0, width, height).data, width, height, channels: 4, format, bytes: photo.size };
-  } catch (error) {
-    throw error instanceof EngineError ? error : new EngineError('too-large');
+    context.drawImage(picture, 0, 0);
+    return { data: context.getImageData(0, 0, width, height).data, width, height, channels: 4 };
+  } catch {
+    throw new EngineError('too-large');
   } finally {
-    bitmap.close();
+    picture.close();
   }
 }
 

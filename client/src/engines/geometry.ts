@@ -43,6 +43,19 @@ export function geometryOf(width: number, height: number, { crop, resize_shortes
   };
 }
 
+/** How much more than the resized side must be left of a photo that is decoded smaller; the server's own margin. */
+const margin = 1.4;
+
+/** Whether so many pixels are enough of a photo, where the model's fidelity allows less than all of them. */
+export function mayReduceTo(preprocessing: Pick<Preprocessing, 'crop' | 'resize_shortest' | 'resample' | 'fidelity'>, input: Size): (width: number, height: number) => boolean {
+  const antialiased = ['pil-bilinear', 'pil-bicubic', 'pil-lanczos'].includes(preprocessing.resample);
+  const fast = (preprocessing.fidelity ?? (antialiased ? 'fast' : 'exact')) === 'fast';
+  return (width, height) => {
+    const { x, y } = geometryOf(width, height, preprocessing, input);
+    return fast && [x, y].every(({ sourceLength, resizedLength }) => sourceLength >= margin * resizedLength);
+  };
+}
+
 // torchvision, CenterCrop: int (round ((size - crop) / 2.0)), and Python rounds halves to even.
 function centerStart(resized: number, length: number): number {
   const exact = (resized - length) / 2;

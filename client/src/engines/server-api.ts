@@ -61,6 +61,8 @@ export interface Preprocessing {
   image_mean: number[];
   image_std: number[];
   channel_order: 'rgb' | 'bgr';
+  /** Whether a large photo may be decoded smaller; without it the antialiased resizers allow it. */
+  fidelity?: 'fast' | 'exact' | null;
 }
 
 export type Resample = 'pil-nearest' | 'pil-bilinear' | 'pil-bicubic' | 'pil-lanczos' | 'tf-bilinear' | 'tfjs-bilinear';

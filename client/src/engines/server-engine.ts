@@ -1,7 +1,7 @@
 import type { Classification, ClassifyOptions, Engine, Prediction } from './engine';
 import { EngineError } from './engine';
 import { errorFrom, serverUrl } from './server-api';
-import { noteUpload, roundTripMs } from './link';
+import { noteUpload, roundTripMs, worthShrinking } from './link';
 import { shrink } from './shrink';
 import { divideRoundTrip, parseServerTiming, sumOf } from './timing';
 
@@ -21,7 +21,7 @@ export class ServerEngine implements Engine {
   maxUploadBytes = Infinity;
 
   async classify(signal: AbortSignal, image: Blob, options: ClassifyOptions): Promise<Classification> {
-    const shrunk = options.shrinkFor ? await shrink(signal, image, options.shrinkFor) : undefined;
+    const shrunk = options.shrinkFor && worthShrinking(image.size) ? await shrink(signal, image, options.shrinkFor) : undefined;
     const sent = shrunk?.image ?? image;
     if (sent.size > this.maxUploadBytes) throw new EngineError('too-large', `The file has ${sent.size.toLocaleString('en')} bytes; the limit is ${this.maxUploadBytes.toLocaleString('en')}.`);
 

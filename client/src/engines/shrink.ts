@@ -1,5 +1,5 @@
 import { EngineError, isAbort } from './engine';
-import { noteShrinking, worthShrinking } from './link';
+import { noteShrinking } from './link';
 
 /** What the page sends where the model looks at less than the photo holds. */
 export interface Shrunk {
@@ -30,7 +30,7 @@ let ids = 0;
  * server's own resizer still has something to average. Where that fails, or gains nothing, the photo goes as it is.
  */
 export async function shrink(signal: AbortSignal, image: Blob, input: { width: number; height: number }): Promise<Shrunk | undefined> {
-  if (image.size < worthwhileBytes || typeof Worker === 'undefined' || !worthShrinking(image.size)) return undefined;
+  if (image.size < worthwhileBytes || typeof Worker === 'undefined') return undefined;
   const start = performance.now();
   try {
     const smaller = await ask(signal, { id: ++ids, image, shortSide: 2 * Math.max(input.width, input.height) });

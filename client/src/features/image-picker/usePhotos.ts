@@ -37,8 +37,8 @@ export function usePhotos(number: number, open: (number: number) => void) {
   const { photo, several } = givenAt(number);
   const [refused, setRefused] = useState<string>();
 
-  const give = useCallback((given: Given) => {
-    setRefused(undefined);
+  const give = useCallback((given: Given, skipped: readonly File[] = []) => {
+    setRefused(skipped.map((file) => file.name).join(', ') || undefined);
     open(given === nothing ? 0 : keep(given));
   }, [open]);
 
@@ -47,10 +47,11 @@ export function usePhotos(number: number, open: (number: number) => void) {
   const take = useCallback((files: File[], name?: string) => {
     const images = files.filter(looksLikeImage);
     const [first] = images;
-    if (!first) return files[0] && setRefused(files[0].name);
-    if (images.length === 1) return show(toPhoto(first, name ?? first.name));
-    give({ several: images.map((image) => toPhoto(image, image.name)) });
-  }, [give, show]);
+    if (!first) return setRefused(files.map((file) => file.name).join(', ') || undefined);
+    const skipped = files.filter((file) => !images.includes(file));
+    if (images.length === 1) give({ photo: toPhoto(first, name ?? first.name), several }, skipped);
+    else give({ several: images.map((image) => toPhoto(image, image.name)) }, skipped);
+  }, [give, several]);
 
   const takeSample = useCallback(async ({ title, url }: Sample) => {
     const response = await fetch(url).catch(() => undefined);

@@ -65,6 +65,12 @@ export default function PhotoGrid({ photos, engine, takesOver, options, onOpen, 
     return 'result' in outcome ? { file: photo.name, result: outcome.result } : { file: photo.name, error: t.error[outcome.error.code].title };
   });
   const done = outcomes.size === photos.length;
+  const [notSureFirst, setNotSureFirst] = useState(false);
+  const [broken, setBroken] = useState<ReadonlySet<number>>(new Set());
+  // How much a person has to look: what failed, what the model is not sure of, and then the least sure.
+  const certainty = ({ result, error }: GridRow) => (error ? -2 : result?.abstained ? -1 : (result?.predictions[0]?.confidence ?? 1));
+  const order = photos.map((_, at) => at);
+  if (notSureFirst) order.sort((a, b) => certainty(rows[a]!) - certainty(rows[b]!) || a - b);
 
   return (
     <section className="grid" aria-labelledby="grid-heading">
@@ -72,6 +78,7 @@ export default function PhotoGrid({ photos, engine, takesOver, options, onOpen, 
         <h1 id="grid-heading">{t.grid.heading(photos.length)}</h1>
         <p role="status">{done ? t.grid.done : t.grid.progress(outcomes.size, photos.length)}</p>
         <div className="grid-actions">
+          <button type="button" className="button small" aria-pressed={notSureFirst} onClick={() => setNotSureFirst(!notSureFirst)}><Icon name={notSureFirst ? 'check' : 'down'} />{t.grid.notSureFirst}</button>
           <button type="button" className="button small" disabled={!done} onClick={() => saveAs('whatsit.csv', 'text/csv', toCsv(rows))}><Icon name="download" />CSV</button>
           <button type="button" className="button small" disabled={!done} onClick={() => saveAs('whatsit.json', 'application/json', toJson(rows))}><Icon name="download" />JSON</button>
           <button type="button" className="button small" onClick={onLeave}><Icon name="close" />{t.grid.leave}</button>
@@ -79,14 +86,17 @@ export default function PhotoGrid({ photos, engine, takesOver, options, onOpen, 
       </header>
       <progress value={outcomes.size} max={photos.length} aria-label={t.grid.progress(outcomes.size, photos.length)} />
       <ul>
-        {photos.map((photo, at) => {
+        {order.map((at) => {
+          const photo = photos[at]!;
           const { result, error } = rows[at]!;
           const best = result?.predictions[0];
           const name = result?.abstained ? t.result.notSure : best?.label;
           return (
             <li key={photo.id}>
               <button type="button" className="tile" onClick={() => onOpen(photo)}>
-                <img src={photo.url} alt={photo.name} loading="lazy" />
+                {broken.has(photo.id)
+                  ? <span className="tile-broken"><Icon name="photo" /><span>{photo.name}</span></span>
+                  : <img src={photo.url} alt={photo.name} loading="lazy" onError={() => setBroken((before) => new Set(before).add(photo.id))} />}
                 <span className={`tile-name ${error ? 'failed' : ''}`}>{error ?? name ?? '\u00a0'}</span>
                 <span className="tile-share">{best && !result?.abstained ? percent(best.confidence) : '\u00a0'}</span>
               </button>

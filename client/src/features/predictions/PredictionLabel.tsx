@@ -94,9 +94,10 @@ function Share({ prediction, group, shown, onShowMap }: { prediction: Prediction
     </>
   );
   return prediction.map ? (
-    <button type="button" className="share" aria-pressed={shown} aria-label={`${prediction.label}, ${percent(prediction.confidence)}. ${t.result.whereFor(prediction.label)}`} title={t.result.whereFor(prediction.label)} onClick={() => onShowMap(shown ? undefined : prediction)}>
+    <button type="button" className="share" aria-pressed={shown} title={t.result.where} onClick={() => onShowMap(shown ? undefined : prediction)}>
       {line}
       <Icon name="eye" />
+      <span className="unseen">{t.result.whereFor(prediction.label)}</span>
     </button>
   ) : (
     <div className="share">{line}</div>
