@@ -62,6 +62,11 @@ public static class Program
         builder.AddRequestLog();
         builder.AddOpenTelemetryExport();
         Shutdown.Add(builder);
+        if (OperatingSystem.IsWindows())
+        {
+            // Speaks the service manager's protocol where that started the process (deploy/README.md).
+            builder.Services.AddWindowsService(service => service.ServiceName = "Whatsit");
+        }
 
         // Options: a wrong value stops the process, by name.
         builder.Services.AddSettings<CatalogOptions>("Catalog");
