@@ -44,7 +44,7 @@ public sealed class PictureFormsTests(WhatsitServer server)
         var answer = await HttpAssert.OkAsync(await server.Http.PostAsync("/predict", content, TestContext.Current.CancellationToken));
 
         Assert.Equal("image-end-missing", (string)answer["warnings"]![0]!["code"]!);
-        Assert.Equal("The file lacks its end marker, as after an interrupted transfer; all of its pixels are there.", (string)answer["warnings"]![0]!["message"]!);
+        Assert.Equal("The file lacks its end marker, as after an interrupted transfer; all of its pixels are there.", (string)answer["warnings"]![0]!["detail"]!);
     }
 
     private async Task<(string Label, double Confidence, int Width, int Height)> PredictAsync(string file)
