@@ -1,7 +1,6 @@
 using Microsoft.AspNetCore.Diagnostics;
-using Microsoft.AspNetCore.Mvc;
 using Whatsit.Inference;
-using Whatsit.Server.Predictions;
+using Whatsit.Server.Limits;
 
 namespace Whatsit.Server;
 
@@ -24,19 +23,17 @@ internal sealed partial class InferenceExceptionHandler(ILogger<InferenceExcepti
         _ => StatusCodes.Status500InternalServerError,
     };
 
-    /// <summary>The failure as problem details.</summary>
-    public static ProblemDetails ProblemOf(InferenceException exception) => Problem(StatusOf(exception.Error), TitleOf(exception.Error), exception.Message);
-
     /// <summary>
     /// What a client may know of any failure: our own sentence, the framework's about a malformed request, or nothing but that it failed.
     /// </summary>
-    public static (int Status, string Title, string Detail) Describe(Exception exception) => exception switch
+    public static Refusal Describe(Exception exception) => exception switch
     {
-        InferenceException inference => (StatusOf(inference.Error), TitleOf(inference.Error), inference.Message),
-        BadHttpRequestException { StatusCode: StatusCodes.Status413PayloadTooLarge } => (StatusCodes.Status413PayloadTooLarge, "Too large", "The request body is larger than the server's limit."),
-        BadHttpRequestException { StatusCode: StatusCodes.Status408RequestTimeout } => (StatusCodes.Status408RequestTimeout, "Too slow", "The request body arrived too slowly."),
-        BadHttpRequestException bad => (bad.StatusCode, "Invalid request", "The request is malformed or ended too early."),
-        _ => (StatusCodes.Status500InternalServerError, "Internal error", "Something went wrong on the server. It has been logged."),
+        InferenceException inference => new(StatusOf(inference.Error), TitleOf(inference.Error), inference.Code, inference.Message, inference.Parameters),
+        RequestRefusedException refused => refused.Refusal,
+        BadHttpRequestException { StatusCode: StatusCodes.Status408RequestTimeout } => new(408, "Too slow", "upload-too-slow",
+            "The request body arrived too slowly."),
+        BadHttpRequestException bad => new(bad.StatusCode, "Invalid request", "malformed-request", "The request is malformed or ended too early."),
+        _ => new(StatusCodes.Status500InternalServerError, "Internal error", "internal-error", "Something went wrong on the server. It has been logged."),
     };
 
     /// <summary>Where retrying may help, after how many seconds.</summary>
@@ -58,27 +55,20 @@ internal sealed partial class InferenceExceptionHandler(ILogger<InferenceExcepti
             return true;
         }
 
-        var (status, title, detail) = Describe(exception);
-        if (status >= 500 && exception is not InferenceException { Error: InferenceError.ModelNotReady or InferenceError.TimedOut or InferenceError.UpstreamFailed })
+        var refusal = Describe(exception);
+        if (refusal.Status >= 500
+            && exception is not InferenceException { Error: InferenceError.ModelNotReady or InferenceError.TimedOut or InferenceError.UpstreamFailed })
         {
             Log.Failed(logger, httpContext.Request.Method, httpContext.Request.Path, exception);
         }
 
-        await WriteAsync(httpContext.Response, Problem(status, title, detail), cancellationToken);
+        await refusal.WriteAsync(httpContext.Response, cancellationToken);
         return true;
     }
 
     /// <summary>Answers with a failure that nobody had to throw.</summary>
-    public static Task WriteAsync(HttpResponse response, InferenceException failure, CancellationToken cancellationToken) => WriteAsync(response, ProblemOf(failure), cancellationToken);
-
-    private static Task WriteAsync(HttpResponse response, ProblemDetails problem, CancellationToken cancellationToken)
-    {
-        response.StatusCode = problem.Status!.Value;
-        AddRetryAfter(response, response.StatusCode);
-        return response.WriteAsJsonAsync(problem, PredictionJson.Default.ProblemDetails, "application/problem+json", cancellationToken);
-    }
-
-    private static ProblemDetails Problem(int status, string title, string detail) => new() { Type = "about:blank", Status = status, Title = title, Detail = detail };
+    public static Task WriteAsync(HttpResponse response, InferenceException failure, CancellationToken cancellationToken) =>
+        Describe(failure).WriteAsync(response, cancellationToken);
 
     private static string TitleOf(InferenceError error) => error switch
     {

@@ -6,8 +6,10 @@ using Whatsit.Inference.Catalog;
 using Whatsit.Inference.Imaging;
 using Whatsit.Inference.Scheduling;
 using Whatsit.Server;
+using Whatsit.Server.Access;
 using Whatsit.Server.Compatibility;
 using Whatsit.Server.Health;
+using Whatsit.Server.Limits;
 using Whatsit.Server.Models;
 using Whatsit.Server.Predictions;
 using Whatsit.Server.Telemetry;
@@ -21,7 +23,7 @@ try
 {
     var app = Build(args);
     Settings.Check(app.Services);
-    await app.RunAsync();
+    await Settings.RunAsync(app);
     return 0;
 }
 catch (Exception exception) when (Settings.ProblemOf(exception) is { } problem)
@@ -42,17 +44,13 @@ static WebApplication Build(string[] args)
     });
 
     // People may name whole addresses, as ASP.NET Core does.
-    if (builder.Configuration["urls"] is null)
+    if (string.IsNullOrEmpty(builder.Configuration["urls"]))
     {
         builder.WebHost.UseUrls(Settings.AddressOf(builder.Configuration));
     }
 
-    builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel =>
-    {
-        kestrel.AddServerHeader = false;
-        // The routes know their own limits and answer with a sentence; Kestrel would cut the connection.
-        kestrel.Limits.MaxRequestBodySize = null;
-    });
+    builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel => kestrel.AddServerHeader = false);
+    builder.AddAccess();
     builder.Logging.ClearProviders().AddSerilog(new LoggerConfiguration().ReadFrom.Configuration(builder.Configuration).CreateLogger(), dispose: true);
 
     // Options: a wrong value stops the process, by name.
@@ -82,12 +80,14 @@ static WebApplication Build(string[] args)
     builder.Services.AddOpenApiDocument();
     builder.Services.ConfigureHttpJsonOptions(json =>
     {
+        json.SerializerOptions.Encoder = ReadableJson.Encoder;
         json.SerializerOptions.DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull;
         json.SerializerOptions.Converters.Add(new KebabCaseEnumConverter<ModelState>());
     });
 
     var app = builder.Build();
     app.Services.GetRequiredService<PrometheusMetrics>();
+    app.UseAccess();
     app.UseExceptionHandler();
     app.UseStatusCodePages();
     // Manifests, labels and TensorFlow.js graphs shrink to a fifth and less; weights do not shrink, and answers are too small to matter.

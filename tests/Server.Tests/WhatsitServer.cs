@@ -17,10 +17,14 @@ public sealed class WhatsitServer : IAsyncLifetime
     private const string Listening = "Now listening on: ";
 
     private Dictionary<string, string> _settings = [];
+    private int? _descriptors;
     private Process? _process;
 
     /// <summary>Another server, with settings of its own.</summary>
-    public static WhatsitServer With(Dictionary<string, string> settings) => new() { _settings = settings };
+    /// <param name="settings">Settings.</param>
+    /// <param name="descriptors">The most descriptors that the process may open.</param>
+    public static WhatsitServer With(Dictionary<string, string> settings, int? descriptors = null) =>
+        new() { _settings = settings, _descriptors = descriptors };
 
     /// <summary>The folder above src and tests.</summary>
     public static string Root { get; } = FindRoot();
@@ -31,7 +35,7 @@ public sealed class WhatsitServer : IAsyncLifetime
     public static byte[] Picture => File.ReadAllBytes(Path.Combine(Root, "models/grocery/sample.png"));
 
     /// <summary>Starts the program, on a free port unless the settings name one.</summary>
-    public static Process Start(IReadOnlyDictionary<string, string> settings)
+    public static Process Start(IReadOnlyDictionary<string, string> settings, int? descriptors = null)
     {
         var all = new Dictionary<string, string>(settings);
         all.TryAdd("Catalog:Models", Path.Combine(Root, "models"));
@@ -40,13 +44,26 @@ public sealed class WhatsitServer : IAsyncLifetime
             all.TryAdd("urls", "http://127.0.0.1:0");
         }
 
-        return Process.Start(new ProcessStartInfo("dotnet", ["exec", Program, .. all.Select(setting => $"--{setting.Key}={setting.Value}")]) { RedirectStandardOutput = true, RedirectStandardError = true })!;
+        string[] command = ["dotnet", "exec", Program, .. all.Select(setting => $"--{setting.Key}={setting.Value}")];
+        if (descriptors is not null)
+        {
+            command = ["sh", "-c", $"ulimit -n {descriptors}; exec \"$@\"", "sh", .. command];
+        }
+
+        return Process.Start(new ProcessStartInfo(command[0], command[1..]) { RedirectStandardOutput = true, RedirectStandardError = true })!;
     }
 
+    /// <summary>Starts it, and waits until it listens.</summary>
+    public async Task StartAsync()
+    {
+        _process = Start(_settings, _descriptors);
+        Http.BaseAddress = await AddressAsync(_process);
+    }
+
+    /// <summary>Starts it, and waits until its models are loaded.</summary>
     public async ValueTask InitializeAsync()
     {
-        _process = Start(_settings);
-        Http.BaseAddress = await AddressAsync(_process);
+        await StartAsync();
         // Loaded or failed: some tests want a model that fails.
         await WaitUntilAsync(async () => (await GetJsonAsync("/models")).AsArray() is { Count: > 0 } models && models.All(model => (string)model!["state"]! != "loading"));
     }

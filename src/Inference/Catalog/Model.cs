@@ -94,7 +94,14 @@ public sealed class Model
     {
         if (options.TopK < 1 || options.TopK > Classes.Count)
         {
-            throw new InferenceException(InferenceError.InvalidRequest, $"topK is {options.TopK}; it must be from 1 to {Classes.Count}, the number of classes.");
+            throw new InferenceException(
+                InferenceError.InvalidRequest,
+                "invalid-parameter",
+                $"topK is {options.TopK}; it must be from 1 to {Classes.Count}, the number of classes.",
+                ("name", "topK"),
+                ("value", options.TopK),
+                ("least", 1),
+                ("most", Classes.Count));
         }
 
         if (options.Explain && _map is null)

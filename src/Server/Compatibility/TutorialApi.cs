@@ -3,6 +3,7 @@ using Microsoft.AspNetCore.Http.HttpResults;
 using Microsoft.AspNetCore.Mvc;
 using Whatsit.Inference;
 using Whatsit.Inference.Catalog;
+using Whatsit.Server.Limits;
 using Whatsit.Server.Models;
 using Whatsit.Server.Predictions;
 
@@ -25,9 +26,12 @@ public sealed record TutorialPrediction([property: JsonPropertyName("label")] st
 /// </summary>
 internal static class TutorialApi
 {
+    private static readonly TutorialJson Json = new(ReadableJson.Of(TutorialJson.Default.Options));
+
     public static void MapTutorial(this IEndpointRouteBuilder app)
     {
-        app.MapGet("/assets/model_tfjs/{file}", GetTensorFlowJs).WithTags("Tutorial").WithName("TutorialModel").WithSummary("The default model for TensorFlow.js: model.json and what lies beside it").ProducesProblem(404);
+        app.MapGet("/assets/model_tfjs/{file}", GetTensorFlowJs).WithTags("Tutorial").WithName("TutorialModel")
+            .WithSummary("The default model for TensorFlow.js: model.json and what lies beside it").ProducesProblem(404);
         var api = app.MapGroup("/api").WithTags("Tutorial");
         api.MapGet("/classes", Classes).WithName("TutorialClasses").WithSummary("The default model's labels");
         api.MapPost("/predict_image", PredictImageAsync).WithName("TutorialPredictImage").WithSummary("Classify an uploaded photo").WithMetadata(new PictureBodyAttribute()).Produces<TutorialResponse>().Produces<TutorialResponse>(400);
@@ -52,48 +56,50 @@ internal static class TutorialApi
     }
 
     private static Task PredictImageAsync(HttpContext context, [FromQuery(Name = "top_k")] string? topK, [FromServices] ImageInput input, [FromServices] ModelCatalog catalog, [FromServices] ImageClassifier classifier) =>
-        AnswerAsync(context, topK, catalog, classifier, async classify =>
+        AnswerAsync(context, new(null, topK, null), catalog, classifier, async (fields, classify) =>
         {
-            if (!ImageInput.IsMultipart(context.Request))
-            {
-                using var file = await input.ReadAsync(context.Request, context.RequestAborted);
-                return await classify(file);
-            }
-
             // The original took one file; the first one is the answer.
-            await foreach (var file in input.ReadPartsAsync(context.Request, context.RequestAborted))
+            await foreach (var file in input.ReadAsync(context, fields, context.RequestAborted))
             {
                 return await classify(file);
             }
 
-            throw new InvalidOperationException("ReadPartsAsync refuses a form without a file.");
+            throw new InvalidOperationException("ReadAsync refuses a request without a picture.");
         });
 
     private static Task PredictUrlAsync(HttpContext context, [FromQuery] string? url, [FromQuery(Name = "top_k")] string? topK, [FromServices] ImageFetcher fetcher, [FromServices] ModelCatalog catalog, [FromServices] ImageClassifier classifier) =>
-        AnswerAsync(context, topK, catalog, classifier, async classify =>
+        AnswerAsync(context, new(null, topK, null), catalog, classifier, async (_, classify) =>
         {
-            using var file = await fetcher.FetchAsync(url ?? throw new InferenceException(InferenceError.InvalidRequest, "url is missing."), context.RequestAborted);
+            using var file = await fetcher.FetchAsync(
+                url ?? throw new InferenceException(InferenceError.InvalidRequest, "url is missing."), context.Upload(), context.RequestAborted);
             return await classify(file);
         });
 
-    private static async Task AnswerAsync(HttpContext context, string? topK, ModelCatalog catalog, ImageClassifier classifier, Func<Func<ReceivedFile, Task<Classification>>, Task<Classification>> predict)
+    private static async Task AnswerAsync(
+        HttpContext context,
+        PredictFields fields,
+        ModelCatalog catalog,
+        ImageClassifier classifier,
+        Func<PredictFields, Func<ReceivedFile, Task<Classification>>, Task<Classification>> predict)
     {
         try
         {
             using var lease = catalog.Lease(null);
-            var options = new ClassifyOptions(PredictionApi.ParseTopK(topK, lease.Model.Classes.Count));
+            lease.Model.Check(fields.ToOptions(lease.Model.Classes.Count));
             if (classifier.Refuse(lease.Model) is { } refusal)
             {
                 await WriteFailureAsync(context.Response, refusal);
                 return;
             }
 
-            var answer = await predict(file => classifier.ClassifyAsync(lease.Model, file.Memory, options, context.RequestAborted));
+            var answer = await predict(fields, file =>
+                classifier.ClassifyAsync(lease.Model, file.Memory, fields.ToOptions(lease.Model.Classes.Count) with { Explain = false },
+                    context.RequestAborted));
             context.Response.AddServerTiming(TimingResponse.From(answer.Timings));
             // decode + preprocess + model + top-k, without the wait
             var duration = (long)Math.Round((answer.Timings.Total - answer.Timings.Queue).TotalMilliseconds);
             var predictions = answer.Predictions.Select(prediction => new TutorialPrediction(prediction.Label, prediction.Confidence));
-            await context.Response.WriteAsJsonAsync(new(answer.Image.Bytes, [.. predictions], duration, null), TutorialJson.Default.TutorialResponse);
+            await context.Response.WriteAsJsonAsync(new(answer.Image.Bytes, [.. predictions], duration, null), Json.TutorialResponse);
         }
         catch (Exception exception) when (exception is InferenceException or BadHttpRequestException && !context.Response.HasStarted)
         {
@@ -103,11 +109,11 @@ internal static class TutorialApi
 
     private static async Task WriteFailureAsync(HttpResponse response, Exception exception)
     {
-        var (status, _, detail) = InferenceExceptionHandler.Describe(exception);
+        var (status, _, _, detail, _) = InferenceExceptionHandler.Describe(exception);
         // The original knew only 400; what is worth a retry keeps its own code, so that a client can tell.
         response.StatusCode = status is 429 or >= 500 ? status : StatusCodes.Status400BadRequest;
         InferenceExceptionHandler.AddRetryAfter(response, status);
-        await response.WriteAsJsonAsync(new(0, [], 0, detail), TutorialJson.Default.TutorialResponse);
+        await response.WriteAsJsonAsync(new(0, [], 0, detail), Json.TutorialResponse);
     }
 }
 

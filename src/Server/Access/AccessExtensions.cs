@@ -1,0 +1,24 @@
+using Whatsit.Server.Limits;
+
+namespace Whatsit.Server.Access;
+
+/// <summary>Everything between a connection and the routes, in its order.</summary>
+internal static class AccessExtensions
+{
+    public static void AddAccess(this WebApplicationBuilder builder)
+    {
+        builder.Services.AddSettings<AccessOptions>("Access");
+        builder.Services.AddSettings<ProxiesOptions>("Proxies");
+        builder.WebHost.ConfigureKestrel(kestrel =>
+        {
+            kestrel.UseRequestLimits();
+            ConnectionLimit.Apply(kestrel);
+        });
+    }
+
+    /// <summary>In front of everything that can fail.</summary>
+    public static void UseAccess(this WebApplication app)
+    {
+        app.UseRequestBodies();
+    }
+}
