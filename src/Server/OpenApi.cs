@@ -2,6 +2,7 @@ using System.Text.Json.Nodes;
 using Microsoft.AspNetCore.Mvc;
 using Microsoft.OpenApi;
 using Swashbuckle.AspNetCore.SwaggerGen;
+using Whatsit.Server.Access;
 using Whatsit.Server.Predictions;
 
 namespace Whatsit.Server;
@@ -36,7 +37,7 @@ internal static class OpenApi
             // Static files are only served where no endpoint was chosen, and Swagger UI is static files.
             context.SetEndpoint(null);
             return documentation.Value(context);
-        }).ExcludeFromDescription();
+        }).ExcludeFromDescription().ForOperations();
     }
 
     /// <summary>Adds what our problem details carry beside the standard's members.</summary>

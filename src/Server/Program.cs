@@ -37,7 +37,7 @@ static WebApplication Build(string[] args)
 {
     var builder = WebApplication.CreateSlimBuilder(new WebApplicationOptions
     {
-        Args = args,
+        Args = Https.Arguments(args),
         // Settings and page lie beside the program, wherever it was started from.
         ContentRootPath = AppContext.BaseDirectory,
         WebRootPath = "wwwroot",
@@ -89,17 +89,19 @@ static WebApplication Build(string[] args)
     app.Services.GetRequiredService<PrometheusMetrics>();
     app.UseAccess();
     app.UseExceptionHandler();
-    app.UseStatusCodePages();
+    app.UseProblems();
     // Manifests, labels and TensorFlow.js graphs shrink to a fifth and less; weights do not shrink, and answers are too small to matter.
     app.UseWhen(context => context.Request.Path.StartsWithSegments("/models") || context.Request.Path.StartsWithSegments("/assets/model_tfjs"), described => described.UseResponseCompression());
-    app.UseRouting();
+    app.UseRoutingWithHead();
+    app.UseApiKeys();
     app.UseClientApp();
 
     app.MapPredictions();
     app.MapModels();
     app.MapTutorial();
     app.MapHealth();
-    app.MapGet("/metrics", (PrometheusMetrics metrics) => Results.Text(metrics.Write(), "text/plain; version=0.0.4; charset=utf-8")).ExcludeFromDescription();
+    app.MapGet("/metrics", (PrometheusMetrics metrics) => Results.Text(metrics.Write(), "text/plain; version=0.0.4; charset=utf-8")).ExcludeFromDescription()
+        .ForOperations();
     app.MapGet("/config.json", ClientConfiguration.Get).ExcludeFromDescription();
     app.MapOpenApiDocument();
     return app;

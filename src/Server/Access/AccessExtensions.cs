@@ -8,7 +8,11 @@ internal static class AccessExtensions
     public static void AddAccess(this WebApplicationBuilder builder)
     {
         builder.Services.AddSettings<AccessOptions>("Access");
+        builder.Services.AddSettings<CrossOriginOptions>("Cors");
         builder.Services.AddSettings<ProxiesOptions>("Proxies");
+        builder.Services.AddApiKeys();
+        builder.Services.AddOrigins();
+        builder.AddHttps();
         builder.WebHost.ConfigureKestrel(kestrel =>
         {
             kestrel.UseRequestLimits();
@@ -19,6 +23,9 @@ internal static class AccessExtensions
     /// <summary>In front of everything that can fail.</summary>
     public static void UseAccess(this WebApplication app)
     {
+        app.UseSecurityHeaders();
+        app.UseProxies();
+        app.UseOrigins();
         app.UseRequestBodies();
     }
 }

@@ -83,3 +83,15 @@ public sealed class ProxiesOptions : IValidatableObject
             && !IPNetwork.TryParse(proxy, out _))
             .Select(proxy => new ValidationResult($"'{proxy}' is neither an address nor a network.", [nameof(Known)]));
 }
+
+/// <summary>Pages of other origins. Configuration section <c>Cors</c>.</summary>
+public sealed class CrossOriginOptions : IValidatableObject
+{
+    /// <summary>Origins whose pages may ask (<c>https://shop.example</c>), or <c>*</c> for all. The default is none.</summary>
+    public SettingList Origins { get; set; } = [];
+
+    /// <inheritdoc/>
+    public IEnumerable<ValidationResult> Validate(ValidationContext validationContext) =>
+        Origins.Where(origin => origin != "*" && !(Uri.TryCreate(origin, UriKind.Absolute, out var uri) && uri.GetLeftPart(UriPartial.Authority) == origin))
+            .Select(origin => new ValidationResult($"'{origin}' is no origin such as https://shop.example.", [nameof(Origins)]));
+}

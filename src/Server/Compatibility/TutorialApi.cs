@@ -3,6 +3,7 @@ using Microsoft.AspNetCore.Http.HttpResults;
 using Microsoft.AspNetCore.Mvc;
 using Whatsit.Inference;
 using Whatsit.Inference.Catalog;
+using Whatsit.Server.Access;
 using Whatsit.Server.Limits;
 using Whatsit.Server.Models;
 using Whatsit.Server.Predictions;
@@ -31,8 +32,8 @@ internal static class TutorialApi
     public static void MapTutorial(this IEndpointRouteBuilder app)
     {
         app.MapGet("/assets/model_tfjs/{file}", GetTensorFlowJs).WithTags("Tutorial").WithName("TutorialModel")
-            .WithSummary("The default model for TensorFlow.js: model.json and what lies beside it").ProducesProblem(404);
-        var api = app.MapGroup("/api").WithTags("Tutorial");
+            .WithSummary("The default model for TensorFlow.js: model.json and what lies beside it").ProducesProblem(404).ForClients();
+        var api = app.MapGroup("/api").WithTags("Tutorial").ForClients();
         api.MapGet("/classes", Classes).WithName("TutorialClasses").WithSummary("The default model's labels");
         api.MapPost("/predict_image", PredictImageAsync).WithName("TutorialPredictImage").WithSummary("Classify an uploaded photo").WithMetadata(new PictureBodyAttribute()).Produces<TutorialResponse>().Produces<TutorialResponse>(400);
         api.MapGet("/predict_url", PredictUrlAsync).WithName("TutorialPredictUrl").WithSummary("Classify a photo by its URL, where the server allows it").Produces<TutorialResponse>().Produces<TutorialResponse>(400);

@@ -3,6 +3,7 @@ using System.Text.Json;
 using Microsoft.AspNetCore.Mvc;
 using Whatsit.Inference;
 using Whatsit.Inference.Catalog;
+using Whatsit.Server.Access;
 
 namespace Whatsit.Server.Predictions;
 
@@ -12,7 +13,7 @@ internal static class PredictionApi
     public static void MapPredictions(this IEndpointRouteBuilder app)
     {
         // curl -T sends PUT.
-        app.MapPut("/predict", PredictAsync).ExcludeFromDescription();
+        app.MapPut("/predict", PredictAsync).ForClients().ExcludeFromDescription();
         app.MapPost("/predict", PredictAsync)
             .WithName("Predict")
             .WithTags("Predictions")
@@ -21,6 +22,7 @@ internal static class PredictionApi
                 "Send the picture as a multipart form (any part name; several files give several results), as the raw body, or as JSON {\"image\":\"<base64 or data URL>\"}. "
                 + "JPEG, PNG, WebP, GIF (first frame), AVIF and TIFF. Server-Timing repeats the answer's timing.")
             .WithMetadata(new PictureBodyAttribute())
+            .ForClients()
             .Produces<PredictionResponse>()
             .ProducesProblem(400).ProducesProblem(401).ProducesProblem(404).ProducesProblem(408).ProducesProblem(413).ProducesProblem(415).ProducesProblem(422)
                 .ProducesProblem(429).ProducesProblem(503).ProducesProblem(504);
