@@ -1,3 +1,4 @@
+using System.Net;
 using Microsoft.AspNetCore.HttpOverrides;
 
 namespace Whatsit.Server.Access;
@@ -25,7 +26,7 @@ internal static class Clients
         var headers = context.Request.Headers;
         var behindUnknownProxy = context.RequestServices.GetRequiredService<ProxiesOptions>().Known.Count == 0
             && (headers.ContainsKey(ForwardedHeadersDefaults.XForwardedForHeaderName) || headers.ContainsKey("Forwarded"));
-        return behindUnknownProxy || context.Connection.RemoteIpAddress is not { } address
+        return behindUnknownProxy || context.Connection.RemoteIpAddress is not { } address || IPAddress.IsLoopback(address)
             ? null
             : new(address.ToString(), null, context.RequestServices.GetRequiredService<AccessOptions>().RequestsPerMinute);
     }

@@ -80,7 +80,7 @@ internal static class RequestBodies
                     unpacked = new UnpackedBody(new GZipStream(unpacked, CompressionMode.Decompress), limits);
                     break;
                 case "deflate":
-                    unpacked = new UnpackedBody(new ZLibStream(unpacked, CompressionMode.Decompress), limits);
+                    unpacked = new UnpackedBody(new DeflateBody(unpacked), limits);
                     break;
                 case "br":
                     unpacked = new UnpackedBody(new BrotliStream(unpacked, CompressionMode.Decompress), limits);
@@ -134,6 +134,44 @@ internal static class RequestBodies
         catch (Exception exception) when (exception is Microsoft.AspNetCore.Http.BadHttpRequestException or InferenceException or OperationCanceledException)
         {
             // It has its answer already.
+        }
+    }
+
+    /// <summary>RFC 9110, 8.4.1.2: deflate is zlib's format, and some clients send the bare one; the first two bytes tell (RFC 1950, 2.2).</summary>
+    private sealed class DeflateBody(Stream packed) : ReadOnlyStream
+    {
+        private readonly byte[] _start = new byte[2];
+        private Stream? _unpacked;
+
+        public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
+        {
+            if (_unpacked is null)
+            {
+                var length = await packed.ReadAtLeastAsync(_start, _start.Length, throwOnEndOfStream: false, cancellationToken);
+                var isZlib = (_start[0] & 0x0F) == 8 && ((_start[0] << 8) | _start[1]) % 31 == 0;
+                var whole = new Joined(_start.AsMemory(0, length), packed);
+                _unpacked = isZlib ? new ZLibStream(whole, CompressionMode.Decompress) : new DeflateStream(whole, CompressionMode.Decompress);
+            }
+
+            return await _unpacked.ReadAsync(buffer, cancellationToken);
+        }
+
+        private sealed class Joined(ReadOnlyMemory<byte> start, Stream rest) : ReadOnlyStream
+        {
+            private ReadOnlyMemory<byte> _start = start;
+
+            public override ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
+            {
+                if (_start.IsEmpty)
+                {
+                    return rest.ReadAsync(buffer, cancellationToken);
+                }
+
+                var count = Math.Min(buffer.Length, _start.Length);
+                _start[..count].CopyTo(buffer);
+                _start = _start[count..];
+                return ValueTask.FromResult(count);
+            }
         }
     }
 

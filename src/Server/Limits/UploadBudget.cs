@@ -26,30 +26,30 @@ internal sealed class UploadBudget(LimitsOptions limits)
         lock (_lock)
         {
             upload.ThrowIfGivenWay();
-            var held = upload.Client is { } client ? _perClient.GetValueOrDefault(client.Id) : 0;
-            var share = upload.Client?.MaxUploadBytes ?? limits.UploadBytesPerClient;
-            if (upload.Client is not null && held + bytes > share)
+            var client = upload.Client;
+            var share = client is null ? long.MaxValue : client.MaxUploadBytes ?? limits.UploadBytesPerClient;
+            while (client is not null && _perClient.GetValueOrDefault(client.Id) + bytes > share)
             {
-                throw Full("upload-share-used", $"Your uploads in memory are at their limit of {LimitsOptions.Bytes(share)}. Try again in a moment.", share);
+                if (!EndOldestStalled(upload, client))
+                {
+                    throw Full("upload-share-used", "Your uploads in memory", share);
+                }
             }
 
             while (_used + bytes > limits.MaxUploadBytesInMemory)
             {
-                var stalled = OldestStalled(except: upload)
-                    ?? throw Full(
-                        "upload-memory-used",
-                        $"Uploads in memory are at their limit of {LimitsOptions.Bytes(limits.MaxUploadBytesInMemory)}. Try again in a moment.",
-                        limits.MaxUploadBytesInMemory);
-                Release(stalled, stalled.Bytes);
-                stalled.GiveWay();
+                if (!EndOldestStalled(upload, of: null))
+                {
+                    throw Full("upload-memory-used", "Uploads in memory", limits.MaxUploadBytesInMemory);
+                }
             }
 
             _used += bytes;
             upload.Bytes += bytes;
             _uploads.Add(upload);
-            if (upload.Client is not null)
+            if (client is not null)
             {
-                _perClient[upload.Client.Id] = held + bytes;
+                _perClient[client.Id] = _perClient.GetValueOrDefault(client.Id) + bytes;
             }
         }
     }
@@ -79,17 +79,28 @@ internal sealed class UploadBudget(LimitsOptions limits)
         }
     }
 
-    private Upload? OldestStalled(Upload except)
+    /// <summary>Has the upload that has stalled longest give way to another; false where none has.</summary>
+    private bool EndOldestStalled(Upload other, Client? of)
     {
-        var slow = (long)limits.MinUploadBytesPerSecond * Better;
-        return _uploads
-            .Where(upload => upload != except && (upload.Pause > Patience || (upload.Pause > TimeSpan.Zero && IsSlow(upload))))
+        var stalled = _uploads
+            .Where(upload => upload != other && (of is null || upload.Client?.Id == of.Id) && HasStalled(upload))
             .MaxBy(upload => upload.Waited);
+        if (stalled is not null)
+        {
+            Release(stalled, stalled.Bytes);
+            stalled.GiveWay();
+        }
 
-        bool IsSlow(Upload upload) => upload.Waited > Patience && upload.BytesInWindow < slow * upload.Waited.TotalSeconds;
+        return stalled is not null;
     }
 
-    private static InferenceException Full(string code, string sentence, long limit) => new(InferenceError.QueueFull, code, sentence, ("limit", limit));
+    private bool HasStalled(Upload upload) => upload.Pause > Patience
+        || (upload.Pause > TimeSpan.Zero
+            && upload.Waited > Patience
+            && upload.BytesInWindow < (long)limits.MinUploadBytesPerSecond * Better * upload.Waited.TotalSeconds);
+
+    private static InferenceException Full(string code, string what, long limit) => new(
+        InferenceError.QueueFull, code, $"{what} are at their limit of {LimitsOptions.Bytes(limit)}. Try again in a moment.", ("limit", limit));
 }
 
 /// <summary>One request's upload: what it holds, how fast it comes, and how it is stopped.</summary>

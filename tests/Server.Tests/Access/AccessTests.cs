@@ -252,8 +252,6 @@ public sealed class AccessTests(WhatsitServer server)
         }
 
         Assert.Equal([400, 400, 400], statuses);
-        Assert.Equal(400, (await Wire.AskAsync(unknown, "POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0")).Status);
-        Assert.Equal(429, (await Wire.AskAsync(unknown, "POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0")).Status);
 
         async Task<int> AskAsync(string client) =>
             (await Wire.AskAsync(limited, $"POST /predict HTTP/1.1\r\nHost: localhost\r\nX-Forwarded-For: {client}\r\nContent-Length: 0")).Status;
