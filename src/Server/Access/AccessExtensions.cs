@@ -1,3 +1,4 @@
+using Microsoft.AspNetCore.Connections;
 using Whatsit.Server.Limits;
 
 namespace Whatsit.Server.Access;
@@ -13,6 +14,8 @@ internal static class AccessExtensions
         builder.Services.AddApiKeys();
         builder.Services.AddOrigins();
         builder.AddHttps();
+        builder.Services.AddSingleton<ConnectionLimit>();
+        builder.Services.AddSingleton<IConnectionListenerFactory, ConnectionLimit.Transport>();
         builder.WebHost.ConfigureKestrel(kestrel =>
         {
             kestrel.UseRequestLimits();
