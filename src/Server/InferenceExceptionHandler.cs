@@ -1,9 +1,8 @@
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Diagnostics;
-using Microsoft.AspNetCore.Mvc;
 using Whatsit.Inference;
+using Whatsit.Server.Limits;
 using Whatsit.Server.Management;
-using Whatsit.Server.Predictions;
 using Whatsit.Server.Telemetry;
 
 namespace Whatsit.Server;
@@ -27,41 +26,35 @@ internal sealed partial class InferenceExceptionHandler(Shutdown shutdown, ILogg
         _ => StatusCodes.Status500InternalServerError,
     };
 
-    /// <summary>A failure as problem details.</summary>
-    public ProblemDetails ProblemOf(HttpContext context, Exception exception)
-    {
-        var (status, title, detail) = Describe(context, exception);
-        return new() { Type = "about:blank", Status = status, Title = title, Detail = detail };
-    }
-
     /// <summary>
     /// What a client may know of any failure: our own sentence, the framework's about a malformed request, or nothing but that it failed. What we caused is
     /// logged with its cause; the request's line and the metrics get the outcome. Every route's failures come through here.
     /// </summary>
-    public (int Status, string Title, string Detail) Describe(HttpContext context, Exception exception)
+    public Refusal Describe(HttpContext context, Exception exception)
     {
-        var (outcome, status, title, detail) = exception switch
+        var (outcome, refusal) = exception switch
         {
-            InferenceException inference => (inference.Error.ToString(), StatusOf(inference.Error), TitleOf(inference.Error), inference.Message),
-            OperationCanceledException when shutdown.IsOver =>
-                ("ShuttingDown", StatusCodes.Status503ServiceUnavailable, "Shutting down", "The server is shutting down, and the upload had not come to its end. Send it again."),
+            InferenceException inference =>
+                (inference.Error.ToString(), new Refusal(StatusOf(inference.Error), TitleOf(inference.Error), inference.Code, inference.Message, inference.Parameters)),
+            RequestRefusedException refused => (OutcomeOf(refused.StatusCode), refused.Refusal),
+            OperationCanceledException when shutdown.IsOver => ("ShuttingDown", new(
+                StatusCodes.Status503ServiceUnavailable, "Shutting down", "shutting-down", "The server is shutting down, and the upload had not come to its end. Send it again.")),
             // Whoever left reads no answer. Kestrel may say so before it cancels RequestAborted, and has no type for the last of these.
-            OperationCanceledException or ConnectionResetException or BadHttpRequestException { Message: "Unexpected end of request content." } =>
-                (RequestLog.ClientLeft, StatusCodes.Status499ClientClosedRequest, "Client closed request", "The client left before the answer."),
-            BadHttpRequestException { StatusCode: StatusCodes.Status413PayloadTooLarge } =>
-                (nameof(InferenceError.ImageTooLarge), StatusCodes.Status413PayloadTooLarge, "Too large", "The request body is larger than the server's limit."),
-            BadHttpRequestException { StatusCode: StatusCodes.Status408RequestTimeout } =>
-                ("TooSlow", StatusCodes.Status408RequestTimeout, "Too slow", "The request body arrived too slowly."),
-            BadHttpRequestException bad => (nameof(InferenceError.InvalidRequest), bad.StatusCode, "Invalid request", "The request is malformed or ended too early."),
-            _ => ("InternalError", StatusCodes.Status500InternalServerError, "Internal error", "Something went wrong on the server. It has been logged."),
+            OperationCanceledException or ConnectionResetException or BadHttpRequestException { Message: "Unexpected end of request content." } => (RequestLog.ClientLeft, new(
+                StatusCodes.Status499ClientClosedRequest, "Client closed request", "client-left", "The client left before the answer.")),
+            BadHttpRequestException { StatusCode: StatusCodes.Status408RequestTimeout and var slow } =>
+                (OutcomeOf(slow), new(slow, "Too slow", "upload-too-slow", "The request body arrived too slowly.")),
+            BadHttpRequestException bad => (OutcomeOf(bad.StatusCode), new(bad.StatusCode, "Invalid request", "malformed-request", "The request is malformed or ended too early.")),
+            _ => ("InternalError", new(
+                StatusCodes.Status500InternalServerError, "Internal error", "internal-error", "Something went wrong on the server. It has been logged.")),
         };
         context.Facts().Failure = outcome;
-        if (status == StatusCodes.Status500InternalServerError)
+        if (refusal.Status == StatusCodes.Status500InternalServerError)
         {
             Log.Failed(logger, context.Request.Method, context.Request.Path, exception);
         }
 
-        return (status, title, detail);
+        return refusal;
     }
 
     /// <summary>Where retrying may help, after how many seconds.</summary>
@@ -81,15 +74,16 @@ internal sealed partial class InferenceExceptionHandler(Shutdown shutdown, ILogg
     }
 
     /// <summary>Answers with a failure, thrown or not.</summary>
-    public Task WriteAsync(HttpContext context, Exception failure, CancellationToken cancellationToken) => WriteAsync(context, ProblemOf(context, failure), cancellationToken);
+    public Task WriteAsync(HttpContext context, Exception failure, CancellationToken cancellationToken) =>
+        Describe(context, failure).WriteAsync(context.Response, cancellationToken);
 
-    /// <summary>Answers with problem details.</summary>
-    public static Task WriteAsync(HttpContext context, ProblemDetails problem, CancellationToken cancellationToken)
+    /// <summary>What the metrics call a refusal by the web server or before the routes.</summary>
+    private static string OutcomeOf(int status) => status switch
     {
-        context.Response.StatusCode = problem.Status!.Value;
-        AddRetryAfter(context.Response, context.Response.StatusCode);
-        return context.Response.WriteAsJsonAsync(problem, PredictionJson.Default.ProblemDetails, "application/problem+json", cancellationToken);
-    }
+        StatusCodes.Status408RequestTimeout => "TooSlow",
+        StatusCodes.Status413PayloadTooLarge => nameof(InferenceError.ImageTooLarge),
+        _ => nameof(InferenceError.InvalidRequest),
+    };
 
     private static string TitleOf(InferenceError error) => error switch
     {

@@ -1,5 +1,8 @@
+using System.Text.Json.Nodes;
+using Microsoft.AspNetCore.Mvc;
 using Microsoft.OpenApi;
 using Swashbuckle.AspNetCore.SwaggerGen;
+using Whatsit.Server.Access;
 using Whatsit.Server.Management;
 using Whatsit.Server.Predictions;
 
@@ -15,6 +18,7 @@ internal static class OpenApi
         {
             swagger.SwaggerDoc("v1", new OpenApiInfo { Title = "Whatsit", Version = "v1", Description = "A photo in, labels out." });
             swagger.OperationFilter<PictureBodies>();
+            swagger.SchemaFilter<Problems>();
             foreach (var documentation in Directory.EnumerateFiles(AppContext.BaseDirectory, "Whatsit.*.xml"))
             {
                 swagger.IncludeXmlComments(documentation);
@@ -34,7 +38,35 @@ internal static class OpenApi
             // Static files are only served where no endpoint was chosen, and Swagger UI is static files.
             context.SetEndpoint(null);
             return documentation.Value(context);
-        }).ExcludeFromDescription().WithMetadata(new ManagementAttribute(only: true));
+        }).ExcludeFromDescription().WithMetadata(new ManagementAttribute(only: true)).ForOperations();
+    }
+
+    /// <summary>Adds what our problem details carry beside the standard's members.</summary>
+    private sealed class Problems : ISchemaFilter
+    {
+        public void Apply(IOpenApiSchema schema, SchemaFilterContext context)
+        {
+            if (context.Type != typeof(ProblemDetails) || schema is not OpenApiSchema problem)
+            {
+                return;
+            }
+
+            var codes = RefusalCodes.All.Where(code => code.Value.Status is not null).ToArray();
+            problem.Properties ??= new Dictionary<string, IOpenApiSchema>();
+            problem.Properties["code"] = new OpenApiSchema
+            {
+                Type = JsonSchemaType.String,
+                Description = "Stable, for programs.",
+                Enum = [.. codes.Select(code => (JsonNode)code.Key)],
+            };
+            problem.Properties["parameters"] = new OpenApiSchema
+            {
+                Type = JsonSchemaType.Object,
+                Description = "The values in the sentence. " + string.Join("; ", codes.Where(code => code.Value.Parameters.Length > 0)
+                    .Select(code => $"{code.Key}: {string.Join(", ", code.Value.Parameters)}")) + ".",
+                AdditionalPropertiesAllowed = true,
+            };
+        }
     }
 
     /// <summary>Adds the ways to send a picture; Swagger UI then offers a file button.</summary>

@@ -4,8 +4,10 @@ using Whatsit.Inference.Backends;
 using Whatsit.Inference.Catalog;
 using Whatsit.Inference.Imaging;
 using Whatsit.Inference.Scheduling;
+using Whatsit.Server.Access;
 using Whatsit.Server.Compatibility;
 using Whatsit.Server.Health;
+using Whatsit.Server.Limits;
 using Whatsit.Server.Management;
 using Whatsit.Server.Models;
 using Whatsit.Server.Predictions;
@@ -30,7 +32,7 @@ public static class Program
         {
             var app = Build(args);
             Settings.Check(app.Services);
-            await app.RunAsync();
+            await Settings.RunAsync(app);
             return 0;
         }
         catch (Exception exception)
@@ -45,20 +47,18 @@ public static class Program
     {
         var builder = WebApplication.CreateSlimBuilder(new WebApplicationOptions
         {
-            Args = args,
+            Args = Https.Arguments(args),
             // Settings and page lie beside the program, wherever it was started from.
             ContentRootPath = AppContext.BaseDirectory,
+            WebRootPath = "wwwroot",
         });
 
         // People may name whole addresses, as ASP.NET Core does.
-        builder.WebHost.UseUrls(ManagementPort.AddTo(builder.Configuration["urls"] ?? Settings.AddressOf(builder.Configuration), builder.Configuration));
+        var addresses = builder.Configuration["urls"] is { Length: > 0 } named ? named : Settings.AddressOf(builder.Configuration);
+        builder.WebHost.UseUrls(ManagementPort.AddTo(addresses, builder.Configuration));
 
-        builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel =>
-        {
-            kestrel.AddServerHeader = false;
-            // The routes know their own limits and answer with a sentence; Kestrel would cut the connection.
-            kestrel.Limits.MaxRequestBodySize = null;
-        });
+        builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel => kestrel.AddServerHeader = false);
+        builder.AddAccess();
         builder.AddRequestLog();
         builder.AddOpenTelemetryExport();
         Shutdown.Add(builder);
@@ -92,19 +92,20 @@ public static class Program
         builder.Services.AddOpenApiDocument();
         builder.Services.ConfigureHttpJsonOptions(json =>
         {
+            json.SerializerOptions.Encoder = ReadableJson.Encoder;
             json.SerializerOptions.DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull;
             json.SerializerOptions.Converters.Add(new KebabCaseEnumConverter<ModelState>());
         });
 
         var app = builder.Build();
-        app.UseRequestLog();
+        app.UseAccess();
         app.UseExceptionHandler();
-        app.UseStatusCodePages();
+        app.UseProblems();
         // Manifests, labels and TensorFlow.js graphs shrink to a fifth and less; weights do not shrink, and answers are too small to matter.
         app.UseWhen(context => context.Request.Path.StartsWithSegments("/models") || context.Request.Path.StartsWithSegments("/assets/model_tfjs"), described => described.UseResponseCompression());
-        app.UseRouting();
+        app.UseRoutingWithHead();
         app.UseManagementPort();
-        app.Use(app.Services.GetRequiredService<Shutdown>().GuardAsync);
+        app.UseApiKeys();
         app.UseClientApp();
 
         app.MapPredictions();

@@ -40,12 +40,31 @@ internal static class Settings
     public static string AddressOf(IConfiguration configuration)
     {
         var port = configuration["PORT"] ?? "8080";
-        return ushort.TryParse(port, out var number) ? $"http://*:{number}" : throw Wrong($"PORT is '{port}'; it must be a number from 0 to 65535.");
+        return ushort.TryParse(port, out var number) ? $"{(configuration.GetValue<bool>("https") ? "https" : "http")}://*:{number}"
+            : throw Wrong($"PORT is '{port}'; it must be a number from 0 to 65535.");
     }
 
     /// <summary>Checks every setting before anything is started.</summary>
     /// <exception cref="OptionsValidationException">One is wrong.</exception>
     public static void Check(IServiceProvider services) => Check(services.GetRequiredService<IStartupValidator>().Validate);
+
+    /// <summary>Runs the server; where it cannot listen, the address is named.</summary>
+    /// <exception cref="OptionsValidationException">It cannot listen there.</exception>
+    public static async Task RunAsync(WebApplication app)
+    {
+        // Out of reach when the server has stopped.
+        var addresses = app.Configuration["urls"];
+        try
+        {
+            await app.RunAsync();
+        }
+        catch (SocketException exception) when (exception.SocketErrorCode is SocketError.AccessDenied or SocketError.AddressNotAvailable)
+        {
+            throw Wrong(
+                $"The server cannot listen at {addresses}: {exception.Message}. "
+                + "Set PORT to another port; those below 1024 need rights of their own.");
+        }
+    }
 
     /// <summary>What a person can mend when the process does not start, in one sentence; nothing where the fault is ours.</summary>
     public static string? ProblemOf(Exception exception) => exception switch
@@ -57,7 +76,6 @@ internal static class Settings
         InvalidDataException { InnerException: { } reason } => $"{exception.Message} {reason.GetBaseException().Message}",
         FormatException => exception.Message,
         IOException { InnerException: AddressInUseException } => $"{exception.Message} Set PORT to another port, or end the process that has this one.",
-        SocketException { SocketErrorCode: SocketError.AccessDenied or SocketError.AddressNotAvailable } => $"The server cannot listen at its address: {exception.Message}.",
         _ => null,
     };
 

@@ -15,6 +15,9 @@ internal static class HttpAssert
         var problem = JsonNode.Parse(text)!;
         Assert.Equal((int)status, (int)problem["status"]!);
         Assert.Contains(contains, (string)problem["detail"]!, StringComparison.OrdinalIgnoreCase);
+        Assert.Contains((string)problem["code"]!, RefusalCodes.All);
+        Assert.Equal((int)status, RefusalCodes.All[(string)problem["code"]!].Status);
+        Assert.All(problem["parameters"]?.AsObject() ?? [], parameter => Assert.Contains(parameter.Key, RefusalCodes.All[(string)problem["code"]!].Parameters));
         Assert.DoesNotContain("   at ", text, StringComparison.Ordinal);
         Assert.DoesNotContain(WhatsitServer.Root, text, StringComparison.Ordinal);
         return problem;

@@ -25,6 +25,28 @@ public sealed partial class ReadmeTests(WhatsitServer server)
         Assert.Equal((double)predictions[0].Expected["confidence"]!, (double)predictions[0].Actual["confidence"]!, 0.1);
     }
 
+    [Fact]
+    public async Task Every_code_stands_in_the_readme_and_in_the_OpenAPI_document()
+    {
+        var readme = await File.ReadAllTextAsync(Path.Combine(WhatsitServer.Root, "README.md"), TestContext.Current.CancellationToken);
+        var listed = Codes().Matches(readme).ToDictionary(
+            row => row.Groups["code"].Value,
+            row => (row.Groups["status"].Value, row.Groups["parameters"].Value.Split(", ", StringSplitOptions.RemoveEmptyEntries)));
+        Assert.Equal(RefusalCodes.All.Keys.Order(), listed.Keys.Order());
+        foreach (var (code, (status, parameters)) in RefusalCodes.All)
+        {
+            Assert.Equal(status?.ToString() ?? "200", listed[code].Item1);
+            Assert.Equal(parameters, listed[code].Item2.Select(parameter => parameter.Trim('`')));
+        }
+
+        var problem = (await server.GetJsonAsync("/swagger/v1/swagger.json"))["components"]!["schemas"]!["ProblemDetails"]!["properties"]!;
+        var documented = problem["code"]!["enum"]!.AsArray().Select(code => (string)code!);
+        Assert.Equal(RefusalCodes.All.Where(code => code.Value.Status is not null).Select(code => code.Key), documented);
+    }
+
+    [GeneratedRegex(@"^\| (?<status>\d{3}) \| `(?<code>[a-z0-9-]+)` \| (?<parameters>[^|]*?) ?\|$", RegexOptions.Multiline)]
+    private static partial Regex Codes();
+
     [GeneratedRegex(@"curl --data-binary @(?<file>\S+) '[^/]+/predict(?<query>\?[^']*)'\n```\n```json\n(?<answer>.*?)\n```", RegexOptions.Singleline)]
     private static partial Regex Example();
 }

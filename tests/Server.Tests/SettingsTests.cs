@@ -9,7 +9,8 @@ public sealed class SettingsTests
     [Theory(Timeout = 60_000)]
     [InlineData("Scheduling:MaxQueueLength", "0", "The setting Scheduling:MaxQueueLength is '0'. The field MaxQueueLength must be between 1 and 10000.")]
     [InlineData("Scheduling:MaxQueueLength", "many", "Failed to convert configuration value 'many' at 'Scheduling:MaxQueueLength' to type 'System.Int32'.")]
-    [InlineData("Limits:MaxImageBites", "1", "There is no setting Limits:MaxImageBites; Limits has MaxImageBytes, MaxImagesPerRequest, MaxUploadBytesInMemory.")]
+    [InlineData("Limits:MaxImageBites", "1",
+        "There is no setting Limits:MaxImageBites; Limits has MaxImageBytes, MaxImagesPerRequest, MaxRequestBytes, MaxUploadBytesInMemory, MaxUploadBytesPerClient, UploadPauseSeconds, MinUploadBytesPerSecond, MaxConnections.")]
     [InlineData("Scheduling:Instances", "2", "There is no setting Scheduling:Instances any more; it is Scheduling:Concurrency.")]
     [InlineData("Decoding:Library", "skia", "The setting Decoding:Library is 'skia'. It must be libvips or imagesharp.")]
     [InlineData("Log:Format", "xml", "The setting Log:Format is 'xml'. It must be text or json.")]
@@ -24,7 +25,8 @@ public sealed class SettingsTests
     [InlineData("Shutdown:Seconds", "soon", "Failed to convert configuration value 'soon' at 'Shutdown:Seconds' to type 'System.Double'.")]
     [InlineData("PORT", "http", "PORT is 'http'; it must be a number from 0 to 65535.")]
     [InlineData("PORT", "70000", "PORT is '70000'; it must be a number from 0 to 65535.")]
-    [InlineData("urls", "http://192.0.2.1:8080", "The server cannot listen at its address: Cannot assign requested address.")] // RFC 5737: nobody has it
+    [InlineData("urls", "http://192.0.2.1:8080",
+        "The server cannot listen at http://192.0.2.1:8080: Cannot assign requested address. Set PORT to another port; those below 1024 need rights of their own.")] // RFC 5737: nobody has it
     [InlineData("urls", "nowhere", "Invalid url: 'nowhere'")]
     public async Task A_wrong_setting_is_named_with_its_value(string setting, string value, string sentence) =>
         Assert.Equal(sentence, await RefusalAsync(setting, value));
@@ -36,6 +38,23 @@ public sealed class SettingsTests
         listener.Start();
         var address = $"http://{listener.LocalEndpoint}";
         Assert.Equal($"Failed to bind to address {address}: address already in use. Set PORT to another port, or end the process that has this one.", await RefusalAsync("urls", address));
+    }
+
+    [Fact(Timeout = 60_000)]
+    public async Task A_port_that_another_process_has_is_named()
+    {
+        using var listener = new TcpListener(IPAddress.IPv6Any, 0) { Server = { DualMode = true } };
+        listener.Start();
+        var port = ((IPEndPoint)listener.LocalEndpoint).Port;
+        Assert.Contains($":{port}: address already in use. Set PORT", await RefusalAsync("PORT", $"{port}"), StringComparison.Ordinal);
+    }
+
+    [Fact(Timeout = 60_000)]
+    public async Task Empty_addresses_are_none()
+    {
+        await using var server = WhatsitServer.With(new() { ["urls"] = "", ["PORT"] = "0" });
+        await server.StartAsync();
+        Assert.NotEqual(0, server.Http.BaseAddress!.Port);
     }
 
     /// <summary>Starts the server with one setting, and returns all that it printed before it gave up.</summary>

@@ -18,11 +18,15 @@ public sealed class WhatsitServer : IAsyncLifetime
 
     private readonly List<string> _log = [];
     private Dictionary<string, string> _settings = [];
+    private int? _descriptors;
     private TaskCompletionSource _logGrows = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private Process? _process;
 
     /// <summary>Another server, with settings of its own.</summary>
-    public static WhatsitServer With(Dictionary<string, string> settings) => new() { _settings = settings };
+    /// <param name="settings">Settings.</param>
+    /// <param name="descriptors">The most descriptors that the process may open.</param>
+    public static WhatsitServer With(Dictionary<string, string> settings, int? descriptors = null) =>
+        new() { _settings = settings, _descriptors = descriptors };
 
     /// <summary>The folder above src and tests.</summary>
     public static string Root { get; } = FindRoot();
@@ -39,7 +43,7 @@ public sealed class WhatsitServer : IAsyncLifetime
     public static byte[] Picture => File.ReadAllBytes(Path.Combine(Root, "models/grocery/sample.png"));
 
     /// <summary>Starts the program, on a free port unless the settings name one.</summary>
-    public static Process Start(IReadOnlyDictionary<string, string> settings)
+    public static Process Start(IReadOnlyDictionary<string, string> settings, int? descriptors = null)
     {
         var all = new Dictionary<string, string>(settings);
         all.TryAdd("Catalog:Models", Path.Combine(Root, "models"));
@@ -48,14 +52,27 @@ public sealed class WhatsitServer : IAsyncLifetime
             all.TryAdd("urls", "http://127.0.0.1:0");
         }
 
-        return Process.Start(new ProcessStartInfo("dotnet", ["exec", Program, .. all.Select(setting => $"--{setting.Key}={setting.Value}")]) { RedirectStandardOutput = true, RedirectStandardError = true })!;
+        string[] command = ["dotnet", "exec", Program, .. all.Select(setting => $"--{setting.Key}={setting.Value}")];
+        if (descriptors is not null)
+        {
+            command = ["sh", "-c", $"ulimit -n {descriptors}; exec \"$@\"", "sh", .. command];
+        }
+
+        return Process.Start(new ProcessStartInfo(command[0], command[1..]) { RedirectStandardOutput = true, RedirectStandardError = true })!;
     }
 
-    public async ValueTask InitializeAsync()
+    /// <summary>Starts it, and waits until it listens.</summary>
+    public async Task StartAsync()
     {
-        _process = Start(_settings);
+        _process = Start(_settings, _descriptors);
         _ = ReadLogAsync(_process);
         Http.BaseAddress = new Uri((await LoggedAsync("Now listening on: (.+)")).Groups[1].Value);
+    }
+
+    /// <summary>Starts it, and waits until its models are loaded.</summary>
+    public async ValueTask InitializeAsync()
+    {
+        await StartAsync();
         // Those that fail are counted, too: some tests want a model that does.
         await LoggedAsync(@"\d+ of [1-9]\d* models serve");
     }
@@ -68,6 +85,16 @@ public sealed class WhatsitServer : IAsyncLifetime
             _process.Kill();
             await _process.WaitForExitAsync();
             _process.Dispose();
+        }
+    }
+
+    /// <summary>Asks again until the answer is yes, where the server says nothing of it; fails after a time that no healthy machine needs.</summary>
+    public static async Task WaitUntilAsync(Func<Task<bool>> condition)
+    {
+        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(60));
+        while (!await condition())
+        {
+            await Task.Delay(20, patience.Token);
         }
     }
 

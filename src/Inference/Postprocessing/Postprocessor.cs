@@ -30,7 +30,14 @@ public sealed class Postprocessor
     {
         if (options.TopK < 1 || options.TopK > _classes.Count)
         {
-            throw new InferenceException(InferenceError.InvalidRequest, $"topK is {options.TopK}; it must be from 1 to {_classes.Count}, the number of classes.");
+            throw new InferenceException(
+                InferenceError.InvalidRequest,
+                "invalid-parameter",
+                $"topK is {options.TopK}; it must be from 1 to {_classes.Count}, the number of classes.",
+                ("name", "topK"),
+                ("value", options.TopK),
+                ("least", 1),
+                ("most", _classes.Count));
         }
 
         if (options.Explain && _map is null)

@@ -3,6 +3,8 @@ using Microsoft.AspNetCore.Http.HttpResults;
 using Microsoft.AspNetCore.Mvc;
 using Whatsit.Inference;
 using Whatsit.Inference.Catalog;
+using Whatsit.Server.Access;
+using Whatsit.Server.Limits;
 using Whatsit.Server.Models;
 using Whatsit.Server.Predictions;
 using Whatsit.Server.Telemetry;
@@ -26,10 +28,13 @@ public sealed record TutorialPrediction([property: JsonPropertyName("label")] st
 /// </summary>
 internal static class TutorialApi
 {
+    private static readonly TutorialJson Json = new(ReadableJson.Of(TutorialJson.Default.Options));
+
     public static void MapTutorial(this IEndpointRouteBuilder app)
     {
-        app.MapGet("/assets/model_tfjs/{file}", GetTensorFlowJs).WithTags("Tutorial").WithName("TutorialModel").WithSummary("The default model for TensorFlow.js: model.json and what lies beside it").ProducesProblem(404);
-        var api = app.MapGroup("/api").WithTags("Tutorial");
+        app.MapGet("/assets/model_tfjs/{file}", GetTensorFlowJs).WithTags("Tutorial").WithName("TutorialModel")
+            .WithSummary("The default model for TensorFlow.js: model.json and what lies beside it").ProducesProblem(404).ForClients();
+        var api = app.MapGroup("/api").WithTags("Tutorial").ForClients();
         api.MapGet("/classes", Classes).WithName("TutorialClasses").WithSummary("The default model's labels");
         api.MapPost("/predict_image", PredictImageAsync).WithName("TutorialPredictImage").WithSummary("Classify an uploaded photo").WithMetadata(new PictureBodyAttribute(), new AnswersPicturesAttribute()).Produces<TutorialResponse>().Produces<TutorialResponse>(400);
         api.MapGet("/predict_url", PredictUrlAsync).WithName("TutorialPredictUrl").WithSummary("Classify a photo by its URL, where the server allows it").WithMetadata(new AnswersPicturesAttribute()).Produces<TutorialResponse>().Produces<TutorialResponse>(400);
@@ -52,51 +57,67 @@ internal static class TutorialApi
         return lease.Model.Classes.Select(label => label.Label);
     }
 
-    private static Task PredictImageAsync(HttpContext context, [FromQuery(Name = "top_k")] string? topK, [FromServices] ImageInput input, [FromServices] ModelCatalog catalog, [FromServices] ImageClassifier classifier, [FromServices] InferenceExceptionHandler failures) =>
-        AnswerAsync(context, topK, catalog, classifier, failures, async classify =>
+    private static Task PredictImageAsync(
+        HttpContext context,
+        [FromQuery(Name = "top_k")] string? topK,
+        [FromServices] ImageInput input,
+        [FromServices] ModelCatalog catalog,
+        [FromServices] ImageClassifier classifier,
+        [FromServices] InferenceExceptionHandler failures) =>
+        AnswerAsync(context, new(null, topK, null), catalog, classifier, failures, async (fields, classify) =>
         {
-            if (!ImageInput.IsMultipart(context.Request))
-            {
-                using var file = await input.ReadAsync(context.Request, context.RequestAborted);
-                return await classify(file);
-            }
-
             // The original took one file; the first one is the answer.
-            await foreach (var file in input.ReadPartsAsync(context.Request, context.RequestAborted))
+            await foreach (var file in input.ReadAsync(context, fields, context.RequestAborted))
             {
                 return await classify(file);
             }
 
-            throw new InvalidOperationException("ReadPartsAsync refuses a form without a file.");
+            throw new InvalidOperationException("ReadAsync refuses a request without a picture.");
         });
 
-    private static Task PredictUrlAsync(HttpContext context, [FromQuery] string? url, [FromQuery(Name = "top_k")] string? topK, [FromServices] ImageFetcher fetcher, [FromServices] ModelCatalog catalog, [FromServices] ImageClassifier classifier, [FromServices] InferenceExceptionHandler failures) =>
-        AnswerAsync(context, topK, catalog, classifier, failures, async classify =>
+    private static Task PredictUrlAsync(
+        HttpContext context,
+        [FromQuery] string? url,
+        [FromQuery(Name = "top_k")] string? topK,
+        [FromServices] ImageFetcher fetcher,
+        [FromServices] ModelCatalog catalog,
+        [FromServices] ImageClassifier classifier,
+        [FromServices] InferenceExceptionHandler failures) =>
+        AnswerAsync(context, new(null, topK, null), catalog, classifier, failures, async (_, classify) =>
         {
-            using var file = await fetcher.FetchAsync(url ?? throw new InferenceException(InferenceError.InvalidRequest, "url is missing."), context.RequestAborted);
+            using var file = await fetcher.FetchAsync(
+                url ?? throw new InferenceException(InferenceError.InvalidRequest, "url is missing."), context.Upload(), context.RequestAborted);
             return await classify(file);
         });
 
-    private static async Task AnswerAsync(HttpContext context, string? topK, ModelCatalog catalog, ImageClassifier classifier, InferenceExceptionHandler failures, Func<Func<ReceivedFile, Task<Classification>>, Task<Classification>> predict)
+    private static async Task AnswerAsync(
+        HttpContext context,
+        PredictFields fields,
+        ModelCatalog catalog,
+        ImageClassifier classifier,
+        InferenceExceptionHandler failures,
+        Func<PredictFields, Func<ReceivedFile, Task<Classification>>, Task<Classification>> predict)
     {
         try
         {
             using var lease = catalog.Lease(null);
-            context.Facts().Model = lease.Model;
-            var options = new ClassifyOptions(PredictionApi.ParseTopK(topK, lease.Model.Classes.Count));
-            if (classifier.Refuse(lease.Model) is { } refusal)
+            var model = lease.Model;
+            context.Facts().Model = model;
+            model.Postprocessor.Check(fields.ToOptions(model.Classes.Count));
+            if (classifier.Refuse(model) is { } refusal)
             {
                 context.Facts().IsCounted = true;
                 await WriteFailureAsync(context, failures, refusal);
                 return;
             }
 
-            var answer = await predict(file => context.ClassifyAsync(classifier, file, options));
+            var answer = await predict(fields, file =>
+                context.ClassifyAsync(classifier, file, fields.ToOptions(model.Classes.Count) with { Explain = false }));
             context.Response.AddServerTiming(TimingResponse.From(answer.Timings));
             // decode + preprocess + model + top-k, without the wait
             var duration = (long)Math.Round((answer.Timings.Total - answer.Timings.Queue).TotalMilliseconds);
             var predictions = answer.Predictions.Select(prediction => new TutorialPrediction(prediction.Label, prediction.Confidence));
-            await context.Response.WriteAsJsonAsync(new(answer.Image.Bytes, [.. predictions], duration, null), TutorialJson.Default.TutorialResponse);
+            await context.Response.WriteAsJsonAsync(new(answer.Image.Bytes, [.. predictions], duration, null), Json.TutorialResponse);
         }
         catch (Exception exception) when (!context.Response.HasStarted)
         {
@@ -107,11 +128,11 @@ internal static class TutorialApi
     private static async Task WriteFailureAsync(HttpContext context, InferenceExceptionHandler failures, Exception exception)
     {
         var response = context.Response;
-        var (status, _, detail) = failures.Describe(context, exception);
+        var (status, _, _, detail, _) = failures.Describe(context, exception);
         // The original knew only 400; what is worth a retry keeps its own code, so that a client can tell.
         response.StatusCode = status is 429 or 499 or >= 500 ? status : StatusCodes.Status400BadRequest;
         InferenceExceptionHandler.AddRetryAfter(response, status);
-        await response.WriteAsJsonAsync(new(0, [], 0, detail), TutorialJson.Default.TutorialResponse);
+        await response.WriteAsJsonAsync(new(0, [], 0, detail), Json.TutorialResponse);
     }
 }
 

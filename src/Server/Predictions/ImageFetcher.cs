@@ -1,18 +1,27 @@
 using System.ComponentModel.DataAnnotations;
+using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
 using Whatsit.Inference;
+using Whatsit.Server.Limits;
 
 namespace Whatsit.Server.Predictions;
 
 /// <summary>Pictures by URL. Configuration section <c>FetchByUrl</c>.</summary>
-public sealed class FetchOptions
+public sealed class FetchOptions : IValidatableObject
 {
     /// <summary>Whether clients may name a URL instead of sending the picture. It makes the server send requests, so the default is off.</summary>
     public bool Enabled { get; set; }
 
     /// <summary>Also fetch from addresses that are not public: only where every client may reach everything that this server can. The default is off.</summary>
     public bool AllowPrivateAddresses { get; set; }
+
+    /// <summary>The ports that URLs may name. The default is 80 and 443: the others are doors to services that expect no stranger.</summary>
+    public SettingList Ports { get; set; } = [];
+
+    /// <summary>Pictures that are fetched at once; more are refused and may be retried. The default is 32.</summary>
+    [Range(1, 10_000)]
+    public int MaxConcurrent { get; set; } = 32;
 
     /// <summary>Seconds for one picture, redirects included. The default is 10.</summary>
     [Range(0.1, 300)]
@@ -21,25 +30,39 @@ public sealed class FetchOptions
     /// <summary>How many redirects are followed; each target is checked like the first. The default is 3.</summary>
     [Range(0, 10)]
     public int MaxRedirects { get; set; } = 3;
+
+    internal bool Allows(int port) => Ports.Count == 0 ? port is 80 or 443 : Ports.Contains(port.ToString(CultureInfo.InvariantCulture));
+
+    /// <inheritdoc/>
+    IEnumerable<ValidationResult> IValidatableObject.Validate(ValidationContext validationContext) =>
+        Ports.Where(port => !ushort.TryParse(port, out var number) || number == 0)
+            .Select(port => new ValidationResult($"'{port}' is no port; it must be a number from 1 to 65535.", [nameof(Ports)]));
 }
 
 /// <summary>
 /// Fetches a picture by URL without becoming a door into the network behind the server: the name is resolved here, every address that is not public is
 /// refused, and the connection goes to the very address that was checked, so that a second resolution cannot give another. Redirects start over.
 /// </summary>
-public sealed class ImageFetcher : IDisposable
+internal sealed class ImageFetcher : IDisposable
 {
     private readonly FetchOptions _options;
     private readonly LimitsOptions _limits;
-    private readonly UploadBudget _budget;
     private readonly HttpMessageInvoker _client;
+    private readonly HostResolver _resolver;
+    private int _fetching;
 
     /// <summary>Prepares the connection policy.</summary>
-    public ImageFetcher(FetchOptions options, LimitsOptions limits, UploadBudget budget)
+    public ImageFetcher(FetchOptions options, LimitsOptions limits)
+        : this(options, limits, Dns.GetHostAddresses)
     {
+    }
+
+    /// <summary>The same with another resolver.</summary>
+    internal ImageFetcher(FetchOptions options, LimitsOptions limits, Func<string, IPAddress[]> lookUp)
+    {
+        _resolver = new(lookUp);
         _options = options;
         _limits = limits;
-        _budget = budget;
         _client = new HttpMessageInvoker(new SocketsHttpHandler
         {
             AllowAutoRedirect = false,
@@ -58,17 +81,26 @@ public sealed class ImageFetcher : IDisposable
     /// <see cref="InferenceError.InvalidRequest"/>: off, no such URL, or not public. <see cref="InferenceError.UpstreamFailed"/>: the other side failed.
     /// <see cref="InferenceError.ImageTooLarge"/>.
     /// </exception>
-    public async Task<ReceivedFile> FetchAsync(string url, CancellationToken cancellationToken)
+    public async Task<ReceivedFile> FetchAsync(string url, Upload upload, CancellationToken cancellationToken)
     {
         if (!_options.Enabled)
         {
-            throw new InferenceException(InferenceError.InvalidRequest, "Pictures by URL are switched off on this server (FetchByUrl:Enabled).");
+            throw new InferenceException(InferenceError.InvalidRequest, "url-off", "Pictures by URL are switched off on this server (FetchByUrl:Enabled).");
         }
 
         using var deadline = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         deadline.CancelAfter(TimeSpan.FromSeconds(_options.TimeoutSeconds));
         try
         {
+            if (Interlocked.Increment(ref _fetching) > _options.MaxConcurrent)
+            {
+                throw new InferenceException(
+                    InferenceError.QueueFull,
+                    "too-many-fetches",
+                    $"The server fetches {_options.MaxConcurrent} pictures already, its limit. Try again in a moment.",
+                    ("limit", _options.MaxConcurrent));
+            }
+
             var target = Parse(url, relativeTo: null);
             for (var redirects = 0; ; redirects++)
             {
@@ -93,7 +125,7 @@ public sealed class ImageFetcher : IDisposable
                 }
 
                 await using var body = await response.Content.ReadAsStreamAsync(deadline.Token);
-                return await ReceivedFile.ReadAsync(body, response.Content.Headers.ContentLength, _limits.MaxImageBytes, _budget, deadline.Token);
+                return await ReceivedFile.ReadAsync(body, response.Content.Headers.ContentLength, _limits.MaxImageBytes, upload, deadline.Token);
             }
         }
         catch (HttpRequestException exception) when (exception.InnerException is InferenceException refused)
@@ -107,6 +139,10 @@ public sealed class ImageFetcher : IDisposable
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {
             throw new InferenceException(InferenceError.UpstreamFailed, $"The URL did not answer within {_options.TimeoutSeconds:0.###} seconds.");
+        }
+        finally
+        {
+            Interlocked.Decrement(ref _fetching);
         }
     }
 
@@ -144,24 +180,46 @@ public sealed class ImageFetcher : IDisposable
     }
 
     /// <inheritdoc/>
-    public void Dispose() => _client.Dispose();
+    public void Dispose()
+    {
+        _client.Dispose();
+        _resolver.Dispose();
+    }
 
-    private static Uri Parse(string url, Uri? relativeTo)
+    private Uri Parse(string url, Uri? relativeTo)
     {
         var parsed = relativeTo is null
             ? Uri.TryCreate(url, UriKind.Absolute, out var absolute) ? absolute : null
             : Uri.TryCreate(relativeTo, url, out var relative) ? relative : null;
-        return parsed is { Scheme: "http" or "https", UserInfo: "" }
+        if (parsed is not { Scheme: "http" or "https", UserInfo: "" })
+        {
+            throw new InferenceException(InferenceError.InvalidRequest, "invalid-url", "The URL must be an absolute http or https URL without a user name.");
+        }
+
+        return _options.Allows(parsed.Port)
             ? parsed
-            : throw new InferenceException(InferenceError.InvalidRequest, "The URL must be an absolute http or https URL without a user name.");
+            : throw new InferenceException(
+                InferenceError.InvalidRequest, "url-port", $"The URL's port {parsed.Port} is not allowed here (FetchByUrl:Ports).", ("port", parsed.Port));
     }
 
     private async ValueTask<Stream> ConnectAsync(SocketsHttpConnectionContext context, CancellationToken cancellationToken)
     {
-        var addresses = await Dns.GetHostAddressesAsync(context.DnsEndPoint.Host, cancellationToken);
+        IPAddress[] addresses;
+        try
+        {
+            addresses = await _resolver.ResolveAsync(context.DnsEndPoint.Host, cancellationToken);
+        }
+        catch (Exception exception) when (exception is SocketException or ArgumentException)
+        {
+            // The same answer as for a name that is not public: strangers need not learn which names there are behind this server.
+            addresses = [];
+        }
+
         if (addresses.Length == 0 || !(_options.AllowPrivateAddresses || addresses.All(IsPublic)))
         {
-            throw new InferenceException(InferenceError.InvalidRequest, $"The host '{context.DnsEndPoint.Host}' is not on the public internet.");
+            var host = PredictFields.Shorten(context.DnsEndPoint.Host);
+            throw new InferenceException(InferenceError.InvalidRequest, "host-not-public", $"The host '{host}' is unknown or not on the public internet.",
+                ("host", host));
         }
 
         var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };

@@ -1,229 +1,273 @@
-using System.Buffers;
-using System.Buffers.Text;
 using System.Runtime.CompilerServices;
-using System.Text.Json;
-using Microsoft.AspNetCore.Connections;
-using Microsoft.AspNetCore.WebUtilities;
+using System.Text;
 using Microsoft.Net.Http.Headers;
 using Whatsit.Inference;
+using Whatsit.Server.Limits;
 
 namespace Whatsit.Server.Predictions;
 
 /// <summary>
-/// The pictures of a request, in whichever way they were sent: multipart form (any part name), raw body, or JSON with base64 text, a data URL or a URL.
-/// They are read one at a time, so that a request never holds more than one picture in memory.
+/// The pictures of a request, in whichever way they were sent: multipart form (any part name), raw body, base64 text or a data URL in JSON, in a form or
+/// alone, or a
+/// URL. What the body begins with decides; the content type is a hint that many clients get wrong. They are read one at a time, so that a request never holds
+/// more
+/// than one picture in memory.
 /// </summary>
-public sealed class ImageInput(LimitsOptions limits, UploadBudget budget, ImageFetcher fetcher)
+internal sealed class ImageInput(LimitsOptions limits, ImageFetcher fetcher)
 {
-    /// <summary>Whether several pictures may come, and a list is the answer.</summary>
-    public static bool IsMultipart(HttpRequest request) => MediaTypeHeaderValue.TryParse(request.ContentType, out var type) && type.MediaType.StartsWith("multipart/", StringComparison.OrdinalIgnoreCase);
-
-    /// <summary>Reads the one picture of a request that is not multipart.</summary>
-    /// <exception cref="InferenceException"><see cref="InferenceError.InvalidRequest"/>, <see cref="InferenceError.UnsupportedImage"/>, <see cref="InferenceError.ImageTooLarge"/> …</exception>
-    public async Task<ReceivedFile> ReadAsync(HttpRequest request, CancellationToken cancellationToken)
+    private enum Kind
     {
-        var contentType = request.ContentType;
-        var type = MediaTypeHeaderValue.TryParse(contentType, out var parsed) ? parsed.MediaType.Value : null;
-        if (type is not null && (type.Equals("application/json", StringComparison.OrdinalIgnoreCase) || type.EndsWith("+json", StringComparison.OrdinalIgnoreCase)))
-        {
-            return await ReadJsonAsync(request, cancellationToken);
-        }
-
-        // No type, a picture's, a plain stream of bytes, or what curl --data-binary says unasked: the content decides what it is.
-        if (string.IsNullOrEmpty(contentType) || type is "application/octet-stream" or "application/x-www-form-urlencoded" or "binary/octet-stream"
-            || (type is not null && type.StartsWith("image/", StringComparison.OrdinalIgnoreCase)))
-        {
-            return NotEmpty(await ReceivedFile.ReadAsync(request.Body, request.ContentLength, limits.MaxImageBytes, budget, cancellationToken));
-        }
-
-        throw new InferenceException(
-            InferenceError.UnsupportedImage,
-            $"The content type '{contentType}' is not supported. Send multipart/form-data, image/*, application/octet-stream, or application/json with {{\"image\":\"<base64>\"}}.");
+        Picture,
+        Json,
+        Form,
+        Base64,
+        Text,
     }
 
-    /// <summary>Reads the pictures of a multipart request, one after the other; each is only valid until the next.</summary>
-    public async IAsyncEnumerable<ReceivedFile> ReadPartsAsync(HttpRequest request, [EnumeratorCancellation] CancellationToken cancellationToken)
+    /// <summary>
+    /// Reads the pictures, one after the other; each is only valid until the next. The fields beside them, up to the next picture, are in
+    /// <paramref name="fields"/> then.
+    /// </summary>
+    /// <exception cref="InferenceException">
+    /// <see cref="InferenceError.InvalidRequest"/>, <see cref="InferenceError.UnsupportedImage"/>, <see cref="InferenceError.ImageTooLarge"/> …
+    /// </exception>
+    public async IAsyncEnumerable<ReceivedFile> ReadAsync(HttpContext context, PredictFields fields,
+        [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        var boundary = HeaderUtilities.RemoveQuotes(MediaTypeHeaderValue.Parse(request.ContentType).Boundary).Value;
-        if (string.IsNullOrEmpty(boundary) || boundary.Length > 200)
+        var request = context.Request;
+        var type = MediaTypeHeaderValue.TryParse(request.ContentType, out var parsed) ? parsed : null;
+        using var body = new BodyReader(request.Body);
+        // Enough to tell what it is, where a client sends its first bytes one by one.
+        await body.FillAsync(PictureText.Sample, cancellationToken);
+        if (body.Available.IsEmpty)
         {
-            throw new InferenceException(InferenceError.InvalidRequest, "The multipart content type has no usable boundary.");
+            throw NoPicture("The request has no picture: its body is empty.");
         }
 
-        var reader = new MultipartReader(boundary, request.Body);
-        var pictures = 0;
-        while (await NextSectionAsync(reader, cancellationToken) is { } section)
+        var isMultipart = type?.MediaType.StartsWith("multipart/", StringComparison.OrdinalIgnoreCase) == true;
+        if (isMultipart || body.Available.TrimStart("\r\n"u8).StartsWith("--"u8))
         {
-            // A part without a file name may be a form field of ours (topK as a field); one with a type of its own is a picture all the same.
-            if (!IsFile(section))
+            var boundary = type is null ? null : HeaderUtilities.RemoveQuotes(type.Boundary).Value;
+            if (await MultipartBody.OpenAsync(body, boundary, cancellationToken) is { } parts)
             {
-                continue;
-            }
-
-            if (++pictures > limits.MaxImagesPerRequest)
-            {
-                throw new InferenceException(InferenceError.InvalidRequest, $"The request has more than {limits.MaxImagesPerRequest} pictures, the limit.");
-            }
-
-            using var file = await ReadPartAsync(section, request.ContentLength, cancellationToken);
-            file.Name = NameOf(section);
-            yield return file;
-        }
-
-        if (pictures == 0)
-        {
-            throw new InferenceException(InferenceError.InvalidRequest, "The form has no file. Send at least one part with a picture.");
-        }
-    }
-
-    private async Task<ReceivedFile> ReadPartAsync(MultipartSection section, long? requestLength, CancellationToken cancellationToken)
-    {
-        try
-        {
-            // A part does not announce its length, but it cannot be longer than the request.
-            var announced = requestLength is { } length && length <= limits.MaxImageBytes ? length : (long?)null;
-            return await ReceivedFile.ReadAsync(section.Body, announced, limits.MaxImageBytes, budget, cancellationToken);
-        }
-        catch (IOException exception) when (exception is not (BadHttpRequestException or ConnectionResetException))
-        {
-            throw Malformed(exception);
-        }
-    }
-
-    private static async Task<MultipartSection?> NextSectionAsync(MultipartReader reader, CancellationToken cancellationToken)
-    {
-        try
-        {
-            return await reader.ReadNextSectionAsync(cancellationToken);
-        }
-        catch (Exception exception) when (exception is InvalidDataException or (IOException and not (BadHttpRequestException or ConnectionResetException)))
-        {
-            throw Malformed(exception);
-        }
-    }
-
-    private static InferenceException Malformed(Exception exception) => new(InferenceError.InvalidRequest, "The multipart body is malformed or ends too early.", exception);
-
-    private static bool IsFile(MultipartSection section) =>
-        ContentDispositionHeaderValue.TryParse(section.ContentDisposition, out var disposition) && disposition.DispositionType.Equals("form-data", StringComparison.OrdinalIgnoreCase)
-            ? disposition.FileName.HasValue || disposition.FileNameStar.HasValue || section.ContentType is not null
-            : true;
-
-    private static string? NameOf(MultipartSection section)
-    {
-        // RFC 5987's form is for what ASCII cannot write, and comes first.
-        var name = ContentDispositionHeaderValue.TryParse(section.ContentDisposition, out var disposition)
-            ? disposition.FileNameStar.Value ?? HeaderUtilities.RemoveQuotes(disposition.FileName).Value
-            : null;
-        return string.IsNullOrEmpty(name) ? null : name;
-    }
-
-    private async Task<ReceivedFile> ReadJsonAsync(HttpRequest request, CancellationToken cancellationToken)
-    {
-        // Base64 is a third longer than what it encodes; some room for the other members.
-        var maxBytes = (int)Math.Min(int.MaxValue - 1, (limits.MaxImageBytes * 4L / 3) + 4096);
-        var body = await ReceivedFile.ReadAsync(request.Body, request.ContentLength, maxBytes, budget, cancellationToken);
-        try
-        {
-            if (FindImage(body.Memory.Span, out var url) is { } image)
-            {
-                body.Narrow(image);
-                if (image.Length > limits.MaxImageBytes)
+                await foreach (var file in ReadPartsAsync(parts, fields, request.ContentLength, context.Upload(), cancellationToken))
                 {
-                    throw new InferenceException(InferenceError.ImageTooLarge, $"The picture has {image.Length:N0} bytes; the limit is {limits.MaxImageBytes:N0}.");
+                    yield return file;
                 }
 
-                return NotEmpty(body);
+                yield break;
+            }
+        }
+
+        var kind = KindOf(body.Available, type);
+        if (isMultipart && !(kind == Kind.Picture ? PictureText.IsKnown(body.Available) : kind != Kind.Text))
+        {
+            throw new InferenceException(InferenceError.InvalidRequest, "multipart-boundary-missing",
+                "The multipart content type has no usable boundary, and the body shows none.");
+        }
+
+        fields.IsComplete = true;
+        using var only = await ReadWholeAsync(body, kind, request, type, fields, context.Upload(), cancellationToken);
+        yield return only;
+    }
+
+    /// <summary>Whether a form's field of this name is a picture, whatever its text looks like.</summary>
+    public static bool IsPictureField(string? name) => name is "image" or "file" or "photo" or "picture" or "img" or "data" or "b64";
+
+    /// <summary>The refusal of a form with too many fields.</summary>
+    public static InferenceException TooManyFields() => new(
+        InferenceError.InvalidRequest,
+        "too-many-fields",
+        $"The form has more than {LimitsOptions.MaxFields} fields beside its pictures, the limit.",
+        ("limit", LimitsOptions.MaxFields));
+
+    private static Kind KindOf(ReadOnlySpan<byte> start, MediaTypeHeaderValue? type)
+    {
+        // RFC 8259, 8.1: a byte-order mark is no part of the text.
+        var text = (start.StartsWith((ReadOnlySpan<byte>)[0xEF, 0xBB, 0xBF]) ? start[3..] : start).TrimStart(" \t\r\n"u8);
+        return text.StartsWith("{"u8) || IsJson(type) ? Kind.Json
+            : PictureText.IsPicture(start) ? Kind.Picture
+            : PictureText.IsBase64(start) ? Kind.Base64
+            : FormBody.Is(start) ? Kind.Form
+            : Kind.Text;
+    }
+
+    private static bool IsJson(MediaTypeHeaderValue? type) =>
+        type is not null && (type.MediaType.Equals("application/json", StringComparison.OrdinalIgnoreCase)
+            || type.MediaType.EndsWith("+json", StringComparison.OrdinalIgnoreCase));
+
+    /// <summary>Reads the one picture of a body that has no parts.</summary>
+    private async Task<ReceivedFile> ReadWholeAsync(
+        BodyReader body, Kind kind, HttpRequest request, MediaTypeHeaderValue? type, PredictFields fields, Upload upload, CancellationToken cancellationToken)
+    {
+        // In a form, a tenth of base64's characters takes three bytes.
+        var maxBytes = kind switch { Kind.Picture or Kind.Text => limits.MaxImageBytes, Kind.Form => limits.MaxTextBytes / 4 * 5, _ => limits.MaxTextBytes };
+        var file = await ReceivedFile.ReadAsync(body, request.ContentLength, maxBytes, upload, cancellationToken);
+        try
+        {
+            switch (kind)
+            {
+                case Kind.Json or Kind.Form:
+                    var (image, url) = kind == Kind.Json ? JsonBody.Read(file.Memory.Span, fields) : FormBody.Read(file.Memory.Span, fields);
+                    if (image is not { } found)
+                    {
+                        file.Dispose();
+                        return NotEmpty(await fetcher.FetchAsync(url ?? throw NoFile(), upload, cancellationToken));
+                    }
+
+                    Narrow(file, found);
+                    break;
+                case Kind.Base64:
+                    Narrow(file, PictureText.Decode(file.Memory.Span, "body"));
+                    break;
+                case Kind.Text when PictureText.TypedName(file.Memory.Span, field: null) is { } typed:
+                    throw typed;
+                // No type, a picture's, a plain stream of bytes, or what curl says unasked: the decoder says what it is.
+                case Kind.Text when request.ContentType is { Length: > 0 } named && !(type is not null && IsForBytes(type.MediaType.Value!)):
+                    throw new InferenceException(
+                        InferenceError.UnsupportedImage,
+                        "unsupported-content-type",
+                        $"The content type '{PredictFields.Shorten(named)}' is not supported. Send multipart/form-data, image/*, application/octet-stream, "
+                            + $"or application/json with {JsonBody.Example}.",
+                        ("contentType", PredictFields.Shorten(named)));
+                case Kind.Picture when PictureText.LostBytes(file.Memory.Span) is { } lost:
+                    throw lost;
             }
 
-            body.Dispose();
-            return NotEmpty(await fetcher.FetchAsync(url!, cancellationToken));
+            return NotEmpty(file);
         }
         catch
         {
-            body.Dispose();
+            file.Dispose();
             throw;
         }
     }
 
-    /// <summary>Finds the member "image" and decodes it where it lies, or the member "url".</summary>
-    private static (int Start, int Length)? FindImage(Span<byte> json, out string? url)
+    private static bool IsForBytes(string type) =>
+        type.StartsWith("image/", StringComparison.OrdinalIgnoreCase) || type is "application/octet-stream" or "application/x-www-form-urlencoded"
+            or "binary/octet-stream";
+
+    /// <summary>Reads the pictures of a multipart form. A picture waits for the fields behind it, and is given out when the next one begins.</summary>
+    private async IAsyncEnumerable<ReceivedFile> ReadPartsAsync(
+        MultipartBody parts, PredictFields fields, long? requestLength, Upload upload, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        url = null;
+        var (pictures, others, empty) = (0, 0, false);
+        InferenceException? typed = null;
+        ReceivedFile? waiting = null;
         try
         {
-            var reader = new Utf8JsonReader(json);
-            if (!reader.Read() || reader.TokenType != JsonTokenType.StartObject)
+            while (await parts.NextAsync(cancellationToken) is { } part)
             {
-                throw Missing();
+                var start = await parts.PeekAsync(PictureText.Sample, cancellationToken);
+                var isUrl = part is { Name: "url", FileName: null };
+                if (!isUrl && !IsPicture(part, start.Span))
+                {
+                    if (++others > LimitsOptions.MaxFields)
+                    {
+                        throw TooManyFields();
+                    }
+
+                    if (part.FileName is not null)
+                    {
+                        // A file input of a page that was left empty: no name, no bytes.
+                        empty = true;
+                    }
+                    else if (PredictFields.Knows(part.Name))
+                    {
+                        fields.Set(part.Name!, Encoding.UTF8.GetString(start.Span));
+                    }
+                    else
+                    {
+                        typed ??= PictureText.TypedName(start.Span, part.Name ?? "file");
+                        fields.PassOver(part.Name ?? "");
+                    }
+
+                    continue;
+                }
+
+                if (part.FileName is null && PictureText.TypedName(start.Span, part.Name ?? "file") is { } name && !isUrl)
+                {
+                    typed ??= name;
+                    continue;
+                }
+
+                if (++pictures > limits.MaxImagesPerRequest)
+                {
+                    throw new InferenceException(
+                        InferenceError.InvalidRequest,
+                        "too-many-pictures",
+                        $"The request has more than {limits.MaxImagesPerRequest} pictures, the limit.",
+                        ("limit", limits.MaxImagesPerRequest));
+                }
+
+                if (waiting is not null)
+                {
+                    yield return waiting;
+                    waiting.Dispose();
+                    waiting = null;
+                }
+
+                waiting = isUrl
+                    ? await fetcher.FetchAsync(Encoding.UTF8.GetString(start.Span), upload, cancellationToken)
+                    : await ReadPartAsync(parts, part, start, requestLength, upload, cancellationToken);
+                waiting.Name = part.FileName is { Length: > 0 } fileName ? fileName : null;
             }
 
-            while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
-            {
-                var isImage = reader.ValueTextEquals("image"u8);
-                var isUrl = reader.ValueTextEquals("url"u8);
-                reader.Read();
-                if ((isImage || isUrl) && reader.TokenType != JsonTokenType.String)
-                {
-                    throw new InferenceException(InferenceError.InvalidRequest, $"\"{(isImage ? "image" : "url")}\" must be a string.");
-                }
-
-                if (isImage)
-                {
-                    // The token's quotes stand before and after its value.
-                    var start = (int)reader.TokenStartIndex + 1;
-                    var text = json.Slice(start, reader.ValueSpan.Length);
-                    var length = reader.ValueIsEscaped ? reader.CopyString(text) : text.Length;
-                    return Decode(text[..length], start);
-                }
-
-                if (isUrl)
-                {
-                    url = reader.GetString();
-                    return null;
-                }
-
-                reader.Skip();
-            }
-
-            throw Missing();
+            fields.IsComplete = true;
+            yield return waiting ?? throw typed ?? (empty ? NoPicture("The form's file is empty. Choose a picture first.") : NoFile());
         }
-        catch (JsonException exception)
+        finally
         {
-            throw new InferenceException(InferenceError.InvalidRequest, "The body is no valid JSON.", exception);
+            waiting?.Dispose();
         }
-
-        static InferenceException Missing() => new(InferenceError.InvalidRequest, "The JSON body must be an object with \"image\": base64 text or a data URL.");
     }
 
-    private static (int Start, int Length) Decode(Span<byte> text, int start)
+    /// <summary>Whether a part is a picture: a file, a picture's bytes or base64 text, or a field that can be nothing else.</summary>
+    private static bool IsPicture(PartHeaders part, ReadOnlySpan<byte> start) =>
+        part.FileName is not null ? part.FileName.Length > 0 || !start.IsEmpty
+        : !PredictFields.Knows(part.Name) && !start.IsEmpty
+            && (PictureText.IsPicture(start) || PictureText.IsBase64(start) || IsPictureField(part.Name)
+                || (part.ContentType is { } type && (type.StartsWith("image/", StringComparison.OrdinalIgnoreCase)
+                    || type.StartsWith("application/octet-stream", StringComparison.OrdinalIgnoreCase))));
+
+    private async Task<ReceivedFile> ReadPartAsync(
+        MultipartBody parts, PartHeaders part, ReadOnlyMemory<byte> start, long? requestLength, Upload upload, CancellationToken cancellationToken)
     {
-        // RFC 2397: data:[<mediatype>][;base64],<data>
-        if (text.StartsWith("data:"u8))
+        // What comes without a file's name and type is text, if it is not bytes.
+        var isText = PictureText.IsBase64(start.Span) || (part is { FileName: null, ContentType: null } && !PictureText.IsPicture(start.Span));
+        var maxBytes = isText ? limits.MaxTextBytes : limits.MaxImageBytes;
+        // A part does not announce its length, but it cannot be longer than the request.
+        var announced = requestLength is { } length && length <= maxBytes ? length : (long?)null;
+        var file = await ReceivedFile.ReadAsync(parts, announced, maxBytes, upload, cancellationToken);
+        try
         {
-            var comma = text.IndexOf((byte)',');
-            if (comma < 0 || !text[..comma].EndsWith(";base64"u8))
+            if (isText)
             {
-                throw new InferenceException(InferenceError.InvalidRequest, "The data URL in \"image\" is not base64.");
+                Narrow(file, PictureText.Decode(file.Memory.Span, part.Name ?? "file"));
             }
 
-            text = text[(comma + 1)..];
-            start += comma + 1;
+            return PictureText.LostBytes(file.Memory.Span) is { } lost ? throw lost : file;
         }
-
-        return Base64.DecodeFromUtf8InPlace(text, out var length) == OperationStatus.Done
-            ? (start, length)
-            : throw new InferenceException(InferenceError.InvalidRequest, "\"image\" is no valid base64 text.");
-    }
-
-    private static ReceivedFile NotEmpty(ReceivedFile file)
-    {
-        if (file.Memory.Length > 0)
+        catch
         {
-            return file;
+            file.Dispose();
+            throw;
+        }
+    }
+
+    private void Narrow(ReceivedFile file, (int Start, int Length) picture)
+    {
+        if (picture.Length > limits.MaxImageBytes)
+        {
+            throw ReceivedFile.TooLarge(picture.Length, limits.MaxImageBytes);
         }
 
-        file.Dispose();
-        throw new InferenceException(InferenceError.InvalidRequest, "The request has no picture: its body is empty.");
+        file.Narrow(picture);
     }
+
+    private static ReceivedFile NotEmpty(ReceivedFile file) => file.Memory.Length > 0 ? file : throw NoPicture("The request has no picture: it is empty.");
+
+    private static InferenceException NoFile() => NoPicture("The form has no file. Send at least one part with a picture.");
+
+    private static InferenceException NoPicture(string sentence) => new(InferenceError.InvalidRequest, "no-picture", sentence);
 }

@@ -3,6 +3,7 @@ using System.Text.Json;
 using Microsoft.AspNetCore.Mvc;
 using Whatsit.Inference;
 using Whatsit.Inference.Catalog;
+using Whatsit.Server.Access;
 using Whatsit.Server.Telemetry;
 
 namespace Whatsit.Server.Predictions;
@@ -12,6 +13,8 @@ internal static class PredictionApi
 {
     public static void MapPredictions(this IEndpointRouteBuilder app)
     {
+        // curl -T sends PUT.
+        app.MapPut("/predict", PredictAsync).WithMetadata(new AnswersPicturesAttribute()).ForClients().ExcludeFromDescription();
         app.MapPost("/predict", PredictAsync)
             .WithName("Predict")
             .WithTags("Predictions")
@@ -20,8 +23,10 @@ internal static class PredictionApi
                 "Send the picture as a multipart form (any part name; several files give several results), as the raw body, or as JSON {\"image\":\"<base64 or data URL>\"}. "
                 + "JPEG, PNG, WebP, GIF (first frame), AVIF and TIFF. Server-Timing repeats the answer's timing.")
             .WithMetadata(new PictureBodyAttribute(), new AnswersPicturesAttribute())
+            .ForClients()
             .Produces<PredictionResponse>()
-            .ProducesProblem(400).ProducesProblem(404).ProducesProblem(413).ProducesProblem(415).ProducesProblem(422).ProducesProblem(429).ProducesProblem(503).ProducesProblem(504);
+            .ProducesProblem(400).ProducesProblem(401).ProducesProblem(404).ProducesProblem(408).ProducesProblem(413).ProducesProblem(415).ProducesProblem(422)
+                .ProducesProblem(429).ProducesProblem(503).ProducesProblem(504);
     }
 
     private static async Task PredictAsync(
@@ -35,63 +40,48 @@ internal static class PredictionApi
         [FromServices] ImageClassifier classifier,
         [FromServices] InferenceExceptionHandler failures)
     {
-        using var lease = catalog.Lease(model);
-        context.Facts().Model = lease.Model;
-        var options = new ClassifyOptions(ParseTopK(topK ?? topKSnakeCase, lease.Model.Classes.Count), ParseFlag(explain, "explain"));
-        lease.Model.Postprocessor.Check(options);
-        if (classifier.Refuse(lease.Model) is { } refusal)
+        var fields = new PredictFields(model, topK ?? topKSnakeCase, explain);
+        using var target = new Target(context.Facts(), catalog, fields);
+        if (target.Refuse(classifier) is { } refusal)
         {
             context.Facts().IsCounted = true;
             await failures.WriteAsync(context, refusal, context.RequestAborted);
             return;
         }
 
-        if (!ImageInput.IsMultipart(context.Request))
+        var answers = new List<(string? File, PredictionResponse? Answer, Refusal? Failure)>();
+        await foreach (var file in input.ReadAsync(context, fields, context.RequestAborted))
         {
-            using var file = await input.ReadAsync(context.Request, context.RequestAborted);
-            await WriteAsync(context, await ClassifyAsync(file));
-            return;
-        }
-
-        var answers = new List<PredictionResult>();
-        PredictionResponse? only = null;
-        await foreach (var file in input.ReadPartsAsync(context.Request, context.RequestAborted))
-        {
+            target.Choose();
             try
             {
-                only = await ClassifyAsync(file);
-                answers.Add(PredictionResult.From(only, file.Name));
+                var answer = await context.ClassifyAsync(classifier, file, target.OptionsNow);
+                answers.Add((file.Name, PredictionResponse.From(answer, fields.Warnings), null));
             }
             catch (InferenceException failure)
             {
-                answers.Add(new() { File = file.Name, Error = failures.ProblemOf(context, failure) });
+                answers.Add((file.Name, null, failures.Describe(context, failure)));
                 context.Facts().IsCounted = false;
             }
         }
 
         if (answers.Count > 1)
         {
-            await context.Response.WriteAsJsonAsync(new PredictionsResponse(answers), PredictionJson.Default.PredictionsResponse);
+            var results = answers.Select(picture => picture.Answer is { } answer
+                ? PredictionResult.From(answer with { Predictions = [.. answer.Predictions.Take(target.Options.TopK)] }, picture.File)
+                : new() { File = picture.File, Error = picture.Failure!.ToProblem() });
+            await context.Response.WriteAsJsonAsync(new PredictionsResponse([.. results]), ReadableJson.Predictions.PredictionsResponse);
         }
-        else if (answers[0].Error is { } problem)
+        else if (answers[0].Failure is { } failure)
         {
             context.Facts().IsCounted = true;
-            await InferenceExceptionHandler.WriteAsync(context, problem, context.RequestAborted);
+            await failure.WriteAsync(context.Response, context.RequestAborted);
         }
         else
         {
-            await WriteAsync(context, only!);
+            await WriteAsync(context, answers[0].Answer!);
         }
-
-        async Task<PredictionResponse> ClassifyAsync(ReceivedFile file) => PredictionResponse.From(await context.ClassifyAsync(classifier, file, options));
     }
-
-    /// <summary>How many labels: the default is 5, or all if the model knows fewer.</summary>
-    /// <exception cref="InferenceException"><see cref="InferenceError.InvalidRequest"/>: no whole number. (Its range is the model's to check.)</exception>
-    public static int ParseTopK(string? text, int classes) =>
-        string.IsNullOrEmpty(text) ? Math.Min(5, classes)
-        : int.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var topK) ? topK
-        : throw new InferenceException(InferenceError.InvalidRequest, $"topK is '{Shorten(text)}'; it must be a whole number from 1 to {classes}, the number of classes.");
 
     /// <summary>The answer's timing as a header, for the browser's developer tools and for scripts that measure.</summary>
     public static void AddServerTiming(this HttpResponse response, TimingResponse timing) => response.Headers["Server-Timing"] = string.Create(
@@ -101,19 +91,76 @@ internal static class PredictionApi
     private static async Task WriteAsync(HttpContext context, PredictionResponse answer)
     {
         // In one piece, with its length: chunks would cost a second write and say nothing.
-        var json = JsonSerializer.SerializeToUtf8Bytes(answer, PredictionJson.Default.PredictionResponse);
+        var json = JsonSerializer.SerializeToUtf8Bytes(answer, ReadableJson.Predictions.PredictionResponse);
         context.Response.AddServerTiming(answer.Timing);
         context.Response.ContentType = "application/json; charset=utf-8";
         context.Response.ContentLength = json.Length;
         await context.Response.BodyWriter.WriteAsync(json, context.RequestAborted);
     }
 
-    private static bool ParseFlag(string? text, string name) => text switch
+    /// <summary>The model that a request names, leased, and what is asked of it; both may be in the body, behind the picture.</summary>
+    private sealed class Target(RequestFacts facts, ModelCatalog catalog, PredictFields fields) : IDisposable
     {
-        null or "" or "false" or "0" => false,
-        "true" or "1" => true,
-        _ => throw new InferenceException(InferenceError.InvalidRequest, $"{name} is '{Shorten(text)}'; it must be true or false."),
-    };
+        private ModelLease? _lease;
+        private string? _name;
+        private (string? Model, string? Explain)? _used;
 
-    private static string Shorten(string text) => text.Length <= 40 ? text : text[..40] + "…";
+        public Model Model => _lease!.Value.Model;
+
+        /// <summary>What is asked for by now.</summary>
+        public ClassifyOptions Options { get; private set; }
+
+        /// <summary>The same for a picture that is answered now: how many labels are wanted may stand behind the last picture.</summary>
+        public ClassifyOptions OptionsNow
+        {
+            get
+            {
+                _used = (fields.Model, fields.Explain);
+                return fields.IsComplete || fields.TopK is not null ? Options : Options with { TopK = Model.Classes.Count };
+            }
+        }
+
+        /// <summary>Why the request is refused before its body is read, if it is.</summary>
+        public InferenceException? Refuse(ImageClassifier classifier)
+        {
+            try
+            {
+                Choose();
+            }
+            catch (InferenceException exception) when (fields.Model is null && exception.Error is InferenceError.ModelNotFound or InferenceError.ModelNotReady)
+            {
+                // The body may name another.
+                return null;
+            }
+
+            return classifier.Refuse(Model);
+        }
+
+        /// <summary>Takes what is asked for by now.</summary>
+        /// <exception cref="InferenceException">
+        /// <see cref="InferenceError.ModelNotFound"/>, <see cref="InferenceError.ModelNotReady"/>, <see cref="InferenceError.InvalidRequest"/>.
+        /// </exception>
+        public void Choose()
+        {
+            if (_used is { } used && used != (fields.Model, fields.Explain))
+            {
+                throw new InferenceException(InferenceError.InvalidRequest, "field-too-late",
+                    "The fields model and explain must stand before the second picture of a form.");
+            }
+
+            if (_lease is null || _name != fields.Model)
+            {
+                _lease?.Dispose();
+                (_lease, facts.Model) = (null, null);
+                _lease = catalog.Lease(fields.Model);
+                facts.Model = Model;
+                _name = fields.Model;
+            }
+
+            Options = fields.ToOptions(Model.Classes.Count);
+            Model.Postprocessor.Check(Options);
+        }
+
+        public void Dispose() => _lease?.Dispose();
+    }
 }

@@ -24,7 +24,9 @@ public sealed record PredictionResponse(
     IReadOnlyList<Warning>? Warnings)
 {
     /// <summary>The core's answer in the wire's form.</summary>
-    public static PredictionResponse From(Classification answer) => new(
+    /// <param name="answer">The core's.</param>
+    /// <param name="warnings">What is to be said of the request.</param>
+    public static PredictionResponse From(Classification answer, IReadOnlyList<Warning> warnings) => new(
         answer.Model,
         answer.Version,
         answer.Variant,
@@ -32,7 +34,7 @@ public sealed record PredictionResponse(
         answer.Abstained,
         answer.Image,
         TimingResponse.From(answer.Timings),
-        answer.Warnings is { Count: > 0 } warnings ? warnings : null);
+        warnings.Count + answer.Warnings.Count > 0 ? [.. answer.Warnings, .. warnings] : null);
 }
 
 /// <summary>Where the time went, in milliseconds.</summary>
@@ -104,7 +106,10 @@ public sealed record PredictionResult
 /// <summary>The picture as base64 text, for clients that speak only JSON.</summary>
 /// <param name="Image">Base64 text or a data URL.</param>
 /// <param name="Url">A public URL instead, where the server allows it.</param>
-public sealed record JsonImage(string? Image, string? Url);
+/// <param name="Model">The model; the query's precedes it.</param>
+/// <param name="TopK">How many labels.</param>
+/// <param name="Explain">Adds each label's class activation map.</param>
+public sealed record JsonImage(string? Image, string? Url, string? Model, int? TopK, bool? Explain);
 
 /// <summary>Everything the native routes write.</summary>
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
@@ -118,4 +123,5 @@ public sealed record JsonImage(string? Image, string? Url);
 [JsonSerializable(typeof(long))]
 [JsonSerializable(typeof(double))]
 [JsonSerializable(typeof(string[]))]
+[JsonSerializable(typeof(Dictionary<string, object>))]
 internal sealed partial class PredictionJson : JsonSerializerContext;

@@ -1,49 +1,30 @@
 using System.Buffers;
 using Whatsit.Inference;
+using Whatsit.Server.Limits;
 
 namespace Whatsit.Server.Predictions;
-
-/// <summary>Bytes of all uploads that are in memory, against the limit.</summary>
-public sealed class UploadBudget(LimitsOptions limits)
-{
-    private long _used;
-
-    /// <summary>Takes bytes from the budget.</summary>
-    /// <exception cref="InferenceException"><see cref="InferenceError.QueueFull"/>: it is used up.</exception>
-    public void Take(int bytes)
-    {
-        if (Interlocked.Add(ref _used, bytes) > limits.MaxUploadBytesInMemory)
-        {
-            Interlocked.Add(ref _used, -bytes);
-            throw new InferenceException(InferenceError.QueueFull, $"Uploads in memory are at their limit of {limits.MaxUploadBytesInMemory:N0} bytes. Try again in a moment.");
-        }
-    }
-
-    /// <summary>Gives them back.</summary>
-    public void Return(int bytes) => Interlocked.Add(ref _used, -bytes);
-}
 
 /// <summary>
 /// An uploaded or fetched file in memory, never on disk; small ones in rented buffers. Only what has come counts: who announces megabytes and sends nothing must not keep
 /// others out.
 /// </summary>
-public sealed class ReceivedFile : IDisposable
+internal sealed class ReceivedFile : IDisposable
 {
     private const int LargestPooled = 256 * 1024;
 
     // ArrayPool.Shared keeps arrays for every thread that gave one back; that is far more than ever were in use at once.
     private static readonly ArrayPool<byte> Buffers = ArrayPool<byte>.Create(LargestPooled, maxArraysPerBucket: 64);
 
-    private readonly UploadBudget _budget;
+    private readonly Upload _upload;
     private readonly byte[]? _pooled;
     private readonly IMemoryOwner<byte>? _lazy;
     private Memory<byte> _memory;
     private int _taken;
     private bool _disposed;
 
-    private ReceivedFile(int length, UploadBudget budget)
+    private ReceivedFile(int length, Upload upload)
     {
-        _budget = budget;
+        _upload = upload;
         _pooled = length <= LargestPooled ? Buffers.Rent(length) : null;
         _lazy = _pooled is null ? new LazyBuffer(length) : null;
         _memory = _pooled ?? _lazy!.Memory;
@@ -59,10 +40,10 @@ public sealed class ReceivedFile : IDisposable
     /// <param name="stream">The upload.</param>
     /// <param name="announced">What it must not be longer than, if that is known.</param>
     /// <param name="maxBytes">The limit.</param>
-    /// <param name="budget">Where the memory is counted.</param>
+    /// <param name="upload">Where the memory is counted.</param>
     /// <param name="cancellationToken">The client left.</param>
     /// <exception cref="InferenceException"><see cref="InferenceError.ImageTooLarge"/> or <see cref="InferenceError.QueueFull"/>.</exception>
-    public static async Task<ReceivedFile> ReadAsync(Stream stream, long? announced, int maxBytes, UploadBudget budget, CancellationToken cancellationToken)
+    public static async Task<ReceivedFile> ReadAsync(Stream stream, long? announced, int maxBytes, Upload upload, CancellationToken cancellationToken)
     {
         if (announced > maxBytes)
         {
@@ -71,7 +52,7 @@ public sealed class ReceivedFile : IDisposable
 
         var most = (int)(announced ?? maxBytes);
         // One byte more: the read that finds the end, or that there is none, needs room.
-        var file = new ReceivedFile(most + 1, budget);
+        var file = new ReceivedFile(most + 1, upload);
         try
         {
             var length = 0;
@@ -80,10 +61,12 @@ public sealed class ReceivedFile : IDisposable
                 length += read;
                 if (length > most)
                 {
-                    throw announced is null ? TooLarge(null, maxBytes) : new InferenceException(InferenceError.InvalidRequest, $"The file is longer than the {announced:N0} bytes that were announced.");
+                    throw announced is null
+                        ? TooLarge(null, maxBytes)
+                        : new InferenceException(InferenceError.InvalidRequest, $"The file is longer than the {announced:N0} bytes that were announced.");
                 }
 
-                budget.Take(read);
+                upload.Take(read);
                 file._taken += read;
             }
 
@@ -109,7 +92,7 @@ public sealed class ReceivedFile : IDisposable
         }
 
         _memory = default;
-        _budget.Return(_taken);
+        _upload.Return(_taken);
         _lazy?.Dispose();
         if (_pooled is not null)
         {
@@ -117,7 +100,9 @@ public sealed class ReceivedFile : IDisposable
         }
     }
 
-    private static InferenceException TooLarge(long? bytes, int maxBytes) => new(
-        InferenceError.ImageTooLarge,
-        bytes is null ? $"The file is larger than the limit of {maxBytes:N0} bytes." : $"The file has {bytes:N0} bytes; the limit is {maxBytes:N0}.");
+    /// <summary>The refusal of a file by its size.</summary>
+    public static InferenceException TooLarge(long? bytes, long maxBytes) => bytes is { } known
+        ? new(InferenceError.ImageTooLarge, "file-too-large", $"The file has {known:N0} bytes; the limit is {maxBytes:N0}.", ("bytes", known),
+            ("limit", maxBytes))
+        : new(InferenceError.ImageTooLarge, "file-too-large", $"The file is larger than the limit of {maxBytes:N0} bytes.", ("limit", maxBytes));
 }

@@ -2,6 +2,7 @@ using OpenTelemetry.Metrics;
 using OpenTelemetry.Resources;
 using OpenTelemetry.Trace;
 using Whatsit.Inference;
+using Whatsit.Server.Access;
 using Whatsit.Server.Management;
 
 namespace Whatsit.Server.Telemetry;
@@ -37,7 +38,7 @@ internal static class OpenTelemetryExport
     }
 
     /// <summary><c>GET /metrics</c> in the Prometheus text format, or OpenMetrics for who prefers it.</summary>
-    public static void MapMetrics(this WebApplication app) => app.MapPrometheusScrapingEndpoint().WithMetadata(new ManagementAttribute(only: true));
+    public static void MapMetrics(this WebApplication app) => app.MapPrometheusScrapingEndpoint().WithMetadata(new ManagementAttribute(only: true)).ForOperations();
 
     // A method of its own: its packages are loaded when it is compiled.
     private static void AddOtlp(OpenTelemetry.OpenTelemetryBuilder telemetry) => telemetry

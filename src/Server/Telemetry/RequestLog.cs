@@ -59,7 +59,7 @@ internal static class RequestLog
         static bool HasRequest(LogEvent line) => line.Properties.ContainsKey(RequestId);
     }
 
-    /// <summary>Outermost: whatever happens to a request, here it has its id, is logged and counted.</summary>
+    /// <summary>Outside of everything that refuses: whatever happens to a request, here it has its id, is logged and counted.</summary>
     public static void UseRequestLog(this WebApplication app)
     {
         var options = app.Services.GetRequiredService<LogOptions>();

@@ -3,6 +3,8 @@ using System.Text.Json.Nodes;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
+using Whatsit.Inference;
+using Whatsit.Server.Limits;
 using Whatsit.Server.Predictions;
 
 namespace Whatsit.Server.Tests.Predictions;
@@ -52,6 +54,76 @@ public sealed class FetchByUrlTests : IAsyncLifetime
         Assert.Contains("not on the public internet", (string)answer["error"]!, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public async Task A_name_that_nobody_has_gets_the_answer_of_one_that_is_private()
+    {
+        await using var server = await StartAsync(allowPrivate: false);
+        var sentences = new List<string>();
+        foreach (var host in (string[])["localhost", "nobody.invalid"])
+        {
+            using var response = await server.Http.GetAsync($"/api/predict_url?url=http://{host}/a.jpg", TestContext.Current.CancellationToken);
+            Assert.Equal(HttpStatusCode.BadRequest, response.StatusCode);
+            sentences.Add(((string)JsonNode.Parse(await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken))!["error"]!)
+                .Replace(host, "X", StringComparison.Ordinal));
+        }
+
+        Assert.Equal("The host 'X' is unknown or not on the public internet.", Assert.Single(sentences.Distinct()));
+    }
+
+    [Theory]
+    [InlineData("http://example.com:22/a.jpg")]
+    [InlineData("https://example.com:8443/a.jpg")]
+    public async Task Other_ports_are_refused(string url)
+    {
+        await using var server = await StartAsync(allowPrivate: true);
+        using var response = await server.Http.GetAsync($"/api/predict_url?url={Uri.EscapeDataString(url)}", TestContext.Current.CancellationToken);
+        Assert.Equal(HttpStatusCode.BadRequest, response.StatusCode);
+        Assert.Contains("port", await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Names_that_are_looked_up_slowly_take_no_more_than_their_threads()
+    {
+        using var gate = new ManualResetEventSlim();
+        var (now, most) = (0, 0);
+        using var fetcher = new ImageFetcher(new() { Enabled = true, TimeoutSeconds = 0.5, MaxConcurrent = 200 }, new(), host =>
+        {
+            lock (gate)
+            {
+                most = Math.Max(most, ++now);
+            }
+
+            gate.Wait();
+            lock (gate)
+            {
+                now--;
+            }
+
+            return [];
+        });
+        using var upload = new Upload(new(new()), () => null);
+        var fetches = Enumerable.Range(0, 200).Select(name => fetcher.FetchAsync($"http://{name}.example/", upload, TestContext.Current.CancellationToken))
+            .ToArray();
+        try
+        {
+            // All are answered while every lookup still hangs.
+            foreach (var fetch in fetches)
+            {
+                Assert.Equal(InferenceError.UpstreamFailed, (await Assert.ThrowsAsync<InferenceException>(() => fetch)).Error);
+            }
+
+            Assert.InRange(most, 1, HostResolver.Most);
+            var again = Enumerable.Range(0, 201).Select(name => fetcher.FetchAsync($"http://{name}.example/", upload, TestContext.Current.CancellationToken))
+                .ToArray();
+            Assert.Contains("200 pictures", (await Assert.ThrowsAsync<InferenceException>(() => again[200])).Message, StringComparison.Ordinal);
+            await Task.WhenAll(again[..200]).ContinueWith(_ => { }, TaskScheduler.Default);
+        }
+        finally
+        {
+            gate.Set();
+        }
+    }
+
     [Theory]
     [InlineData("127.0.0.1")]
     [InlineData("10.1.2.3")]
@@ -94,9 +166,15 @@ public sealed class FetchByUrlTests : IAsyncLifetime
         Assert.Contains("http or https", await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken), StringComparison.Ordinal);
     }
 
-    private static async Task<WhatsitServer> StartAsync(bool allowPrivate)
+    private async Task<WhatsitServer> StartAsync(bool allowPrivate)
     {
-        var server = WhatsitServer.With(new() { ["FetchByUrl:Enabled"] = "true", ["FetchByUrl:AllowPrivateAddresses"] = allowPrivate.ToString(), ["Limits:MaxImageBytes"] = "1000000" });
+        var server = WhatsitServer.With(new()
+        {
+            ["FetchByUrl:Enabled"] = "true",
+            ["FetchByUrl:AllowPrivateAddresses"] = allowPrivate.ToString(),
+            ["FetchByUrl:Ports"] = $"80 {new Uri(_address).Port}",
+            ["Limits:MaxImageBytes"] = "1000000",
+        });
         await server.InitializeAsync();
         return server;
     }

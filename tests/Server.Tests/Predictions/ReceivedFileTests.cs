@@ -1,5 +1,6 @@
 using System.Globalization;
 using Whatsit.Inference;
+using Whatsit.Server.Limits;
 using Whatsit.Server.Predictions;
 
 namespace Whatsit.Server.Tests.Predictions;
@@ -20,11 +21,11 @@ public sealed class ReceivedFileTests
     {
         var bytes = new byte[length];
         new Random(1).NextBytes(bytes);
-        var budget = new UploadBudget(new LimitsOptions());
+        using var upload = new Upload(new(new LimitsOptions()), () => null);
         foreach (var announced in (long?[])[length, null])
         {
             using var stream = new MemoryStream(bytes);
-            using var file = await ReceivedFile.ReadAsync(stream, announced, 4 * Megabyte, budget, TestContext.Current.CancellationToken);
+            using var file = await ReceivedFile.ReadAsync(stream, announced, 4 * Megabyte, upload, TestContext.Current.CancellationToken);
             Assert.True(file.Memory.Span.SequenceEqual(bytes));
             file.Narrow((length / 2, length / 4));
             Assert.True(file.Memory.Span.SequenceEqual(bytes.AsSpan(length / 2, length / 4)));
@@ -34,9 +35,10 @@ public sealed class ReceivedFileTests
     [Fact]
     public async Task One_byte_over_the_limit_is_one_too_many()
     {
-        var budget = new UploadBudget(new LimitsOptions());
+        using var upload = new Upload(new(new LimitsOptions()), () => null);
         using var stream = new MemoryStream(new byte[(4 * Megabyte) + 1]);
-        var failure = await Assert.ThrowsAsync<InferenceException>(() => ReceivedFile.ReadAsync(stream, null, 4 * Megabyte, budget, TestContext.Current.CancellationToken));
+        var failure = await Assert.ThrowsAsync<InferenceException>(() => ReceivedFile.ReadAsync(stream, null, 4 * Megabyte, upload,
+            TestContext.Current.CancellationToken));
         Assert.Equal(InferenceError.ImageTooLarge, failure.Error);
         Assert.Contains("4,194,304", failure.Message, StringComparison.Ordinal);
     }
@@ -44,15 +46,17 @@ public sealed class ReceivedFileTests
     [Fact]
     public async Task A_file_that_is_longer_than_announced_is_not_cut()
     {
+        using var upload = new Upload(new(new LimitsOptions()), () => null);
         using var stream = new MemoryStream(new byte[6]);
-        var failure = await Assert.ThrowsAsync<InferenceException>(() => ReceivedFile.ReadAsync(stream, 5, Megabyte, new UploadBudget(new LimitsOptions()), TestContext.Current.CancellationToken));
+        var failure = await Assert.ThrowsAsync<InferenceException>(() => ReceivedFile.ReadAsync(stream, 5, Megabyte, upload,
+            TestContext.Current.CancellationToken));
         Assert.Equal("The file is longer than the 5 bytes that were announced.", failure.Message);
     }
 
     [Fact]
     public async Task Only_what_came_counts_and_it_stops_counting_when_the_file_is_done_with()
     {
-        var budget = new UploadBudget(new LimitsOptions { MaxUploadBytesInMemory = 2 * Megabyte });
+        using var upload = new Upload(new(new LimitsOptions { MaxUploadBytesInMemory = 2 * Megabyte }), () => null);
         for (var turn = 0; turn < 3; turn++)
         {
             using var first = await ReadAsync(Megabyte);
@@ -65,7 +69,7 @@ public sealed class ReceivedFileTests
         async Task<ReceivedFile> ReadAsync(int length)
         {
             using var stream = new MemoryStream(new byte[length]);
-            return await ReceivedFile.ReadAsync(stream, 3 * Megabyte, 4 * Megabyte, budget, TestContext.Current.CancellationToken);
+            return await ReceivedFile.ReadAsync(stream, 3 * Megabyte, 4 * Megabyte, upload, TestContext.Current.CancellationToken);
         }
     }
 
@@ -73,10 +77,10 @@ public sealed class ReceivedFileTests
     public async Task A_large_file_leaves_no_memory_behind()
     {
         Assert.SkipUnless(OperatingSystem.IsLinux(), "skipped: reads /proc");
-        var budget = new UploadBudget(new LimitsOptions());
+        using var upload = new Upload(new(new LimitsOptions()), () => null);
         using var stream = new MemoryStream(new byte[64 * Megabyte]);
         var before = ResidentBytes();
-        var file = await ReceivedFile.ReadAsync(stream, stream.Length, 64 * Megabyte, budget, TestContext.Current.CancellationToken);
+        var file = await ReceivedFile.ReadAsync(stream, stream.Length, 64 * Megabyte, upload, TestContext.Current.CancellationToken);
         var during = ResidentBytes();
         file.Dispose();
         Assert.True(during - before > 48 * Megabyte, $"{before} before, {during} while the file was held");

@@ -1,0 +1,40 @@
+using Microsoft.AspNetCore.Connections;
+using Whatsit.Server.Limits;
+using Whatsit.Server.Management;
+using Whatsit.Server.Telemetry;
+
+namespace Whatsit.Server.Access;
+
+/// <summary>Everything between a connection and the routes, in its order.</summary>
+internal static class AccessExtensions
+{
+    public static void AddAccess(this WebApplicationBuilder builder)
+    {
+        builder.Services.AddSettings<AccessOptions>("Access");
+        builder.Services.AddSettings<CrossOriginOptions>("Cors");
+        builder.Services.AddSettings<ProxiesOptions>("Proxies");
+        builder.Services.AddApiKeys();
+        builder.Services.AddOrigins();
+        builder.AddHttps();
+        builder.Services.AddSingleton<ConnectionLimit>();
+        builder.Services.AddSingleton<IConnectionListenerFactory, ConnectionLimit.Transport>();
+        builder.WebHost.ConfigureKestrel(kestrel =>
+        {
+            kestrel.UseRequestLimits();
+            ConnectionLimit.Apply(kestrel);
+        });
+    }
+
+    /// <summary>In front of everything that can fail.</summary>
+    public static void UseAccess(this WebApplication app)
+    {
+        // Kestrel's own body: those that are wrapped around it cannot be given up.
+        app.Use(app.Services.GetRequiredService<Shutdown>().GuardAsync);
+        app.UseSecurityHeaders();
+        app.UseProxies();
+        app.UseDraining();
+        app.UseRequestLog();
+        app.UseOrigins();
+        app.UseRequestBodies();
+    }
+}

@@ -1,0 +1,111 @@
+using System.Globalization;
+using System.Security.Cryptography;
+using System.Text;
+using System.Threading.RateLimiting;
+
+namespace Whatsit.Server.Access;
+
+/// <summary>Keys and rates, on the endpoints that say so.</summary>
+internal static class ApiKeys
+{
+    private enum Scope
+    {
+        Pictures,
+        Operations,
+    }
+
+    /// <summary>The endpoint works for a client: it asks for a key where there are keys, and counts against the client's rate.</summary>
+    public static T ForClients<T>(this T endpoint)
+        where T : IEndpointConventionBuilder => endpoint.WithMetadata(Scope.Pictures);
+
+    /// <summary>The endpoint is for those who run the server.</summary>
+    public static T ForOperations<T>(this T endpoint)
+        where T : IEndpointConventionBuilder => endpoint.WithMetadata(Scope.Operations);
+
+    public static void AddApiKeys(this IServiceCollection services) => services.AddRateLimiter(limiter =>
+    {
+        limiter.GlobalLimiter = PartitionedRateLimiter.Create<HttpContext, string>(context =>
+            ScopeOf(context) == Scope.Pictures && Clients.Of(context) is { RequestsPerMinute: { } rate } client
+                // A token for each moment, and a minute's worth at once after a pause.
+                ? RateLimitPartition.GetTokenBucketLimiter(client.Id, _ => new()
+                {
+                    TokenLimit = rate,
+                    TokensPerPeriod = 1,
+                    ReplenishmentPeriod = TimeSpan.FromMinutes(1) / rate,
+                    QueueLimit = 0,
+                })
+                : RateLimitPartition.GetNoLimiter(""));
+        limiter.OnRejected = async (rejected, cancellationToken) =>
+        {
+            var context = rejected.HttpContext;
+            var rate = Clients.Of(context)!.RequestsPerMinute!.Value;
+            var wait = rejected.Lease.TryGetMetadata(MetadataName.RetryAfter, out var retryAfter) ? Math.Max(1, (int)Math.Ceiling(retryAfter.TotalSeconds)) : 1;
+            context.Response.Headers.RetryAfter = wait.ToString(CultureInfo.InvariantCulture);
+            await new Refusal(
+                StatusCodes.Status429TooManyRequests,
+                "Too busy",
+                "rate-limited",
+                $"You have sent more than {rate:N0} requests per minute, your limit. Try again in {wait} s.",
+                new Dictionary<string, object> { ["requestsPerMinute"] = rate, ["retryAfterSeconds"] = wait }).WriteAsync(context.Response, cancellationToken);
+        };
+    });
+
+    /// <summary>Behind routing, which knows the endpoint.</summary>
+    public static void UseApiKeys(this WebApplication app)
+    {
+        var options = app.Services.GetRequiredService<AccessOptions>();
+        if (options.Keys.Count > 0)
+        {
+            app.Use(async (context, next) =>
+            {
+                var needed = ScopeOf(context) is { } scope && (scope == Scope.Pictures || options.KeyForOperations);
+                if (needed && Find(options.Keys, context.Request) is var key)
+                {
+                    if (key is null)
+                    {
+                        context.Response.Headers.WWWAuthenticate = "Bearer";
+                        await new Refusal(
+                            StatusCodes.Status401Unauthorized,
+                            "No access",
+                            "api-key-needed",
+                            "This server asks for an API key, and the request has none that it knows. Send it as the header \"Authorization: Bearer KEY\".")
+                            .WriteAsync(context.Response, context.RequestAborted);
+                        return;
+                    }
+
+                    context.Features.Set(key);
+                }
+
+                await next(context);
+            });
+        }
+
+        if (options.RequestsPerMinute is not null || options.Keys.Any(key => key.RequestsPerMinute is not null))
+        {
+            app.UseRateLimiter();
+        }
+    }
+
+    private static Scope? ScopeOf(HttpContext context) => context.GetEndpoint()?.Metadata.OfType<Scope>().Cast<Scope?>().LastOrDefault();
+
+    private static ApiKey? Find(IEnumerable<ApiKey> keys, HttpRequest request)
+    {
+        var authorization = request.Headers.Authorization.ToString();
+        var sent = authorization.StartsWith("Bearer ", StringComparison.OrdinalIgnoreCase) ? authorization["Bearer ".Length..].Trim()
+            : request.Headers["X-Api-Key"].ToString();
+        if (sent.Length is 0 or > 1024)
+        {
+            return null;
+        }
+
+        var hash = SHA256.HashData(Encoding.UTF8.GetBytes(sent));
+        ApiKey? found = null;
+        // All of them, and each in the same time: how long it takes must say nothing.
+        foreach (var key in keys)
+        {
+            found = CryptographicOperations.FixedTimeEquals(hash, key.Hash) ? key : found;
+        }
+
+        return found;
+    }
+}

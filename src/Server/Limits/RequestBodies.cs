@@ -1,0 +1,210 @@
+using System.IO.Compression;
+using Microsoft.AspNetCore.Http.Features;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Whatsit.Inference;
+using Whatsit.Server.Access;
+using Whatsit.Server.Management;
+
+namespace Whatsit.Server.Limits;
+
+/// <summary>
+/// What every route's request body goes through: refused by its announced length, bounded where it announces none, unpacked, and read to its end after a
+/// refusal.
+/// <code>
+///   network ──► GuardedBody ──► gzip, deflate, br ──► UnpackedBody ──► the route
+///               bytes, pauses                         bytes
+/// </code>
+/// </summary>
+internal static class RequestBodies
+{
+    // A client that is still sending reads the answer only when it is done; the least patient of them give up after a minute.
+    private static readonly TimeSpan DrainFor = TimeSpan.FromSeconds(60);
+
+    /// <summary>Kestrel's own limits, where ours say more: its answers have no sentence, and its rate is an average since the start.</summary>
+    public static void UseRequestLimits(this KestrelServerOptions kestrel)
+    {
+        kestrel.Limits.MaxRequestBodySize = null;
+        kestrel.Limits.MinRequestBodyDataRate = null;
+        kestrel.Limits.RequestHeadersTimeout = TimeSpan.FromSeconds(10);
+    }
+
+    public static void UseRequestBodies(this IApplicationBuilder app) => app.Use(static async (context, next) =>
+    {
+        if (context.Features.Get<IHttpRequestBodyDetectionFeature>() is not { CanHaveBody: true })
+        {
+            await next(context);
+            return;
+        }
+
+        var limits = context.RequestServices.GetRequiredService<LimitsOptions>();
+        var body = new GuardedBody(context.Request.Body, context.Upload(), limits, context);
+        context.Features.Set(body);
+        if (context.Request.ContentLength > limits.RequestBytes)
+        {
+            await GuardedBody.TooLarge(context.Request.ContentLength, limits.RequestBytes).Refusal.WriteAsync(context.Response, context.RequestAborted);
+        }
+        else if (Unpack(context.Request, body, limits) is { } refusal)
+        {
+            await refusal.WriteAsync(context.Response, context.RequestAborted);
+        }
+        else
+        {
+            await next(context);
+        }
+    });
+
+    /// <summary>Outside of the log, whose line is about the answer.</summary>
+    public static void UseDraining(this IApplicationBuilder app) => app.Use(static async (context, next) =>
+    {
+        await next(context);
+        if (context.Features.Get<GuardedBody>() is { } body)
+        {
+            await DrainAsync(context, body);
+        }
+    });
+
+    /// <summary>The request's account of memory and patience.</summary>
+    public static Upload Upload(this HttpContext context)
+    {
+        if (context.Features.Get<Upload>() is not { } upload)
+        {
+            upload = new(context.RequestServices.GetRequiredService<UploadBudget>(), () => Clients.Of(context));
+            context.Features.Set(upload);
+            context.Response.RegisterForDispose(upload);
+        }
+
+        return upload;
+    }
+
+    /// <summary>Has the route read what was packed (RFC 9110, 8.4), or says why that cannot be.</summary>
+    private static Refusal? Unpack(HttpRequest request, GuardedBody body, LimitsOptions limits)
+    {
+        Stream unpacked = body;
+        // In the order in which they were applied.
+        foreach (var encoding in request.Headers.ContentEncoding.ToString().Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries)
+            .Reverse())
+        {
+            switch (encoding.ToLowerInvariant())
+            {
+                case "gzip" or "x-gzip":
+                    unpacked = new UnpackedBody(new GZipStream(unpacked, CompressionMode.Decompress), limits);
+                    break;
+                case "deflate":
+                    unpacked = new UnpackedBody(new DeflateBody(unpacked), limits);
+                    break;
+                case "br":
+                    unpacked = new UnpackedBody(new BrotliStream(unpacked, CompressionMode.Decompress), limits);
+                    break;
+                case "identity":
+                    break;
+                default:
+                    var named = encoding.Length <= 40 ? encoding : encoding[..40] + "…";
+                    return new(
+                        StatusCodes.Status415UnsupportedMediaType,
+                        "Unsupported encoding",
+                        "unsupported-content-encoding",
+                        $"The content encoding '{named}' is not supported. Send gzip, deflate, br or none.",
+                        new Dictionary<string, object> { ["encoding"] = named });
+            }
+        }
+
+        request.Body = unpacked;
+        if (unpacked != body)
+        {
+            // Neither is true of what the route reads.
+            request.ContentLength = null;
+            request.Headers.ContentEncoding = default;
+        }
+
+        return null;
+    }
+
+    /// <summary>
+    /// Reads what is left of an upload that was answered before its end. Were the connection closed under a client that still sends, its system would throw
+    /// the answer
+    /// away (RFC 9112, 9.6). Bounded by the limits of uploads, and in time.
+    /// </summary>
+    private static async Task DrainAsync(HttpContext context, GuardedBody body)
+    {
+        // A client that waits for "100 Continue" sends nothing after another answer; reading would ask it to.
+        if (body.Ended
+            || context.RequestAborted.IsCancellationRequested
+            || context.RequestServices.GetRequiredService<Shutdown>().IsOver
+            || (!body.Started && context.Request.Headers.Expect.Count > 0))
+        {
+            return;
+        }
+
+        await context.Response.CompleteAsync();
+        using var patience = new CancellationTokenSource(DrainFor);
+        var rest = new byte[16 * 1024];
+        try
+        {
+            while (!patience.IsCancellationRequested && await body.ReadAsync(rest) > 0)
+            {
+            }
+        }
+        catch (Exception exception) when (exception is Microsoft.AspNetCore.Http.BadHttpRequestException or InferenceException or OperationCanceledException)
+        {
+            // It has its answer already.
+        }
+    }
+
+    /// <summary>RFC 9110, 8.4.1.2: deflate is zlib's format, and some clients send the bare one; the first two bytes tell (RFC 1950, 2.2).</summary>
+    private sealed class DeflateBody(Stream packed) : ReadOnlyStream
+    {
+        private readonly byte[] _start = new byte[2];
+        private Stream? _unpacked;
+
+        public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
+        {
+            if (_unpacked is null)
+            {
+                var length = await packed.ReadAtLeastAsync(_start, _start.Length, throwOnEndOfStream: false, cancellationToken);
+                var isZlib = (_start[0] & 0x0F) == 8 && ((_start[0] << 8) | _start[1]) % 31 == 0;
+                var whole = new Joined(_start.AsMemory(0, length), packed);
+                _unpacked = isZlib ? new ZLibStream(whole, CompressionMode.Decompress) : new DeflateStream(whole, CompressionMode.Decompress);
+            }
+
+            return await _unpacked.ReadAsync(buffer, cancellationToken);
+        }
+
+        private sealed class Joined(ReadOnlyMemory<byte> start, Stream rest) : ReadOnlyStream
+        {
+            private ReadOnlyMemory<byte> _start = start;
+
+            public override ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
+            {
+                if (_start.IsEmpty)
+                {
+                    return rest.ReadAsync(buffer, cancellationToken);
+                }
+
+                var count = Math.Min(buffer.Length, _start.Length);
+                _start[..count].CopyTo(buffer);
+                _start = _start[count..];
+                return ValueTask.FromResult(count);
+            }
+        }
+    }
+
+    /// <summary>An unpacked body, which may be a thousand times as long as what was sent.</summary>
+    private sealed class UnpackedBody(Stream unpacked, LimitsOptions limits) : ReadOnlyStream
+    {
+        private long _length;
+
+        public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
+        {
+            try
+            {
+                var read = await unpacked.ReadAsync(buffer, cancellationToken);
+                return (_length += read) <= limits.RequestBytes ? read : throw GuardedBody.TooLarge(null, limits.RequestBytes);
+            }
+            catch (Exception exception) when (exception is InvalidDataException or InvalidOperationException)
+            {
+                throw new InferenceException(InferenceError.InvalidRequest, "bad-content-encoding",
+                    "The body is not packed as its Content-Encoding says, or ends too early.");
+            }
+        }
+    }
+}
