@@ -126,7 +126,8 @@ public sealed class FaultsTests : IAsyncDisposable
         {
             Assert.True(models.Catalog.IsReady);
             using var lease = models.Catalog.Lease(null);
-            await Assert.ThrowsAsync<DllNotFoundException>(() => models.Classifier.ClassifyAsync(lease.Model, new byte[1], new ClassifyOptions(1), TestContext.Current.CancellationToken));
+            var failure = await Assert.ThrowsAsync<InferenceException>(() => models.Classifier.ClassifyAsync(lease.Model, new byte[1], new ClassifyOptions(1), TestContext.Current.CancellationToken));
+            Assert.Same(decoder.Failure, failure.InnerException);
         }
 
         Assert.False(models.Catalog.IsReady);
@@ -164,7 +165,9 @@ public sealed class FaultsTests : IAsyncDisposable
     {
         public Exception? Failure { get; set; }
 
-        public RgbImage Decode(ReadOnlyMemory<byte> file, (int Width, int Height)? shrinkTo = null)
+        public DecodeCost Measure(ReadOnlyMemory<byte> file, (int Width, int Height)? shrinkTo = null) => new(1, false);
+
+        public RgbImage Decode(ReadOnlyMemory<byte> file, (int Width, int Height)? shrinkTo = null, CancellationToken cancellationToken = default)
         {
             if (Failure is { } failure)
             {
