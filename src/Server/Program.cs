@@ -50,7 +50,6 @@ public static class Program
             Args = Https.Arguments(args),
             // Settings and page lie beside the program, wherever it was started from.
             ContentRootPath = AppContext.BaseDirectory,
-            WebRootPath = "wwwroot",
         });
 
         // People may name whole addresses, as ASP.NET Core does.

@@ -211,6 +211,8 @@ public sealed partial class ModelCatalog : IAsyncDisposable
         catch (Exception exception) when (exception is not OperationCanceledException)
         {
             model?.Release();
+            // At the end, what a model needs is taken away under it; that is no fault of its own.
+            cancellationToken.ThrowIfCancellationRequested();
             var problem = exception is InferenceException ? exception.Message : $"The model '{entry.Name}' does not load.";
             if (problem != entry.Status.Problem)
             {

@@ -48,12 +48,12 @@ public sealed class HealthTests(WhatsitServer server)
     }
 
     [Fact]
-    public async Task An_unknown_route_is_a_problem_without_details()
+    public async Task An_unknown_route_is_a_problem_that_names_the_others()
     {
         using var response = await server.Http.GetAsync("/nowhere", TestContext.Current.CancellationToken);
         Assert.Equal("application/problem+json", response.Content.Headers.ContentType?.MediaType);
         var problem = JsonNode.Parse(await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken))!;
-        Assert.Equal((404, "Not Found"), ((int)problem["status"]!, (string)problem["title"]!));
-        Assert.Equal(["status", "title", "type"], problem.AsObject().Select(member => member.Key).Where(member => member != "traceId").Order());
+        Assert.Equal((404, "No such route"), ((int)problem["status"]!, (string)problem["title"]!));
+        Assert.Equal(["code", "detail", "parameters", "status", "title", "type"], problem.AsObject().Select(member => member.Key).Order());
     }
 }

@@ -1,4 +1,6 @@
+using System.Globalization;
 using System.Net;
+using Microsoft.AspNetCore.Builder;
 
 namespace Whatsit.Server.Tests.Telemetry;
 
@@ -11,10 +13,13 @@ public sealed class TracesTests : IAsyncLifetime
 
     private OtlpReceiver _collector = null!;
     private WhatsitServer _server = null!;
+    private WebApplication _site = null!;
+    private Task<IReadOnlyDictionary<string, string>> _asked = null!;
 
     public async ValueTask InitializeAsync()
     {
         _collector = await OtlpReceiver.StartAsync();
+        (_site, _asked) = await Sites.StartAsync(WhatsitServer.Picture);
         _server = WhatsitServer.With(new()
         {
             ["OTEL_EXPORTER_OTLP_ENDPOINT"] = _collector.Address,
@@ -23,6 +28,7 @@ public sealed class TracesTests : IAsyncLifetime
             ["OTEL_METRIC_EXPORT_INTERVAL"] = "50",
             ["FetchByUrl:Enabled"] = "true",
             ["FetchByUrl:AllowPrivateAddresses"] = "true",
+            ["FetchByUrl:Ports"] = new Uri(_site.Urls.Single()).Port.ToString(CultureInfo.InvariantCulture),
         });
         await _server.InitializeAsync();
     }
@@ -74,18 +80,15 @@ public sealed class TracesTests : IAsyncLifetime
     [Fact(Timeout = 60_000)]
     public async Task A_fetched_picture_is_asked_for_within_the_trace()
     {
-        var (site, asked) = await Sites.StartAsync(WhatsitServer.Picture);
-        await using (site)
-        {
-            using var request = new HttpRequestMessage(HttpMethod.Get, $"/api/predict_url?url={Uri.EscapeDataString(site.Urls.Single() + "/photo")}") { Headers = { { "traceparent", $"00-{Trace}-{Caller}-01" } } };
-            await HttpAssert.OkAsync(await _server.Http.SendAsync(request, TestContext.Current.CancellationToken));
-            Assert.StartsWith($"00-{Trace}-", (await asked)["traceparent"], StringComparison.Ordinal);
-        }
+        using var request = new HttpRequestMessage(HttpMethod.Get, $"/api/predict_url?url={Uri.EscapeDataString(_site.Urls.Single() + "/photo")}") { Headers = { { "traceparent", $"00-{Trace}-{Caller}-01" } } };
+        await HttpAssert.OkAsync(await _server.Http.SendAsync(request, TestContext.Current.CancellationToken));
+        Assert.StartsWith($"00-{Trace}-", (await _asked)["traceparent"], StringComparison.Ordinal);
     }
 
     public async ValueTask DisposeAsync()
     {
         await _server.DisposeAsync();
+        await _site.DisposeAsync();
         await _collector.DisposeAsync();
     }
 
