@@ -165,9 +165,7 @@ public sealed class FaultsTests : IAsyncDisposable
     {
         public Exception? Failure { get; set; }
 
-        public DecodeCost Measure(ReadOnlyMemory<byte> file, (int Width, int Height)? shrinkTo = null) => new(1, false);
-
-        public RgbImage Decode(ReadOnlyMemory<byte> file, (int Width, int Height)? shrinkTo = null, CancellationToken cancellationToken = default)
+        public RgbImage Decode(ReadOnlyMemory<byte> file, (int Width, int Height)? shrinkTo = null)
         {
             if (Failure is { } failure)
             {
