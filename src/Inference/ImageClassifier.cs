@@ -11,14 +11,16 @@ namespace Whatsit.Inference;
 ///       decode      preprocess     queue         compute       select
 /// </code>
 /// </summary>
-public sealed class ImageClassifier(IImageDecoder decoder, DecodePermits permits, InferenceMetrics metrics, SchedulingOptions scheduling, TimeProvider? time = null)
+public sealed class ImageClassifier(IImageDecoder decoder, DecodePermits permits, InferenceMetrics metrics, SchedulingOptions scheduling,
+    TimeProvider? time = null)
 {
     private readonly TimeProvider _time = time ?? TimeProvider.System;
     private readonly TimeSpan _timeout = TimeSpan.FromSeconds(scheduling.TimeoutSeconds);
 
     /// <summary>
     /// Why a request is refused that would find no place in the queue, before its upload is read; otherwise <see langword="null"/>. It takes no place: a slow
-    /// upload must not keep others waiting. Nothing is thrown: in an overload most requests end here, and an exception costs more than the rest of such a request.
+    /// upload must not keep others waiting. Nothing is thrown: in an overload most requests end here, and an exception costs more than the rest of such a
+    /// request.
     /// </summary>
     public InferenceException? Refuse(Model model)
     {
@@ -41,7 +43,8 @@ public sealed class ImageClassifier(IImageDecoder decoder, DecodePermits permits
         ClassifyAsync(model, file, options, _timeout, cancellationToken);
 
     /// <summary>The same within a time of its own: what nobody waits for, such as a self-test, may take as long as it needs.</summary>
-    internal async Task<Classification> ClassifyAsync(Model model, ReadOnlyMemory<byte> file, ClassifyOptions options, TimeSpan timeout, CancellationToken cancellationToken)
+    internal async Task<Classification> ClassifyAsync(Model model, ReadOnlyMemory<byte> file, ClassifyOptions options, TimeSpan timeout,
+        CancellationToken cancellationToken)
     {
         var arrived = _time.GetTimestamp();
         using var deadline = new Deadline(_time, timeout, cancellationToken);

@@ -10,12 +10,15 @@ public sealed class InferenceMetrics : IDisposable
     public const string MeterName = "Whatsit";
 
     // From the preprocessing of a small picture to the request limit.
-    private static readonly InstrumentAdvice<double> Stages = new() { HistogramBucketBoundaries = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25] };
+    private static readonly InstrumentAdvice<double> Stages =
+        new() { HistogramBucketBoundaries = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25] };
 
     // Model and decoder together: nothing is faster than some milliseconds, and around the everyday tenths it is worth to look closely.
-    private static readonly InstrumentAdvice<double> Requests = new() { HistogramBucketBoundaries = [0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1, 2.5, 5, 10, 25] };
+    private static readonly InstrumentAdvice<double> Requests =
+        new() { HistogramBucketBoundaries = [0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1, 2.5, 5, 10, 25] };
 
-    private static readonly InstrumentAdvice<double> Confidences = new() { HistogramBucketBoundaries = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99] };
+    private static readonly InstrumentAdvice<double> Confidences =
+        new() { HistogramBucketBoundaries = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99] };
 
     private readonly Meter _meter = new(MeterName);
     private readonly Counter<long> _requests;
@@ -30,8 +33,10 @@ public sealed class InferenceMetrics : IDisposable
         _requests = _meter.CreateCounter<long>("whatsit.requests", "{request}", "Pictures by model and outcome: ok, or why there was no answer.");
         _stages = _meter.CreateHistogram("whatsit.stage.duration", "s", "Time per stage: decode, preprocess, queue, compute.", advice: Stages);
         _total = _meter.CreateHistogram("whatsit.request.duration", "s", "From the whole file in memory to the predictions.", advice: Requests);
-        _confidence = _meter.CreateHistogram("whatsit.prediction.confidence", "1", "Confidence of the best label. Where it sinks, pictures have become others than the model knows.", advice: Confidences);
-        _abstentions = _meter.CreateCounter<long>("whatsit.abstentions", "{picture}", "Pictures of which the model was not sure: no label reached its threshold.");
+        _confidence = _meter.CreateHistogram("whatsit.prediction.confidence", "1",
+            "Confidence of the best label. Where it sinks, pictures have become others than the model knows.", advice: Confidences);
+        _abstentions = _meter.CreateCounter<long>("whatsit.abstentions", "{picture}",
+            "Pictures of which the model was not sure: no label reached its threshold.");
     }
 
     /// <summary>Reports the number of waiting requests per model whenever somebody asks.</summary>

@@ -7,5 +7,6 @@ namespace Whatsit.Inference;
 public sealed record Warning(string Code, string Detail, IReadOnlyDictionary<string, object> Parameters)
 {
     /// <summary>A warning with the values of its sentence.</summary>
-    public static Warning Of(string code, string detail, params ReadOnlySpan<(string Name, object Value)> parameters) => new(code, detail, Codes.Named(parameters));
+    public static Warning Of(string code, string detail, params ReadOnlySpan<(string Name, object Value)> parameters) =>
+        new(code, detail, Codes.Named(parameters));
 }

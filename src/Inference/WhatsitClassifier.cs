@@ -28,8 +28,10 @@ public sealed class WhatsitClassifier(ModelCatalog catalog, ImageClassifier clas
     /// <param name="model">The model's name; by default the only one, or else <see cref="CatalogOptions.DefaultModel"/>.</param>
     /// <param name="options">What the caller wants to know; by default the five best labels, or all where there are fewer.</param>
     /// <param name="cancellationToken">The caller left.</param>
-    /// <exception cref="InferenceException">Why there is no answer, in one sentence; <see cref="InferenceException.Error"/> says whether trying again helps.</exception>
-    public async Task<Classification> ClassifyAsync(ReadOnlyMemory<byte> picture, string? model = null, ClassifyOptions? options = null, CancellationToken cancellationToken = default)
+    /// <exception cref="InferenceException">Why there is no answer, in one sentence; <see cref="InferenceException.Error"/> says whether trying again
+    /// helps.</exception>
+    public async Task<Classification> ClassifyAsync(ReadOnlyMemory<byte> picture, string? model = null, ClassifyOptions? options = null,
+        CancellationToken cancellationToken = default)
     {
         await _loaded.Value.WaitAsync(cancellationToken).ConfigureAwait(false);
         using var lease = catalog.Lease(model ?? Only());

@@ -16,8 +16,8 @@ namespace Microsoft.Extensions.DependencyInjection;
 public static class WhatsitServices
 {
     /// <summary>
-    /// Adds <see cref="WhatsitClassifier"/> and all that it stands on, each once for the program. Logs go to the program's own logging, where it has one; options
-    /// that are services already are taken from there.
+    /// Adds <see cref="WhatsitClassifier"/> and all that it stands on, each once for the program. Logs go to the program's own logging, where it has one;
+    /// options that are services already are taken from there.
     /// </summary>
     /// <param name="services">The program's services.</param>
     /// <param name="configure">Changes settings.</param>

@@ -12,7 +12,8 @@ internal static class LabelSource
     // Names that labels have beside a model; {0} is the model's own name.
     private static readonly string[] UsualNames =
     [
-        "labels.txt", "{0}_labels.txt", "{0}-labels.txt", "{0}.labels.txt", "{0}.txt", "label.txt", "labelmap.txt", "class_names.txt", "classes.txt", "dict.txt",
+        "labels.txt", "{0}_labels.txt", "{0}-labels.txt", "{0}.labels.txt", "{0}.txt", "label.txt", "labelmap.txt", "class_names.txt",
+            "classes.txt", "dict.txt",
         "labels.json", "{0}_labels.json", "class_names.json", "classes.json", "class_indices.json", "imagenet_class_index.json",
     ];
 
@@ -60,7 +61,8 @@ internal static class LabelSource
     {
         var full = Path.GetFullPath(model);
         var folder = Directory.Exists(full) ? full : Path.GetDirectoryName(full)!;
-        foreach (var name in UsualNames.Select(name => string.Format(System.Globalization.CultureInfo.InvariantCulture, name, Path.GetFileNameWithoutExtension(full))))
+        foreach (var name in UsualNames.Select(name =>
+            string.Format(System.Globalization.CultureInfo.InvariantCulture, name, Path.GetFileNameWithoutExtension(full))))
         {
             if (!ModelFile.Exists(Path.Combine(folder, name)))
             {
@@ -87,7 +89,10 @@ internal static class LabelSource
         return null;
     }
 
-    /// <summary>One label per class: networks trained by TensorFlow's own ImageNet recipes have a class 0 for the background, and label files often leave it out, or have it too much.</summary>
+    /// <summary>
+    /// One label per class: networks trained by TensorFlow's own ImageNet recipes have a class 0 for the background, and label files often leave it out, or
+    /// have it too much.
+    /// </summary>
     public static string[]? Fit(string[] labels, int classes, List<string> notes)
     {
         const string Background = "background";
@@ -134,7 +139,8 @@ internal static class LabelSource
             }
 
             // {"0": "tench", "1": "goldfish"}, or {"0": ["n01440764", "tench"]} as Keras' imagenet_class_index.json
-            return InOrder(path, [.. root.EnumerateObject().Select(entry => (int.Parse(entry.Name, System.Globalization.CultureInfo.InvariantCulture), Label(entry.Value)))]);
+            return InOrder(path,
+                [.. root.EnumerateObject().Select(entry => (int.Parse(entry.Name, System.Globalization.CultureInfo.InvariantCulture), Label(entry.Value)))]);
         }
         catch (Exception exception) when (exception is JsonException or FormatException or OverflowException or InvalidOperationException)
         {

@@ -36,7 +36,8 @@ internal sealed class ModelArchive : IDisposable
 
             if (!ModelReaders.All().Any(reader => Directory.EnumerateFiles(inner).Prepend(inner).Any(reader.CanRead)))
             {
-                throw new ModelFormatException($"The zip '{path}' holds no model that can be read: {string.Join(", ", ModelReaders.All().Select(reader => reader.Format))}.");
+                throw new ModelFormatException(
+                    $"The zip '{path}' holds no model that can be read: {string.Join(", ", ModelReaders.All().Select(reader => reader.Format))}.");
             }
 
             return new ModelArchive(inner, folder);
@@ -61,7 +62,8 @@ internal sealed class ModelArchive : IDisposable
         using var archive = ZipFile.OpenRead(path);
         if (archive.Entries.Any(entry => entry.FullName.EndsWith("/data.pkl", StringComparison.Ordinal)))
         {
-            throw new ModelFormatException($"'{path}' is a PyTorch checkpoint, which holds Python code: export the model with torch.onnx.export and import the .onnx file.");
+            throw new ModelFormatException(
+                $"'{path}' is a PyTorch checkpoint, which holds Python code: export the model with torch.onnx.export and import the .onnx file.");
         }
 
         var left = Largest;

@@ -50,7 +50,8 @@ public record ConversionRequest(string Path)
 /// <param name="ProofInputs">On how many pictures.</param>
 /// <param name="Notes">What was found and assumed, a sentence each.</param>
 public sealed record ConvertedModel(
-    string Format, string Network, long Parameters, IReadOnlyDictionary<string, BundleFile> Files, InputSpec Input, PreprocessingSpec Preprocessing, OutputSpec Output,
+    string Format, string Network, long Parameters, IReadOnlyDictionary<string, BundleFile> Files, InputSpec Input,
+        PreprocessingSpec Preprocessing, OutputSpec Output,
     IReadOnlyList<string> Labels, IReadOnlyList<float> SampleScores, float LargestDifference, int ProofInputs, IReadOnlyList<string> Notes);
 
 /// <summary>
@@ -107,7 +108,8 @@ public static class ModelConverter
         return model with { SampleScores = answers[0], LargestDifference = difference, ProofInputs = answers.Length };
     }
 
-    private static (ConvertedModel Model, Proof Proof, bool Quantized, bool AddedSoftmax) Write(ConversionRequest request, RgbImage sample, string folder, Action<string> progress)
+    private static (ConvertedModel Model, Proof Proof, bool Quantized, bool AddedSoftmax) Write(ConversionRequest request, RgbImage sample, string folder,
+        Action<string> progress)
     {
         // 1. Read.
         using var archive = ModelArchive.Open(request.Path);
@@ -134,10 +136,13 @@ public static class ModelConverter
         // 2. What the network sees.
         var onlyInput = InputShape.Only(graph);
         var input = PictureInput.Of(graph)
-            ?? throw new ModelFormatException($"The input '{onlyInput.Name}' of shape [{string.Join(", ", onlyInput.Shape)}] is no picture: height, width and one or three channels are expected, or a row of side · side or 3 · side · side numbers.");
+            ?? throw new ModelFormatException(
+                $"The input '{onlyInput.Name}' of shape [{string.Join(", ", onlyInput.Shape)}] is no picture: height, width and one or three channels are " +
+                $"expected, or a row of side · side or 3 · side · side numbers.");
         if (Math.Max(input.Width, input.Height) > LargestSide)
         {
-            throw new ModelFormatException($"The input '{onlyInput.Name}' is {input.Width} × {input.Height} pixels; up to {LargestSide} on a side are supported.");
+            throw new ModelFormatException(
+                $"The input '{onlyInput.Name}' is {input.Width} × {input.Height} pixels; up to {LargestSide} on a side are supported.");
         }
 
         var preprocessing = Presets.Choose(model, reader.Format, request.Preset, request.Resample, notes);
@@ -184,10 +189,12 @@ public static class ModelConverter
             Features = classifier.HasFeatures ? ClassifierOutputs.Features : null,
             ClassifierWeights = WriteWeights(folder, classifier),
         };
-        return (new ConvertedModel(reader.Format, name, Parameters(graph), files, spec, preprocessing, output, labels, [], 0, 0, notes), proof, quantized, addedSoftmax);
+        return (new ConvertedModel(reader.Format, name, Parameters(graph), files, spec, preprocessing, output, labels, [], 0, 0, notes), proof,
+            quantized, addedSoftmax);
     }
 
-    private static long Parameters(Graph graph) => graph.Constants.Values.Where(constant => constant.Type is not (ElementType.Int64 or ElementType.Bool)).Sum(constant => (long)constant.Length);
+    private static long Parameters(Graph graph) =>
+        graph.Constants.Values.Where(constant => constant.Type is not (ElementType.Int64 or ElementType.Bool)).Sum(constant => (long)constant.Length);
 
     private static BundleFile? WriteWeights(string folder, ClassifierDescription classifier)
     {
@@ -204,6 +211,7 @@ public static class ModelConverter
     {
         using var runner = new OnnxRunner(path, fewRuns: true);
         return [.. pictures.Select(pixels => runner.Run(
-            new Dictionary<string, Tensor> { [input.Name] = new Tensor(ElementType.UInt8, [1, input.Height, input.Width, 3], pixels) }, output)[output].ToFloats())];
+            new Dictionary<string, Tensor> { [input.Name] = new Tensor(ElementType.UInt8, [1, input.Height, input.Width, 3], pixels) },
+                output)[output].ToFloats())];
     }
 }

@@ -8,7 +8,8 @@ public sealed class ModelFormatException(string message, Exception? innerExcepti
     private const int Longest = 2000;
 
     /// <summary>Whether an exception is what becomes of a file that lies about itself, and not already a sentence, or somebody who stopped it.</summary>
-    internal static bool IsDamage(Exception exception) => exception is not (ModelFormatException or InferenceException or OperationCanceledException or IOException or UnauthorizedAccessException)
+    internal static bool IsDamage(Exception exception) =>
+        exception is not (ModelFormatException or InferenceException or OperationCanceledException or IOException or UnauthorizedAccessException)
         || exception is EndOfStreamException or InvalidDataException;
 
     /// <summary>The sentence for it.</summary>

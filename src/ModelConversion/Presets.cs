@@ -11,8 +11,19 @@ internal static class Presets
     // keras/src/applications/imagenet_utils.py, preprocess_input: the modes "tf", "caffe" and "torch". Keras' own loaders resize the whole picture
     // with tf.image.resize, bilinear and without antialiasing (image_dataset_from_directory).
     private static readonly PreprocessingSpec KerasTf = new() { Resample = "tf-bilinear", RescaleFactor = 1 / 127.5, ImageMean = [1, 1, 1] };
-    private static readonly PreprocessingSpec KerasCaffe = new() { Resample = "tf-bilinear", ImageMean = [103.939, 116.779, 123.68], ChannelOrder = ChannelOrder.Bgr };
-    private static readonly PreprocessingSpec KerasTorch = new() { Resample = "tf-bilinear", RescaleFactor = 1 / 255d, ImageMean = [0.485, 0.456, 0.406], ImageStd = [0.229, 0.224, 0.225] };
+    private static readonly PreprocessingSpec KerasCaffe = new()
+    {
+        Resample = "tf-bilinear",
+        ImageMean = [103.939, 116.779, 123.68],
+        ChannelOrder = ChannelOrder.Bgr
+    };
+    private static readonly PreprocessingSpec KerasTorch = new()
+    {
+        Resample = "tf-bilinear",
+        RescaleFactor = 1 / 255d,
+        ImageMean = [0.485, 0.456, 0.406],
+        ImageStd = [0.229, 0.224, 0.225]
+    };
     private static readonly PreprocessingSpec Raw = new() { Resample = "tf-bilinear" };
 
     // torchvision/transforms/_presets.py, ImageClassification: the shorter side to 256, the centre 224 of it.
@@ -88,7 +99,8 @@ internal static class Presets
         }
         else
         {
-            var assumed = format == "ONNX" && model.Graph.Inputs is [{ Shape: [_, 3, _, _] }] ? "torchvision" : format == "TensorFlow Lite" ? "tflite" : "zero-to-one";
+            var assumed = format == "ONNX" && model.Graph.Inputs is [{ Shape: [_, 3, _, _] }] ? "torchvision" : format == "TensorFlow Lite"
+                ? "tflite" : "zero-to-one";
             spec = Get(assumed);
             notes.Add($"Preprocessing is not in the file; assumed: the preset {assumed}. Say --preset if it was trained otherwise (--help lists them).");
         }
@@ -138,7 +150,8 @@ internal static class Presets
             }
 
             var constant = node.Inputs.Select(input => graph.Constants.GetValueOrDefault(input)).OfType<Tensor>().FirstOrDefault()?.ToFloats() ?? [];
-            if (constant.Length > 0 && ((node.Op == "Mul" && constant.All(factor => Math.Abs(factor) is > 0 and < 0.05f)) || (node.Op == "Div" && constant.All(divisor => Math.Abs(divisor) > 20))))
+            if (constant.Length > 0 && ((node.Op == "Mul" && constant.All(factor => Math.Abs(factor) is > 0 and < 0.05f))
+                || (node.Op == "Div" && constant.All(divisor => Math.Abs(divisor) > 20))))
             {
                 return true;
             }

@@ -59,7 +59,8 @@ internal sealed class Proof
 
             if (expected.Length != actual.Length)
             {
-                throw new ModelFormatException($"The converted model answers {actual.Length} numbers where the original answers {expected.Length}. Nothing was installed.");
+                throw new ModelFormatException(
+                    $"The converted model answers {actual.Length} numbers where the original answers {expected.Length}. Nothing was installed.");
             }
 
             for (var i = 0; i < expected.Length; i++)
@@ -71,9 +72,11 @@ internal sealed class Proof
 
             var best = Array.IndexOf(expected, expected.Max());
             var answered = Array.IndexOf(actual, actual.Max());
-            if (quantized ? best != answered && expected[best] - expected[answered] > NearTie * Math.Max(1, Math.Abs(expected[best])) : largest > LargestAllowed)
+            if (quantized ? best != answered && expected[best] - expected[answered] > NearTie * Math.Max(1, Math.Abs(expected[best]))
+                : largest > LargestAllowed)
             {
-                throw new ModelFormatException($"The converted model does not answer as the original does: the largest difference is {largest:0.######}. Nothing was installed.");
+                throw new ModelFormatException(
+                    $"The converted model does not answer as the original does: the largest difference is {largest:0.######}. Nothing was installed.");
             }
         }
 

@@ -10,7 +10,8 @@ namespace Whatsit.Server;
 /// </summary>
 internal static partial class ClientApp
 {
-    private const string NoPage = "This server was built without its page, for which Node.js is needed. POST a picture to /predict; /swagger says what else there is.\n";
+    private const string NoPage =
+        "This server was built without its page, for which Node.js is needed. POST a picture to /predict; /swagger says what else there is.\n";
 
     private static readonly (string Encoding, string Suffix)[] Encodings = [("br", ".br"), ("gzip", ".gz")];
 
@@ -24,12 +25,17 @@ internal static partial class ClientApp
             return;
         }
 
-        var types = new FileExtensionContentTypeProvider { Mappings = { [".webmanifest"] = "application/manifest+json", [".mjs"] = "text/javascript", [".onnx"] = "application/octet-stream" } };
+        var types = new FileExtensionContentTypeProvider
+        {
+            Mappings = { [".webmanifest"] = "application/manifest+json", [".mjs"] = "text/javascript",
+            [".onnx"] = "application/octet-stream" }
+        };
         app.Use(async (context, next) =>
         {
             var request = context.Request;
             var path = request.Path.Value is "/" or null ? "/index.html" : request.Path.Value;
-            if (!(HttpMethods.IsGet(request.Method) || HttpMethods.IsHead(request.Method)) || context.GetEndpoint() is not null || !types.TryGetContentType(path, out var type)
+            if (!(HttpMethods.IsGet(request.Method) || HttpMethods.IsHead(request.Method)) || context.GetEndpoint() is not null
+                || !types.TryGetContentType(path, out var type)
                 || files.GetFileInfo(path) is not { Exists: true, IsDirectory: false } file)
             {
                 await next(context);
@@ -60,7 +66,8 @@ internal static partial class ClientApp
 
         foreach (var (encoding, suffix) in Encodings)
         {
-            if (request.Headers.AcceptEncoding.ToString().Contains(encoding, StringComparison.OrdinalIgnoreCase) && files.GetFileInfo(path + suffix) is { Exists: true } compressed)
+            if (request.Headers.AcceptEncoding.ToString().Contains(encoding, StringComparison.OrdinalIgnoreCase)
+                && files.GetFileInfo(path + suffix) is { Exists: true } compressed)
             {
                 response.Headers.ContentEncoding = encoding;
                 file = compressed;
@@ -78,7 +85,8 @@ internal static partial class ClientApp
 
     private static partial class Log
     {
-        [LoggerMessage(Level = LogLevel.Warning, Message = "There is no page: this server was built without Node.js. It answers POST /predict and the other routes")]
+        [LoggerMessage(Level = LogLevel.Warning,
+            Message = "There is no page: this server was built without Node.js. It answers POST /predict and the other routes")]
         public static partial void NoPage(ILogger logger);
     }
 }

@@ -35,16 +35,20 @@ internal sealed partial class InferenceExceptionHandler(Shutdown shutdown, ILogg
         var (outcome, refusal) = exception switch
         {
             InferenceException inference =>
-                (inference.Error.ToString(), new Refusal(StatusOf(inference.Error), TitleOf(inference.Error), inference.Code, inference.Message, inference.Parameters)),
+                (inference.Error.ToString(),
+                    new Refusal(StatusOf(inference.Error), TitleOf(inference.Error), inference.Code, inference.Message, inference.Parameters)),
             RequestRefusedException refused => (OutcomeOf(refused.StatusCode), refused.Refusal),
             OperationCanceledException when shutdown.IsOver => ("ShuttingDown", new(
-                StatusCodes.Status503ServiceUnavailable, "Shutting down", "shutting-down", "The server is shutting down, and the upload had not come to its end. Send it again.")),
+                StatusCodes.Status503ServiceUnavailable, "Shutting down", "shutting-down",
+                    "The server is shutting down, and the upload had not come to its end. Send it again.")),
             // Whoever left reads no answer. Kestrel may say so before it cancels RequestAborted, and has no type for the last of these.
-            OperationCanceledException or ConnectionResetException or BadHttpRequestException { Message: "Unexpected end of request content." } => (RequestLog.ClientLeft, new(
+            OperationCanceledException or ConnectionResetException or BadHttpRequestException { Message: "Unexpected end of request content." } =>
+                (RequestLog.ClientLeft, new(
                 StatusCodes.Status499ClientClosedRequest, "Client closed request", "client-left", "The client left before the answer.")),
             BadHttpRequestException { StatusCode: StatusCodes.Status408RequestTimeout and var slow } =>
                 (OutcomeOf(slow), new(slow, "Too slow", "upload-too-slow", "The request body arrived too slowly.")),
-            BadHttpRequestException bad => (OutcomeOf(bad.StatusCode), new(bad.StatusCode, "Invalid request", "malformed-request", "The request is malformed or ended too early.")),
+            BadHttpRequestException bad =>
+                (OutcomeOf(bad.StatusCode), new(bad.StatusCode, "Invalid request", "malformed-request", "The request is malformed or ended too early.")),
             _ => ("InternalError", new(
                 StatusCodes.Status500InternalServerError, "Internal error", "internal-error", "Something went wrong on the server. It has been logged.")),
         };

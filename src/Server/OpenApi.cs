@@ -84,7 +84,8 @@ internal static class OpenApi
                 Required = true,
                 Content = new Dictionary<string, IOpenApiMediaType>
                 {
-                    ["multipart/form-data"] = Media(new OpenApiSchema { Type = JsonSchemaType.Object, Properties = new Dictionary<string, IOpenApiSchema> { ["file"] = Binary() } }),
+                    ["multipart/form-data"] =
+                        Media(new OpenApiSchema { Type = JsonSchemaType.Object, Properties = new Dictionary<string, IOpenApiSchema> { ["file"] = Binary() } }),
                     ["image/*"] = Media(Binary()),
                     ["application/octet-stream"] = Media(Binary()),
                     ["application/json"] = Media(context.SchemaGenerator.GenerateSchema(typeof(JsonImage), context.SchemaRepository)),

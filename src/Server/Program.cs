@@ -19,7 +19,8 @@ namespace Whatsit.Server;
 public static class Program
 {
     /// <summary>Serves until it is told to stop.</summary>
-    /// <param name="args">Settings, each as <c>--Section:Name=value</c>; they go before environment variables, and those before <c>appsettings.json</c> beside the program.</param>
+    /// <param name="args">Settings, each as <c>--Section:Name=value</c>; they go before environment variables, and those before <c>appsettings.json</c> beside
+    /// the program.</param>
     /// <returns>The exit code: 0 after an orderly stop, 1 where a setting keeps it from starting, which standard error names.</returns>
     public static async Task<int> Main(string[] args)
     {
@@ -101,7 +102,8 @@ public static class Program
         app.UseExceptionHandler();
         app.UseProblems();
         // Manifests, labels and TensorFlow.js graphs shrink to a fifth and less; weights do not shrink, and answers are too small to matter.
-        app.UseWhen(context => context.Request.Path.StartsWithSegments("/models") || context.Request.Path.StartsWithSegments("/assets/model_tfjs"), described => described.UseResponseCompression());
+        app.UseWhen(context => context.Request.Path.StartsWithSegments("/models")
+            || context.Request.Path.StartsWithSegments("/assets/model_tfjs"), described => described.UseResponseCompression());
         app.UseRoutingWithHead();
         app.UseManagementPort();
         app.UseApiKeys();

@@ -35,7 +35,9 @@ internal static class Settings
             : options;
     }
 
-    /// <summary>Where to listen, when nobody named whole addresses: platforms name the port (Heroku: https://devcenter.heroku.com/articles/dynos#web-dynos).</summary>
+    /// <summary>
+    /// Where to listen, when nobody named whole addresses: platforms name the port (Heroku: https://devcenter.heroku.com/articles/dynos#web-dynos).
+    /// </summary>
     /// <exception cref="OptionsValidationException"><c>PORT</c> is no port.</exception>
     public static string AddressOf(IConfiguration configuration)
     {
@@ -108,11 +110,13 @@ internal static class Settings
                     : $"There is no setting {setting.Path}; {section.Key} has {string.Join(", ", known)}.").ToList();
             var results = new List<ValidationResult>();
             Validator.TryValidateObject(options, new ValidationContext(options), results, validateAllProperties: true);
-            problems.AddRange(results.Select(result => $"The setting {section.Path}:{result.MemberNames.First()} is '{ValueOf(result.MemberNames.First())}'. {result.ErrorMessage}"));
+            problems.AddRange(results.Select(result =>
+                $"The setting {section.Path}:{result.MemberNames.First()} is '{ValueOf(result.MemberNames.First())}'. {result.ErrorMessage}"));
             return problems.Count > 0 ? ValidateOptionsResult.Fail(problems) : ValidateOptionsResult.Success;
         }
 
         /// <summary>As it was written; the members of a list one after the other.</summary>
-        private string? ValueOf(string setting) => section[setting] ?? string.Join(", ", section.GetSection(setting).GetChildren().Select(member => member.Value));
+        private string? ValueOf(string setting) =>
+            section[setting] ?? string.Join(", ", section.GetSection(setting).GetChildren().Select(member => member.Value));
     }
 }

@@ -212,6 +212,8 @@ internal static unsafe partial class Native
         var file = OperatingSystem.IsWindows() ? "libvips-42.dll" : OperatingSystem.IsMacOS() ? "libvips.42.dylib" : "libvips.so.42";
         return NativeLibrary.TryLoad(file, assembly, null, out var handle)
             ? handle
-            : throw new DllNotFoundException($"{file} was not found: add the package NetVips.Native.{RuntimeInformation.RuntimeIdentifier}, install libvips, or let ImageSharp decode (Decoding:Library).");
+            : throw new DllNotFoundException(
+                $"{file} was not found: add the package NetVips.Native.{RuntimeInformation.RuntimeIdentifier}, install libvips, or let ImageSharp decode " +
+                $"(Decoding:Library).");
     }
 }

@@ -92,7 +92,8 @@ public sealed unsafe class VipsImage : SafeHandleZeroOrMinusOneIsInvalid
     /// <param name="cancellationToken">Stops it after the strip under way.</param>
     /// <exception cref="VipsException">The file turned out to be damaged.</exception>
     /// <exception cref="OperationCanceledException">It was stopped.</exception>
-    public void CopyTo(Span<byte> destination, CancellationToken cancellationToken = default) => Read(destination, Height, RowsPerStrip, null, cancellationToken);
+    public void CopyTo(Span<byte> destination, CancellationToken cancellationToken = default) =>
+        Read(destination, Height, RowsPerStrip, null, cancellationToken);
 
     /// <summary>Computes the pixels strip by strip, so that no more than one strip of them is in memory.</summary>
     /// <param name="strip">Room for <see cref="RowsPerStrip"/> rows, overwritten by each strip.</param>

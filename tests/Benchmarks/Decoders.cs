@@ -15,8 +15,8 @@ namespace Whatsit.Benchmarks;
 internal sealed record DecoderRow(string Decoder, string Size, double CpuMs, long Bytes, int FullCollections, int Count);
 
 /// <summary>
-/// The decisions for our own binding of libvips and for libvips itself, to be repeated: our binding, NetVips over the same library, and ImageSharp decode the same
-/// files one after the other, taking turns. Each to full size, since ImageSharp cannot do less; ours also as the server does it for the model.
+/// The decisions for our own binding of libvips and for libvips itself, to be repeated: our binding, NetVips over the same library, and ImageSharp decode the
+/// same files one after the other, taking turns. Each to full size, since ImageSharp cannot do less; ours also as the server does it for the model.
 /// </summary>
 internal static class Decoders
 {

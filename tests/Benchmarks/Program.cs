@@ -4,7 +4,12 @@ using Whatsit.Benchmarks;
 var quick = new Option<bool>("--quick") { Description = "A minute or two: 348 px at 8 connections, no peers; prints, writes nothing." };
 var parts = List<string>("--parts", $"Of {string.Join(", ", Parts.All)}. The default is all; all of them together write tests/Benchmarks/README.md.");
 var rounds = new Option<int?>("--rounds") { Description = "Rounds, of which the medians count. The default is 5." };
-var effort = new Option<double>("--effort") { Description = "Requests per measurement: 1 means 500 small or 60 large pictures, and 10,000 before memory is read.", DefaultValueFactory = _ => 1 };
+var effort = new Option<double>("--effort")
+{
+    Description =
+    "Requests per measurement: 1 means 500 small or 60 large pictures, and 10,000 before memory is read.",
+    DefaultValueFactory = _ => 1
+};
 var sizes = List<string>("--sizes", "Pictures: 348, 1024, 4000. The default is all.");
 var connections = List<int>("--connections", "Connections at once. The default is 1 2 8 32.");
 var variants = List<string>("--variants", "Variants of the weights. The default is fp32, and int8 where the bundle has it.");

@@ -17,7 +17,9 @@ internal sealed record LoadRow(int Round, string Server, string Variant, string 
 /// <summary>One measurement of our server with requests on a schedule.</summary>
 internal sealed record OpenRow(int Round, double Factor, double Capacity, OpenLoopResult Result);
 
-/// <summary>Everything measured, as Markdown: medians over the rounds. Ratios are taken within a round, so that a slow moment of the machine cancels out.</summary>
+/// <summary>
+/// Everything measured, as Markdown: medians over the rounds. Ratios are taken within a round, so that a slow moment of the machine cancels out.
+/// </summary>
 internal sealed class Report(ModelManifest manifest, IReadOnlyList<Photo> photos)
 {
     /// <summary>Our server's name in the tables.</summary>
@@ -78,16 +80,20 @@ internal sealed class Report(ModelManifest manifest, IReadOnlyList<Photo> photos
         [peers/fastapi](peers/fastapi/server.py) (TorchScript with the weights of the same file). Pictures are drawn by the program (`Photos/`) with the edges,
         grain and file sizes of photos: {string.Join(", ", photos.Select(photo => $"{photo.Name} {photo.Files.Average(file => file.Length) / 1000:N0} kB"))}.
 
-        Measured on {DateTime.UtcNow:yyyy-MM-dd} with `{string.Join(' ', ["./build.sh bench", .. Environment.GetCommandLineArgs().Skip(1)])}`: {Machine()}. Model: {manifest.Name}, version {manifest.Version}.
+        Measured on {DateTime.UtcNow:yyyy-MM-dd} with `{Command}`: {Machine()}. Model: {manifest.Name}, version {manifest.Version}.
 
         {Results()}
         """;
 
+    private static string Command => string.Join(' ', ["./build.sh bench", .. Environment.GetCommandLineArgs().Skip(1)]);
+
     private static string Machine()
     {
-        var processor = File.ReadLines("/proc/cpuinfo").FirstOrDefault(line => line.StartsWith("model name", StringComparison.Ordinal))?.Split(':')[1].Trim() ?? RuntimeInformation.ProcessArchitecture.ToString();
+        var processor = File.ReadLines("/proc/cpuinfo").FirstOrDefault(line => line.StartsWith("model name", StringComparison.Ordinal))?.Split(':')[1].Trim()
+            ?? RuntimeInformation.ProcessArchitecture.ToString();
         var load = File.ReadAllText("/proc/loadavg").Split(' ')[1];
-        return $"{processor}, {Environment.ProcessorCount} processors, {RuntimeInformation.OSDescription}, {RuntimeInformation.FrameworkDescription}; load average over five minutes {load}";
+        return $"{processor}, {Environment.ProcessorCount} processors, {RuntimeInformation.OSDescription}, {RuntimeInformation.FrameworkDescription}; load " +
+            $"average over five minutes {load}";
     }
 
     private void Headline(StringBuilder text)
@@ -106,7 +112,9 @@ internal sealed class Report(ModelManifest manifest, IReadOnlyList<Photo> photos
         {
             var us = Common(size, variant, Us).ToDictionary(row => row.Round, row => row.Result.CpuMs);
             var floor = _floors.Where(row => row.Size == size && row.Variant == variant).ToDictionary(row => row.Round);
-            text.Append(CultureInfo.InvariantCulture, $"| {size} | {variant} | {Median(us, row => row.Value / (floor[row.Key].Run + floor[row.Key].Decode)):0.00} | {Median(us, row => row.Value / floor[row.Key].Run):0.00} |");
+            text.Append(CultureInfo.InvariantCulture,
+                $"| {size} | {variant} | {Median(us, row => row.Value / (floor[row.Key].Run + floor[row.Key].Decode)):0.00} | " +
+                $"{Median(us, row => row.Value / floor[row.Key].Run):0.00} |");
             foreach (var peer in peers)
             {
                 text.Append(CultureInfo.InvariantCulture, $" {Text(Median(Common(size, variant, peer), row => row.Result.CpuMs / us[row.Round]), "0.00")} |");
@@ -132,15 +140,20 @@ internal sealed class Report(ModelManifest manifest, IReadOnlyList<Photo> photos
         {
             var floor = _floors.Where(row => row.Size == size && row.Variant == variant).ToList();
             text.AppendLine(CultureInfo.InvariantCulture, $"| {size} | {variant} | *bare `Run`* | | {Median(floor, row => row.Run):0.00} | | | | |");
-            text.AppendLine(CultureInfo.InvariantCulture, $"| {size} | {variant} | *decode + preprocess* | | {Median(floor, row => row.Decode):0.00} | | | | |");
+            text.AppendLine(CultureInfo.InvariantCulture,
+                $"| {size} | {variant} | *decode + preprocess* | | {Median(floor, row => row.Decode):0.00} | | | | |");
             foreach (var rows in _loads.Where(row => row.Size == size && row.Variant == variant).GroupBy(row => (row.Server, row.Connections)))
             {
-                text.Append(CultureInfo.InvariantCulture, $"| {size} | {variant} | {rows.Key.Server} | {rows.Key.Connections} | {Median(rows, row => row.Result.CpuMs):0.00} | {Median(rows, row => row.Result.PerSecond):0.0} ");
-                text.AppendLine(CultureInfo.InvariantCulture, $"| {Median(rows, row => row.Result.P50):0.0} | {Median(rows, row => row.Result.P99):0.0} | {rows.Max(row => row.Result.MemoryMb):0} |");
+                text.Append(CultureInfo.InvariantCulture,
+                    $"| {size} | {variant} | {rows.Key.Server} | {rows.Key.Connections} | {Median(rows, row => row.Result.CpuMs):0.00} | " +
+                    $"{Median(rows, row => row.Result.PerSecond):0.0} ");
+                text.AppendLine(CultureInfo.InvariantCulture,
+                    $"| {Median(rows, row => row.Result.P50):0.0} | {Median(rows, row => row.Result.P99):0.0} | {rows.Max(row => row.Result.MemoryMb):0} |");
             }
         }
 
-        text.AppendLine().AppendLine("Memory is the resident set, for several processes the sum of their proportional shares: the largest of all rounds.").AppendLine();
+        text.AppendLine()
+            .AppendLine("Memory is the resident set, for several processes the sum of their proportional shares: the largest of all rounds.").AppendLine();
     }
 
     private void LayersOf(StringBuilder text)
@@ -150,13 +163,15 @@ internal sealed class Report(ModelManifest manifest, IReadOnlyList<Photo> photos
             return;
         }
 
-        text.AppendLine("The layers one by one (fp32, one call after the other, BenchmarkDotNet): milliseconds, and the managed bytes that a call allocates.").AppendLine();
+        text.AppendLine("The layers one by one (fp32, one call after the other, BenchmarkDotNet): milliseconds, and the managed bytes that a call allocates.")
+            .AppendLine();
         text.AppendLine(string.Concat(["| Layer |", .. photos.Select(photo => $" {photo.Name} | bytes |")]));
         text.AppendLine(string.Concat(["|---|", .. photos.Select(_ => "--:|--:|")]));
         foreach (var layer in _layers.Select(row => row.Layer).Distinct())
         {
             var cells = photos.Select(photo => _layers.Single(row => row.Layer == layer && row.Size == photo.Name));
-            text.AppendLine(string.Concat([$"| {layer} |", .. cells.Select(row => string.Create(CultureInfo.InvariantCulture, $" {row.Milliseconds:0.0000} | {row.Bytes:N0} |"))]));
+            text.AppendLine(string.Concat([$"| {layer} |",
+                .. cells.Select(row => string.Create(CultureInfo.InvariantCulture, $" {row.Milliseconds:0.0000} | {row.Bytes:N0} |"))]));
         }
 
         Share("their sum ÷ Classify", nameof(Layers.Classify), Layers.OfClassify);
@@ -165,7 +180,8 @@ internal sealed class Report(ModelManifest manifest, IReadOnlyList<Photo> photos
 
         void Share(string name, string whole, string[] layers)
         {
-            var shares = photos.Select(photo => _layers.Where(row => row.Size == photo.Name && layers.Contains(row.Layer)).Sum(row => row.Milliseconds) / _layers.Single(row => row.Size == photo.Name && row.Layer == whole).Milliseconds);
+            var shares = photos.Select(photo => _layers.Where(row => row.Size == photo.Name && layers.Contains(row.Layer))
+                .Sum(row => row.Milliseconds) / _layers.Single(row => row.Size == photo.Name && row.Layer == whole).Milliseconds);
             text.AppendLine(string.Concat([$"| *{name}* |", .. shares.Select(share => string.Create(CultureInfo.InvariantCulture, $" {share:0.00} | |"))]));
         }
     }
@@ -182,7 +198,8 @@ internal sealed class Report(ModelManifest manifest, IReadOnlyList<Photo> photos
         text.AppendLine("|---|--:|--:|--:|--:|");
         foreach (var row in _jpegs)
         {
-            text.AppendLine(CultureInfo.InvariantCulture, $"| {row.Size} | 1/{row.Shrink} | {row.OursMs:0.00} | {row.LibraryMs:0.00} | {row.OursMs / row.LibraryMs:0.00} |");
+            text.AppendLine(CultureInfo.InvariantCulture,
+                $"| {row.Size} | 1/{row.Shrink} | {row.OursMs:0.00} | {row.LibraryMs:0.00} | {row.OursMs / row.LibraryMs:0.00} |");
         }
 
         text.AppendLine();
@@ -217,13 +234,19 @@ internal sealed class Report(ModelManifest manifest, IReadOnlyList<Photo> photos
             return;
         }
 
-        text.AppendLine("Requests on a schedule (348 px, random independent arrivals); capacity is what 32 connections reach in a closed loop just before and just after.").AppendLine("Latency counts from the scheduled time. Refused requests got 429 or 503 with `Retry-After`.").AppendLine();
+        text.AppendLine(
+            "Requests on a schedule (348 px, random independent arrivals); capacity is what 32 connections reach in a closed loop just before and just after.")
+            .AppendLine("Latency counts from the scheduled time. Refused requests got 429 or 503 with `Retry-After`.").AppendLine();
         text.AppendLine("| Load ÷ capacity | offered/s | served/s | served ÷ capacity | refused | failed | p50 ms | p99 ms |");
         text.AppendLine("|--:|--:|--:|--:|--:|--:|--:|--:|");
         foreach (var rows in _opens.GroupBy(row => row.Factor))
         {
-            text.Append(CultureInfo.InvariantCulture, $"| {rows.Key:0.0} | {Median(rows, row => row.Result.Offered):0} | {Median(rows, row => row.Result.Served):0} | {Median(rows, row => row.Result.Served / row.Capacity):0.00} ");
-            text.AppendLine(CultureInfo.InvariantCulture, $"| {Median(rows, row => row.Result.Refused):0 %} | {rows.Sum(row => row.Result.Failed)} | {Median(rows, row => row.Result.P50):0} | {Median(rows, row => row.Result.P99):0} |");
+            text.Append(CultureInfo.InvariantCulture,
+                $"| {rows.Key:0.0} | {Median(rows, row => row.Result.Offered):0} | {Median(rows, row => row.Result.Served):0} | " +
+                $"{Median(rows, row => row.Result.Served / row.Capacity):0.00} ");
+            text.AppendLine(CultureInfo.InvariantCulture,
+                $"| {Median(rows, row => row.Result.Refused):0 %} | {rows.Sum(row => row.Result.Failed)} | {Median(rows, row => row.Result.P50):0} | " +
+                $"{Median(rows, row => row.Result.P99):0} |");
         }
 
         text.AppendLine();
@@ -236,11 +259,14 @@ internal sealed class Report(ModelManifest manifest, IReadOnlyList<Photo> photos
             return;
         }
 
-        text.AppendLine("| Weights | ready after ms | CPU ms to ready | MB when ready | requests then | MB after them | bytes allocated/request | collections gen 0 / 1 / 2 |");
+        text.AppendLine(
+            "| Weights | ready after ms | CPU ms to ready | MB when ready | requests then | MB after them | bytes allocated/request | collections gen 0 / " +
+            "1 / 2 |");
         text.AppendLine("|---|--:|--:|--:|--:|--:|--:|--:|");
         foreach (var (variant, endurance) in _endurances)
         {
-            text.Append(CultureInfo.InvariantCulture, $"| {variant} | {endurance.StartMs:0} | {endurance.StartCpuMs:0} | {endurance.ReadyMb:0} | {endurance.Requests:N0} | {endurance.MemoryMb:0} ");
+            text.Append(CultureInfo.InvariantCulture,
+                $"| {variant} | {endurance.StartMs:0} | {endurance.StartCpuMs:0} | {endurance.ReadyMb:0} | {endurance.Requests:N0} | {endurance.MemoryMb:0} ");
             text.AppendLine(CultureInfo.InvariantCulture, $"| {endurance.AllocatedBytes:N0} | {string.Join(" / ", endurance.Collections)} |");
         }
 

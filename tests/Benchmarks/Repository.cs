@@ -21,5 +21,6 @@ internal static class Repository
     }
 
     /// <summary>A bundle's folder, given as that or as a name in <c>models/</c>.</summary>
-    public static string BundleOf(string model) => Directory.Exists(model) ? Path.TrimEndingDirectorySeparator(Path.GetFullPath(model)) : PathOf("models", model);
+    public static string BundleOf(string model) => Directory.Exists(model) ? Path.TrimEndingDirectorySeparator(Path.GetFullPath(model))
+        : PathOf("models", model);
 }

@@ -38,7 +38,8 @@ public sealed class ImageClassifierTests : IAsyncDisposable
             Abstain = new AbstainSpec(0.6f),
         };
         ClassLabel[] classes = [new(0, "apple", null), new(1, "pear", null), new(2, "plum", null)];
-        _model = new Model(manifest, new BundleFiles(manifest, Path.GetTempPath()), "fp32", classes, _backend, new Postprocessor(manifest, classes, [1, 2, 3], (1, 1, 1)), _scheduling, _time);
+        _model = new Model(manifest, new BundleFiles(manifest, Path.GetTempPath()), "fp32", classes, _backend,
+            new Postprocessor(manifest, classes, [1, 2, 3], (1, 1, 1)), _scheduling, _time);
     }
 
     [Fact]
@@ -55,7 +56,8 @@ public sealed class ImageClassifierTests : IAsyncDisposable
         var answer = await ClassifyAsync(new ClassifyOptions(TopK: 2));
 
         Assert.Equal(("fruit", "7", "fp32", false), (answer.Model, answer.Version, answer.Variant, answer.Abstained));
-        Assert.Equal([("pear", 1, 0.8f), ("apple", 0, 0.1f)], answer.Predictions.Select(prediction => (prediction.Label, prediction.Index, MathF.Round(prediction.Confidence, 5))));
+        Assert.Equal([("pear", 1, 0.8f), ("apple", 0, 0.1f)],
+            answer.Predictions.Select(prediction => (prediction.Label, prediction.Index, MathF.Round(prediction.Confidence, 5))));
         Assert.Equal(new ImageDescription(20, 10, "png", 1234), answer.Image);
         Assert.Equal(
             new Timings { Decode = TimeSpan.FromMilliseconds(5), Compute = TimeSpan.FromMilliseconds(7), Total = TimeSpan.FromMilliseconds(12) },

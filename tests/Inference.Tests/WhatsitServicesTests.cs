@@ -13,7 +13,8 @@ public sealed class WhatsitServicesTests
         var classifier = services.GetRequiredService<WhatsitClassifier>();
         await classifier.LoadAsync(TestContext.Current.CancellationToken);
 
-        var picture = await File.ReadAllBytesAsync(Path.Combine(services.GetRequiredService<ModelCatalog>().Folder, "grocery/sample.png"), TestContext.Current.CancellationToken);
+        var picture = await File.ReadAllBytesAsync(Path.Combine(services.GetRequiredService<ModelCatalog>().Folder, "grocery/sample.png"),
+            TestContext.Current.CancellationToken);
         var answer = await classifier.ClassifyAsync(picture, "grocery", cancellationToken: TestContext.Current.CancellationToken);
         Assert.Equal(ClassifyOptions.DefaultTopK, answer.Predictions.Count);
         Assert.Equal("Granny Smith apple", answer.Predictions[0].Label);
@@ -21,9 +22,11 @@ public sealed class WhatsitServicesTests
         var one = await classifier.ClassifyAsync(picture, "grocery", new ClassifyOptions(1), TestContext.Current.CancellationToken);
         Assert.Single(one.Predictions);
 
-        var refused = await Assert.ThrowsAsync<InferenceException>(() => classifier.ClassifyAsync("no picture"u8.ToArray(), "grocery", cancellationToken: TestContext.Current.CancellationToken));
+        var refused = await Assert.ThrowsAsync<InferenceException>(() =>
+            classifier.ClassifyAsync("no picture"u8.ToArray(), "grocery", cancellationToken: TestContext.Current.CancellationToken));
         Assert.Equal(InferenceError.UnsupportedImage, refused.Error);
-        var missing = await Assert.ThrowsAsync<InferenceException>(() => classifier.ClassifyAsync(picture, "plums", cancellationToken: TestContext.Current.CancellationToken));
+        var missing = await Assert.ThrowsAsync<InferenceException>(() =>
+            classifier.ClassifyAsync(picture, "plums", cancellationToken: TestContext.Current.CancellationToken));
         Assert.Equal(InferenceError.ModelNotFound, missing.Error);
     }
 

@@ -8,8 +8,10 @@ namespace Whatsit.Server.Tests;
 internal sealed class FailingModel : IDisposable
 {
     // PNGs of one pixel.
-    public static readonly byte[] Black = Convert.FromBase64String("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGNgYGAAAAAEAAH2FzhVAAAAAElFTkSuQmCC");
-    public static readonly byte[] White = Convert.FromBase64String("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGP4//8/AAX+Av4N70a4AAAAAElFTkSuQmCC");
+    public static readonly byte[] Black =
+        Convert.FromBase64String("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGNgYGAAAAAEAAH2FzhVAAAAAElFTkSuQmCC");
+    public static readonly byte[] White =
+        Convert.FromBase64String("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGP4//8/AAX+Av4N70a4AAAAAElFTkSuQmCC");
 
     public FailingModel()
     {
@@ -23,9 +25,23 @@ internal sealed class FailingModel : IDisposable
             ["name"] = "grocery",
             ["version"] = "1",
             ["labels"] = "labels.txt",
-            ["files"] = new JsonObject { ["fp32"] = new JsonObject { ["file"] = "model.onnx", ["bytes"] = network.Length, ["sha256"] = Convert.ToHexStringLower(SHA256.HashData(network)) } },
+            ["files"] = new JsonObject
+            {
+                ["fp32"] = new JsonObject
+                {
+                    ["file"] = "model.onnx",
+                    ["bytes"] = network.Length,
+                    ["sha256"] = Convert.ToHexStringLower(SHA256.HashData(network))
+                }
+            },
             ["input"] = new JsonObject { ["name"] = "image", ["type"] = "uint8", ["layout"] = "nhwc", ["width"] = 1, ["height"] = 1 },
-            ["preprocessing"] = JsonNode.Parse("""{ "crop": "none", "resample": "pil-nearest", "rescale_factor": 1, "image_mean": [0, 0, 0], "image_std": [1, 1, 1], "channel_order": "rgb" }"""),
+            ["preprocessing"] = JsonNode.Parse(
+                """
+                {
+                  "crop": "none", "resample": "pil-nearest", "rescale_factor": 1,
+                  "image_mean": [0, 0, 0], "image_std": [1, 1, 1], "channel_order": "rgb"
+                }
+                """),
             ["sample"] = JsonNode.Parse("""{ "file": "black.png", "predictions": [{ "index": 0, "confidence": 0.75 }], "tolerance": 0.01 }"""),
             ["output"] = new JsonObject { ["name"] = "probabilities", ["kind"] = "probabilities" },
         }.ToJsonString());

@@ -18,7 +18,8 @@ public sealed partial class ReadmeTests(WhatsitServer server)
 
         Assert.Equal(answer.AsObject().Select(member => member.Key), shown.AsObject().Select(member => member.Key));
         Assert.True(JsonNode.DeepEquals(answer["image"], shown["image"]));
-        var predictions = answer["predictions"]!.AsArray().Zip(shown["predictions"]!.AsArray(), (actual, expected) => (Actual: actual!, Expected: expected!)).ToArray();
+        var predictions = answer["predictions"]!.AsArray()
+            .Zip(shown["predictions"]!.AsArray(), (actual, expected) => (Actual: actual!, Expected: expected!)).ToArray();
         Assert.Equal(shown["predictions"]!.AsArray().Count, predictions.Length);
         Assert.Equal((string)predictions[0].Expected["label"]!, (string)predictions[0].Actual["label"]!);
         // int8 and fp32 machines differ in the digits.

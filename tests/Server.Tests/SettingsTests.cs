@@ -10,7 +10,8 @@ public sealed class SettingsTests
     [InlineData("Scheduling:MaxQueueLength", "0", "The setting Scheduling:MaxQueueLength is '0'. The field MaxQueueLength must be between 1 and 10000.")]
     [InlineData("Scheduling:MaxQueueLength", "many", "Failed to convert configuration value 'many' at 'Scheduling:MaxQueueLength' to type 'System.Int32'.")]
     [InlineData("Limits:MaxImageBites", "1",
-        "There is no setting Limits:MaxImageBites; Limits has MaxImageBytes, MaxImagesPerRequest, MaxRequestBytes, MaxUploadBytesInMemory, MaxUploadBytesPerClient, UploadPauseSeconds, MinUploadBytesPerSecond, MaxConnections.")]
+        "There is no setting Limits:MaxImageBites; Limits has MaxImageBytes, MaxImagesPerRequest, MaxRequestBytes, MaxUploadBytesInMemory, " +
+            "MaxUploadBytesPerClient, UploadPauseSeconds, MinUploadBytesPerSecond, MaxConnections.")]
     [InlineData("Scheduling:Instances", "2", "There is no setting Scheduling:Instances any more; it is Scheduling:Concurrency.")]
     [InlineData("Decoding:Library", "skia", "The setting Decoding:Library is 'skia'. It must be libvips or imagesharp.")]
     [InlineData("Log:Format", "xml", "The setting Log:Format is 'xml'. It must be text or json.")]
@@ -18,15 +19,20 @@ public sealed class SettingsTests
     [InlineData("Log:Colour", "red", "There is no setting Log:Colour; Log has Format, Query, Labels.")]
     [InlineData("Serilog:MinimumLevel:Default", "Loud", "The section Serilog of the settings is wrong: The value Loud is not a valid Serilog level.")]
     [InlineData("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4317", "OTEL_EXPORTER_OTLP_ENDPOINT is 'collector:4317'; it must be an absolute http or https URL.")]
-    [InlineData("OnnxRuntime:ExecutionProviders:0", "dml", "The setting OnnxRuntime:ExecutionProviders is 'dml'. This build of ONNX Runtime has no 'dml'; it has cpu. OnnxRuntime:Fallback=true goes on without it.")]
-    [InlineData("OnnxRuntime:ExecutionProviders:0", "gpu", "The setting OnnxRuntime:ExecutionProviders is 'gpu'. There is no execution provider 'gpu'; the names are cpu, cuda, tensorrt, dml, coreml, openvino.")]
+    [InlineData("OnnxRuntime:ExecutionProviders:0", "dml",
+        "The setting OnnxRuntime:ExecutionProviders is 'dml'. This build of ONNX Runtime has no 'dml'; it has cpu. OnnxRuntime:Fallback=true goes on " +
+        "without it.")]
+    [InlineData("OnnxRuntime:ExecutionProviders:0", "gpu",
+        "The setting OnnxRuntime:ExecutionProviders is 'gpu'. There is no execution provider 'gpu'; the names are cpu, cuda, tensorrt, dml, coreml, openvino.")]
     [InlineData("Management:Port", "70000", "The setting Management:Port is '70000'. The field Port must be between 0 and 65535.")]
     [InlineData("Shutdown:Delay", "9", "The setting Shutdown:Delay is '9'. It must not be more than Shutdown:Seconds, which is 8 and includes it.")]
     [InlineData("Shutdown:Seconds", "soon", "Failed to convert configuration value 'soon' at 'Shutdown:Seconds' to type 'System.Double'.")]
     [InlineData("PORT", "http", "PORT is 'http'; it must be a number from 0 to 65535.")]
     [InlineData("PORT", "70000", "PORT is '70000'; it must be a number from 0 to 65535.")]
     [InlineData("urls", "http://192.0.2.1:8080",
-        "The server cannot listen at http://192.0.2.1:8080: Cannot assign requested address. Set PORT to another port; those below 1024 need rights of their own.")] // RFC 5737: nobody has it
+        // RFC 5737: nobody has it
+        "The server cannot listen at http://192.0.2.1:8080: Cannot assign requested address. Set PORT to another port; those below 1024 need rights of " +
+            "their own.")]
     [InlineData("urls", "nowhere", "Invalid url: 'nowhere'")]
     public async Task A_wrong_setting_is_named_with_its_value(string setting, string value, string sentence) =>
         Assert.Equal(sentence, await RefusalAsync(setting, value));
@@ -37,7 +43,8 @@ public sealed class SettingsTests
         using var listener = new TcpListener(IPAddress.Loopback, 0);
         listener.Start();
         var address = $"http://{listener.LocalEndpoint}";
-        Assert.Equal($"Failed to bind to address {address}: address already in use. Set PORT to another port, or end the process that has this one.", await RefusalAsync("urls", address));
+        Assert.Equal($"Failed to bind to address {address}: address already in use. Set PORT to another port, or end the process that has this one.",
+            await RefusalAsync("urls", address));
     }
 
     [Fact(Timeout = 60_000)]

@@ -14,7 +14,8 @@ public sealed class WhatsitServer : IAsyncLifetime
 {
     // artifacts/bin/Server.Tests/release/ → artifacts/bin/Server/release/
     private static readonly string Program =
-        Path.GetFullPath(Path.Combine(AppContext.BaseDirectory, "../../Server", Path.GetFileName(Path.TrimEndingDirectorySeparator(AppContext.BaseDirectory)), "Whatsit.Server.dll"));
+        Path.GetFullPath(Path.Combine(AppContext.BaseDirectory, "../../Server", Path.GetFileName(Path.TrimEndingDirectorySeparator(AppContext.BaseDirectory)),
+            "Whatsit.Server.dll"));
 
     private readonly List<string> _log = [];
     private Dictionary<string, string> _settings = [];

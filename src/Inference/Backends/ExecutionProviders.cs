@@ -58,7 +58,8 @@ public static class ExecutionProviders
     }
 
     // The processor takes every operator, so nothing after it would ever be used.
-    private static IEnumerable<string> Devices(OnnxBackendOptions options) => options.ExecutionProviders.TakeWhile(name => !name.Equals(Cpu, StringComparison.OrdinalIgnoreCase));
+    private static IEnumerable<string> Devices(OnnxBackendOptions options) =>
+        options.ExecutionProviders.TakeWhile(name => !name.Equals(Cpu, StringComparison.OrdinalIgnoreCase));
 
     private static string? ProblemOf(string provider) => Problems.GetOrAdd(provider, static provider =>
     {

@@ -135,7 +135,9 @@ public sealed class OnnxBackend : IBackend, IPooledObjectPolicy<OnnxBackend.Onnx
             var metadata = Find(session.InputMetadata, manifest.Input.Name, "input");
             if (metadata.ElementDataType != type || !Matches(metadata.Dimensions, input))
             {
-                throw Mismatch($"Input '{manifest.Input.Name}' is {metadata.ElementDataType} [{string.Join(',', metadata.Dimensions)}], the manifest says {type} [{string.Join(',', input)}].");
+                throw Mismatch(
+                    $"Input '{manifest.Input.Name}' is {metadata.ElementDataType} [{string.Join(',', metadata.Dimensions)}], the manifest says {type} " +
+                    $"[{string.Join(',', input)}].");
             }
 
             var scores = Output(manifest.Output.Name);
@@ -160,7 +162,8 @@ public sealed class OnnxBackend : IBackend, IPooledObjectPolicy<OnnxBackend.Onnx
                     : throw Mismatch($"Output '{name}' has free sides: [{string.Join(',', output.Dimensions)}]; only the first, the batch, may be free.");
             }
 
-            InferenceException Mismatch(string message) => new(InferenceError.ModelNotReady, $"The model '{manifest.Name}' is not what its manifest says. {message}");
+            InferenceException Mismatch(string message) =>
+                new(InferenceError.ModelNotReady, $"The model '{manifest.Name}' is not what its manifest says. {message}");
 
             NodeMetadata Find(IReadOnlyDictionary<string, NodeMetadata> all, string name, string kind) => all.TryGetValue(name, out var found)
                 ? found
@@ -218,7 +221,9 @@ public sealed class OnnxBackend : IBackend, IPooledObjectPolicy<OnnxBackend.Onnx
         public void Run(InferenceSession session, RunOptions options) => session.Run(
             options, _shapes.InputNames, _input, _withFeatures ? _shapes.AllNames : _shapes.ScoresNames, _withFeatures ? _scoresAndFeatures! : _scores);
 
-        /// <summary>Ends the lease. The pool disposes what it has no room for, and all that it holds when the model goes: nobody leases that any more, and it is freed.</summary>
+        /// <summary>
+        /// Ends the lease. The pool disposes what it has no room for, and all that it holds when the model goes: nobody leases that any more, and it is freed.
+        /// </summary>
         public override void Dispose()
         {
             if (Interlocked.Exchange(ref _leased, false))

@@ -38,8 +38,8 @@ public static class ResidentMemory
     });
 
     /// <summary>
-    /// Mappings of files that nothing can have written to: code, and what is shared read-only. (man 5 proc_pid_maps) A device's memory, such as a GPU driver's, is no
-    /// file that could be read again.
+    /// Mappings of files that nothing can have written to: code, and what is shared read-only. (man 5 proc_pid_maps) A device's memory, such as a GPU driver's,
+    /// is no file that could be read again.
     /// </summary>
     internal static IEnumerable<(nint Start, nuint Length)> UnchangedFiles(IEnumerable<string> maps)
     {
@@ -47,7 +47,8 @@ public static class ResidentMemory
         {
             // 7f1c2e000000-7f1c30000000 r-xp 00012000 08:01 1234 /usr/lib/libc.so.6
             var fields = line.Split(' ', 6, StringSplitOptions.RemoveEmptyEntries);
-            if (fields is [var range, "r-xp" or "r--s", _, _, not "0", var path] && path.StartsWith('/') && !path.StartsWith("/dev/", StringComparison.Ordinal) && !path.EndsWith("(deleted)", StringComparison.Ordinal))
+            if (fields is [var range, "r-xp" or "r--s", _, _, not "0", var path] && path.StartsWith('/') && !path.StartsWith("/dev/", StringComparison.Ordinal)
+                && !path.EndsWith("(deleted)", StringComparison.Ordinal))
             {
                 var dash = range.IndexOf('-', StringComparison.Ordinal);
                 var start = nint.Parse(range.AsSpan(0, dash), NumberStyles.HexNumber, CultureInfo.InvariantCulture);

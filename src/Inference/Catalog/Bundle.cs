@@ -48,7 +48,8 @@ public static class Bundle
                 ?? throw new InferenceException(InferenceError.ModelNotReady, $"{name}/{ManifestFile} is empty.");
             return manifest.Name == name
                 ? manifest
-                : throw new InferenceException(InferenceError.ModelNotReady, $"{name}/{ManifestFile} calls the model '{manifest.Name}'; it must be the folder's name.");
+                : throw new InferenceException(InferenceError.ModelNotReady,
+                    $"{name}/{ManifestFile} calls the model '{manifest.Name}'; it must be the folder's name.");
         }
         catch (JsonException exception)
         {
@@ -76,7 +77,8 @@ public static class Bundle
         {
             if (new FileInfo(step).LinkTarget is not null)
             {
-                throw new InferenceException(InferenceError.ModelNotReady, $"The manifest names the file '{file}', which is a symbolic link or lies behind one; a bundle holds its files itself.");
+                throw new InferenceException(InferenceError.ModelNotReady,
+                    $"The manifest names the file '{file}', which is a symbolic link or lies behind one; a bundle holds its files itself.");
             }
         }
 
@@ -119,8 +121,8 @@ public static class Bundle
         new(InferenceError.ModelNotReady, $"The model '{model}' lacks its file '{file}', or it is empty.");
 
     /// <summary>
-    /// Puts a whole new bundle in its place, in the place of an older one if there is one, and removes that. On Linux the two are exchanged at once: whoever looks
-    /// finds the old bundle or the new one. Elsewhere there is a moment without it, which <see cref="ModelCatalog"/> forgives.
+    /// Puts a whole new bundle in its place, in the place of an older one if there is one, and removes that. On Linux the two are exchanged at once: whoever
+    /// looks finds the old bundle or the new one. Elsewhere there is a moment without it, which <see cref="ModelCatalog"/> forgives.
     /// </summary>
     /// <param name="temporary">The new bundle, on the same file system.</param>
     /// <param name="folder">Its place in the models folder.</param>
@@ -174,5 +176,6 @@ public static class Bundle
 
     [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
     [DllImport("libc", EntryPoint = "renameat2")]
-    private static extern int Rename(int oldFolder, [MarshalAs(UnmanagedType.LPUTF8Str)] string oldPath, int newFolder, [MarshalAs(UnmanagedType.LPUTF8Str)] string newPath, uint flags);
+    private static extern int Rename(int oldFolder, [MarshalAs(UnmanagedType.LPUTF8Str)] string oldPath, int newFolder,
+        [MarshalAs(UnmanagedType.LPUTF8Str)] string newPath, uint flags);
 }

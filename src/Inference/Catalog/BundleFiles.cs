@@ -3,8 +3,8 @@ using System.Security.Cryptography;
 namespace Whatsit.Inference.Catalog;
 
 /// <summary>
-/// The files of a bundle that its manifest names, as they were when the model was loaded. They are opened anew for each reader and checked when they are no longer
-/// what was checked before; one that has changed is refused, whoever changed it.
+/// The files of a bundle that its manifest names, as they were when the model was loaded. They are opened anew for each reader and checked when they are no
+/// longer what was checked before; one that has changed is refused, whoever changed it.
 /// </summary>
 public sealed class BundleFiles
 {

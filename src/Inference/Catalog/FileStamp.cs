@@ -5,8 +5,8 @@ using Microsoft.Win32.SafeHandles;
 namespace Whatsit.Inference.Catalog;
 
 /// <summary>
-/// What tells that a file is another one, without reading it: size, and when it was last written and last changed in any way. Archives and images set the first of
-/// these times, and weights of one network have one size; the second one nobody can set.
+/// What tells that a file is another one, without reading it: size, and when it was last written and last changed in any way. Archives and images set the first
+/// of these times, and weights of one network have one size; the second one nobody can set.
 /// </summary>
 /// <param name="Length">Its size.</param>
 /// <param name="Written">When its content was written, as the file says, in ticks.</param>
@@ -15,7 +15,8 @@ internal readonly record struct FileStamp(long Length, long Written, long Change
 {
     /// <summary>Of a file that is open.</summary>
     public static FileStamp Of(SafeFileHandle file) =>
-        new(RandomAccess.GetLength(file), File.GetLastWriteTimeUtc(file).Ticks, ChangeTime((int)file.DangerousGetHandle(), "") ?? File.GetCreationTimeUtc(file).Ticks);
+        new(RandomAccess.GetLength(file), File.GetLastWriteTimeUtc(file).Ticks, ChangeTime((int)file.DangerousGetHandle(), "")
+            ?? File.GetCreationTimeUtc(file).Ticks);
 
     /// <summary>Of a file that need not be opened.</summary>
     public static FileStamp Of(FileInfo file) => new(file.Length, file.LastWriteTimeUtc.Ticks, ChangeTime(-1, file.FullName) ?? file.CreationTimeUtc.Ticks);

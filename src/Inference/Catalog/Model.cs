@@ -20,7 +20,8 @@ public sealed class Model
     private int _failures;
 
     /// <summary>Puts a model together; <see cref="Load"/> does it from a bundle.</summary>
-    internal Model(ModelManifest manifest, BundleFiles files, string variant, IReadOnlyList<ClassLabel> classes, IBackend backend, Postprocessor postprocessor, SchedulingOptions scheduling, TimeProvider? time = null)
+    internal Model(ModelManifest manifest, BundleFiles files, string variant, IReadOnlyList<ClassLabel> classes, IBackend backend, Postprocessor postprocessor,
+        SchedulingOptions scheduling, TimeProvider? time = null)
     {
         Manifest = manifest;
         Files = files;
@@ -61,7 +62,8 @@ public sealed class Model
 
     /// <summary>Loads a bundle's weights and checks its files against the manifest.</summary>
     /// <exception cref="InferenceException"><see cref="InferenceError.ModelNotReady"/>, naming what is wrong.</exception>
-    public static Model Load(ModelManifest manifest, string folder, string variant, OnnxBackendOptions options, SchedulingOptions scheduling, TimeProvider? time = null)
+    public static Model Load(ModelManifest manifest, string folder, string variant, OnnxBackendOptions options, SchedulingOptions scheduling,
+        TimeProvider? time = null)
     {
         if (!manifest.Files.TryGetValue(variant, out var weights))
         {
@@ -84,7 +86,8 @@ public sealed class Model
 
             if (classifier is not null && backend.FeatureShape is { } shape && classifier.Length != shape.Channels * backend.Classes)
             {
-                throw NotReady(manifest, $"{manifest.Output.ClassifierWeights!.File} has {classifier.Length} numbers, not {backend.Classes} × {shape.Channels}");
+                throw NotReady(manifest,
+                    $"{manifest.Output.ClassifierWeights!.File} has {classifier.Length} numbers, not {backend.Classes} × {shape.Channels}");
             }
 
             // ONNX Runtime opens the file itself: it must still be the one that was checked.
@@ -132,7 +135,8 @@ public sealed class Model
         }
     }
 
-    private static InferenceException NotReady(ModelManifest manifest, string why) => new(InferenceError.ModelNotReady, $"The model '{manifest.Name}' is not what its manifest says: {why}.");
+    private static InferenceException NotReady(ModelManifest manifest, string why) =>
+        new(InferenceError.ModelNotReady, $"The model '{manifest.Name}' is not what its manifest says: {why}.");
 }
 
 /// <summary>A model that stays loaded until this is disposed.</summary>

@@ -45,7 +45,8 @@ public sealed partial class ModelCatalog : IAsyncDisposable
     private bool _unreadable;
 
     /// <summary>Knows its folder; <see cref="StartAsync"/> loads it.</summary>
-    public ModelCatalog(CatalogOptions options, OnnxBackendOptions backend, SchedulingOptions scheduling, ImageClassifier classifier, InferenceMetrics metrics, ILogger<ModelCatalog> logger, TimeProvider? time = null)
+    public ModelCatalog(CatalogOptions options, OnnxBackendOptions backend, SchedulingOptions scheduling, ImageClassifier classifier, InferenceMetrics metrics,
+        ILogger<ModelCatalog> logger, TimeProvider? time = null)
     {
         _options = options;
         _backend = backend;
@@ -271,7 +272,8 @@ public sealed partial class ModelCatalog : IAsyncDisposable
         ? entry
         : throw new InferenceException(
             !_scanned ? InferenceError.ModelNotReady : InferenceError.ModelNotFound,
-            !_scanned ? "The models are still loading. Try again in a moment." : $"There is no model '{name ?? DefaultModel}'. There is {(_entries.IsEmpty ? "none" : string.Join(", ", _entries.Keys.Order()))}.");
+            !_scanned ? "The models are still loading. Try again in a moment."
+                : $"There is no model '{name ?? DefaultModel}'. There is {(_entries.IsEmpty ? "none" : string.Join(", ", _entries.Keys.Order()))}.");
 
     // Names, sizes and times of all files: cheap enough for every look, and a bundle that is still being copied changes until it is whole.
     private static string Stamp(string folder)
@@ -332,7 +334,8 @@ public sealed partial class ModelCatalog : IAsyncDisposable
 
     private static partial class Log
     {
-        [LoggerMessage(Level = LogLevel.Information, Message = "Model {Model} version {Version} ({Variant}) is ready: {Classes} classes, gave its recorded answer")]
+        [LoggerMessage(Level = LogLevel.Information,
+            Message = "Model {Model} version {Version} ({Variant}) is ready: {Classes} classes, gave its recorded answer")]
         public static partial void Loaded(ILogger logger, string model, string version, string variant, int classes);
 
         [LoggerMessage(Level = LogLevel.Information, Message = "{Ready} of {Models} models serve")]

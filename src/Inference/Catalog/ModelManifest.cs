@@ -67,7 +67,8 @@ public sealed record ModelManifest
 /// <param name="Bytes">Its size.</param>
 /// <param name="Sha256">The SHA-256 of its content, in hex.</param>
 /// <param name="Approved">Only on reduced variants: whether its measured loss of accuracy is small enough to serve it unasked.</param>
-/// <param name="Predictions">Only on reduced variants: the recorded answer to the bundle's sample, where it is not <see cref="SampleSpec.Predictions"/>.</param>
+/// <param name="Predictions">Only on reduced variants: the recorded answer to the bundle's sample, where it is not
+/// <see cref="SampleSpec.Predictions"/>.</param>
 public sealed record BundleFile(string File, long Bytes, string Sha256, bool? Approved = null, IReadOnlyList<Prediction>? Predictions = null);
 
 /// <summary>What a model's main output holds.</summary>
@@ -119,7 +120,8 @@ public sealed record SamplePicture(string File, string Title, int Index);
 [JsonSourceGenerationOptions(
     PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower,
     DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
-    Converters = [typeof(KebabCaseEnumConverter<Crop>), typeof(KebabCaseEnumConverter<ChannelOrder>), typeof(KebabCaseEnumConverter<Fidelity>), typeof(KebabCaseEnumConverter<OutputKind>), typeof(KebabCaseEnumConverter<InputElementType>), typeof(KebabCaseEnumConverter<TensorLayout>)],
+    Converters = [typeof(KebabCaseEnumConverter<Crop>), typeof(KebabCaseEnumConverter<ChannelOrder>), typeof(KebabCaseEnumConverter<Fidelity>),
+        typeof(KebabCaseEnumConverter<OutputKind>), typeof(KebabCaseEnumConverter<InputElementType>), typeof(KebabCaseEnumConverter<TensorLayout>)],
     ReadCommentHandling = JsonCommentHandling.Skip,
     AllowTrailingCommas = true,
     RespectNullableAnnotations = true,

@@ -13,7 +13,8 @@ public static class SelfTest
         }
 
         var file = model.Files.Read(sample.File);
-        var answer = await classifier.ClassifyAsync(model, file, new ClassifyOptions(model.Classes.Count), Timeout.InfiniteTimeSpan, cancellationToken).ConfigureAwait(false);
+        var answer = await classifier.ClassifyAsync(model, file, new ClassifyOptions(model.Classes.Count), Timeout.InfiniteTimeSpan, cancellationToken)
+            .ConfigureAwait(false);
         var recorded = model.Manifest.Files[model.Variant].Predictions ?? sample.Predictions;
         foreach (var expected in recorded)
         {
@@ -22,11 +23,13 @@ public static class SelfTest
             // Confidences lie between 0 and 1, so one tolerance serves all.
             if (!(Math.Abs(actual.Confidence - expected.Confidence) <= sample.Tolerance))
             {
-                throw Failed(model, $"'{actual.Label}' got {actual.Confidence:0.0000}, the recorded answer is {expected.Confidence:0.0000} ± {sample.Tolerance:0.####}");
+                throw Failed(model,
+                    $"'{actual.Label}' got {actual.Confidence:0.0000}, the recorded answer is {expected.Confidence:0.0000} ± {sample.Tolerance:0.####}");
             }
         }
 
-        if (answer.Predictions[0].Index != recorded[0].Index && answer.Predictions[0].Confidence - answer.Predictions.First(prediction => prediction.Index == recorded[0].Index).Confidence > sample.Tolerance)
+        if (answer.Predictions[0].Index != recorded[0].Index
+            && answer.Predictions[0].Confidence - answer.Predictions.First(prediction => prediction.Index == recorded[0].Index).Confidence > sample.Tolerance)
         {
             throw Failed(model, $"the best label is '{answer.Predictions[0].Label}', the recorded one is '{recorded[0].Label}'");
         }

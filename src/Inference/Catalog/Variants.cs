@@ -14,7 +14,8 @@ public static class Variants
     /// <summary>The configured variant, or with <c>auto</c> the best one.</summary>
     /// <param name="manifest">Says which there are.</param>
     /// <param name="configured">The variant's name, or <c>auto</c>.</param>
-    /// <param name="onDevice">Another execution provider than the processor computes: most of them hand quantized layers back to the processor, so int8 is slow there.</param>
+    /// <param name="onDevice">Another execution provider than the processor computes: most of them hand quantized layers back to the processor, so int8 is slow
+    /// there.</param>
     public static string Choose(ModelManifest manifest, string configured, bool onDevice = false) => configured != "auto" ? configured
         : !onDevice && HasFastInt8 && manifest.Files.TryGetValue("int8", out var int8) && int8.Approved == true ? "int8"
         : manifest.Files.ContainsKey("fp32") ? "fp32"

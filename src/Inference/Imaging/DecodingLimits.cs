@@ -41,14 +41,16 @@ internal static class DecodingLimits
         if (header.Frames > options.MaxFrames)
         {
             throw new InferenceException(
-                InferenceError.ImageTooLarge, FormattableString.Invariant($"The picture has {header.Frames:N0} frames or pages; at most {options.MaxFrames:N0} are allowed."));
+                InferenceError.ImageTooLarge,
+                    FormattableString.Invariant($"The picture has {header.Frames:N0} frames or pages; at most {options.MaxFrames:N0} are allowed."));
         }
 
         var scans = Math.Min(options.MaxScans, Math.Max(ScansOfLargePictures, ScansOfLargePictures * options.MaxProgressivePixels / pixels));
         if (header.Scans > scans)
         {
             throw new InferenceException(
-                InferenceError.ImageTooLarge, FormattableString.Invariant($"The JPEG picture has {header.Scans:N0} scans; at its size at most {scans:N0} are allowed."));
+                InferenceError.ImageTooLarge,
+                    FormattableString.Invariant($"The JPEG picture has {header.Scans:N0} scans; at its size at most {scans:N0} are allowed."));
         }
 
         InferenceException TooLarge(string what, long limit) => new(

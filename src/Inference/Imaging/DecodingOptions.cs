@@ -9,7 +9,8 @@ public sealed class DecodingOptions
 
     /// <summary>
     /// What reads and writes pictures: <c>libvips</c>, or <c>imagesharp</c>, which is managed code only. With it no native code stands between a stranger's
-    /// bytes and the process, but large photos take up to three times as long, there is no AVIF, and every colour profile is taken for sRGB. The default is <c>libvips</c>.
+    /// bytes and the process, but large photos take up to three times as long, there is no AVIF, and every colour profile is taken for sRGB. The default is
+    /// <c>libvips</c>.
     /// </summary>
     [AllowedValues(ImageDecoders.Libvips, ImageDecoders.ImageSharp, ErrorMessage = "It must be libvips or imagesharp.")]
     public string Library { get; set; } = ImageDecoders.Libvips;
@@ -29,7 +30,8 @@ public sealed class DecodingOptions
     public long MaxProgressivePixels { get; set; } = 25_000_000;
 
     /// <summary>
-    /// How many passes a JPEG may take over its pixels. Encoders write about ten; each costs time on the whole picture, however few bytes it has. The default is
+    /// How many passes a JPEG may take over its pixels. Encoders write about ten; each costs time on the whole picture, however few bytes it has. The default
+    /// is
     /// 100, as in libtiff, and for pictures of more than a fifth of <see cref="MaxProgressivePixels"/> in proportion less, down to 20.
     /// </summary>
     [Range(1, 10_000)]
@@ -40,8 +42,9 @@ public sealed class DecodingOptions
     public int MaxFrames { get; set; } = 10_000;
 
     /// <summary>
-    /// Bytes that all decodes together may hold, by an estimate from each picture's header. A picture that alone would need more is refused; others wait for each
-    /// other. 0 means a quarter of the memory that the process may use (the container's limit, or what <c>DOTNET_GCHeapHardLimit</c> leaves). The default is 0.
+    /// Bytes that all decodes together may hold, by an estimate from each picture's header. A picture that alone would need more is refused; others wait for
+    /// each other. 0 means a quarter of the memory that the process may use (the container's limit, or what <c>DOTNET_GCHeapHardLimit</c> leaves). The default
+    /// is 0.
     /// </summary>
     [Range(0, long.MaxValue)]
     public long MaxMemory { get; set; }

@@ -1,6 +1,8 @@
 namespace Whatsit.Inference.Imaging;
 
-/// <summary>Writes pictures, for reports and samples, with the library that reads them. Rows of R G B without padding, as <see cref="RgbImage"/> has them.</summary>
+/// <summary>
+/// Writes pictures, for reports and samples, with the library that reads them. Rows of R G B without padding, as <see cref="RgbImage"/> has them.
+/// </summary>
 public interface IImageEncoder
 {
     /// <summary>Baseline JPEG with colours at half the size (4:2:0), as cameras and Pillow write it.</summary>

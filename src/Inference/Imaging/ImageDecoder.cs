@@ -2,7 +2,9 @@ using Whatsit.Inference.Imaging.Headers;
 
 namespace Whatsit.Inference.Imaging;
 
-/// <summary>What both decoders do alike: read the header, hold it against the limits, cut an animation down to its first frame, and only then call the library.</summary>
+/// <summary>
+/// What both decoders do alike: read the header, hold it against the limits, cut an animation down to its first frame, and only then call the library.
+/// </summary>
 public abstract class ImageDecoder : IImageDecoder
 {
     private readonly DecodingOptions _options;
@@ -46,12 +48,15 @@ public abstract class ImageDecoder : IImageDecoder
     }
 
     /// <summary>Decodes a file of one picture that is within the limits.</summary>
-    internal abstract RgbImage DecodeStill(ReadOnlyMemory<byte> file, ImageHeader header, (int Width, int Height)? shrinkTo, CancellationToken cancellationToken);
+    internal abstract RgbImage DecodeStill(ReadOnlyMemory<byte> file, ImageHeader header, (int Width, int Height)? shrinkTo,
+        CancellationToken cancellationToken);
 
     /// <summary>Whether a JPEG is decoded to fewer pixels than it has where that is enough.</summary>
     internal abstract bool ReducesJpeg { get; }
 
-    /// <summary>What the library will hold besides the picture that it gives, and nanoseconds that it takes for a pixel: both measured, and rounded up.</summary>
+    /// <summary>
+    /// What the library will hold besides the picture that it gives, and nanoseconds that it takes for a pixel: both measured, and rounded up.
+    /// </summary>
     internal abstract (long Bytes, double NanosecondsPerPixel) Estimate(ImageHeader header, int shrink);
 
     /// <summary>libjpeg can leave out frequencies: the inverse transform then gives 1/2, 1/4 or 1/8 of the size, rounded down.</summary>
@@ -85,7 +90,8 @@ public abstract class ImageDecoder : IImageDecoder
             ? new DecodeCost(bytes, pixels * nanoseconds > Long)
             : throw new InferenceException(
                 InferenceError.ImageTooLarge,
-                FormattableString.Invariant($"Decoding the {header.Format.ToUpperInvariant()} picture of {header.Width} × {header.Height} pixels would take about {Megabytes(bytes)} MB of memory; the limit is {Megabytes(_options.MemoryBudget)} MB."));
+                $"Decoding the {header.Format.ToUpperInvariant()} picture of {header.Width} × {header.Height} pixels would take about {Megabytes(bytes)} MB " +
+                $"of memory; the limit is {Megabytes(_options.MemoryBudget)} MB.");
 
         static string Megabytes(long bytes) => (bytes / 1e6).ToString("N0", System.Globalization.CultureInfo.InvariantCulture);
     }
@@ -106,7 +112,8 @@ public abstract class ImageDecoder : IImageDecoder
         picture.Dispose();
         throw new InferenceException(
             InferenceError.UnsupportedImage,
-            $"The {picture.Format.ToUpperInvariant()} picture has 16 bits per sample but uses only the lowest 12 of them: scale its values to 0…65535, or save it with 8 bits.");
+            $"The {picture.Format.ToUpperInvariant()} picture has 16 bits per sample but uses only the lowest 12 of them: scale its values to 0…65535, or " +
+            "save it with 8 bits.");
     }
 
     /// <summary>The sentence for what a library could not read.</summary>

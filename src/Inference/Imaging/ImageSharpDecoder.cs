@@ -18,8 +18,8 @@ namespace Whatsit.Inference.Imaging;
 
 /// <summary>Decodes with SixLabors.ImageSharp 2.1: managed code only, and slower than libvips.</summary>
 /// <remarks>
-/// It has no AVIF, and of TIFF neither CMYK nor tiles: they are refused by name. It has no colour engine: every profile is taken for sRGB. Everything else is as
-/// with <see cref="VipsImageDecoder"/>.
+/// It has no AVIF, and of TIFF neither CMYK nor tiles: they are refused by name. It has no colour engine: every profile is taken for sRGB. Everything else is
+/// as with <see cref="VipsImageDecoder"/>.
 /// </remarks>
 public sealed class ImageSharpDecoder(IOptions<DecodingOptions> options) : ImageDecoder(options.Value)
 {
@@ -47,7 +47,8 @@ public sealed class ImageSharpDecoder(IOptions<DecodingOptions> options) : Image
         };
     }
 
-    internal override RgbImage DecodeStill(ReadOnlyMemory<byte> file, ImageHeader header, (int Width, int Height)? shrinkTo, CancellationToken cancellationToken)
+    internal override RgbImage DecodeStill(ReadOnlyMemory<byte> file, ImageHeader header, (int Width, int Height)? shrinkTo,
+        CancellationToken cancellationToken)
     {
         try
         {
@@ -68,8 +69,10 @@ public sealed class ImageSharpDecoder(IOptions<DecodingOptions> options) : Image
                 "jpeg" => Read(new JpegDecoder().Decode<Rgb24>(Configuration, stream, cancellationToken), bands: 3, header, file),
                 "png" => Read(new PngDecoder().Decode<Rgba32>(Configuration, stream, cancellationToken), bands: 4, header, file),
                 "webp" => Read(new WebpDecoder().Decode<Rgba32>(Configuration, stream, cancellationToken), bands: 4, header, file),
-                "gif" => Read(new GifDecoder { IgnoreMetadata = true, DecodingMode = FrameDecodingMode.First }.Decode<Rgba32>(Configuration, stream, cancellationToken), bands: 4, header, file),
-                "tiff" => Read(new TiffDecoder { IgnoreMetadata = true, DecodingMode = FrameDecodingMode.First }.Decode<Rgba32>(Configuration, stream, cancellationToken), bands: 4, header, file),
+                "gif" => Read(new GifDecoder { IgnoreMetadata = true, DecodingMode = FrameDecodingMode.First }.Decode<Rgba32>(Configuration, stream,
+                    cancellationToken), bands: 4, header, file),
+                "tiff" => Read(new TiffDecoder { IgnoreMetadata = true, DecodingMode = FrameDecodingMode.First }.Decode<Rgba32>(Configuration, stream,
+                    cancellationToken), bands: 4, header, file),
                 "bmp" => Read(new BmpDecoder().Decode<Rgba32>(Configuration, stream, cancellationToken), bands: 4, header, file),
                 "pnm" => Read(new PbmDecoder().Decode<Rgb24>(Configuration, stream, cancellationToken), bands: 3, header, file),
                 _ => throw Refusal(header, "is not read by ImageSharp, this server's decoder"),
@@ -109,7 +112,8 @@ public sealed class ImageSharpDecoder(IOptions<DecodingOptions> options) : Image
         var picture = new RgbImage(width, height) { OriginalWidth = width, OriginalHeight = height, Format = header.Format };
         if (!profile.IsEmpty && !IccProfile.IsSrgb(profile))
         {
-            picture.Warnings = [Warning.Of("color-profile-ignored", "The picture has a colour profile that this server does not apply: its colours were taken for sRGB.")];
+            picture.Warnings =
+                [Warning.Of("color-profile-ignored", "The picture has a colour profile that this server does not apply: its colours were taken for sRGB.")];
         }
 
         var rgb = new byte[image.Width * 3];

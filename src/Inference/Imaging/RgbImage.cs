@@ -67,8 +67,8 @@ public sealed class RgbImage : IDisposable
 }
 
 /// <summary>
-/// Memory for a large picture, from the C library, which maps such blocks and gives them back at once; the garbage collector would keep them a while. One block is kept:
-/// fresh pages cost a photo of 12 megapixels a third of its decoding.
+/// Memory for a large picture, from the C library, which maps such blocks and gives them back at once; the garbage collector would keep them a while. One block
+/// is kept: fresh pages cost a photo of 12 megapixels a third of its decoding.
 /// </summary>
 internal sealed class NativePixels : SafeHandleZeroOrMinusOneIsInvalid
 {

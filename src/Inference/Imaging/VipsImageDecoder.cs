@@ -36,7 +36,8 @@ public sealed class VipsImageDecoder(IOptions<DecodingOptions> options) : ImageD
         };
     }
 
-    internal override RgbImage DecodeStill(ReadOnlyMemory<byte> file, ImageHeader header, (int Width, int Height)? shrinkTo, CancellationToken cancellationToken)
+    internal override RgbImage DecodeStill(ReadOnlyMemory<byte> file, ImageHeader header, (int Width, int Height)? shrinkTo,
+        CancellationToken cancellationToken)
     {
         if (header.Coding is "bmp" or "pnm")
         {
@@ -62,7 +63,9 @@ public sealed class VipsImageDecoder(IOptions<DecodingOptions> options) : ImageD
         return Read(image, header, cancellationToken);
     }
 
-    /// <summary>libjpeg invents what it does not find, and says so in a warning. A file that lacks its end, or its last few rows, is answered with one of ours.</summary>
+    /// <summary>
+    /// libjpeg invents what it does not find, and says so in a warning. A file that lacks its end, or its last few rows, is answered with one of ours.
+    /// </summary>
     private static RgbImage DecodeJpeg(ReadOnlyMemory<byte> file, ImageHeader header, int shrink, CancellationToken cancellationToken)
     {
         if (ReducedJpeg.TryDecode(file, header, shrink, cancellationToken) is { } reduced)

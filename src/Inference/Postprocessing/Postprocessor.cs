@@ -3,7 +3,9 @@ using Whatsit.Inference.Catalog;
 
 namespace Whatsit.Inference.Postprocessing;
 
-/// <summary>Scores to labels: softmax where the model gives logits, the best labels, where their evidence lies, and whether the honest answer is "not sure".</summary>
+/// <summary>
+/// Scores to labels: softmax where the model gives logits, the best labels, where their evidence lies, and whether the honest answer is "not sure".
+/// </summary>
 public sealed class Postprocessor
 {
     private readonly ModelManifest _manifest;
@@ -16,7 +18,8 @@ public sealed class Postprocessor
     /// <param name="classes">The labels in index order.</param>
     /// <param name="classifier">The classifier's weights, [classes, channels] row-major; <see langword="null"/> where answers cannot be explained.</param>
     /// <param name="features">The last feature map's shape, where the graph offers it.</param>
-    public Postprocessor(ModelManifest manifest, IReadOnlyList<ClassLabel> classes, float[]? classifier = null, (int Channels, int Height, int Width)? features = null)
+    public Postprocessor(ModelManifest manifest, IReadOnlyList<ClassLabel> classes, float[]? classifier = null,
+        (int Channels, int Height, int Width)? features = null)
     {
         _manifest = manifest;
         _classes = classes;
@@ -42,7 +45,8 @@ public sealed class Postprocessor
 
         if (options.Explain && _map is null)
         {
-            throw new InferenceException(InferenceError.InvalidRequest, $"The model '{_manifest.Name}' cannot explain its answers: its bundle has no feature map or no classifier weights.");
+            throw new InferenceException(InferenceError.InvalidRequest,
+                $"The model '{_manifest.Name}' cannot explain its answers: its bundle has no feature map or no classifier weights.");
         }
     }
 

@@ -280,7 +280,9 @@ internal sealed class ConvolutionResizer(double support, Func<double, double> fi
         /// <summary>How many bits the lower part of a weight has.</summary>
         public const int LowBits = 11;
 
-        /// <summary>How many groups of four weights each position has in <see cref="Fours"/> and <see cref="Twos"/>; the rest is filled up with zeros.</summary>
+        /// <summary>
+        /// How many groups of four weights each position has in <see cref="Fours"/> and <see cref="Twos"/>; the rest is filled up with zeros.
+        /// </summary>
         public int Groups { get; } = (Taps + 3) / 4;
 
         /// <summary>The weights as 16-bit numbers, by fours: the lower parts of four weights, then their upper parts. Empty where nothing uses them.</summary>

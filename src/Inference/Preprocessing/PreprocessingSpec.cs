@@ -65,7 +65,8 @@ public sealed record PreprocessingSpec
     public ChannelOrder ChannelOrder { get; init; }
 
     /// <summary>
-    /// Whether a large picture may be decoded smaller than it is. The default is <see cref="Fidelity.Fast"/> with the antialiased resizers (<c>pil-bilinear</c>,
+    /// Whether a large picture may be decoded smaller than it is. The default is <see cref="Fidelity.Fast"/> with the antialiased resizers
+    /// (<c>pil-bilinear</c>,
     /// <c>pil-bicubic</c>, <c>pil-lanczos</c>) and <see cref="Fidelity.Exact"/> with the others.
     /// </summary>
     public Fidelity? Fidelity { get; init; }

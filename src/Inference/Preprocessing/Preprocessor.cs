@@ -31,7 +31,8 @@ public sealed class Preprocessor
         if (spec.Crop == Crop.ResizeThenCenter && !(spec.ResizeShortest >= Math.Max(input.Width, input.Height)))
         {
             throw new ArgumentException(
-                $"resize_shortest is {spec.ResizeShortest?.ToString() ?? "missing"}; the crop 'resize-then-center' needs at least the input's {Math.Max(input.Width, input.Height)}.",
+                $"resize_shortest is {spec.ResizeShortest?.ToString() ?? "missing"}; the crop 'resize-then-center' needs at least the input's " +
+                    $"{Math.Max(input.Width, input.Height)}.",
                 nameof(spec));
         }
 

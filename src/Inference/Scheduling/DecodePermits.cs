@@ -3,8 +3,8 @@ using Whatsit.Inference.Imaging;
 namespace Whatsit.Inference.Scheduling;
 
 /// <summary>
-/// Who may decode: one picture per processor, and no more at once than their estimated memory allows; decoded pictures, a hundred times larger than their files, would
-/// otherwise pile up in front of the bounded queue. Pictures that take long wait in a line of their own:
+/// Who may decode: one picture per processor, and no more at once than their estimated memory allows; decoded pictures, a hundred times larger than their
+/// files, would otherwise pile up in front of the bounded queue. Pictures that take long wait in a line of their own:
 /// <code>
 ///   quick ──────────────►┐
 ///                        ├──► at most MaxConcurrency, together at most MaxMemory

@@ -11,8 +11,8 @@ namespace Whatsit.Inference.Scheduling;
 ///     │ full: QueueFull, now              │ gone while waiting: dropped     ├──► loop 2 ──► backend
 ///                                                                           └──► …
 /// </code>
-/// A request takes its place before anything is spent on it, so that a picture that was decoded is never refused. There are as many loops as may run at once; each takes one
-/// request plus whatever else already waits, up to the batch limit. There is no timer: a request never waits for company.
+/// A request takes its place before anything is spent on it, so that a picture that was decoded is never refused. There are as many loops as may run at once;
+/// each takes one request plus whatever else already waits, up to the batch limit. There is no timer: a request never waits for company.
 /// </summary>
 public sealed class Scheduler : IAsyncDisposable
 {

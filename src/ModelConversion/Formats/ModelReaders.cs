@@ -35,17 +35,21 @@ public static class ModelReaders
         var readers = All(dequantize);
         if (File.Exists(Path.Combine(path, "saved_model.pb")))
         {
-            throw new ModelFormatException($"'{path}' is a TensorFlow SavedModel: save the model as .h5 or .keras (model.save), or convert it to TensorFlow Lite or TensorFlow.js, and import that.");
+            throw new ModelFormatException(
+                $"'{path}' is a TensorFlow SavedModel: save the model as .h5 or .keras (model.save), or convert it to TensorFlow Lite or TensorFlow.js, " +
+                $"and import that.");
         }
 
         string[] candidates = Directory.Exists(path) ? [path, .. Directory.EnumerateFiles(path).Order(StringComparer.Ordinal)] : [path];
-        (IModelReader Reader, string Path)[] found = [.. candidates.SelectMany(candidate => readers.Where(reader => reader.CanRead(candidate)).Take(1).Select(reader => (reader, candidate)))];
+        (IModelReader Reader, string Path)[] found =
+            [.. candidates.SelectMany(candidate => readers.Where(reader => reader.CanRead(candidate)).Take(1).Select(reader => (reader, candidate)))];
         return found switch
         {
             [var only] => only,
             [var whole, ..] when whole.Path == path => whole,
             [] => throw new ModelFormatException($"'{path}' is no model that can be read: {string.Join(", ", readers.Select(reader => reader.Format))}."),
-            _ => throw new ModelFormatException($"The folder '{path}' holds several models: {string.Join(", ", found.Select(model => Path.GetFileName(model.Path)))}. Name one of them."),
+            _ => throw new ModelFormatException(
+                $"The folder '{path}' holds several models: {string.Join(", ", found.Select(model => Path.GetFileName(model.Path)))}. Name one of them."),
         };
     }
 

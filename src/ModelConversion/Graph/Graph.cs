@@ -49,7 +49,8 @@ public sealed class Node(string op, string name, IEnumerable<string> inputs, IEn
 
     /// <summary>
     /// The spatial operators only (Conv, ConvTranspose, MaxPool, AveragePool, GlobalAveragePool, GlobalMaxPool, Resize with scales or sizes of rank 4,
-    /// DepthToSpace, SpaceToDepth, BatchNormalization): data is N H W C instead of ONNX's N C H W. Weights keep ONNX's layout (Conv: O, I/group, H, W) either way;
+    /// DepthToSpace, SpaceToDepth, BatchNormalization): data is N H W C instead of ONNX's N C H W. Weights keep ONNX's layout (Conv: O, I/group, H, W) either
+    /// way;
     /// Resize's scales and sizes follow the data (1, h, w, 1). The pass <c>ChannelsFirst</c> rewrites such nodes before ONNX is written.
     /// </summary>
     public bool ChannelsLast { get; set; }

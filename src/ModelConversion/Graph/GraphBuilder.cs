@@ -1,6 +1,8 @@
 namespace Whatsit.ModelConversion.Graphs;
 
-/// <summary>Appends to a <see cref="Graphs.Graph"/> and keeps value and node names unique. Readers start an empty one; passes wrap the graph they change.</summary>
+/// <summary>
+/// Appends to a <see cref="Graphs.Graph"/> and keeps value and node names unique. Readers start an empty one; passes wrap the graph they change.
+/// </summary>
 public sealed class GraphBuilder
 {
     // Name to the number that its next namesake gets: a file with a hundred thousand equal names must not cost their square.

@@ -23,7 +23,8 @@ public sealed class Interpreter(Graph graph)
         foreach (var input in graph.Inputs)
         {
             var value = inputs.TryGetValue(input.Name, out var given) ? given : throw new ModelFormatException($"The input '{input.Name}' is missing.");
-            if (value.Type != input.Type || value.Shape.Length != input.Shape.Length || value.Shape.Zip(input.Shape).Any(side => side.Second >= 0 && side.First != side.Second))
+            if (value.Type != input.Type || value.Shape.Length != input.Shape.Length || value.Shape.Zip(input.Shape)
+                .Any(side => side.Second >= 0 && side.First != side.Second))
             {
                 throw new ModelFormatException(
                     $"The input '{input.Name}' is {input.Type} [{string.Join(", ", input.Shape)}]; {value.Type} [{string.Join(", ", value.Shape)}] was given.");
@@ -63,7 +64,11 @@ public sealed class Interpreter(Graph graph)
 
     /// <summary>Computes the outputs of a graph with one input.</summary>
     public IReadOnlyDictionary<string, Tensor> Run(Tensor input) =>
-        Run(new Dictionary<string, Tensor> { [graph.Inputs.Count == 1 ? graph.Inputs[0].Name : throw new ModelFormatException($"The model has {graph.Inputs.Count} inputs.")] = input });
+        Run(new Dictionary<string, Tensor>
+        {
+            [graph.Inputs.Count == 1 ? graph.Inputs[0].Name
+            : throw new ModelFormatException($"The model has {graph.Inputs.Count} inputs.")] = input
+        });
 
     private static Dictionary<string, int> LastUses(Graph graph)
     {

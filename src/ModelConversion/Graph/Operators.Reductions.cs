@@ -2,7 +2,8 @@ namespace Whatsit.ModelConversion.Graphs;
 
 internal static partial class Operators
 {
-    private static Func<Operation, Tensor[]> Reduction(Func<double, double, double> combine, double start, Func<double, int, double>? finish = null) => operation =>
+    private static Func<Operation, Tensor[]> Reduction(Func<double, double, double> combine, double start, Func<double, int, double>? finish = null) =>
+        operation =>
     {
         var input = operation[0];
         var rank = input.Shape.Length;

@@ -212,9 +212,11 @@ internal static partial class Operators
         var first = operation[0];
         var axis = operation.Axis(operation.Node.Int("axis", 0), first.Shape.Length);
         Tensor[] parts = [.. Enumerable.Range(0, operation.InputCount).Select(input => operation[input])];
-        if (parts.FirstOrDefault(part => part.Type != first.Type || part.Shape.Length != first.Shape.Length || part.Shape.Where((side, i) => i != axis && side != first.Shape[i]).Any()) is { } misfit)
+        if (parts.FirstOrDefault(part => part.Type != first.Type || part.Shape.Length != first.Shape.Length
+            || part.Shape.Where((side, i) => i != axis && side != first.Shape[i]).Any()) is { } misfit)
         {
-            throw operation.Refuse($"cannot join {first.Type} [{string.Join(", ", first.Shape)}] and {misfit.Type} [{string.Join(", ", misfit.Shape)}] along axis {axis}");
+            throw operation.Refuse(
+                $"cannot join {first.Type} [{string.Join(", ", first.Shape)}] and {misfit.Type} [{string.Join(", ", misfit.Shape)}] along axis {axis}");
         }
 
         int[] shape = [.. first.Shape];

@@ -18,7 +18,8 @@ internal static partial class Operators
 
         public static Layout Of(Operation operation, int[] shape) => shape.Length != 4
             ? throw operation.Refuse($"is supported for pictures (rank 4) only, not for [{string.Join(", ", shape)}]")
-            : operation.Node.ChannelsLast ? new Layout(shape[0], shape[3], shape[1], shape[2], true) : new Layout(shape[0], shape[1], shape[2], shape[3], false);
+            : operation.Node.ChannelsLast ? new Layout(shape[0], shape[3], shape[1], shape[2], true)
+                : new Layout(shape[0], shape[1], shape[2], shape[3], false);
     }
 
     /// <summary>A kernel sliding along one axis: the sizes of both sides and what lies between them.</summary>
@@ -79,7 +80,8 @@ internal static partial class Operators
         var kernel = operation.Floats(1);
         var source = Layout.Of(operation, input.Shape);
         var groups = checked((int)operation.Node.Int("group", 1));
-        if (kernel.Shape is not [int filters, int groupChannels, int kernelHeight, int kernelWidth] || groups <= 0 || groupChannels * groups != source.Channels || filters % groups != 0)
+        if (kernel.Shape is not [int filters, int groupChannels, int kernelHeight, int kernelWidth] || groups <= 0 || groupChannels * groups != source.Channels
+            || filters % groups != 0)
         {
             throw operation.Refuse($"with weights [{string.Join(", ", kernel.Shape)}] and {groups} groups does not fit {source.Channels} channels");
         }
@@ -110,7 +112,8 @@ internal static partial class Operators
     }
 
     /// <summary>One channel in, a few out: too narrow for a matrix product.</summary>
-    private static void Depthwise(Tensor input, Tensor kernel, Tensor result, Layout source, Layout target, Window vertical, Window horizontal, int multiplier) =>
+    private static void Depthwise(Tensor input, Tensor kernel, Tensor result, Layout source, Layout target, Window vertical,
+        Window horizontal, int multiplier) =>
         Parallel.For(0, target.Batch * target.Height, line =>
         {
             (var image, var row) = (line / target.Height, line % target.Height);
@@ -132,7 +135,8 @@ internal static partial class Operators
                             var inputColumn = horizontal.At(column, kx);
                             if (horizontal.Inside(inputColumn))
                             {
-                                sum += x[channel + (inputRow * source.RowStride) + (inputColumn * source.ColumnStride)] * w[(filter * area) + (ky * horizontal.Kernel) + kx];
+                                sum += x[channel + (inputRow * source.RowStride) + (inputColumn * source.ColumnStride)]
+                                    * w[(filter * area) + (ky * horizontal.Kernel) + kx];
                             }
                         }
                     }
@@ -143,7 +147,8 @@ internal static partial class Operators
         });
 
     /// <summary>One group as a matrix product: every row holds the pixels under the kernel for one output pixel ("im2col"), a few rows at a time.</summary>
-    private static void ConvolveGroup(Tensor input, Tensor kernel, Tensor result, Layout source, Layout target, Window vertical, Window horizontal, int channels, int filters, int group)
+    private static void ConvolveGroup(Tensor input, Tensor kernel, Tensor result, Layout source, Layout target, Window vertical, Window horizontal,
+        int channels, int filters, int group)
     {
         const int RowsAtOnce = 32;
         var area = vertical.Kernel * horizontal.Kernel;
@@ -231,7 +236,8 @@ internal static partial class Operators
         var source = Layout.Of(operation, input.Shape);
         var node = operation.Node;
         var groups = checked((int)node.Int("group", 1));
-        if (kernel.Shape is not [int channels, int groupFilters, int kernelHeight, int kernelWidth] || groups <= 0 || channels != source.Channels || channels % groups != 0)
+        if (kernel.Shape is not [int channels, int groupFilters, int kernelHeight, int kernelWidth] || groups <= 0 || channels != source.Channels
+            || channels % groups != 0)
         {
             throw operation.Refuse($"with weights [{string.Join(", ", kernel.Shape)}] and {groups} groups does not fit {source.Channels} channels");
         }
@@ -354,7 +360,8 @@ internal static partial class Operators
 
     private static Tensor GlobalAveragePool(Operation operation) => GlobalPool(operation, 0, (sum, x) => sum + x, (sum, count) => sum / count);
 
-    private static Tensor GlobalMaxPool(Operation operation) => GlobalPool(operation, double.NegativeInfinity, (best, x) => Math.Max(best, x), (best, _) => best);
+    private static Tensor GlobalMaxPool(Operation operation) =>
+        GlobalPool(operation, double.NegativeInfinity, (best, x) => Math.Max(best, x), (best, _) => best);
 
     private static Tensor GlobalPool(Operation operation, double start, Func<double, float, double> combine, Func<double, int, double> finish)
     {
@@ -461,7 +468,8 @@ internal static partial class Operators
             {
                 (var channel, var row, var column) = (place / (target.Height * target.Width), place / target.Width % target.Height, place % target.Width);
                 (var sourceChannel, var sourceRow, var sourceColumn) = origin(channel, row, column);
-                x.Slice(source.Offset(image, sourceChannel, sourceRow, sourceColumn) * size, size).CopyTo(y[(target.Offset(image, channel, row, column) * size)..]);
+                x.Slice(source.Offset(image, sourceChannel, sourceRow, sourceColumn) * size, size)
+                    .CopyTo(y[(target.Offset(image, channel, row, column) * size)..]);
             }
         }
 
@@ -521,7 +529,8 @@ internal static partial class Operators
             var low = Take(result, axis, side, output, index => Math.Clamp((int)Math.Floor(At(index)), 0, side - 1));
             var high = Take(result, axis, side, output, index => Math.Clamp((int)Math.Floor(At(index)) + 1, 0, side - 1));
             int[] weightShape = [output, .. Enumerable.Repeat(1, rank - axis - 1)];
-            var weight = Tensor.Float32(weightShape, Array.ConvertAll(Enumerable.Range(0, output).ToArray(), index => (float)(At(index) - Math.Floor(At(index)))));
+            var weight =
+                Tensor.Float32(weightShape, Array.ConvertAll(Enumerable.Range(0, output).ToArray(), index => (float)(At(index) - Math.Floor(At(index)))));
             var step = Combine(operation, Combine(operation, high, low, (a, b) => a - b, (a, b) => a - b), weight, (a, b) => a * b, (a, b) => a * b);
             result = Combine(operation, low, step, (a, b) => a + b, (a, b) => a + b);
         }
@@ -553,7 +562,8 @@ internal static partial class Operators
         var beta = operation.Node.Float("beta", 1);
         var result = Product(operation, a, b, b.Shape[transposed ? 1 : 0], b.Shape[transposed ? 0 : 1], transposed);
         result = alpha == 1 ? result : Map(operation, result, x => x * alpha);
-        return operation.Optional(2) is { } c ? Combine(operation, result, beta == 1 ? c : Map(operation, c, x => x * beta), (x, y) => x + y, (x, y) => x + y) : result;
+        return operation.Optional(2) is { } c
+            ? Combine(operation, result, beta == 1 ? c : Map(operation, c, x => x * beta), (x, y) => x + y, (x, y) => x + y) : result;
     }
 
     /// <summary>As <c>numpy.matmul</c>: the last two axes multiply, those before broadcast.</summary>

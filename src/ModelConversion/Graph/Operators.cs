@@ -122,8 +122,10 @@ internal static partial class Operators
     // What computes in 32-bit float alone; half-precision inputs are widened for it and the result is rounded back.
     private static readonly HashSet<string> AnyType = new(StringComparer.Ordinal)
     {
-        "Constant", "Identity", "Dropout", "Shape", "Size", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "Concat", "Split", "Slice", "Pad", "Expand", "Tile", "Gather",
-        "ConstantOfShape", "Range", "Cast", "QuantizeLinear", "DequantizeLinear", "Where", "Equal", "Greater", "Less", "GreaterOrEqual", "LessOrEqual", "And", "Or", "Not",
+        "Constant", "Identity", "Dropout", "Shape", "Size", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "Concat", "Split", "Slice", "Pad",
+            "Expand", "Tile", "Gather",
+        "ConstantOfShape", "Range", "Cast", "QuantizeLinear", "DequantizeLinear", "Where", "Equal", "Greater", "Less", "GreaterOrEqual",
+            "LessOrEqual", "And", "Or", "Not",
     };
 
     /// <summary>Whether the interpreter, and with it the whole tool, knows an operator.</summary>
@@ -142,16 +144,19 @@ internal static partial class Operators
         try
         {
             var results = method(new Operation(node, half ? [.. inputs.Select(Widened)] : inputs, shapesOnly));
-            return half ? [.. results.Select(result => result.Type == ElementType.Float32 ? Tensor.FromDoubles(ElementType.Float16, result.Shape, result.ToDoubles()) : result)] : results;
+            return half ? [.. results.Select(result => result.Type == ElementType.Float32
+                ? Tensor.FromDoubles(ElementType.Float16, result.Shape, result.ToDoubles()) : result)] : results;
         }
-        catch (Exception exception) when (exception is IndexOutOfRangeException or ArgumentException or OverflowException or DivideByZeroException or InvalidCastException)
+        catch (Exception exception)
+            when (exception is IndexOutOfRangeException or ArgumentException or OverflowException or DivideByZeroException or InvalidCastException)
         {
             // Shapes come from files: whatever an operator trips over is the file's fault, and one sentence says where.
             var shapes = string.Join(", ", inputs.Select(input => input is null ? "nothing" : $"{input.Type} [{string.Join(", ", input.Shape)}]"));
             throw new ModelFormatException($"{node} does not fit its inputs: {shapes}.", exception);
         }
 
-        static Tensor? Widened(Tensor? tensor) => tensor?.Type == ElementType.Float16 ? Tensor.FromDoubles(ElementType.Float32, tensor.Shape, tensor.ToDoubles()) : tensor;
+        static Tensor? Widened(Tensor? tensor) => tensor?.Type == ElementType.Float16
+            ? Tensor.FromDoubles(ElementType.Float32, tensor.Shape, tensor.ToDoubles()) : tensor;
     }
 
     private static Func<Operation, Tensor[]> One(Func<Operation, Tensor> method) => operation => [method(operation)];
@@ -171,13 +176,15 @@ internal static partial class Operators
         public Tensor? Optional(int index) => index < inputs.Length ? inputs[index] : null;
 
         /// <summary>A required input of 32-bit floats.</summary>
-        public Tensor Floats(int index) => this[index].Type == ElementType.Float32 ? this[index] : throw Refuse($"is supported for 32-bit floats only; input {index} is {this[index].Type}");
+        public Tensor Floats(int index) => this[index].Type == ElementType.Float32 ? this[index]
+            : throw Refuse($"is supported for 32-bit floats only; input {index} is {this[index].Type}");
 
         /// <summary>Integers that stood in an attribute in one opset and in an input in another.</summary>
         public long[]? Ints(string attribute, int input) => Optional(input)?.ToInts() ?? Node.Ints(attribute);
 
         /// <summary>An axis counted from the front.</summary>
-        public int Axis(long axis, int rank) => axis >= -rank && axis < rank ? (int)(axis < 0 ? axis + rank : axis) : throw Refuse($"names axis {axis} of a tensor of rank {rank}");
+        public int Axis(long axis, int rank) => axis >= -rank && axis < rank ? (int)(axis < 0 ? axis + rank : axis)
+            : throw Refuse($"names axis {axis} of a tensor of rank {rank}");
 
         /// <summary>When only shapes are asked for, large results are not computed: whether that is so, and the zeros in their place.</summary>
         public bool Skips(int[] shape, out Tensor zeros)
@@ -213,7 +220,8 @@ internal static partial class Operators
 
     /// <summary>The elements of a tensor made by <see cref="NewFloats"/>, to be filled from several threads.</summary>
     private static Span<float> Writable(Tensor tensor) =>
-        MemoryMarshal.TryGetArray(tensor.Data, out var array) ? MemoryMarshal.Cast<byte, float>(array.AsSpan()) : throw new InvalidOperationException("The tensor is read-only.");
+        MemoryMarshal.TryGetArray(tensor.Data, out var array) ? MemoryMarshal.Cast<byte, float>(array.AsSpan())
+            : throw new InvalidOperationException("The tensor is read-only.");
 
     /// <summary>How many elements one step along each axis skips.</summary>
     private static int[] StridesOf(ReadOnlySpan<int> shape)

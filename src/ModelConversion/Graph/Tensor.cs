@@ -134,7 +134,8 @@ public sealed record Tensor(ElementType Type, int[] Shape, ReadOnlyMemory<byte> 
             elements = side < 0 ? -1 : elements * side;
             if (elements is < 0 or > MaxElements)
             {
-                throw new ModelFormatException($"A tensor of shape [{string.Join(", ", shape.ToArray())}] has more than {MaxElements} elements, or a negative side.");
+                throw new ModelFormatException(
+                    $"A tensor of shape [{string.Join(", ", shape.ToArray())}] has more than {MaxElements} elements, or a negative side.");
             }
         }
 

@@ -94,7 +94,8 @@ public static class ChannelsFirst
             }
 
             var shape = ShapeOf(value);
-            var back = IsSameOrder(shape) ? _builder.AddNode("Reshape", value + "_nhwc", [twin, Sides(value, shape)], outputs: 1) : _builder.AddNode("Transpose", value + "_nhwc", [twin], outputs: 1, ("perm", ToLast));
+            var back = IsSameOrder(shape) ? _builder.AddNode("Reshape", value + "_nhwc", [twin, Sides(value, shape)], outputs: 1)
+                : _builder.AddNode("Transpose", value + "_nhwc", [twin], outputs: 1, ("perm", ToLast));
             back.Outputs[0] = value;
             _written.Add(value);
         }
@@ -175,12 +176,15 @@ public static class ChannelsFirst
 
             switch (node.Op)
             {
-                case "Relu" or "LeakyRelu" or "Elu" or "Selu" or "ThresholdedRelu" or "HardSigmoid" or "HardSwish" or "Gelu" or "Mish" or "Sigmoid" or "Tanh" or "Softplus" or "Softsign" or "Erf" or "Exp"
-                    or "Log" or "Sqrt" or "Reciprocal" or "Floor" or "Ceil" or "Round" or "Sin" or "Cos" or "Abs" or "Neg" or "Sign" or "Not" or "Cast" or "Identity" or "Dropout" or "Clip":
+                case "Relu" or "LeakyRelu" or "Elu" or "Selu" or "ThresholdedRelu" or "HardSigmoid" or "HardSwish" or "Gelu" or "Mish" or "Sigmoid" or "Tanh"
+                    or "Softplus" or "Softsign" or "Erf" or "Exp"
+                    or "Log" or "Sqrt" or "Reciprocal" or "Floor" or "Ceil" or "Round" or "Sin" or "Cos" or "Abs" or "Neg" or "Sign" or "Not" or "Cast"
+                        or "Identity" or "Dropout" or "Clip":
                     node.Inputs[0] = First(node.Inputs[0]);
                     break;
 
-                case "Add" or "Sub" or "Mul" or "Div" or "Pow" or "Mod" or "Max" or "Min" or "Sum" or "Mean" or "PRelu" or "Equal" or "Greater" or "Less" or "GreaterOrEqual" or "LessOrEqual" or "And" or "Or" or "Where":
+                case "Add" or "Sub" or "Mul" or "Div" or "Pow" or "Mod" or "Max" or "Min" or "Sum" or "Mean" or "PRelu" or "Equal" or "Greater" or "Less"
+                    or "GreaterOrEqual" or "LessOrEqual" or "And" or "Or" or "Where":
                     if (data.Any(input => ShapeOf(input).Length is > 0 and < 4 && !_graph.Constants.ContainsKey(input)))
                     {
                         return false; // a computed vector broadcasts along the channels: rare, and right where it stands
@@ -268,7 +272,8 @@ public static class ChannelsFirst
 
         private bool Reduce(Node node)
         {
-            if ((!node.Op.StartsWith("Reduce", StringComparison.Ordinal) && !node.Op.StartsWith("Arg", StringComparison.Ordinal)) || !_twins.ContainsKey(node.Inputs[0]))
+            if ((!node.Op.StartsWith("Reduce", StringComparison.Ordinal) && !node.Op.StartsWith("Arg", StringComparison.Ordinal))
+                || !_twins.ContainsKey(node.Inputs[0]))
             {
                 return false;
             }
@@ -369,7 +374,8 @@ public static class ChannelsFirst
         private bool IsFollowedByDense(string value) => !_wiring.IsOutput(value) && _wiring.Consumers(value).Count > 0
             && _wiring.Consumers(value).All(node => IsDense(node, value) || (IsElementwise(node) && IsFollowedByDense(node.Outputs[0])));
 
-        private bool IsDense(Node node, string value) => node.Op is "Gemm" or "MatMul" && node.Inputs[0] == value && node.Inputs.Count(input => input == value) == 1 && node.Int("transA", 0) == 0
+        private bool IsDense(Node node, string value) =>
+            node.Op is "Gemm" or "MatMul" && node.Inputs[0] == value && node.Inputs.Count(input => input == value) == 1 && node.Int("transA", 0) == 0
             && _wiring.Constant(node, 1) is { Shape.Length: 2 };
 
         private static bool IsElementwise(Node node) => node.Op is "Identity" or "Dropout" or "Relu" or "Clip" or "LeakyRelu" or "Elu" or "Sigmoid" or "Tanh";

@@ -108,7 +108,8 @@ public static class ClassifierOutputs
     private static (string? Embedding, string? Features, Tensor? Weights) Find(Graph graph, IReadOnlyDictionary<string, (ElementType Type, int[] Shape)> shapes)
     {
         var wiring = new Wiring(graph);
-        var dense = Behind(wiring, graph.Outputs[0].Name, out _, "Identity", "Softmax", "LogSoftmax", "Sigmoid", "Concat", "Sub", "Reshape", "Flatten", "Squeeze", "Add", "QuantizeLinear", "DequantizeLinear");
+        var dense = Behind(wiring, graph.Outputs[0].Name, out _, "Identity", "Softmax", "LogSoftmax", "Sigmoid", "Concat", "Sub", "Reshape", "Flatten",
+            "Squeeze", "Add", "QuantizeLinear", "DequantizeLinear");
         var weights = dense is { Op: "Gemm" or "MatMul" or "Conv" } ? WeightsOf(graph, wiring, dense) : null;
         if (dense is null || weights is null)
         {
@@ -136,7 +137,8 @@ public static class ClassifierOutputs
         var channels = shapes[pooled].Shape[1];
         var embedding = weights is not null && shapes[dense.Inputs[0]].Shape is [_, var length] && length == channels ? dense.Inputs[0] : pooled;
         var direct = weights is not null && weights.Shape[1] == channels && weights.Shape[0] == graph.Outputs[0].Shape[^1];
-        return (embedding, wiring.Producer(pool.Inputs[0]) is not null && shapes[pool.Inputs[0]].Type == ElementType.Float32 ? pool.Inputs[0] : null, direct ? weights : null);
+        return (embedding, wiring.Producer(pool.Inputs[0]) is not null && shapes[pool.Inputs[0]].Type == ElementType.Float32 ? pool.Inputs[0]
+            : null, direct ? weights : null);
     }
 
     /// <summary>The classifier's weights as [classes, channels].</summary>
@@ -150,7 +152,8 @@ public static class ClassifierOutputs
 
         return weights switch
         {
-            { Type: ElementType.Float32, Shape: [var classes, var channels, 1, 1] } when dense.Int("group", 1) == 1 => weights with { Shape = [classes, channels] },
+            { Type: ElementType.Float32, Shape: [var classes, var channels, 1, 1] } when dense.Int("group", 1) == 1 =>
+                weights with { Shape = [classes, channels] },
             { Type: ElementType.Float32, Shape: [_, _] } => dense.Int("transB", 0) == 1 ? weights : Operators.Permute(weights, [1, 0]),
             _ => null,
         };
@@ -167,7 +170,8 @@ public static class ClassifierOutputs
                 return node;
             }
 
-            string[] data = [.. node.Inputs.Where(input => input.Length > 0 && wiring.Producer(input) is { } producer && !(producer.Op == "DequantizeLinear" && wiring.Constant(producer, 0) is not null))];
+            string[] data = [.. node.Inputs.Where(input => input.Length > 0 && wiring.Producer(input) is { } producer
+                && !(producer.Op == "DequantizeLinear" && wiring.Constant(producer, 0) is not null))];
             if (data.Length == 0)
             {
                 return null;
@@ -229,7 +233,8 @@ public static class ClassifierOutputs
         graph.Outputs.Add(new GraphValue(name, ElementType.Float32, shape));
     }
 
-    private static void Alias(Graph graph, string value, string name) => new GraphBuilder(graph).AddNode("Identity", name, [value], outputs: 1).Outputs[0] = name;
+    private static void Alias(Graph graph, string value, string name) =>
+        new GraphBuilder(graph).AddNode("Identity", name, [value], outputs: 1).Outputs[0] = name;
 
     /// <summary>Gives whatever has a name another one.</summary>
     internal static void MakeFree(Graph graph, string name)

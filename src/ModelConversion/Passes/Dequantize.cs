@@ -22,7 +22,8 @@ public static class Dequantize
             }
 
             var value = quantize.Inputs[0];
-            if (Limits(wiring, quantize) is (float least, float most) && least >= 0 && wiring.Producer(value)?.Op is not ("Relu" or "Clip" or "Softmax" or "Sigmoid"))
+            if (Limits(wiring, quantize) is (float least, float most) && least >= 0
+                && wiring.Producer(value)?.Op is not ("Relu" or "Clip" or "Softmax" or "Sigmoid"))
             {
                 // In the place of the pair, so that whoever reads it reads the activation.
                 dequantize.Op = "Clip";

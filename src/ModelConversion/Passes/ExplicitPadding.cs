@@ -16,7 +16,8 @@ public static class ExplicitPadding
         foreach (var node in graph.Nodes.Where(node => node.Op is "Conv" or "ConvTranspose" or "MaxPool" or "AveragePool").ToArray())
         {
             WriteOut(node, shapes);
-            while (node.Op != "ConvTranspose" && wiring.Producer(node.Inputs[0]) is { Op: "Pad" } pad && wiring.OnlyConsumer(pad.Outputs[0]) == node && Fold(wiring, pad, node))
+            while (node.Op != "ConvTranspose" && wiring.Producer(node.Inputs[0]) is { Op: "Pad" } pad && wiring.OnlyConsumer(pad.Outputs[0]) == node
+                && Fold(wiring, pad, node))
             {
                 wiring.Bypass(pad, pad.Inputs[0]);
             }

@@ -34,7 +34,8 @@ public static class FoldBatchNorm
         foreach (var node in Enumerable.Reverse(graph.Nodes).ToArray())
         {
             garbage.CollectIfMuch();
-            if (node.Outputs.Count == 1 && wiring.OnlyConsumer(node.Outputs[0]) is { } next && next.Inputs[0] == node.Outputs[0] && Layer.Of(graph, wiring, next) is { } layer
+            if (node.Outputs.Count == 1 && wiring.OnlyConsumer(node.Outputs[0]) is { } next && next.Inputs[0] == node.Outputs[0]
+                && Layer.Of(graph, wiring, next) is { } layer
                 && DataInput(graph, node) is { } data && Affine.Of(graph, node, data, layer.InputChannels, layer.Rank, layer.ChannelAxis) is { } before
                 && layer.CanFoldBefore(before))
             {
@@ -59,7 +60,8 @@ public static class FoldBatchNorm
         var shapes = Shapes.Infer(graph);
         foreach (var node in graph.Nodes.Where(node => node.Op == "MatMul"))
         {
-            if (shapes[node.Inputs[0]].Shape.Length == 2 && graph.Constants.TryGetValue(node.Inputs[1], out var weights) && weights is { Type: ElementType.Float32, Shape.Length: 2 })
+            if (shapes[node.Inputs[0]].Shape.Length == 2 && graph.Constants.TryGetValue(node.Inputs[1], out var weights)
+                && weights is { Type: ElementType.Float32, Shape.Length: 2 })
             {
                 node.Op = "Gemm";
             }
@@ -74,8 +76,10 @@ public static class FoldBatchNorm
         {
             if (node.Op == "BatchNormalization")
             {
-                double[]?[] parameters = [.. Enumerable.Range(1, 4).Select(input => input < node.Inputs.Count ? graph.Constants.GetValueOrDefault(node.Inputs[input])?.ToDoubles() : null)];
-                if (node.Inputs[0] != data || node.Int("training_mode", 0) != 0 || (node.ChannelsLast ? rank - 1 : 1) != channelAxis || parameters.Any(parameter => parameter?.Length != channels))
+                double[]?[] parameters = [.. Enumerable.Range(1, 4)
+                    .Select(input => input < node.Inputs.Count ? graph.Constants.GetValueOrDefault(node.Inputs[input])?.ToDoubles() : null)];
+                if (node.Inputs[0] != data || node.Int("training_mode", 0) != 0 || (node.ChannelsLast ? rank - 1 : 1) != channelAxis
+                    || parameters.Any(parameter => parameter?.Length != channels))
                 {
                     return null;
                 }
@@ -91,7 +95,8 @@ public static class FoldBatchNorm
             }
 
             var constantFirst = node.Inputs[1] == data;
-            if (!graph.Constants.TryGetValue(node.Inputs[constantFirst ? 0 : 1], out var constant) || PerChannel(constant, channels, rank, channelAxis) is not { } values)
+            if (!graph.Constants.TryGetValue(node.Inputs[constantFirst ? 0 : 1], out var constant)
+                || PerChannel(constant, channels, rank, channelAxis) is not { } values)
             {
                 return null;
             }
@@ -170,7 +175,8 @@ public static class FoldBatchNorm
             }
 
             var layer = new Layer(graph, node, weights, wiring.Constant(node, 2));
-            return layer._bias is { Type: ElementType.Float32 } bias && bias.Length == layer.OutputChannels && bias.Shape.Length <= 2 && bias.Shape[^1] == bias.Length ? layer : null;
+            return layer._bias is { Type: ElementType.Float32 } bias && bias.Length == layer.OutputChannels && bias.Shape.Length <= 2
+                && bias.Shape[^1] == bias.Length ? layer : null;
         }
 
         public void FoldAfter(GraphBuilder builder, Wiring wiring, Affine affine)
@@ -180,7 +186,8 @@ public static class FoldBatchNorm
 
         /// <summary>A shift before a padded convolution would not reach the padding.</summary>
         public bool CanFoldBefore(Affine affine) => _node.Op != "ConvTranspose"
-            && (_node.Op == "Gemm" || affine.Shift.All(shift => shift == 0) || (_node.Text("auto_pad", "NOTSET") is "NOTSET" or "VALID" && (_node.Ints("pads") ?? []).All(pad => pad == 0)));
+            && (_node.Op == "Gemm" || affine.Shift.All(shift => shift == 0)
+                || (_node.Text("auto_pad", "NOTSET") is "NOTSET" or "VALID" && (_node.Ints("pads") ?? []).All(pad => pad == 0)));
 
         public void FoldBefore(GraphBuilder builder, Wiring wiring, Affine affine)
         {

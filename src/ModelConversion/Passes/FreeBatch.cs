@@ -35,7 +35,8 @@ public static class FreeBatch
         {
             var two = Trace(graph, 2);
             var three = Trace(graph, 3);
-            if (graph.Inputs.Any(input => input.Shape is [-1, ..]) && graph.Outputs.All(output => two[output.Name].Shape is [2, ..] && three[output.Name].Shape is [3, ..]))
+            if (graph.Inputs.Any(input => input.Shape is [-1, ..])
+                && graph.Outputs.All(output => two[output.Name].Shape is [2, ..] && three[output.Name].Shape is [3, ..]))
             {
                 for (var output = 0; output < outputs.Length; output++)
                 {
@@ -84,7 +85,8 @@ public static class FreeBatch
             // Sides that are the same for every batch are constants.
             foreach (var output in node.Outputs.Where(output => known.Contains(output) && !outputs.Contains(output)))
             {
-                if (two[output] is { Type: ElementType.Int64 or ElementType.Int32, Data.Length: > 0 } value && three[output].Shape.SequenceEqual(value.Shape) && three[output].Data.Span.SequenceEqual(value.Data.Span))
+                if (two[output] is { Type: ElementType.Int64 or ElementType.Int32, Data.Length: > 0 } value && three[output].Shape.SequenceEqual(value.Shape)
+                    && three[output].Data.Span.SequenceEqual(value.Data.Span))
                 {
                     graph.Constants[output] = value;
                 }
@@ -107,7 +109,8 @@ public static class FreeBatch
     {
         const int LongestShape = 32;
         var values = new Dictionary<string, Tensor>(StringComparer.Ordinal);
-        foreach ((var name, (var type, var shape)) in Shapes.Infer(graph, batch, (name, tensor) => values[name] = tensor.Length <= LongestShape ? tensor : tensor with { Data = default }))
+        foreach ((var name, (var type, var shape)) in Shapes.Infer(graph, batch, (name, tensor) => values[name] = tensor.Length <= LongestShape ? tensor
+            : tensor with { Data = default }))
         {
             values.TryAdd(name, new Tensor(type, shape, default));
         }

@@ -26,7 +26,8 @@ public static class FuseActivations
     /// <summary>Min(Relu(x), 6) → Clip(x, 0, 6), and Relu(Clip(x, …)) likewise.</summary>
     private static bool ReluThenMin(GraphBuilder builder, Wiring wiring, Node node)
     {
-        var limit = node.Op == "Min" && node.Inputs.Count == 2 ? Scalar(wiring, node, 1) : node.Op == "Clip" && Scalar(wiring, node, 1) is null or <= 0 ? Scalar(wiring, node, 2) : null;
+        var limit = node.Op == "Min" && node.Inputs.Count == 2 ? Scalar(wiring, node, 1) : node.Op == "Clip" && Scalar(wiring, node, 1) is null or <= 0
+            ? Scalar(wiring, node, 2) : null;
         if (limit is not >= 0 || wiring.Producer(node.Inputs[0]) is not { Op: "Relu" } relu || wiring.OnlyConsumer(relu.Outputs[0]) is null)
         {
             return false;
@@ -43,7 +44,8 @@ public static class FuseActivations
     private static bool HardSigmoid(Wiring wiring, Node node)
     {
         if (Factor(wiring, node) is not (string product, float factor) || Math.Abs(factor - (1 / 6f)) > Close
-            || wiring.Producer(product) is not { Op: "Clip" } clip || Scalar(wiring, clip, 1) is not 0 || Scalar(wiring, clip, 2) is not 6 || wiring.OnlyConsumer(clip.Outputs[0]) is null
+            || wiring.Producer(product) is not { Op: "Clip" } clip || Scalar(wiring, clip, 1) is not 0 || Scalar(wiring, clip, 2) is not 6
+                || wiring.OnlyConsumer(clip.Outputs[0]) is null
             || wiring.Producer(clip.Inputs[0]) is not { Op: "Add" } add || Scalar(wiring, add, 1) is not 3 || wiring.OnlyConsumer(add.Outputs[0]) is null)
         {
             return false;

@@ -29,7 +29,8 @@ public static class GlobalPooling
                 var spatial = node.ChannelsLast ? 1 : 2;
                 if (node.Ints("kernel_shape") is [var height, var width] && height == input.Shape[spatial] && width == input.Shape[spatial + 1]
                     && (node.Ints("pads") ?? []).All(pad => pad == 0) && (node.Ints("dilations") ?? []).All(dilation => dilation == 1)
-                    && shapes[node.Outputs[0]].Shape[spatial] * shapes[node.Outputs[0]].Shape[spatial + 1] == 1 && node.Text("auto_pad", "NOTSET") is "NOTSET" or "VALID")
+                    && shapes[node.Outputs[0]].Shape[spatial] * shapes[node.Outputs[0]].Shape[spatial + 1] == 1
+                        && node.Text("auto_pad", "NOTSET") is "NOTSET" or "VALID")
                 {
                     node.Op = "Global" + node.Op;
                     node.Attributes.Clear();
@@ -37,7 +38,8 @@ public static class GlobalPooling
             }
             else if (node.Op is "ReduceMean" or "ReduceMax")
             {
-                long[] axes = [.. ((node.Inputs.Count > 1 ? graph.Constants.GetValueOrDefault(node.Inputs[1])?.ToInts() : node.Ints("axes")) ?? []).Select(axis => axis < 0 ? axis + 4 : axis).Order()];
+                long[] axes = [.. ((node.Inputs.Count > 1 ? graph.Constants.GetValueOrDefault(node.Inputs[1])?.ToInts() : node.Ints("axes")) ?? [])
+                    .Select(axis => axis < 0 ? axis + 4 : axis).Order()];
                 if (axes is [1, 2] && channelsLast)
                 {
                     node.ChannelsLast = true;

@@ -10,7 +10,9 @@ internal static class InputShape
     // Its dense layer would have a million weights for each of its units.
     private const int LargestFlatSide = 1024;
 
-    /// <summary>Gives a network that takes pictures of any size one size, what everything behind it must know; and one that takes exactly four, say, any number.</summary>
+    /// <summary>
+    /// Gives a network that takes pictures of any size one size, what everything behind it must know; and one that takes exactly four, say, any number.
+    /// </summary>
     public static void Fix(Graph graph, int? size, List<string> notes)
     {
         if (graph.Inputs is [{ Shape: [var batch and > 1, _, _, _] } fixedBatch])
@@ -29,9 +31,11 @@ internal static class InputShape
 
             // Of a channel axis, only the place tells: it is last for TensorFlow, second for PyTorch, and three where the file leaves it open.
             var channelsFirst = input.Shape is [_, 1 or 3, _, _];
-            int[] shape = [.. input.Shape.Select((side, axis) => side >= 0 || axis == 0 ? side : input.Shape.Length == 4 && axis == (channelsFirst ? 1 : 3) ? 3 : size ?? UsualSize)];
+            int[] shape = [.. input.Shape.Select((side, axis) => side >= 0 || axis == 0 ? side : input.Shape.Length == 4 && axis == (channelsFirst ? 1 : 3)
+                ? 3 : size ?? UsualSize)];
             graph.Inputs[index] = input with { Shape = shape };
-            notes.Add($"The network takes pictures of any size; fixed to [{string.Join(", ", shape.Skip(1))}]{(size is null ? " (say --size for another)" : "")}.");
+            notes.Add($"The network takes pictures of any size; fixed to " +
+                $"[{string.Join(", ", shape.Skip(1))}]{(size is null ? " (say --size for another)" : "")}.");
         }
     }
 
@@ -66,7 +70,8 @@ internal static class InputShape
         new Wiring(graph).Redirect(flat.Name, row);
         graph.Nodes.Insert(0, reshape);
         graph.Inputs[0] = flat with { Shape = shape };
-        notes.Add($"The network takes rows of {length} numbers; assumed to be pictures of {side} × {side} pixels, {(!coloured ? "grey" : channelsFirst ? "in three colours, one after the other" : "the three colours of each pixel together")}.");
+        notes.Add($"The network takes rows of {length} numbers; assumed to be pictures of {side} × {side} pixels, " +
+            $"{(!coloured ? "grey" : channelsFirst ? "in three colours, one after the other" : "the three colours of each pixel together")}.");
 
         static bool IsSquare(int number) => (int)Math.Round(Math.Sqrt(number)) is var root && root * root == number;
     }
@@ -85,11 +90,13 @@ internal static class InputShape
 
         for (var output = 0; output < graph.Outputs.Count; output++)
         {
-            graph.Outputs[output] = graph.Outputs[output] is { Shape: [var first, ..] shape } value && first == batch ? value with { Shape = [-1, .. shape[1..]] } : graph.Outputs[output];
+            graph.Outputs[output] = graph.Outputs[output] is { Shape: [var first, ..] shape } value && first == batch
+                ? value with { Shape = [-1, .. shape[1..]] } : graph.Outputs[output];
         }
     }
 
     /// <summary>A graph whose only input is open enough to be a picture.</summary>
     public static GraphValue Only(Graph graph) => graph.Inputs is [var input] ? input
-        : throw new ModelFormatException($"The model has {graph.Inputs.Count} inputs ({string.Join(", ", graph.Inputs.Select(value => value.Name))}); models with one are supported.");
+        : throw new ModelFormatException(
+            $"The model has {graph.Inputs.Count} inputs ({string.Join(", ", graph.Inputs.Select(value => value.Name))}); models with one are supported.");
 }

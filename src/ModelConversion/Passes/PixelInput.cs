@@ -18,7 +18,8 @@ public sealed record PictureInput(string Name, ElementType Type, TensorLayout La
     /// <summary>The graph's only input, if it is a picture: one or three channels, first or last, or none.</summary>
     public static PictureInput? Of(Graph graph) => graph.Inputs is not [var input] ? null : input.Shape switch
     {
-        [_, not (1 or 3) and var height, var width, (1 or 3) and var channels] => new PictureInput(input.Name, input.Type, TensorLayout.Nhwc, width, height, channels),
+        [_, not (1 or 3) and var height, var width, (1 or 3) and var channels] =>
+            new PictureInput(input.Name, input.Type, TensorLayout.Nhwc, width, height, channels),
         [_, (1 or 3) and var channels, var height, var width] => new PictureInput(input.Name, input.Type, TensorLayout.Nchw, width, height, channels),
         [_, >= SmallestSide and var height, >= SmallestSide and var width] => new PictureInput(input.Name, input.Type, TensorLayout.Nhwc, width, height, 0),
         _ => null,
@@ -34,7 +35,8 @@ public static class PixelInput
     /// <summary>The new input's name.</summary>
     public const string Name = "image";
 
-    // ITU-R BT.601, as Pillow's convert("L") and most greyscale training data: https://pillow.readthedocs.io/en/stable/reference/Image.html#PIL.Image.Image.convert
+    // ITU-R BT.601, as Pillow's convert("L") and most greyscale training data:
+    // https://pillow.readthedocs.io/en/stable/reference/Image.html#PIL.Image.Image.convert
     private static readonly float[] Luma = [0.299f, 0.587f, 0.114f];
 
     /// <summary>Replaces the input. All operators must keep channels first already (see <see cref="ChannelsFirst"/>).</summary>
@@ -80,7 +82,8 @@ public static class PixelInput
             back.Attributes["perm"] = new long[] { 0, 2, 3, 1 };
             graph.Nodes.Insert(front.Nodes.Count, back);
             var wiring = new Wiring(graph);
-            foreach (var node in graph.Nodes.Where(node => node.Op == "Transpose" && node.Inputs[0] == input.Name && node.Ints("perm") is [0, 3, 1, 2]).ToArray())
+            foreach (var node in graph.Nodes.Where(node => node.Op == "Transpose" && node.Inputs[0] == input.Name && node.Ints("perm") is [0, 3, 1, 2])
+                .ToArray())
             {
                 wiring.Bypass(node, value);
             }
@@ -119,7 +122,8 @@ public static class PixelInput
             value = builder.AddNode("Mul", "image_scaled", [value, PerChannel("image_scale", factor)]);
         }
 
-        return input.Channels > 0 ? value : builder.AddNode("Reshape", "image_plane", [value, builder.AddInt64Constant("image_sides", -1, input.Height, input.Width)]);
+        return input.Channels > 0 ? value
+            : builder.AddNode("Reshape", "image_plane", [value, builder.AddInt64Constant("image_sides", -1, input.Height, input.Width)]);
 
         string PerChannel(string name, float[] numbers) => Array.TrueForAll(numbers, number => number == numbers[0])
             ? builder.AddConstant(name, [numbers[0]])
@@ -131,7 +135,8 @@ public static class PixelInput
     {
         if (input.Channels != 3 || input.Layout != TensorLayout.Nhwc)
         {
-            throw new ModelFormatException($"The quantized input '{input.Name}' has {input.Channels} channels, {input.Layout}; three channels last are supported.");
+            throw new ModelFormatException(
+                $"The quantized input '{input.Name}' has {input.Channels} channels, {input.Layout}; three channels last are supported.");
         }
 
         var wiring = new Wiring(graph);
@@ -160,7 +165,8 @@ public static class PixelInput
             }
 
             var zeroPoint = wiring.Constant(node, 2)?.ToDoubles() is [var zero] ? zero : 0;
-            wiring.SetInput(node, 2, new GraphBuilder(graph).AddConstant(node.Name + "_zero_point", Tensor.FromDoubles(ElementType.UInt8, [], [zeroPoint + 128])));
+            wiring.SetInput(node, 2, new GraphBuilder(graph)
+                .AddConstant(node.Name + "_zero_point", Tensor.FromDoubles(ElementType.UInt8, [], [zeroPoint + 128])));
         }
     }
 }

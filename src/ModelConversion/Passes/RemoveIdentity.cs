@@ -29,8 +29,10 @@ public static class RemoveIdentity
             "Transpose" => node.Ints("perm")?.SequenceEqual(Enumerable.Range(0, node.Ints("perm")!.Length).Select(axis => (long)axis)) == true,
             "Concat" or "Sum" or "Max" or "Min" or "Mean" => node.Inputs.Count == 1,
             "Cast" => shapes[node.Inputs[0]].Type == shapes[node.Outputs[0]].Type,
-            "Mul" or "Div" => SameShape(node) && wiring.Constant(node, 1) is { Type: ElementType.Float32 } factor && factor.As<float>().IndexOfAnyExcept(1f) < 0,
-            "Add" or "Sub" => SameShape(node) && wiring.Constant(node, 1) is { Type: ElementType.Float32 } offset && offset.As<float>().IndexOfAnyExcept(0f) < 0,
+            "Mul" or "Div" =>
+                SameShape(node) && wiring.Constant(node, 1) is { Type: ElementType.Float32 } factor && factor.As<float>().IndexOfAnyExcept(1f) < 0,
+            "Add" or "Sub" =>
+                SameShape(node) && wiring.Constant(node, 1) is { Type: ElementType.Float32 } offset && offset.As<float>().IndexOfAnyExcept(0f) < 0,
             _ => false,
         };
 

@@ -38,7 +38,8 @@ internal sealed class Wiring
     public bool IsOutput(string value) => _outputs.Contains(value);
 
     /// <summary>The only node that needs a value, or none where several do or the graph answers with it.</summary>
-    public Node? OnlyConsumer(string value) => !IsOutput(value) && Consumers(value) is [Node only] && only.Inputs.Count(input => input == value) == 1 ? only : null;
+    public Node? OnlyConsumer(string value) =>
+        !IsOutput(value) && Consumers(value) is [Node only] && only.Inputs.Count(input => input == value) == 1 ? only : null;
 
     /// <summary>The constant that a node reads at a place, if it is one.</summary>
     public Tensor? Constant(Node node, int input) => input < node.Inputs.Count ? _graph.Constants.GetValueOrDefault(node.Inputs[input]) : null;

@@ -14,7 +14,8 @@ internal static class HalfPrecision
     /// <summary>Rewrites the constants; answers the number that became smaller.</summary>
     public static int Apply(Graph graph)
     {
-        string[] weights = [.. graph.Constants.Where(constant => constant.Value is { Type: ElementType.Float32, Length: >= SmallestWeight } && Fits(constant.Value)).Select(constant => constant.Key)];
+        string[] weights = [.. graph.Constants.Where(constant => constant.Value is { Type: ElementType.Float32, Length: >= SmallestWeight }
+            && Fits(constant.Value)).Select(constant => constant.Key)];
         var builder = new GraphBuilder(graph);
         var casts = new List<Node>();
         foreach (var name in weights)

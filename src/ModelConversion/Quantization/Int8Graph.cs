@@ -139,7 +139,8 @@ internal sealed class Int8Graph
     {
         var scale = Math.Max((max - min) / Levels, 1e-8f);
         var zeroPoint = (byte)Math.Clamp(MathF.Round(-min / scale), 0, Levels);
-        _parameters[value] = (_builder.AddConstant(value + "_scale", [scale]), _builder.AddConstant(value + "_zero_point", new Tensor(ElementType.UInt8, [], new[] { zeroPoint })));
+        _parameters[value] = (_builder.AddConstant(value + "_scale", [scale]),
+            _builder.AddConstant(value + "_zero_point", new Tensor(ElementType.UInt8, [], new[] { zeroPoint })));
     }
 
     private void AddFront(PixelFront front, Node node)
@@ -259,7 +260,8 @@ internal sealed class Int8Graph
         var axis = node.Int("transB", 0) == 1 ? 0 : 1;
         var channels = weights.Shape[axis];
         var bias = node.Inputs.Count > 2 && node.Inputs[2].Length > 0 ? _source.Constants[node.Inputs[2]] : null;
-        if (node.Op != "Gemm" || node.Float("alpha", 1) != 1 || node.Float("beta", 1) != 1 || node.Int("transA", 0) != 0 || (bias is not null && bias.Length != channels))
+        if (node.Op != "Gemm" || node.Float("alpha", 1) != 1 || node.Float("beta", 1) != 1 || node.Int("transA", 0) != 0
+            || (bias is not null && bias.Length != channels))
         {
             return; // no plain dense layer
         }
@@ -267,7 +269,8 @@ internal sealed class Int8Graph
         (var scale, var zeroPoint) = _parameters[node.Inputs[0]];
         var bytes = _builder.AddNode("QuantizeLinear", node.Inputs[0] + "_quantized", [copy.Inputs[0], scale, zeroPoint]);
         copy.Inputs[0] = _builder.AddNode("DequantizeLinear", node.Inputs[0] + "_dequantized", [bytes, scale, zeroPoint]);
-        Layers.Add(QuantizeWeights(node, copy, weights.ToFloats(), weights.Shape, axis, bias?.ToDoubles() ?? new double[channels], Graph.Constants[scale].As<float>()[0]));
+        Layers.Add(QuantizeWeights(node, copy, weights.ToFloats(), weights.Shape, axis, bias?.ToDoubles()
+            ?? new double[channels], Graph.Constants[scale].As<float>()[0]));
     }
 
     private static Tensor Integers(double[] values, float[] scales) =>

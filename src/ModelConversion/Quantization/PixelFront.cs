@@ -44,7 +44,8 @@ internal sealed record PixelFront(IReadOnlyList<Node> Nodes, string Value, float
         }
 
         if (!chain.Exists(node => node.Op == "Cast") || shapes[value] is not { Type: ElementType.Float32, Shape: [_, 3, _, _] }
-            || wiring.IsOutput(value) || !wiring.Consumers(value).All(reader => reader.Op == "Conv" && reader.Int("group", 1) == 1 && reader.Inputs[0] == value && wiring.Constant(reader, 1) is not null))
+            || wiring.IsOutput(value) || !wiring.Consumers(value)
+                .All(reader => reader.Op == "Conv" && reader.Int("group", 1) == 1 && reader.Inputs[0] == value && wiring.Constant(reader, 1) is not null))
         {
             return null;
         }
@@ -66,7 +67,8 @@ internal sealed record PixelFront(IReadOnlyList<Node> Nodes, string Value, float
             ? new PixelFront(chain, value, factor, centre, (byte)zeroPoint)
             : null;
 
-        float[] Ask(byte pixel) => new Interpreter(front).Run(new Dictionary<string, Tensor> { [image.Name] = new(ElementType.UInt8, [1, 1, 1, 3], new byte[] { pixel, pixel, pixel }) })[value].ToFloats();
+        float[] Ask(byte pixel) => new Interpreter(front)
+            .Run(new Dictionary<string, Tensor> { [image.Name] = new(ElementType.UInt8, [1, 1, 1, 3], new byte[] { pixel, pixel, pixel }) })[value].ToFloats();
     }
 
     private static bool IsPerChannel(Graph graph, Node node, string value) => node.Outputs.Count == 1 && node.Op switch
@@ -74,7 +76,8 @@ internal sealed record PixelFront(IReadOnlyList<Node> Nodes, string Value, float
         "Transpose" => true,
         "Cast" => node.Int("to", 0) == (long)ElementType.Float32,
         "Gather" => node.Inputs[0] == value && graph.Constants.TryGetValue(node.Inputs[1], out var order) && order.Length == 3,
-        "Add" or "Sub" or "Mul" or "Div" => node.Inputs.Where(input => input != value).All(input => graph.Constants.TryGetValue(input, out var constant) && constant.Length is 1 or 3),
+        "Add" or "Sub" or "Mul" or "Div" =>
+            node.Inputs.Where(input => input != value).All(input => graph.Constants.TryGetValue(input, out var constant) && constant.Length is 1 or 3),
         _ => false,
     };
 }

@@ -75,7 +75,8 @@ internal sealed class QuantizationPlan
         var behindLayer = new HashSet<string>(StringComparer.Ordinal);
         foreach (var node in Enumerable.Reverse(_graph.Nodes))
         {
-            var isLayer = node.Op is "Conv" or "Gemm" && _wiring.Constant(node, 1) is { Type: ElementType.Float32 } && (node.Inputs.Count < 3 || node.Inputs[2].Length == 0 || _wiring.Constant(node, 2) is not null);
+            var isLayer = node.Op is "Conv" or "Gemm" && _wiring.Constant(node, 1) is { Type: ElementType.Float32 }
+                && (node.Inputs.Count < 3 || node.Inputs[2].Length == 0 || _wiring.Constant(node, 2) is not null);
             var hasLayerBehind = node.Outputs.Exists(behindLayer.Contains);
             if (isLayer)
             {
@@ -131,9 +132,11 @@ internal sealed class QuantizationPlan
     }
 
     /// <summary>Whether an operator that computes with bytes wants this value as bytes.</summary>
-    private bool IsRead(string value) => IsData(value) && !_values.Contains(value) && _wiring.Consumers(value).Any(reader => ComputesWithBytes(reader) || (Moves(reader) && reader.Outputs.Exists(IsRead)));
+    private bool IsRead(string value) => IsData(value) && !_values.Contains(value) && _wiring.Consumers(value)
+        .Any(reader => ComputesWithBytes(reader) || (Moves(reader) && reader.Outputs.Exists(IsRead)));
 
-    private bool IsData(string value) => value.Length > 0 && !_graph.Constants.ContainsKey(value) && Shapes[value] is { Type: ElementType.Float32, Shape.Length: 4 } && value != Front?.Value;
+    private bool IsData(string value) =>
+        value.Length > 0 && !_graph.Constants.ContainsKey(value) && Shapes[value] is { Type: ElementType.Float32, Shape.Length: 4 } && value != Front?.Value;
 
     /// <summary>onnxruntime/core/optimizer/qdq_transformer/selectors_actions: what becomes QLinearConv, QLinearAdd and so on.</summary>
     private bool ComputesWithBytes(Node node) => node.Op switch
@@ -142,7 +145,8 @@ internal sealed class QuantizationPlan
         "Add" or "Mul" => node.Inputs.TrueForAll(IsData),
         "Concat" => node.Inputs.TrueForAll(IsData),
         "AveragePool" => IsData(node.Inputs[0]),
-        "GlobalAveragePool" => IsData(node.Inputs[0]) && _wiring.Consumers(node.Outputs[0]).Any(reader => _convolutions.Contains(reader)), // squeeze and excitation
+        // squeeze and excitation
+        "GlobalAveragePool" => IsData(node.Inputs[0]) && _wiring.Consumers(node.Outputs[0]).Any(reader => _convolutions.Contains(reader)),
         _ => false,
     };
 
@@ -153,7 +157,8 @@ internal sealed class QuantizationPlan
     {
         "Relu" => float.PositiveInfinity,
         "Clip" when _wiring.Constant(node, 1) is { Length: 1 } least && least.ToFloats()[0] == 0 =>
-            node.Inputs.Count < 3 || node.Inputs[2].Length == 0 ? float.PositiveInfinity : _wiring.Constant(node, 2) is { Length: 1 } most ? most.ToFloats()[0] : null,
+            node.Inputs.Count < 3 || node.Inputs[2].Length == 0 ? float.PositiveInfinity : _wiring.Constant(node, 2) is { Length: 1 } most
+                ? most.ToFloats()[0] : null,
         _ => null,
     };
 }

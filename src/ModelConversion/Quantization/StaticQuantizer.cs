@@ -108,7 +108,8 @@ internal sealed class StaticQuantizer
         foreach (var node in plan.Classifiers.Where(layer => layer.Op == "Conv" && layer.Int("group", 1) == 1))
         {
             var weights = graph.Constants[node.Inputs[1]];
-            if (weights.Shape is not [var outputs, var inputs, 1, 1] || plan.Shapes[node.Inputs[0]].Shape is not [_, _, 1, 1] || plan.Shapes[node.Outputs[0]].Shape is not [_, _, 1, 1])
+            if (weights.Shape is not [var outputs, var inputs, 1, 1] || plan.Shapes[node.Inputs[0]].Shape is not [_, _, 1, 1]
+                || plan.Shapes[node.Outputs[0]].Shape is not [_, _, 1, 1])
             {
                 continue;
             }
@@ -183,7 +184,9 @@ internal sealed class StaticQuantizer
     private Dictionary<string, Tensor> Watch(OnnxRunner runner, int photo)
     {
         var input = _graph.Inputs[0].Name;
-        return new Dictionary<string, Tensor>(runner.Run(new Dictionary<string, Tensor> { [input] = _photos[photo] }), StringComparer.Ordinal) { [input] = _photos[photo] };
+        return new Dictionary<string,
+            Tensor>(runner.Run(new Dictionary<string, Tensor> { [input] = _photos[photo] }), StringComparer.Ordinal)
+        { [input] = _photos[photo] };
     }
 
     private (Trial Trial, Graph Graph) Try(RangeMethod method, bool denseLayers)
@@ -200,7 +203,8 @@ internal sealed class StaticQuantizer
         return (new Trial(
             method, denseLayers,
             answers.Zip(_answers, (actual, expected) => Divergence(expected, actual)).Average(),
-            answers.Zip(_answers, (actual, expected) => Array.IndexOf(actual, actual.Max()) == Array.IndexOf(expected, expected.Max()) ? 1d : 0).Average()), network.Graph);
+            answers.Zip(_answers, (actual, expected) => Array.IndexOf(actual, actual.Max()) == Array.IndexOf(expected, expected.Max()) ? 1d : 0)
+                .Average()), network.Graph);
     }
 
     private float[][] Answers(Graph graph)

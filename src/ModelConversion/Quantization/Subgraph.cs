@@ -10,7 +10,8 @@ internal static class Subgraph
     /// <param name="shapes">Of all its values.</param>
     /// <param name="given">Values that are known; those that are needed become inputs.</param>
     /// <param name="outputs">What to compute.</param>
-    public static Graph Of(Graph graph, IReadOnlyDictionary<string, (ElementType Type, int[] Shape)> shapes, IReadOnlySet<string> given, IEnumerable<string> outputs)
+    public static Graph Of(Graph graph, IReadOnlyDictionary<string, (ElementType Type, int[] Shape)> shapes, IReadOnlySet<string> given,
+        IEnumerable<string> outputs)
     {
         var part = new Graph { Name = graph.Name };
         part.Outputs.AddRange(outputs.Distinct().Select(Describe));

@@ -15,7 +15,8 @@ internal sealed partial class BundleFolder
     {
         if (!NamePattern().IsMatch(name))
         {
-            throw new InferenceException(InferenceError.InvalidRequest, $"'{name}' cannot be a model's name: it stands in URLs and is a folder. Use letters, digits, '-', '_' and '.', at most 64.");
+            throw new InferenceException(InferenceError.InvalidRequest,
+                $"'{name}' cannot be a model's name: it stands in URLs and is a folder. Use letters, digits, '-', '_' and '.', at most 64.");
         }
 
         (_models, _name) = (models, name);
@@ -29,7 +30,8 @@ internal sealed partial class BundleFolder
 
     /// <summary>The version of what takes its place.</summary>
     public string NextVersion() =>
-        File.Exists(System.IO.Path.Combine(Path, Bundle.ManifestFile)) && int.TryParse(Bundle.ReadManifest(Path).Version, out var version) ? $"{version + 1}" : "1";
+        File.Exists(System.IO.Path.Combine(Path, Bundle.ManifestFile)) && int.TryParse(Bundle.ReadManifest(Path).Version, out var version)
+            ? $"{version + 1}" : "1";
 
     /// <summary>Renames are atomic: the server sees the old bundle or the new one.</summary>
     public void Install(string temporary) => Bundle.Install(temporary, Path);

@@ -18,17 +18,27 @@ internal static class ClassifyCommand
     {
         var photos = new Argument<string[]>("photo")
         {
-            Description = "Pictures: files, folders, patterns ('shop/*.jpg'), lists (.txt or .csv with a path per line), or - for standard input: a picture, or paths.",
+            Description =
+                "Pictures: files, folders, patterns ('shop/*.jpg'), lists (.txt or .csv with a path per line), or - for standard input: a picture, or paths.",
             Arity = ArgumentArity.OneOrMore,
         };
         var models = CommonOptions.Models();
         var model = CommonOptions.Model("--model", "The bundle's name (default: the only one there is).", models);
-        var variant = new Option<string>("--variant") { Description = "fp32, fp16, int8, or auto: what the server would take here.", DefaultValueFactory = _ => "auto" };
-        var topK = new Option<int?>("--top-k") { Description = "How many labels per picture (default: 5 for one picture, or all that there are; 1 for several)." };
+        var variant = new Option<string>("--variant")
+        {
+            Description = "fp32, fp16, int8, or auto: what the server would take here.",
+            DefaultValueFactory = _ => "auto"
+        };
+        var topK = new Option<int?>("--top-k")
+        {
+            Description =
+            "How many labels per picture (default: 5 for one picture, or all that there are; 1 for several)."
+        };
         var json = CommonOptions.Json();
         var lines = new Option<bool>("--jsonl") { Description = "JSON, a line for each picture as soon as it is answered." };
         var csv = new Option<bool>("--csv") { Description = "Comma-separated values, a line for each label." };
-        var command = new Command("classify", "Classify photos: labels out, as the server would answer.") { photos, model, models, variant, topK, json, lines, csv };
+        var command = new Command("classify", "Classify photos: labels out, as the server would answer.") { photos, model, models, variant,
+            topK, json, lines, csv };
         command.Validators.Add(result =>
         {
             if (new[] { json, lines, csv }.Count(option => result.GetValue(option)) > 1)
@@ -41,7 +51,8 @@ internal static class ClassifyCommand
             var catalog = ModelFolder.Open(arguments.GetValue(models)!);
             var folder = catalog.Find(arguments.GetValue(model) ?? catalog.Default("--model"));
             var found = await Photos.FindAsync(arguments.GetValue(photos)!, Console.OpenStandardInput(), cancellationToken);
-            IAnswers answers = arguments.GetValue(json) ? new JsonAnswers() : arguments.GetValue(lines) ? new JsonLines() : arguments.GetValue(csv) ? new CsvAnswers()
+            IAnswers answers = arguments.GetValue(json) ? new JsonAnswers() : arguments.GetValue(lines) ? new JsonLines()
+                : arguments.GetValue(csv) ? new CsvAnswers()
                 : found is [_] ? new OneTable() : new TableOfMany();
             return await ClassifyAsync(found, folder, arguments.GetValue(variant)!, arguments.GetValue(topK), answers, cancellationToken);
         });
@@ -49,7 +60,8 @@ internal static class ClassifyCommand
     }
 
     /// <summary>Answers every photo; one that fails is said, and makes the exit code 1.</summary>
-    private static async Task<int> ClassifyAsync(IReadOnlyList<NamedPhoto> photos, string folder, string variant, int? topK, IAnswers answers, CancellationToken cancellationToken)
+    private static async Task<int> ClassifyAsync(IReadOnlyList<NamedPhoto> photos, string folder, string variant, int? topK, IAnswers answers,
+        CancellationToken cancellationToken)
     {
         using var evaluator = new Evaluator();
         var manifest = Bundle.ReadManifest(folder);
@@ -120,7 +132,13 @@ internal static class ClassifyCommand
                 ["confidence"] = prediction.Confidence,
             })]),
             ["abstained"] = answer.Abstained,
-            ["image"] = new JsonObject { ["width"] = answer.Image.Width, ["height"] = answer.Image.Height, ["format"] = answer.Image.Format, ["bytes"] = answer.Image.Bytes },
+            ["image"] = new JsonObject
+            {
+                ["width"] = answer.Image.Width,
+                ["height"] = answer.Image.Height,
+                ["format"] = answer.Image.Format,
+                ["bytes"] = answer.Image.Bytes
+            },
             ["timing"] = new JsonObject
             {
                 ["decodeMs"] = Math.Round(answer.Timings.Decode.TotalMilliseconds, 3),
@@ -153,7 +171,8 @@ internal static class ClassifyCommand
             {
                 var prediction = answer.Predictions[rank];
                 Console.WriteLine(string.Create(
-                    CultureInfo.InvariantCulture, $"{Field(photo)},{rank + 1},{Field(prediction.Label)},{prediction.Index},{prediction.Confidence},{(answer.Abstained ? "true" : "false")},"));
+                    CultureInfo.InvariantCulture,
+                        $"{Field(photo)},{rank + 1},{Field(prediction.Label)},{prediction.Index},{prediction.Confidence},{(answer.Abstained ? "true" : "false")},"));
             }
         }
 
@@ -163,7 +182,8 @@ internal static class ClassifyCommand
         {
         }
 
-        private static string Field(string text) => text.AsSpan().IndexOfAny(",\"\r\n") < 0 ? text : $"\"{text.Replace("\"", "\"\"", StringComparison.Ordinal)}\"";
+        private static string Field(string text) => text.AsSpan().IndexOfAny(",\"\r\n") < 0 ? text
+            : $"\"{text.Replace("\"", "\"\"", StringComparison.Ordinal)}\"";
     }
 
     /// <summary>One picture for people: all its labels.</summary>
@@ -175,10 +195,13 @@ internal static class ClassifyCommand
             table.AddColumn("Label").AddColumn(new TableColumn("Confidence").RightAligned()).AddColumn("");
             foreach (var prediction in answer.Predictions)
             {
-                table.AddRow(Markup.Escape(prediction.Label), $"{prediction.Confidence:P1}", new string('█', (int)Math.Round(prediction.Confidence * BarLength)));
+                table.AddRow(Markup.Escape(prediction.Label), $"{prediction.Confidence:P1}",
+                    new string('█', (int)Math.Round(prediction.Confidence * BarLength)));
             }
 
-            table.Caption($"{answer.Image.Width} × {answer.Image.Height} {answer.Image.Format} · {answer.Timings.Total.TotalMilliseconds:0.0} ms{(answer.Abstained ? " · not sure" : "")}");
+            table.Caption(
+                $"{answer.Image.Width} × {answer.Image.Height} {answer.Image.Format} · {answer.Timings.Total.TotalMilliseconds:0.0} " +
+                $"ms{(answer.Abstained ? " · not sure" : "")}");
             AnsiConsole.Write(table);
         }
 
@@ -192,7 +215,8 @@ internal static class ClassifyCommand
     /// <summary>Several pictures for people: a row for each.</summary>
     private sealed class TableOfMany : IAnswers
     {
-        private readonly Table _table = new Table().Border(TableBorder.Rounded).AddColumn("Photo").AddColumn("Label").AddColumn(new TableColumn("Confidence").RightAligned())
+        private readonly Table _table = new Table().Border(TableBorder.Rounded).AddColumn("Photo").AddColumn("Label")
+            .AddColumn(new TableColumn("Confidence").RightAligned())
             .AddColumn(new TableColumn("ms").RightAligned());
 
         private readonly List<double> _milliseconds = [];
@@ -220,7 +244,8 @@ internal static class ClassifyCommand
         public void Finish()
         {
             _milliseconds.Sort();
-            _table.Caption($"{Counted.Of(_count, "photo")}{(_unsure > 0 ? $" · {_unsure} not sure" : "")}{(_milliseconds.Count > 0 ? $" · median {_milliseconds[_milliseconds.Count / 2]:0.0} ms" : "")}");
+            _table.Caption(
+                $"{Counted.Of(_count, "photo")}{(_unsure > 0 ? $" · {_unsure} not sure" : "")}{(_milliseconds.Count > 0 ? $" · median {_milliseconds[_milliseconds.Count / 2]:0.0} ms" : "")}");
             AnsiConsole.Write(_table);
         }
     }

@@ -4,7 +4,8 @@ namespace Whatsit.ModelTools.Commands;
 
 /// <summary>
 /// <c>whatsit completion SHELL</c>: the lines that make a shell complete verbs, options and models. They ask the program itself, by the directive
-/// <c>[suggest:POSITION]</c> of System.CommandLine (https://learn.microsoft.com/dotnet/standard/commandline/how-to-enable-tab-completion), so that they never grow old.
+/// <c>[suggest:POSITION]</c> of System.CommandLine (https://learn.microsoft.com/dotnet/standard/commandline/how-to-enable-tab-completion), so that they never
+/// grow old.
 /// </summary>
 internal static class CompletionCommand
 {

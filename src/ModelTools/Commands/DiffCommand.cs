@@ -79,7 +79,8 @@ internal static class DiffCommand
             ["a"] = names.A,
             ["b"] = names.B,
             ["photos"] = compared,
-            ["different"] = new JsonArray([.. differences.Select(difference => new JsonObject { ["file"] = difference.Photo, ["a"] = Answer(difference.A), ["b"] = Answer(difference.B) })]),
+            ["different"] = new JsonArray([.. differences.Select(difference =>
+                new JsonObject { ["file"] = difference.Photo, ["a"] = Answer(difference.A), ["b"] = Answer(difference.B) })]),
         };
 
         static JsonObject Answer(Prediction prediction) => new() { ["label"] = prediction.Label, ["confidence"] = prediction.Confidence };

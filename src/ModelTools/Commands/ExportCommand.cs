@@ -28,7 +28,11 @@ internal static class ExportCommand
         var to = new Option<string>("--to") { Description = "The format: tfjs.", DefaultValueFactory = _ => "tfjs" };
         to.AcceptOnlyFromAmong("tfjs");
         var half = new Option<bool>("--fp16") { Description = "Weights of half precision: half the bytes to load." };
-        var shardSize = new Option<int?>("--shard-size") { Description = "Bytes of each file of weights; 0 for one file, as apps expect that name group1-shard1of1.bin (default 4194304)." };
+        var shardSize = new Option<int?>("--shard-size")
+        {
+            Description =
+            "Bytes of each file of weights; 0 for one file, as apps expect that name group1-shard1of1.bin (default 4194304)."
+        };
         shardSize.Require(value => value is null or 0 or >= SmallestShard, $"--shard-size must be 0, for one file, or {SmallestShard} bytes and more.");
         var output = new Option<string?>("--output") { Description = $"The folder to write; by default '{Folder}' in the bundle." };
         var models = CommonOptions.Models();
@@ -40,15 +44,18 @@ internal static class ExportCommand
             var source = ModelSource.Find(arguments.GetValue(model)!, arguments.GetValue(models)!);
             if (source.Manifest is not { } manifest)
             {
-                throw new ModelFormatException($"'{arguments.GetValue(model)}' is not a bundle. Import it first: whatsit import {arguments.GetValue(model)} --name NAME");
+                throw new ModelFormatException(
+                    $"'{arguments.GetValue(model)}' is not a bundle. Import it first: whatsit import {arguments.GetValue(model)} --name NAME");
             }
 
             var folder = arguments.GetValue(output) ?? Path.Combine(source.Path, Folder);
-            var files = Export(manifest, Path.GetFullPath(source.Path), source.File(arguments.GetValue(variant)!), folder, arguments.GetValue(half), arguments.GetValue(shardSize));
+            var files = Export(manifest, Path.GetFullPath(source.Path), source.File(arguments.GetValue(variant)!), folder, arguments.GetValue(half),
+                arguments.GetValue(shardSize));
             if (arguments.GetValue(output) is null)
             {
                 BundleFile[] listed = [.. files.Select(file => Bundle.Describe(source.Path, $"{Folder}/{file.File}"))];
-                ManifestEdit.Apply(source.Path, edited => edited["tfjs"] = JsonSerializer.SerializeToNode(listed, ManifestJson.Default.IReadOnlyListBundleFile));
+                ManifestEdit.Apply(source.Path,
+                    edited => edited["tfjs"] = JsonSerializer.SerializeToNode(listed, ManifestJson.Default.IReadOnlyListBundleFile));
             }
 
             if (arguments.GetValue(json))
@@ -68,7 +75,9 @@ internal static class ExportCommand
             }
 
             AnsiConsole.Write(table);
-            Console.WriteLine($"Written to {Path.GetRelativePath(Environment.CurrentDirectory, folder)}. It takes float32 [N, {manifest.Input.Height}, {manifest.Input.Width}, 3], RGB, pixel / 127.5 - 1.");
+            Console.WriteLine(
+                $"Written to {Path.GetRelativePath(Environment.CurrentDirectory, folder)}. It takes float32 [N, {manifest.Input.Height}, " +
+                $"{manifest.Input.Width}, 3], RGB, pixel / 127.5 - 1.");
             return 0;
         });
         return command;
@@ -77,7 +86,8 @@ internal static class ExportCommand
     private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true };
 
     /// <summary>Writes one variant of a bundle as a TensorFlow.js graph model whose only answer is the probabilities.</summary>
-    internal static IReadOnlyList<(string File, long Bytes)> Export(ModelManifest manifest, string bundle, string onnx, string folder, bool half, int? shardBytes = null)
+    internal static IReadOnlyList<(string File, long Bytes)> Export(ModelManifest manifest, string bundle, string onnx, string folder, bool half,
+        int? shardBytes = null)
     {
         var graph = new OnnxReader().Read(onnx).Graph;
         var answer = graph.Outputs.Find(output => output.Name == manifest.Output.Name)

@@ -42,7 +42,11 @@ internal static class InferCommand
             var outputs = Run(source, bytes, given, sides, arguments.GetValue(variant));
             if (arguments.GetValue(json))
             {
-                Console.WriteLine(new JsonObject { ["outputs"] = new JsonObject(outputs.Select(output => KeyValuePair.Create<string, JsonNode?>(output.Key, ToJson(output.Value)))) }.ToJsonString());
+                Console.WriteLine(new JsonObject
+                {
+                    ["outputs"] =
+                    new JsonObject(outputs.Select(output => KeyValuePair.Create<string, JsonNode?>(output.Key, ToJson(output.Value))))
+                }.ToJsonString());
             }
             else
             {
@@ -55,7 +59,8 @@ internal static class InferCommand
     }
 
     /// <summary>Runs raw bytes; type and shape default to what fits the model.</summary>
-    public static IReadOnlyDictionary<string, Tensor> Run(ModelSource source, byte[] bytes, ElementType? type = null, int[]? shape = null, string? variant = null) =>
+    public static IReadOnlyDictionary<string,
+        Tensor> Run(ModelSource source, byte[] bytes, ElementType? type = null, int[]? shape = null, string? variant = null) =>
         source.Manifest is not null ? RunBundle(source, variant, bytes, type, shape) : RunFile(source, bytes, type, shape);
 
     private static IReadOnlyDictionary<string, Tensor> RunFile(ModelSource source, byte[] bytes, ElementType? given, int[]? sides)
@@ -72,7 +77,8 @@ internal static class InferCommand
         WidenHalf.Apply(graph);
         input = graph.Inputs[0];
         var picture = PictureInput.Of(graph);
-        var tensor = ToTensor(bytes, given, sides, input, model.Preprocessing is { } preprocessing && picture is not null ? pixels => Proof.ToInput(pixels, picture, preprocessing) : null);
+        var tensor = ToTensor(bytes, given, sides, input, model.Preprocessing is { } preprocessing && picture is not null
+            ? pixels => Proof.ToInput(pixels, picture, preprocessing) : null);
         PassOrder.Apply(graph);
         using var runner = new OnnxRunner(graph);
         return runner.Run(new Dictionary<string, Tensor> { [input.Name] = tensor });
@@ -103,14 +109,18 @@ internal static class InferCommand
         var pixels = ToPixels(tensor, source.Manifest.Preprocessing);
         if (Array.TrueForAll(pixels, pixel => Math.Abs(pixel - MathF.Round(pixel)) < 0.01f && MathF.Round(pixel) is >= 0 and <= 255))
         {
-            return runner.Run(new Dictionary<string, Tensor> { [input.Name] = new Tensor(ElementType.UInt8, tensor.Shape, Array.ConvertAll(pixels, pixel => (byte)MathF.Round(pixel))) });
+            return runner.Run(new Dictionary<string,
+                Tensor>
+            { [input.Name] = new Tensor(ElementType.UInt8, tensor.Shape, Array.ConvertAll(pixels, pixel => (byte)MathF.Round(pixel))) });
         }
 
         // No picture has such pixels, but the network takes them: the same graph with a float input.
         var graph = new OnnxReader().Read(file).Graph;
         if (!CastsToFloat(graph, input.Name))
         {
-            throw new ModelFormatException($"The model '{source.Manifest.Name}' is quantized from its input on: it takes pixels (uint8), and not every float in the file is one of its normalised pixels.");
+            throw new ModelFormatException(
+                $"The model '{source.Manifest.Name}' is quantized from its input on: it takes pixels (uint8), and not every float in the file is one of " +
+                $"its normalised pixels.");
         }
 
         graph.Inputs[0] = graph.Inputs[0] with { Type = ElementType.Float32 };
@@ -119,7 +129,8 @@ internal static class InferCommand
     }
 
     private static bool CastsToFloat(Graph graph, string value) =>
-        graph.Nodes.Where(node => node.Inputs.Contains(value)).All(node => node.Op == "Cast" || (node.Op == "Transpose" && CastsToFloat(graph, node.Outputs[0])));
+        graph.Nodes.Where(node => node.Inputs.Contains(value))
+            .All(node => node.Op == "Cast" || (node.Op == "Transpose" && CastsToFloat(graph, node.Outputs[0])));
 
     /// <summary>Floats for a bundle that takes pixels: what was normalised by its own numbers is turned back.</summary>
     private static float[] ToPixels(Tensor tensor, PreprocessingSpec preprocessing)
@@ -140,15 +151,18 @@ internal static class InferCommand
     {
         var shape = sides ?? [.. input.Shape.Select(side => Math.Max(side, 1))];
         var elements = shape.Aggregate(1L, (product, side) => product * side);
-        var type = given ?? (bytes.Length == elements * Tensor.SizeOf(input.Type) ? input.Type : bytes.Length == elements ? ElementType.UInt8 : ElementType.Float32);
+        var type = given
+            ?? (bytes.Length == elements * Tensor.SizeOf(input.Type) ? input.Type : bytes.Length == elements ? ElementType.UInt8 : ElementType.Float32);
         if (bytes.Length != elements * Tensor.SizeOf(type))
         {
-            throw new ModelFormatException($"The input file has {bytes.Length} bytes; {type} [{string.Join(", ", shape)}] needs {elements * Tensor.SizeOf(type)}.");
+            throw new ModelFormatException(
+                $"The input file has {bytes.Length} bytes; {type} [{string.Join(", ", shape)}] needs {elements * Tensor.SizeOf(type)}.");
         }
 
         if (sides is not null && (sides.Length != input.Shape.Length || sides.Zip(input.Shape).Any(side => side.Second >= 0 && side.First != side.Second)))
         {
-            throw new ModelFormatException($"The shape [{string.Join(", ", sides)}] does not fit the input '{input.Name}' of shape [{string.Join(", ", input.Shape)}].");
+            throw new ModelFormatException(
+                $"The shape [{string.Join(", ", sides)}] does not fit the input '{input.Name}' of shape [{string.Join(", ", input.Shape)}].");
         }
 
         if (type == input.Type)
@@ -165,7 +179,8 @@ internal static class InferCommand
         };
     }
 
-    private static byte[] ReadInput(string path) => File.Exists(path) ? File.ReadAllBytes(path) : throw new ModelFormatException($"There is no input file '{path}'.");
+    private static byte[] ReadInput(string path) => File.Exists(path) ? File.ReadAllBytes(path)
+        : throw new ModelFormatException($"There is no input file '{path}'.");
 
     private static int[] ParseShape(string text)
     {
@@ -181,7 +196,8 @@ internal static class InferCommand
     }
 
     private static JsonArray ToJson(Tensor tensor) => tensor.Type is ElementType.Float32 or ElementType.Float16 or ElementType.Float64
-        ? [.. tensor.ToFloats().Select(value => float.IsFinite(value) ? JsonValue.Create(value) : JsonValue.Create(value.ToString(CultureInfo.InvariantCulture)))]
+        ? [.. tensor.ToFloats()
+            .Select(value => float.IsFinite(value) ? JsonValue.Create(value) : JsonValue.Create(value.ToString(CultureInfo.InvariantCulture)))]
         : [.. tensor.ToInts().Select(value => JsonValue.Create(value))];
 
     private static void Show(IReadOnlyDictionary<string, Tensor> outputs)
@@ -189,7 +205,8 @@ internal static class InferCommand
         foreach ((var name, var tensor) in outputs)
         {
             var values = tensor.ToDoubles();
-            var table = new Table().Border(TableBorder.Rounded).Title(Markup.Escape($"{name}: {tensor.Type} [{string.Join(", ", tensor.Shape)}]")).AddColumn("Index").AddColumn(new TableColumn("Value").RightAligned());
+            var table = new Table().Border(TableBorder.Rounded).Title(Markup.Escape($"{name}: {tensor.Type} [{string.Join(", ", tensor.Shape)}]"))
+                .AddColumn("Index").AddColumn(new TableColumn("Value").RightAligned());
             foreach ((var value, var index) in values.Select((value, index) => (value, index)).OrderByDescending(entry => entry.value).Take(10))
             {
                 table.AddRow($"{index}", $"{value:0.#######}");

@@ -87,10 +87,12 @@ internal static class InspectCommand
         public long Parameters { get; }
 
         // Shapes and axes are no parameters.
-        private bool IsWeight(string value) => Graph.Constants.TryGetValue(value, out var constant) && constant.Type is not (ElementType.Int64 or ElementType.Bool);
+        private bool IsWeight(string value) =>
+            Graph.Constants.TryGetValue(value, out var constant) && constant.Type is not (ElementType.Int64 or ElementType.Bool);
     }
 
-    private static long Size(string path) => File.Exists(path) ? new FileInfo(path).Length : Directory.EnumerateFiles(path).Sum(file => new FileInfo(file).Length);
+    private static long Size(string path) => File.Exists(path) ? new FileInfo(path).Length
+        : Directory.EnumerateFiles(path).Sum(file => new FileInfo(file).Length);
 
     private static JsonObject ToJson(Description description) => new()
     {
@@ -103,7 +105,8 @@ internal static class InspectCommand
         ["labels"] = description.Model.Labels is { } labels ? new JsonArray([.. labels.Select(label => JsonValue.Create(label))]) : null,
         ["preprocessing"] = Preprocessing(description.Preprocessing),
         ["operators"] = new JsonObject(Operators(description.Graph).Select(count => KeyValuePair.Create<string, JsonNode?>(count.Op, count.Count))),
-        ["layers"] = new JsonArray([.. description.Layers.Select(layer => new JsonObject { ["name"] = layer.Name, ["op"] = layer.Op, ["shape"] = layer.Shape, ["parameters"] = layer.Parameters })]),
+        ["layers"] = new JsonArray([.. description.Layers.Select(layer =>
+            new JsonObject { ["name"] = layer.Name, ["op"] = layer.Op, ["shape"] = layer.Shape, ["parameters"] = layer.Parameters })]),
         ["notes"] = new JsonArray([.. description.Notes.Select(note => JsonValue.Create(note))]),
     };
 
@@ -117,11 +120,18 @@ internal static class InspectCommand
     /// <summary>As a manifest writes it.</summary>
     private static JsonNode Preprocessing(PreprocessingSpec spec) =>
         JsonSerializer.SerializeToNode(
-            new ModelManifest { Name = "", Files = new Dictionary<string, BundleFile>(), Input = new InputSpec("", InputElementType.UInt8, TensorLayout.Nhwc, 1, 1), Preprocessing = spec },
+            new ModelManifest
+            {
+                Name = "",
+                Files = new Dictionary<string, BundleFile>(),
+                Input = new InputSpec("", InputElementType.UInt8, TensorLayout.Nhwc, 1, 1),
+                Preprocessing = spec
+            },
             ManifestJson.Default.ModelManifest)!["preprocessing"]!.DeepClone();
 
     private static IEnumerable<(string Op, int Count)> Operators(Graph graph) =>
-        graph.Nodes.GroupBy(node => node.Op).Select(group => (group.Key, group.Count())).OrderByDescending(count => count.Item2).ThenBy(count => count.Key, StringComparer.Ordinal);
+        graph.Nodes.GroupBy(node => node.Op).Select(group => (group.Key, group.Count())).OrderByDescending(count => count.Item2)
+            .ThenBy(count => count.Key, StringComparer.Ordinal);
 
     private static void Show(Description description)
     {
@@ -137,9 +147,11 @@ internal static class InspectCommand
         summary.AddRow("Format", Markup.Escape($"{description.Format}, {ModelCard.Size(description.Bytes)}"));
         summary.AddRow("Parameters", $"{description.Parameters:N0}");
         summary.AddRow("Operators", string.Join(", ", Operators(description.Graph).Select(count => $"{count.Count} {count.Op}")));
-        foreach ((var kind, var value) in description.Graph.Inputs.Select(value => ("Input", value)).Concat(description.Graph.Outputs.Select(value => ("Output", value))))
+        foreach ((var kind, var value) in description.Graph.Inputs.Select(value => ("Input", value))
+            .Concat(description.Graph.Outputs.Select(value => ("Output", value))))
         {
-            summary.AddRow(kind, Markup.Escape($"{value.Name}: {value.Type.ToString().ToLowerInvariant()} [{string.Join(", ", value.Shape.Select(side => side < 0 ? "N" : $"{side}"))}]"));
+            summary.AddRow(kind, Markup.Escape(
+                $"{value.Name}: {value.Type.ToString().ToLowerInvariant()} [{string.Join(", ", value.Shape.Select(side => side < 0 ? "N" : $"{side}"))}]"));
         }
 
         summary.AddRow("Preprocessing", Markup.Escape(ModelCard.Describe(description.Preprocessing)));

@@ -13,7 +13,12 @@ internal static class LabelsCommand
     {
         var models = CommonOptions.Models();
         var name = CommonOptions.ModelArgument("name", "The bundle's name.", models);
-        var file = new Argument<string?>("file") { Description = "The new labels: one per line (a coarse group after a tab), or JSON. Without it, the labels are printed.", Arity = ArgumentArity.ZeroOrOne };
+        var file = new Argument<string?>("file")
+        {
+            Description =
+            "The new labels: one per line (a coarse group after a tab), or JSON. Without it, the labels are printed.",
+            Arity = ArgumentArity.ZeroOrOne
+        };
         var command = new Command("labels", "Show a model's labels, or give it others.") { name, file, models };
         command.SetAction(arguments =>
         {
@@ -30,7 +35,8 @@ internal static class LabelsCommand
             var classes = Labels.Read(path).Count;
             if (labels.Length != classes)
             {
-                throw new InferenceException(InferenceError.InvalidRequest, $"'{given}' has {Counted.Of(labels.Length, "label")}; the model has {Counted.Of(classes, "class", "classes")}.");
+                throw new InferenceException(InferenceError.InvalidRequest,
+                    $"'{given}' has {Counted.Of(labels.Length, "label")}; the model has {Counted.Of(classes, "class", "classes")}.");
             }
 
             File.WriteAllLines(path + ".new", labels);
@@ -43,7 +49,8 @@ internal static class LabelsCommand
                     prediction["label"] = labels[(int)prediction["index"]!].Split('\t')[0];
                 }
             });
-            Console.WriteLine($"{manifest.Name} has new labels: {string.Join(", ", labels.Take(4).Select(label => label.Split('\t')[0]))}{(labels.Length > 4 ? ", …" : "")}.");
+            Console.WriteLine(
+                $"{manifest.Name} has new labels: {string.Join(", ", labels.Take(4).Select(label => label.Split('\t')[0]))}{(labels.Length > 4 ? ", …" : "")}.");
             if (manifest.Tfjs is not null)
             {
                 Console.WriteLine($"Its TensorFlow.js export still has the old ones: whatsit export {manifest.Name}");

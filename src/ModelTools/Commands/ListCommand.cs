@@ -31,7 +31,8 @@ internal static class ListCommand
                 return;
             }
 
-            var table = new Table().Border(TableBorder.Rounded).AddColumn("Name").AddColumn(new TableColumn("Version").RightAligned()).AddColumn("Input").AddColumn("Variants").AddColumn("Title");
+            var table = new Table().Border(TableBorder.Rounded).AddColumn("Name").AddColumn(new TableColumn("Version").RightAligned()).AddColumn("Input")
+                .AddColumn("Variants").AddColumn("Title");
             foreach ((var name, var manifest, var problem) in entries)
             {
                 table.AddRow(

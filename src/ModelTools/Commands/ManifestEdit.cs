@@ -21,7 +21,8 @@ internal static partial class ManifestEdit
         change(manifest);
 
         // Means and deviations read better on one line.
-        var text = NumberList().Replace(manifest.ToJsonString(Options), list => $"[{string.Join(", ", list.Groups[1].Value.Split(',', StringSplitOptions.TrimEntries))}]");
+        var text = NumberList()
+            .Replace(manifest.ToJsonString(Options), list => $"[{string.Join(", ", list.Groups[1].Value.Split(',', StringSplitOptions.TrimEntries))}]");
         var temporary = path + ".new";
         File.WriteAllText(temporary, text + "\n");
         File.Move(temporary, path, overwrite: true);

@@ -40,7 +40,8 @@ internal sealed record ModelFolder(string Path, IReadOnlyList<string> Names)
     public string Find(string name) => Names.Contains(name) ? System.IO.Path.Combine(Path, name) : throw NotFound(Missing(name));
 
     /// <summary>What there is instead of a model that there is not.</summary>
-    public string Missing(string name) => $"There is no model '{name}' in the folder '{Path}'. There is {(Names.Count == 0 ? "none" : string.Join(", ", Names))}.";
+    public string Missing(string name) =>
+        $"There is no model '{name}' in the folder '{Path}'. There is {(Names.Count == 0 ? "none" : string.Join(", ", Names))}.";
 
     private static InferenceException NotFound(string message) => new(InferenceError.ModelNotFound, message);
 }

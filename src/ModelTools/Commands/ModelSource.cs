@@ -17,7 +17,9 @@ internal sealed record ModelSource(string Path, ModelManifest? Manifest, IModelR
         var catalog = ModelFolder.Open(models);
         if (!System.IO.Path.Exists(model) && !catalog.Names.Contains(model))
         {
-            throw new ModelFormatException($"There is no file or folder '{model}', and no model of that name in '{catalog.Path}' ({(catalog.Names.Count == 0 ? "there is none" : string.Join(", ", catalog.Names))}).");
+            throw new ModelFormatException(
+                $"There is no file or folder '{model}', and no model of that name in '{catalog.Path}' " +
+                $"({(catalog.Names.Count == 0 ? "there is none" : string.Join(", ", catalog.Names))}).");
         }
 
         var path = catalog.Names.Contains(model) ? catalog.Find(model) : model;
@@ -45,8 +47,10 @@ internal sealed record ModelSource(string Path, ModelManifest? Manifest, IModelR
 
         try
         {
-            using var document = JsonDocument.Parse(System.IO.File.ReadAllBytes(path), new JsonDocumentOptions { CommentHandling = JsonCommentHandling.Skip, AllowTrailingCommas = true });
-            return document.RootElement.ValueKind == JsonValueKind.Object && document.RootElement.TryGetProperty("files", out _) && document.RootElement.TryGetProperty("input", out _);
+            using var document = JsonDocument.Parse(System.IO.File.ReadAllBytes(path),
+                new JsonDocumentOptions { CommentHandling = JsonCommentHandling.Skip, AllowTrailingCommas = true });
+            return document.RootElement.ValueKind == JsonValueKind.Object && document.RootElement.TryGetProperty("files", out _)
+                && document.RootElement.TryGetProperty("input", out _);
         }
         catch (JsonException)
         {

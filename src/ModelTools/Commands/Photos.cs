@@ -54,7 +54,8 @@ internal static class Photos
     {
         NamedPhoto[] photos = [.. (sort ? files.Order(StringComparer.Ordinal) : files).Select(OfFile)];
         return photos.Length > 0 ? photos
-            : throw new InferenceException(InferenceError.InvalidRequest, $"'{name}' has no pictures ({string.Join(", ", Extensions.Select(extension => extension[1..]))}).");
+            : throw new InferenceException(InferenceError.InvalidRequest,
+                $"'{name}' has no pictures ({string.Join(", ", Extensions.Select(extension => extension[1..]))}).");
     }
 
     private static IEnumerable<string> Matching(string pattern)
@@ -71,7 +72,9 @@ internal static class Photos
                 .Select(file => file.StartsWith("./", StringComparison.Ordinal) && !pattern.StartsWith("./", StringComparison.Ordinal) ? file[2..] : file);
     }
 
-    /// <summary>The first field of each line, as <c>evaluate</c>'s lists have it: <c>path,label</c>. A first line that names no picture names the columns.</summary>
+    /// <summary>
+    /// The first field of each line, as <c>evaluate</c>'s lists have it: <c>path,label</c>. A first line that names no picture names the columns.
+    /// </summary>
     private static IEnumerable<string> Lines(IEnumerable<string> lines, string folder) => lines.Select(line => line.Split(',')[0].Trim().Trim('"'))
         .Where((path, number) => path.Length > 0 && (number > 0 || IsPicture(path) || File.Exists(Path.Combine(folder, path))))
         .Select(path => folder.Length == 0 || Path.IsPathRooted(path) ? path : Path.GetRelativePath(Environment.CurrentDirectory, Path.Combine(folder, path)));
@@ -83,7 +86,8 @@ internal static class Photos
         var content = bytes.ToArray();
         if (content.Length == 0)
         {
-            throw new InferenceException(InferenceError.InvalidRequest, "Standard input is empty; a picture is expected, or the names of pictures, one per line.");
+            throw new InferenceException(InferenceError.InvalidRequest,
+                "Standard input is empty; a picture is expected, or the names of pictures, one per line.");
         }
 
         return IsText(content) ? Some("standard input", Lines(Encoding.UTF8.GetString(content).Split('\n', StringSplitOptions.TrimEntries), ""), sort: false)

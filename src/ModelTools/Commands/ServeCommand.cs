@@ -11,7 +11,11 @@ internal static class ServeCommand
         var port = new Option<int?>("--port") { Description = "Where to listen (default: the variable PORT, or 8080)." };
         port.Require(value => value is null or (>= 0 and <= ushort.MaxValue), $"--port must be a number from 0 to {ushort.MaxValue}.");
         var @default = CommonOptions.Model("--default", "The model that answers where a request names none (default: the only one there is).", models);
-        var settings = new Option<string[]>("--set") { Description = "Another setting of the server, for example --set Limits:MaxImageBytes=5000000.", HelpName = "Section:Name=value" };
+        var settings = new Option<string[]>("--set")
+        {
+            Description = "Another setting of the server, for example --set Limits:MaxImageBytes=5000000.",
+            HelpName = "Section:Name=value"
+        };
         settings.Validators.Add(result =>
         {
             if (Array.Find(result.GetValueOrDefault<string[]>(), setting => setting.IndexOf('=', StringComparison.Ordinal) < 1) is { } wrong)

@@ -17,16 +17,23 @@ internal static class SetCommand
         ["description"] = Text,
         ["license"] = Text,
         ["source"] = Text,
-        ["abstain.threshold"] = value => double.TryParse(value, NumberStyles.Float, CultureInfo.InvariantCulture, out var threshold) && threshold is >= 0 and <= 1
+        ["abstain.threshold"] = value =>
+            double.TryParse(value, NumberStyles.Float, CultureInfo.InvariantCulture, out var threshold) && threshold is >= 0 and <= 1
             ? JsonValue.Create(threshold) : throw Wrong($"abstain.threshold is '{value}'; it must be from 0 to 1."),
-        ["preprocessing.fidelity"] = value => Fidelities.Contains(value) ? JsonValue.Create(value) : throw Wrong($"preprocessing.fidelity is '{value}'; it must be {string.Join(" or ", Fidelities)}."),
+        ["preprocessing.fidelity"] = value => Fidelities.Contains(value) ? JsonValue.Create(value)
+            : throw Wrong($"preprocessing.fidelity is '{value}'; it must be {string.Join(" or ", Fidelities)}."),
     };
 
     public static Command Create()
     {
         var models = CommonOptions.Models();
         var name = CommonOptions.ModelArgument("name", "The bundle's name.", models);
-        var settings = new Argument<string[]>("key=value") { Description = $"What to change: {string.Join(", ", Keys.Keys)}. An empty value takes an entry away.", Arity = ArgumentArity.OneOrMore };
+        var settings = new Argument<string[]>("key=value")
+        {
+            Description =
+            $"What to change: {string.Join(", ", Keys.Keys)}. An empty value takes an entry away.",
+            Arity = ArgumentArity.OneOrMore
+        };
         var command = new Command("set", "Change entries of a model's manifest.") { name, settings, models };
         command.SetAction(arguments =>
         {
@@ -53,7 +60,8 @@ internal static class SetCommand
                     ManifestEdit.RaiseVersion(manifest);
                 }
             });
-            Console.WriteLine($"{arguments.GetValue(name)}: {string.Join(", ", changes.Select(change => $"{string.Join('.', change.Path)} is {change.Value?.ToJsonString() ?? "gone"}"))}.");
+            Console.WriteLine(
+                $"{arguments.GetValue(name)}: {string.Join(", ", changes.Select(change => $"{string.Join('.', change.Path)} is {change.Value?.ToJsonString() ?? "gone"}"))}.");
         });
         return command;
     }

@@ -49,7 +49,8 @@ internal static class EvaluationJson
                 ["place"] = answer.Photo.Label is null ? null : answer.Place,
                 ["abstained"] = answer.Abstained,
             })]),
-            ["failures"] = new JsonArray([.. figures.Answers.Failures.Select(failure => new JsonObject { ["file"] = failure.Photo.Name, ["problem"] = failure.Problem })]),
+            ["failures"] =
+                new JsonArray([.. figures.Answers.Failures.Select(failure => new JsonObject { ["file"] = failure.Photo.Name, ["problem"] = failure.Problem })]),
         };
     }
 
@@ -67,7 +68,8 @@ internal static class EvaluationJson
             ["top5"] = figures.Top5,
             ["coarse_top1"] = figures.CoarseTop1,
             ["calibration_error"] = figures.CalibrationError,
-            ["abstain"] = figures.Abstention is { } abstention ? new JsonObject { ["right_kept"] = abstention.RightKept, ["wrong_caught"] = abstention.WrongCaught } : null,
+            ["abstain"] = figures.Abstention is { } abstention
+                ? new JsonObject { ["right_kept"] = abstention.RightKept, ["wrong_caught"] = abstention.WrongCaught } : null,
             ["agreement"] = row.Agreement is { } agreement ? new JsonObject
             {
                 ["same_top1"] = agreement.SameTop1,

@@ -41,6 +41,9 @@ internal static class EvaluationPage
         var manifest = evaluation.Manifest;
         var figures = evaluation.Figures;
         var title = manifest.Title ?? manifest.Name;
+        var what = $"{Text(manifest.Name)} {Text(manifest.Version)} · {Text(evaluation.Variants[0].Variant)}";
+        var photos = Counted.Of(figures.Labelled.Count, "labelled photo");
+        var seen = figures.Classes.Count(entry => entry.Photos > 0);
         var page = new StringBuilder();
         page.Append($"""
             <!doctype html>
@@ -56,7 +59,7 @@ internal static class EvaluationPage
             <main>
             <header>
             <h1>{Text(title)}</h1>
-            <p>{Text(manifest.Name)} {Text(manifest.Version)} · {Text(evaluation.Variants[0].Variant)} · {Counted.Of(figures.Labelled.Count, "labelled photo")} of {Text(evaluation.Source)} · {figures.Classes.Count(entry => entry.Photos > 0):N0} of {figures.Classes.Count:N0} classes</p>
+            <p>{what} · {photos} of {Text(evaluation.Source)} · {seen:N0} of {figures.Classes.Count:N0} classes</p>
             <p>{Text(evaluation.Machine)}</p>
             </header>
 
@@ -75,7 +78,9 @@ internal static class EvaluationPage
         Confusion(page, figures);
         Classes(page, figures);
         Failures(page, figures);
-        page.Append("<footer>Measured by <code>whatsit evaluate</code> through the code that serves: decoding, preprocessing, queue, model.</footer>\n</main>\n</body>\n</html>\n");
+        page.Append(
+            "<footer>Measured by <code>whatsit evaluate</code> through the code that serves: decoding, preprocessing, queue, " +
+            "model.</footer>\n</main>\n</body>\n</html>\n");
         return page.ToString();
     }
 
@@ -106,13 +111,18 @@ internal static class EvaluationPage
     private static void Variants(StringBuilder page, EvaluationResult evaluation)
     {
         var grouped = evaluation.Figures.CoarseTop1 is not null;
-        page.Append("<section>\n<h2>Variants</h2>\n<table>\n<tr><th>Variant</th><th class=\"left\">Network</th><th>Parameters</th><th>Size</th><th>Top-1</th><th>Top-5</th>");
+        page.Append(
+            "<section>\n<h2>Variants</h2>\n<table>\n<tr><th>Variant</th><th " +
+            "class=\"left\">Network</th><th>Parameters</th><th>Size</th><th>Top-1</th><th>Top-5</th>");
         page.Append(grouped ? "<th>Group</th>" : "").Append("<th>Same answer</th><th>Calibration error</th><th>Compute</th><th>Total</th></tr>\n");
         foreach (var row in evaluation.Variants)
         {
-            page.Append($"<tr><td>{Text(row.Variant)}</td><td class=\"left\">{Text(row.Network)}</td><td>{row.Parameters / 1e6:0.00} M</td><td>{row.Bytes / 1e6:0.00} MB</td><td>{Percent(row.Figures.Top1)}</td><td>{Percent(row.Figures.Top5)}</td>");
+            page.Append(
+                $"<tr><td>{Text(row.Variant)}</td><td class=\"left\">{Text(row.Network)}</td><td>{row.Parameters / 1e6:0.00} " +
+                $"M</td><td>{row.Bytes / 1e6:0.00} MB</td><td>{Percent(row.Figures.Top1)}</td><td>{Percent(row.Figures.Top5)}</td>");
             page.Append(grouped ? $"<td>{Percent(row.Figures.CoarseTop1 ?? 0)}</td>" : "");
-            page.Append($"<td>{(row.Agreement is { } agreement ? Percent(agreement.SameTop1) : "")}</td><td>{Percent(row.Figures.CalibrationError)}</td><td>{Milliseconds(row.Median("compute"))}</td><td>{Milliseconds(row.Median("total"))}</td></tr>\n");
+            page.Append(
+                $"<td>{(row.Agreement is { } agreement ? Percent(agreement.SameTop1) : "")}</td><td>{Percent(row.Figures.CalibrationError)}</td><td>{Milliseconds(row.Median("compute"))}</td><td>{Milliseconds(row.Median("total"))}</td></tr>\n");
         }
 
         page.Append("</table>\n</section>\n");
@@ -127,18 +137,27 @@ internal static class EvaluationPage
         for (var tick = 0; tick <= 4; tick++)
         {
             var at = side * tick / 4;
-            page.Append($"<path class=\"axis\" d=\"M{left} {top + side - at}h{side}\"/><text x=\"{left - 6}\" y=\"{top + side - at + 4}\" text-anchor=\"end\">{tick * 25}</text><text x=\"{left + at}\" y=\"{top + side + 16}\" text-anchor=\"middle\">{tick * 25}</text>\n");
+            page.Append(
+                $"<path class=\"axis\" d=\"M{left} {top + side - at}h{side}\"/><text x=\"{left - 6}\" y=\"{top + side - at + 4}\" " +
+                $"text-anchor=\"end\">{tick * 25}</text><text x=\"{left + at}\" y=\"{top + side + 16}\" text-anchor=\"middle\">{tick * 25}</text>\n");
         }
 
         var most = Math.Max(1, figures.Calibration.Max(bin => bin.Photos));
         foreach (var bin in figures.Calibration.Where(bin => bin.Photos > 0))
         {
             var width = (bin.To - bin.From) * side;
-            page.Append($"<rect class=\"fill\" fill-opacity=\"{Number(0.25 + (0.75 * bin.Photos / most))}\" x=\"{Number(left + (bin.From * side) + 1)}\" y=\"{Number(top + (side * (1 - bin.Accuracy)))}\" width=\"{Number(width - 2)}\" height=\"{Number(Math.Max(1, side * bin.Accuracy))}\" rx=\"2\">");
-            page.Append($"<title>{Percent(bin.From)} to {Percent(bin.To)}: {Counted.Of(bin.Photos, "photo")}, {Percent(bin.Accuracy)} right at {Percent(bin.Confidence)} mean confidence</title></rect>\n");
+            page.Append(
+                $"<rect class=\"fill\" fill-opacity=\"{Number(0.25 + (0.75 * bin.Photos / most))}\" x=\"{Number(left + (bin.From * side) + 1)}\" " +
+                $"y=\"{Number(top + (side * (1 - bin.Accuracy)))}\" width=\"{Number(width - 2)}\" height=\"{Number(Math.Max(1, side * bin.Accuracy))}\" " +
+                $"rx=\"2\">");
+            page.Append(
+                $"<title>{Percent(bin.From)} to {Percent(bin.To)}: {Counted.Of(bin.Photos, "photo")}, {Percent(bin.Accuracy)} right at " +
+                $"{Percent(bin.Confidence)} mean confidence</title></rect>\n");
         }
 
-        page.Append($"<path class=\"ideal\" d=\"M{left} {top + side}L{left + side} {top}\"/><text x=\"{left + (side / 2)}\" y=\"{top + side + 32}\" text-anchor=\"middle\">confidence, % (bars: right answers, %)</text>\n</svg>\n");
+        page.Append(
+            $"<path class=\"ideal\" d=\"M{left} {top + side}L{left + side} {top}\"/><text x=\"{left + (side / 2)}\" y=\"{top + side + 32}\" " +
+            $"text-anchor=\"middle\">confidence, % (bars: right answers, %)</text>\n</svg>\n");
         page.Append("<p class=\"note\">Bars above the line: better than the model says. Pale bars hold few photos.</p>\n</section>\n");
     }
 
@@ -148,7 +167,9 @@ internal static class EvaluationPage
         page.Append("<section>\n<h2>Milliseconds</h2>\n<table>\n<tr><th>Stage</th><th></th><th>Median</th><th>90 %</th><th>99 %</th><th>Mean</th></tr>\n");
         foreach (var latency in figures.Latencies)
         {
-            page.Append($"<tr><td>{latency.Stage}</td><td><span class=\"bar\"><i style=\"width:{Number(100 * latency.P50 / longest)}%\"></i></span></td><td>{latency.P50:0.0}</td><td>{latency.P90:0.0}</td><td>{latency.P99:0.0}</td><td>{latency.Mean:0.0}</td></tr>\n");
+            page.Append(
+                $"<tr><td>{latency.Stage}</td><td><span class=\"bar\"><i " +
+                $"style=\"width:{Number(100 * latency.P50 / longest)}%\"></i></span></td><td>{latency.P50:0.0}</td><td>{latency.P90:0.0}</td><td>{latency.P99:0.0}</td><td>{latency.Mean:0.0}</td></tr>\n");
         }
 
         page.Append("</table>\n</section>\n");
@@ -162,12 +183,17 @@ internal static class EvaluationPage
             return;
         }
 
-        page.Append($"<section>\n<h2>{(mistakes.Length > MaxMistakes ? $"The {MaxMistakes} surest of {mistakes.Length} mistakes" : $"All {mistakes.Length} mistakes, the surest first")}</h2>\n<div class=\"gallery\">\n");
+        page.Append(
+            $"<section>\n<h2>{(mistakes.Length > MaxMistakes ? $"The {MaxMistakes} surest of {mistakes.Length} mistakes" : $"All {mistakes.Length} mistakes, the surest first")}</h2>\n<div class=\"gallery\">\n");
         foreach (var mistake in mistakes.Take(MaxMistakes))
         {
             var picture = Convert.ToBase64String(evaluator.Thumbnail(mistake.Photo, ThumbnailSide));
             var truth = evaluation.Classes[mistake.Photo.Label!.Value];
-            page.Append($"<figure><img alt=\"{Text(mistake.Photo.Name)}\" title=\"{Text(mistake.Photo.Name)}\" src=\"data:image/jpeg;base64,{picture}\"><figcaption><b>{Text(evaluation.Classes[mistake.Best].Label)}</b> {Percent(mistake.Confidence)}<br><em>{Text(truth.Label)}</em> {Percent(mistake.Probabilities[truth.Index])}<small>{(mistake.Place <= 10 ? $"right one in place {mistake.Place}" : "right one beyond the first ten")}</small></figcaption></figure>\n");
+            page.Append(
+                $"<figure><img alt=\"{Text(mistake.Photo.Name)}\" title=\"{Text(mistake.Photo.Name)}\" " +
+                $"src=\"data:image/jpeg;base64,{picture}\"><figcaption><b>{Text(evaluation.Classes[mistake.Best].Label)}</b> " +
+                $"{Percent(mistake.Confidence)}<br><em>{Text(truth.Label)}</em> " +
+                $"{Percent(mistake.Probabilities[truth.Index])}<small>{(mistake.Place <= 10 ? $"right one in place {mistake.Place}" : "right one beyond the first ten")}</small></figcaption></figure>\n");
         }
 
         page.Append("</div>\n</section>\n");
@@ -210,13 +236,16 @@ internal static class EvaluationPage
         var named = cell >= 7;
         var left = named ? names : 4;
         var place = shown.Select((entry, index) => (entry.Class.Index, index)).ToDictionary();
-        page.Append($"<svg viewBox=\"0 0 {side + left + 4} {side + 24}\" role=\"img\" aria-label=\"Confusion matrix\" style=\"max-width:52rem;margin:0 auto 1rem\">\n");
+        page.Append(
+            $"<svg viewBox=\"0 0 {side + left + 4} {side + 24}\" role=\"img\" aria-label=\"Confusion matrix\" style=\"max-width:52rem;margin:0 auto 1rem\">\n");
         page.Append($"<rect class=\"axis\" x=\"{left}\" y=\"0\" width=\"{side}\" height=\"{side}\" fill=\"none\"/>\n");
         foreach (var entry in shown)
         {
             if (named)
             {
-                page.Append($"<text x=\"{left - 5}\" y=\"{Number(((place[entry.Class.Index] + 0.5) * cell) + 2.5)}\" text-anchor=\"end\" style=\"font-size:{Number(Math.Min(11, cell - 1))}px\">{Text(Short(entry.Class.Label))}</text>\n");
+                page.Append(
+                    $"<text x=\"{left - 5}\" y=\"{Number(((place[entry.Class.Index] + 0.5) * cell) + 2.5)}\" text-anchor=\"end\" " +
+                    $"style=\"font-size:{Number(Math.Min(11, cell - 1))}px\">{Text(Short(entry.Class.Label))}</text>\n");
             }
 
             if (entry.Right > 0)
@@ -230,21 +259,30 @@ internal static class EvaluationPage
             Cell("wrong", truth, answer, photos, figures.Classes[truth.Index].Photos);
         }
 
-        page.Append($"<text x=\"{left + (side / 2)}\" y=\"{side + 18}\" text-anchor=\"middle\">rows: what the photo shows · columns, in the same order: what the model said</text>\n</svg>\n");
+        page.Append(
+            $"<text x=\"{left + (side / 2)}\" y=\"{side + 18}\" text-anchor=\"middle\">rows: what the photo shows · columns, in the same order: what the " +
+            $"model said</text>\n</svg>\n");
 
         void Cell(string kind, ClassLabel truth, ClassLabel answer, int photos, int of)
         {
-            page.Append($"<rect class=\"{kind}\" fill-opacity=\"{Number(0.3 + (0.7 * photos / of))}\" x=\"{Number(left + (place[answer.Index] * cell))}\" y=\"{Number(place[truth.Index] * cell)}\" width=\"{Number(cell)}\" height=\"{Number(cell)}\">");
+            page.Append(
+                $"<rect class=\"{kind}\" fill-opacity=\"{Number(0.3 + (0.7 * photos / of))}\" x=\"{Number(left + (place[answer.Index] * cell))}\" " +
+                $"y=\"{Number(place[truth.Index] * cell)}\" width=\"{Number(cell)}\" height=\"{Number(cell)}\">");
             page.Append($"<title>{Text(truth.Label)} → {Text(answer.Label)}: {photos} of {of}</title></rect>\n");
         }
     }
 
     private static void Classes(StringBuilder page, Figures figures)
     {
-        page.Append("<section>\n<h2>Classes</h2>\n<details><summary>Every class that has photos, the weakest first</summary>\n<table>\n<tr><th>Class</th><th>Photos</th><th>Right</th><th></th><th>Recall</th><th>Precision</th></tr>\n");
-        foreach (var entry in figures.Classes.Where(entry => entry.Photos > 0).OrderBy(entry => entry.Recall).ThenByDescending(entry => entry.Photos).ThenBy(entry => entry.Class.Index))
+        page.Append(
+            "<section>\n<h2>Classes</h2>\n<details><summary>Every class that has photos, the weakest " +
+            "first</summary>\n<table>\n<tr><th>Class</th><th>Photos</th><th>Right</th><th></th><th>Recall</th><th>Precision</th></tr>\n");
+        foreach (var entry in figures.Classes.Where(entry => entry.Photos > 0).OrderBy(entry => entry.Recall).ThenByDescending(entry => entry.Photos)
+            .ThenBy(entry => entry.Class.Index))
         {
-            page.Append($"<tr><td>{Text(entry.Class.Label)}</td><td>{entry.Photos}</td><td>{entry.Right}</td><td><span class=\"bar\"><i style=\"width:{Number(100 * entry.Recall!.Value)}%\"></i></span></td><td>{Percent(entry.Recall.Value)}</td><td>{(entry.Precision is { } precision ? Percent(precision) : "–")}</td></tr>\n");
+            page.Append(
+                $"<tr><td>{Text(entry.Class.Label)}</td><td>{entry.Photos}</td><td>{entry.Right}</td><td><span class=\"bar\"><i " +
+                $"style=\"width:{Number(100 * entry.Recall!.Value)}%\"></i></span></td><td>{Percent(entry.Recall.Value)}</td><td>{(entry.Precision is { } precision ? Percent(precision) : "–")}</td></tr>\n");
         }
 
         page.Append("</table>\n</details>\n</section>\n");

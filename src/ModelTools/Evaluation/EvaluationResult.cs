@@ -21,7 +21,8 @@ internal sealed record VariantRow(string Variant, string Network, long Parameter
 /// <param name="Source">Where the photos came from.</param>
 /// <param name="Machine">What it ran on.</param>
 /// <param name="Variants">The variants; the first is the one that the details are about.</param>
-internal sealed record EvaluationResult(ModelManifest Manifest, IReadOnlyList<ClassLabel> Classes, string Source, string Machine, IReadOnlyList<VariantRow> Variants)
+internal sealed record EvaluationResult(ModelManifest Manifest, IReadOnlyList<ClassLabel> Classes, string Source, string Machine,
+    IReadOnlyList<VariantRow> Variants)
 {
     /// <summary>The details.</summary>
     public Figures Figures => Variants[0].Figures;

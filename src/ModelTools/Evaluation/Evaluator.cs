@@ -25,7 +25,8 @@ internal sealed record PhotoAnswer(LabelledPhoto Photo, float[] Probabilities, b
     public bool IsRight => Best == Photo.Label;
 
     /// <summary>The place of the labelled class among all, from 1.</summary>
-    public int Place => Photo.Label is { } label ? 1 + Probabilities.Where((probability, index) => probability > Probabilities[label] || (probability == Probabilities[label] && index < label)).Count() : 0;
+    public int Place => Photo.Label is { } label ? 1 + Probabilities.Where((probability, index) => probability > Probabilities[label]
+        || (probability == Probabilities[label] && index < label)).Count() : 0;
 }
 
 /// <summary>The answers of one variant, and the photos that it could not answer.</summary>
@@ -51,7 +52,8 @@ internal sealed class Evaluator : IDisposable
     public ImageClassifier Classifier { get; }
 
     /// <summary>Loads a variant; dispose the lease to unload it.</summary>
-    public ModelLease Load(ModelManifest manifest, string folder, string variant) => new(Model.Load(manifest, folder, variant, new OnnxBackendOptions(), _scheduling));
+    public ModelLease Load(ModelManifest manifest, string folder, string variant) =>
+        new(Model.Load(manifest, folder, variant, new OnnxBackendOptions(), _scheduling));
 
     /// <summary>Whether a model gives its recorded answer, as the server asks before it is ready.</summary>
     /// <exception cref="InferenceException">It does not.</exception>
@@ -109,7 +111,8 @@ internal sealed class Evaluator : IDisposable
     public byte[] Thumbnail(LabelledPhoto photo, int side)
     {
         using var image = _decoder.Decode(File.ReadAllBytes(photo.Path), (2 * side, 2 * side));
-        (var width, var height) = image.Width >= image.Height ? (side, Math.Max(1, side * image.Height / image.Width)) : (Math.Max(1, side * image.Width / image.Height), side);
+        (var width, var height) = image.Width >= image.Height ? (side, Math.Max(1, side * image.Height / image.Width))
+            : (Math.Max(1, side * image.Width / image.Height), side);
         var pixels = new byte[width * height * 3];
         new Preprocessor(new PreprocessingSpec(), new InputSpec("thumbnail", InputElementType.UInt8, TensorLayout.Nhwc, width, height)).Process(image, pixels);
         return ImageDecoders.CreateEncoder(_decoding).ToJpeg(pixels, width, height, quality: 70);

@@ -57,7 +57,8 @@ internal sealed class Figures
             Labelled.Count(answer => answer.Photo.Label == label.Index && answer.IsRight),
             Labelled.Count(answer => answer.Best == label.Index)))];
         Confusions = [.. Labelled.Where(answer => !answer.IsRight).GroupBy(answer => (Truth: answer.Photo.Label!.Value, Answer: answer.Best))
-            .Select(group => (classes[group.Key.Truth], classes[group.Key.Answer], group.Count())).OrderByDescending(confusion => confusion.Item3).ThenBy(confusion => confusion.Item1.Index)];
+            .Select(group => (classes[group.Key.Truth], classes[group.Key.Answer], group.Count())).OrderByDescending(confusion => confusion.Item3)
+                .ThenBy(confusion => confusion.Item1.Index)];
 
         Calibration = [.. Enumerable.Range(0, Bins).Select(bin => Bin(bin))];
         // Guo et al., On Calibration of Modern Neural Networks (https://arxiv.org/abs/1706.04599), equation 3.
@@ -108,14 +109,16 @@ internal sealed class Figures
     public Abstention? Abstention { get; }
 
     /// <summary>The mistakes that the model was surest of, first.</summary>
-    public IEnumerable<PhotoAnswer> WorstMistakes => Labelled.Where(answer => !answer.IsRight).OrderByDescending(answer => answer.Confidence).ThenBy(answer => answer.Photo.Name, StringComparer.Ordinal);
+    public IEnumerable<PhotoAnswer> WorstMistakes =>
+        Labelled.Where(answer => !answer.IsRight).OrderByDescending(answer => answer.Confidence).ThenBy(answer => answer.Photo.Name, StringComparer.Ordinal);
 
     private ConfidenceBin Bin(int bin)
     {
         (var from, var to) = ((double)bin / Bins, (double)(bin + 1) / Bins);
         PhotoAnswer[] inside = [.. Labelled.Where(answer => Math.Min((int)(answer.Confidence * Bins), Bins - 1) == bin)];
         return inside.Length == 0 ? new ConfidenceBin(from, to, 0, 0, 0)
-            : new ConfidenceBin(from, to, inside.Length, inside.Average(answer => answer.Confidence), (double)inside.Count(answer => answer.IsRight) / inside.Length);
+            : new ConfidenceBin(from, to, inside.Length, inside.Average(answer => answer.Confidence),
+                (double)inside.Count(answer => answer.IsRight) / inside.Length);
     }
 
     private Latency Of(string stage, Func<Timings, TimeSpan> select)
@@ -142,7 +145,8 @@ internal sealed record Agreement(int Photos, double SameTop1, double LargestDiff
     public static Agreement Of(Answers full, Answers reduced)
     {
         var others = reduced.Photos.DistinctBy(answer => answer.Photo.Path).ToDictionary(answer => answer.Photo.Path, StringComparer.Ordinal);
-        (PhotoAnswer Full, PhotoAnswer Reduced)[] pairs = [.. full.Photos.Where(answer => others.ContainsKey(answer.Photo.Path)).Select(answer => (answer, others[answer.Photo.Path]))];
+        (PhotoAnswer Full, PhotoAnswer Reduced)[] pairs = [.. full.Photos.Where(answer => others.ContainsKey(answer.Photo.Path))
+            .Select(answer => (answer, others[answer.Photo.Path]))];
         var count = Math.Max(1, pairs.Length);
         (PhotoAnswer Full, PhotoAnswer Reduced)[] labelled = [.. pairs.Where(pair => pair.Full.Photo.Label is not null)];
         return new Agreement(

@@ -32,7 +32,8 @@ internal static partial class LabelledPhotos
         var photos = File.Exists(list) ? ReadList(list, names)
             : Directory.Exists(source) ? ReadFolder(source, names)
             : throw new ModelFormatException($"There is no folder or list '{source}'.");
-        return photos.Count > 0 ? photos : throw new ModelFormatException($"'{source}' has no photos ({string.Join(", ", Extensions.Select(extension => extension[1..]))}).");
+        return photos.Count > 0 ? photos
+            : throw new ModelFormatException($"'{source}' has no photos ({string.Join(", ", Extensions.Select(extension => extension[1..]))}).");
     }
 
     /// <summary>At most so many, evenly spread over the whole: lists are sorted by class as a rule.</summary>
@@ -43,7 +44,8 @@ internal static partial class LabelledPhotos
     {
         var root = Path.TrimEndingDirectorySeparator(Path.GetFullPath(folder));
         var own = Path.GetFileName(root);
-        string[] files = [.. Directory.EnumerateFiles(root, "*", SearchOption.AllDirectories).Where(file => Extensions.Contains(Path.GetExtension(file))).Order(StringComparer.Ordinal)];
+        string[] files = [.. Directory.EnumerateFiles(root, "*", SearchOption.AllDirectories).Where(file => Extensions.Contains(Path.GetExtension(file)))
+            .Order(StringComparer.Ordinal)];
         var photos = new List<LabelledPhoto>(files.Length);
         var unclear = new List<(int Photo, List<int> Candidates)>();
         foreach (var file in files)

@@ -11,8 +11,11 @@ internal static class Percentiles
         return sorted;
     }
 
-    /// <summary>By nearest rank, so that it did occur: the smallest value that at least this share of the values does not exceed; not a number where there are none.</summary>
-    public static double Of(double[] sorted, double share) => sorted.Length == 0 ? double.NaN : sorted[Math.Max(0, (int)Math.Ceiling(share * sorted.Length) - 1)];
+    /// <summary>
+    /// By nearest rank, so that it did occur: the smallest value that at least this share of the values does not exceed; not a number where there are none.
+    /// </summary>
+    public static double Of(double[] sorted, double share) => sorted.Length == 0 ? double.NaN
+        : sorted[Math.Max(0, (int)Math.Ceiling(share * sorted.Length) - 1)];
 
     /// <summary>The middle one, or the mean of the middle two.</summary>
     public static double Median(IEnumerable<double> values)

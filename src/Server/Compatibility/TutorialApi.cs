@@ -36,8 +36,10 @@ internal static class TutorialApi
             .WithSummary("The default model for TensorFlow.js: model.json and what lies beside it").ProducesProblem(404).ForClients();
         var api = app.MapGroup("/api").WithTags("Tutorial").ForClients();
         api.MapGet("/classes", Classes).WithName("TutorialClasses").WithSummary("The default model's labels");
-        api.MapPost("/predict_image", PredictImageAsync).WithName("TutorialPredictImage").WithSummary("Classify an uploaded photo").WithMetadata(new PictureBodyAttribute(), new AnswersPicturesAttribute()).Produces<TutorialResponse>().Produces<TutorialResponse>(400);
-        api.MapGet("/predict_url", PredictUrlAsync).WithName("TutorialPredictUrl").WithSummary("Classify a photo by its URL, where the server allows it").WithMetadata(new AnswersPicturesAttribute()).Produces<TutorialResponse>().Produces<TutorialResponse>(400);
+        api.MapPost("/predict_image", PredictImageAsync).WithName("TutorialPredictImage").WithSummary("Classify an uploaded photo")
+            .WithMetadata(new PictureBodyAttribute(), new AnswersPicturesAttribute()).Produces<TutorialResponse>().Produces<TutorialResponse>(400);
+        api.MapGet("/predict_url", PredictUrlAsync).WithName("TutorialPredictUrl").WithSummary("Classify a photo by its URL, where the server allows it")
+            .WithMetadata(new AnswersPicturesAttribute()).Produces<TutorialResponse>().Produces<TutorialResponse>(400);
     }
 
     /// <summary>Where the tutorial's page has <c>tf.loadGraphModel</c> look; TensorFlow.js then asks for the shards beside <c>model.json</c>.</summary>
@@ -45,7 +47,8 @@ internal static class TutorialApi
     {
         using var lease = catalog.Lease(null);
         var manifest = lease.Model.Manifest;
-        var known = manifest.Tfjs?.FirstOrDefault(candidate => Path.GetFileName(candidate.File) == file) ?? throw new InferenceException(InferenceError.ModelNotFound, manifest.Tfjs is null
+        var known = manifest.Tfjs?.FirstOrDefault(candidate => Path.GetFileName(candidate.File) == file)
+            ?? throw new InferenceException(InferenceError.ModelNotFound, manifest.Tfjs is null
             ? $"The model '{manifest.Name}' was not exported for TensorFlow.js. This does it: whatsit export {manifest.Name} --to tfjs --fp16"
             : $"The model '{manifest.Name}' has no file '{file}' for TensorFlow.js.");
         return ModelsApi.GetFile(manifest.Name, known.File, v: null, context, catalog);

@@ -11,7 +11,8 @@ internal static class HealthApi
     {
         var health = app.MapGroup("/health").WithTags("Health").WithMetadata(new ManagementAttribute(only: false));
         health.MapGet("/live", () => Results.Json(new { status = "live" })).WithName("Live").WithSummary("The process answers");
-        health.MapGet("/ready", Ready).WithName("Ready").WithSummary("The default model and all others have given their recorded answers").Produces(200).Produces(503);
+        health.MapGet("/ready", Ready).WithName("Ready").WithSummary("The default model and all others have given their recorded answers")
+            .Produces(200).Produces(503);
     }
 
     private static IResult Ready([FromServices] ModelCatalog catalog, [FromServices] Shutdown shutdown)

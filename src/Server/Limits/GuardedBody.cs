@@ -43,7 +43,8 @@ internal sealed class GuardedBody(Stream body, Upload upload, LimitsOptions limi
             upload.ThrowIfGivenWay();
             throw TooSlow();
         }
-        catch (IOException exception) when (exception is not (BadHttpRequestException or ConnectionResetException) && !context.RequestAborted.IsCancellationRequested)
+        catch (IOException exception)
+            when (exception is not (BadHttpRequestException or ConnectionResetException) && !context.RequestAborted.IsCancellationRequested)
         {
             // A chunk whose size is no number, for one; the framework calls it an I/O error.
             throw new InferenceException(InferenceError.InvalidRequest, "The request's body is malformed or ends too early.", exception);

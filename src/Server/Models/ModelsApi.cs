@@ -16,7 +16,8 @@ namespace Whatsit.Server.Models;
 /// <param name="Variant">The variant of the weights that serves.</param>
 /// <param name="Variants">The variants that the bundle has.</param>
 /// <param name="Problem">Why the newest files do not serve.</param>
-public sealed record ModelSummary(string Name, string? Title, string? Version, ModelState State, bool Default, string? Variant, IReadOnlyList<string> Variants, string? Problem);
+public sealed record ModelSummary(string Name, string? Title, string? Version, ModelState State, bool Default, string? Variant,
+    IReadOnlyList<string> Variants, string? Problem);
 
 /// <summary>One model: its state and its whole manifest.</summary>
 /// <param name="State">loading, ready or failed.</param>
@@ -50,7 +51,8 @@ internal static class ModelsApi
         models.MapGet("/", List).WithName("ListModels").WithSummary("The models of the catalog");
         models.MapGet("/{name}", Describe).WithName("DescribeModel").WithSummary("One model's manifest and state").ProducesProblem(404);
         models.MapGet("/{name}/classes", Classes).WithName("ListClasses").WithSummary("One model's labels, in index order").ProducesProblem(404);
-        models.MapGet("/{name}/files/{**file}", GetFile).WithName("GetModelFile").WithSummary("One file of the bundle that the manifest names").ProducesProblem(404);
+        models.MapGet("/{name}/files/{**file}", GetFile).WithName("GetModelFile").WithSummary("One file of the bundle that the manifest names")
+            .ProducesProblem(404);
     }
 
     private static Ok<IEnumerable<ModelSummary>> List([FromServices] ModelCatalog catalog) => TypedResults.Ok(catalog.Models.Select(status => new ModelSummary(
@@ -77,8 +79,8 @@ internal static class ModelsApi
     }
 
     /// <summary>
-    /// Only what the manifest names, and only as it was when the model was proved. With <c>?v=&lt;sha256&gt;</c> the content can never change, so it may be kept for
-    /// ever.
+    /// Only what the manifest names, and only as it was when the model was proved. With <c>?v=&lt;sha256&gt;</c> the content can never change, so it may be
+    /// kept for ever.
     /// </summary>
     public static FileStreamHttpResult GetFile(string name, string file, [FromQuery] string? v, HttpContext context, [FromServices] ModelCatalog catalog)
     {

@@ -206,8 +206,10 @@ internal sealed class MultipartBody : ReadOnlyStream
         }
 
         // Not FileNameStar: it decodes in whatever encoding the client names (RFC 8187); all must know UTF-8, and it is for what ASCII cannot write.
-        var starred = disposition.Parameters.FirstOrDefault(parameter => parameter.Name.Equals("filename*", StringComparison.OrdinalIgnoreCase))?.Value.ToString();
-        var fileName = starred?.Split('\'') is [var encoding, _, var encoded] && encoding.Equals("utf-8", StringComparison.OrdinalIgnoreCase) ? Uri.UnescapeDataString(encoded)
+        var starred =
+            disposition.Parameters.FirstOrDefault(parameter => parameter.Name.Equals("filename*", StringComparison.OrdinalIgnoreCase))?.Value.ToString();
+        var fileName = starred?.Split('\'') is [var encoding, _, var encoded] && encoding.Equals("utf-8", StringComparison.OrdinalIgnoreCase)
+            ? Uri.UnescapeDataString(encoded)
             : disposition.FileName.HasValue ? HeaderUtilities.RemoveQuotes(disposition.FileName).ToString()
             : starred;
         return part with { Name = disposition.Name.HasValue ? HeaderUtilities.RemoveQuotes(disposition.Name).ToString() : null, FileName = fileName };

@@ -20,7 +20,8 @@ internal static class PredictionApi
             .WithTags("Predictions")
             .WithSummary("Classify a photo")
             .WithDescription(
-                "Send the picture as a multipart form (any part name; several files give several results), as the raw body, or as JSON {\"image\":\"<base64 or data URL>\"}. "
+                "Send the picture as a multipart form (any part name; several files give several results), as the raw body, or as JSON " +
+                    "{\"image\":\"<base64 or data URL>\"}. "
                 + "JPEG, PNG, WebP, GIF (first frame), AVIF and TIFF. Server-Timing repeats the answer's timing.")
             .WithMetadata(new PictureBodyAttribute(), new AnswersPicturesAttribute())
             .ForClients()
@@ -86,7 +87,8 @@ internal static class PredictionApi
     /// <summary>The answer's timing as a header, for the browser's developer tools and for scripts that measure.</summary>
     public static void AddServerTiming(this HttpResponse response, TimingResponse timing) => response.Headers["Server-Timing"] = string.Create(
         CultureInfo.InvariantCulture,
-        $"decode;dur={timing.DecodeMs}, preprocess;dur={timing.PreprocessMs}, queue;dur={timing.QueueMs}, compute;dur={timing.ComputeMs}, total;dur={timing.TotalMs}");
+        $"decode;dur={timing.DecodeMs}, preprocess;dur={timing.PreprocessMs}, queue;dur={timing.QueueMs}, compute;dur={timing.ComputeMs}, " +
+            $"total;dur={timing.TotalMs}");
 
     private static async Task WriteAsync(HttpContext context, PredictionResponse answer)
     {

@@ -46,7 +46,8 @@ public sealed record PredictionResponse(
 public sealed record TimingResponse(double DecodeMs, double PreprocessMs, double QueueMs, double ComputeMs, double TotalMs)
 {
     /// <summary>Rounded to microseconds.</summary>
-    public static TimingResponse From(Timings timings) => new(Ms(timings.Decode), Ms(timings.Preprocess), Ms(timings.Queue), Ms(timings.Compute), Ms(timings.Total));
+    public static TimingResponse From(Timings timings) =>
+        new(Ms(timings.Decode), Ms(timings.Preprocess), Ms(timings.Queue), Ms(timings.Compute), Ms(timings.Total));
 
     private static double Ms(TimeSpan time) => Math.Round(time.TotalMilliseconds, 3);
 }

@@ -5,8 +5,8 @@ using Whatsit.Server.Limits;
 namespace Whatsit.Server.Predictions;
 
 /// <summary>
-/// An uploaded or fetched file in memory, never on disk; small ones in rented buffers. Only what has come counts: who announces megabytes and sends nothing must not keep
-/// others out.
+/// An uploaded or fetched file in memory, never on disk; small ones in rented buffers. Only what has come counts: who announces megabytes and sends nothing
+/// must not keep others out.
 /// </summary>
 internal sealed class ReceivedFile : IDisposable
 {

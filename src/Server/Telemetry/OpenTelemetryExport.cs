@@ -38,14 +38,16 @@ internal static class OpenTelemetryExport
     }
 
     /// <summary><c>GET /metrics</c> in the Prometheus text format, or OpenMetrics for who prefers it.</summary>
-    public static void MapMetrics(this WebApplication app) => app.MapPrometheusScrapingEndpoint().WithMetadata(new ManagementAttribute(only: true)).ForOperations();
+    public static void MapMetrics(this WebApplication app) =>
+        app.MapPrometheusScrapingEndpoint().WithMetadata(new ManagementAttribute(only: true)).ForOperations();
 
     // A method of its own: its packages are loaded when it is compiled.
     private static void AddOtlp(OpenTelemetry.OpenTelemetryBuilder telemetry) => telemetry
         .WithMetrics(metrics => metrics.AddOtlpExporter())
         .WithTracing(traces => traces
             .AddSource(InferenceTracing.SourceName)
-            .AddAspNetCoreInstrumentation(requests => requests.Filter = context => !context.Request.Path.StartsWithSegments("/health") && !context.Request.Path.StartsWithSegments("/metrics"))
+            .AddAspNetCoreInstrumentation(requests => requests.Filter = context => !context.Request.Path.StartsWithSegments("/health")
+                && !context.Request.Path.StartsWithSegments("/metrics"))
             .AddOtlpExporter());
 
     private static bool IsAsked(ConfigurationManager configuration)

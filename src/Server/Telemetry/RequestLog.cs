@@ -22,7 +22,8 @@ internal static class RequestLog
     private const string RequestIdHeader = "X-Request-Id";
 
     // What people want to see in a line; programs get everything.
-    private static readonly string[] Shown = ["Failure", "Model", "Variant", "Pictures", "Bytes", "DecodeMs", "PreprocessMs", "QueueMs", "ComputeMs", "Query", "Labels"];
+    private static readonly string[] Shown = ["Failure", "Model", "Variant", "Pictures", "Bytes", "DecodeMs", "PreprocessMs", "QueueMs",
+        "ComputeMs", "Query", "Labels"];
 
     /// <summary>Serilog, as the sections <c>Log</c> (the form) and <c>Serilog</c> (levels, further sinks) say.</summary>
     public static void AddRequestLog(this WebApplicationBuilder builder)
@@ -49,8 +50,10 @@ internal static class RequestLog
         }
         else
         {
-            logger.WriteTo.Conditional(HasRequest, sink => sink.Console(outputTemplate: Time + "[{RequestId}] {Message:lj}{NewLine}{Exception}", formatProvider: CultureInfo.InvariantCulture))
-                .WriteTo.Conditional(line => !HasRequest(line), sink => sink.Console(outputTemplate: Time + "{Message:lj}{NewLine}{Exception}", formatProvider: CultureInfo.InvariantCulture));
+            logger.WriteTo.Conditional(HasRequest,
+                sink => sink.Console(outputTemplate: Time + "[{RequestId}] {Message:lj}{NewLine}{Exception}", formatProvider: CultureInfo.InvariantCulture))
+                .WriteTo.Conditional(line => !HasRequest(line),
+                    sink => sink.Console(outputTemplate: Time + "{Message:lj}{NewLine}{Exception}", formatProvider: CultureInfo.InvariantCulture));
         }
 
         builder.Logging.ClearProviders();
@@ -93,7 +96,8 @@ internal static class RequestLog
         IDisposable? scope = null;
         // A proxy's or the client's own, if it can do no harm in a log or a header; else Kestrel's.
         var id = context.Request.Headers[RequestIdHeader].ToString();
-        if (id.Length is > 0 and <= 128 && id.All(character => char.IsAsciiLetterOrDigit(character) || character is '-' or '_' or '.' or ':' or '=' or '+' or '/'))
+        if (id.Length is > 0 and <= 128
+            && id.All(character => char.IsAsciiLetterOrDigit(character) || character is '-' or '_' or '.' or ':' or '=' or '+' or '/'))
         {
             context.TraceIdentifier = id;
             // ASP.NET Core has opened its scope with the other one already.
@@ -186,7 +190,8 @@ internal static class RequestLog
 
         if (options.Format == "text")
         {
-            Add("Details", string.Concat(fields.Where(field => Shown.Contains(field.Name)).Select(field => $", {field.Name} {((ScalarValue)field.Value).Value}")));
+            Add("Details",
+                string.Concat(fields.Where(field => Shown.Contains(field.Name)).Select(field => $", {field.Name} {((ScalarValue)field.Value).Value}")));
         }
 
         return fields;
@@ -200,7 +205,8 @@ internal static class RequestLog
         }
     }
 
-    private static double Sum(RequestFacts facts, Func<Timings, TimeSpan> stage) => Math.Round(facts.Answers.Sum(answer => stage(answer.Timings).TotalMilliseconds), 3);
+    private static double Sum(RequestFacts facts, Func<Timings, TimeSpan> stage) =>
+        Math.Round(facts.Answers.Sum(answer => stage(answer.Timings).TotalMilliseconds), 3);
 
     private static string Shorten(string text) => text.Length <= 500 ? text : text[..500] + "…";
 }

@@ -55,7 +55,8 @@ internal sealed class Contestant : IDisposable
     /// <param name="environment">Settings.</param>
     /// <param name="path">Where it takes pictures.</param>
     /// <param name="readyPath">Where it says that it is ready.</param>
-    public static async Task<Contestant> StartAsync(string name, string variant, string[] command, Dictionary<string, string> environment, string path, string readyPath)
+    public static async Task<Contestant> StartAsync(string name, string variant, string[] command, Dictionary<string, string> environment,
+        string path, string readyPath)
     {
         var port = FreePort();
         var start = new ProcessStartInfo(command[0]) { RedirectStandardOutput = true, RedirectStandardError = true, WorkingDirectory = Repository.Root };
@@ -149,7 +150,8 @@ internal sealed class Contestant : IDisposable
     }
 
     private static double Kilobytes(string file, string entry) =>
-        double.Parse(File.ReadLines(file).First(line => line.StartsWith(entry, StringComparison.Ordinal)).Split(' ', StringSplitOptions.RemoveEmptyEntries)[1], CultureInfo.InvariantCulture);
+        double.Parse(File.ReadLines(file).First(line => line.StartsWith(entry, StringComparison.Ordinal))
+            .Split(' ', StringSplitOptions.RemoveEmptyEntries)[1], CultureInfo.InvariantCulture);
 
     private List<int> Tree()
     {
@@ -158,7 +160,8 @@ internal sealed class Contestant : IDisposable
         {
             foreach (var thread in Directory.EnumerateDirectories($"/proc/{all[next]}/task"))
             {
-                all.AddRange(File.ReadAllText($"{thread}/children").Split(' ', StringSplitOptions.RemoveEmptyEntries).Select(child => int.Parse(child, CultureInfo.InvariantCulture)));
+                all.AddRange(File.ReadAllText($"{thread}/children").Split(' ', StringSplitOptions.RemoveEmptyEntries)
+                    .Select(child => int.Parse(child, CultureInfo.InvariantCulture)));
             }
         }
 

@@ -15,7 +15,12 @@ internal static class Starter
         name,
         variant,
         [Path.Combine(Repository.PathOf(folder), "Whatsit.Server"), "--urls", "http://127.0.0.1:{port}"],
-        new() { ["Catalog__Models"] = Path.GetDirectoryName(Repository.BundleOf(model))!, ["Catalog__DefaultModel"] = Path.GetFileName(Repository.BundleOf(model)), ["Catalog__Variant"] = variant },
+        new()
+        {
+            ["Catalog__Models"] = Path.GetDirectoryName(Repository.BundleOf(model))!,
+            ["Catalog__DefaultModel"] = Path.GetFileName(Repository.BundleOf(model)),
+            ["Catalog__Variant"] = variant
+        },
         "/predict",
         "/health/ready");
 
@@ -32,7 +37,8 @@ internal static class Starter
         return await Contestant.StartAsync(
             "Node: http, sharp, onnxruntime-node",
             variant,
-            ["node", Path.Combine(folder, "server.mjs"), "{port}", Path.Combine(bundle, manifest.Files[variant].File), Path.Combine(bundle, manifest.Labels), $"{manifest.Input.Width}"],
+            ["node", Path.Combine(folder, "server.mjs"), "{port}", Path.Combine(bundle, manifest.Files[variant].File), Path.Combine(bundle, manifest.Labels),
+                $"{manifest.Input.Width}"],
             new() { ["NODE_ENV"] = "production" },
             "/predict",
             "/ready");
@@ -52,8 +58,14 @@ internal static class Starter
         return await Contestant.StartAsync(
             "FastAPI: Pillow, TorchScript",
             variant,
-            ["/usr/bin/python3", "-m", "uvicorn", "server:app", "--app-dir", folder, "--host", "127.0.0.1", "--port", "{port}", "--workers", "2", "--loop", "uvloop", "--http", "httptools", "--no-access-log", "--log-level", "warning"],
-            new() { ["MODEL"] = Path.Combine(bundle, manifest.Files[variant].File), ["LABELS"] = Path.Combine(bundle, manifest.Labels), ["PYTHONDONTWRITEBYTECODE"] = "1" },
+            ["/usr/bin/python3", "-m", "uvicorn", "server:app", "--app-dir", folder, "--host", "127.0.0.1", "--port", "{port}", "--workers", "2", "--loop",
+                "uvloop", "--http", "httptools", "--no-access-log", "--log-level", "warning"],
+            new()
+            {
+                ["MODEL"] = Path.Combine(bundle, manifest.Files[variant].File),
+                ["LABELS"] = Path.Combine(bundle, manifest.Labels),
+                ["PYTHONDONTWRITEBYTECODE"] = "1"
+            },
             "/predict",
             "/ready");
     }
@@ -62,7 +74,12 @@ internal static class Starter
     {
         try
         {
-            using var process = Process.Start(new ProcessStartInfo(program, arguments) { WorkingDirectory = folder, RedirectStandardOutput = true, RedirectStandardError = true })!;
+            using var process = Process.Start(new ProcessStartInfo(program, arguments)
+            {
+                WorkingDirectory = folder,
+                RedirectStandardOutput = true,
+                RedirectStandardError = true
+            })!;
             var output = process.StandardOutput.ReadToEndAsync();
             var error = await process.StandardError.ReadToEndAsync();
             await output;

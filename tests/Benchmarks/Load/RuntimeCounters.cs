@@ -18,7 +18,8 @@ internal sealed partial record RuntimeCounters(double AllocatedBytes, double[] C
         var text = Encoding.UTF8.GetString(connection.Body.Span);
         return new(
             Number(AllocatedLine().Match(text)),
-            [.. Enumerable.Range(0, 3).Select(generation => CollectionLine().Matches(text).Where(line => line.Groups["generation"].Value == $"gen{generation}").Sum(Number))]);
+            [.. Enumerable.Range(0, 3)
+                .Select(generation => CollectionLine().Matches(text).Where(line => line.Groups["generation"].Value == $"gen{generation}").Sum(Number))]);
     }
 
     private static double Number(Match line) => line.Success ? double.Parse(line.Groups["value"].Value, CultureInfo.InvariantCulture) : 0;

@@ -24,7 +24,8 @@ internal sealed record Photo(string Name, int Width, int Height, IReadOnlyList<b
         var (fullName, width, height, quality, noise, count) = Array.Find(Sizes, size => size.Name.StartsWith(name, StringComparison.Ordinal));
         var encoder = ImageDecoders.CreateEncoder(new DecodingOptions());
         return width > 0
-            ? new(fullName, width, height, [.. Enumerable.Range(0, count).Select(seed => encoder.ToJpeg(Draw(width, height, noise, seed), width, height, quality))])
+            ? new(fullName, width, height,
+                [.. Enumerable.Range(0, count).Select(seed => encoder.ToJpeg(Draw(width, height, noise, seed), width, height, quality))])
             : throw new ArgumentException($"There is no size '{name}'; there is {string.Join(", ", Sizes.Select(size => size.Name))}.");
     }
 

@@ -76,7 +76,8 @@ public sealed class OnnxRuntimeTests
         using var x = OrtValue.CreateTensorValueFromMemory<float>([1, 2, 3, 4, 5, 6], [3, 2]);
         using var options = new RunOptions { LogSeverityLevel = OrtLoggingLevel.ORT_LOGGING_LEVEL_FATAL };
 
-        Assert.Contains("Got: 2 Expected: 3", Assert.Throws<OnnxRuntimeException>(() => session.Run(options, ["x"], [x], ["y"])).Message, StringComparison.Ordinal);
+        Assert.Contains("Got: 2 Expected: 3", Assert.Throws<OnnxRuntimeException>(() => session.Run(options, ["x"], [x], ["y"])).Message,
+            StringComparison.Ordinal);
         Assert.Throws<OnnxRuntimeException>(() => new InferenceSession(File.ReadAllBytes(Affine)[..^20]));
     }
 }

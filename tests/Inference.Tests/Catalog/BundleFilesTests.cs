@@ -80,7 +80,8 @@ public sealed class BundleFilesTests : IAsyncLifetime
         File.WriteAllText(Path.Combine(Colors, "labels.txt"), "red\ngreen\nblew\n");
         Assert.Contains("is not the one in its manifest", Assert.Throws<InferenceException>(() => files.Open("labels.txt")).Message, StringComparison.Ordinal);
         File.Delete(Weights);
-        Assert.Equal("The model 'colors' lacks its file 'model.onnx', or it is empty.", Assert.Throws<InferenceException>(() => files.Open("model.onnx")).Message);
+        Assert.Equal("The model 'colors' lacks its file 'model.onnx', or it is empty.",
+            Assert.Throws<InferenceException>(() => files.Open("model.onnx")).Message);
 
         File.WriteAllBytes(Weights, original);
         Assert.Equal(original, files.Read("model.onnx"));

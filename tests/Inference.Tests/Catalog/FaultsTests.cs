@@ -117,7 +117,8 @@ public sealed class FaultsTests : IAsyncDisposable
         var decoder = new BreakableDecoder();
         await using var models = new TinyCatalog(decoder: decoder);
         Directory.Delete(models.PathOf("colors"), recursive: true);
-        TinyCatalog.Write(models.PathOf("colors"), "1", manifest => manifest with { Sample = new SampleSpec("labels.txt", [new Prediction("red", 0, 1f / 3)]) });
+        TinyCatalog.Write(models.PathOf("colors"), "1",
+            manifest => manifest with { Sample = new SampleSpec("labels.txt", [new Prediction("red", 0, 1f / 3)]) });
         await models.Catalog.StartAsync(TestContext.Current.CancellationToken);
         Assert.True(models.Catalog.IsReady);
 
@@ -126,14 +127,16 @@ public sealed class FaultsTests : IAsyncDisposable
         {
             Assert.True(models.Catalog.IsReady);
             using var lease = models.Catalog.Lease(null);
-            var failure = await Assert.ThrowsAsync<InferenceException>(() => models.Classifier.ClassifyAsync(lease.Model, new byte[1], new ClassifyOptions(1), TestContext.Current.CancellationToken));
+            var failure = await Assert.ThrowsAsync<InferenceException>(() =>
+                models.Classifier.ClassifyAsync(lease.Model, new byte[1], new ClassifyOptions(1), TestContext.Current.CancellationToken));
             Assert.Same(decoder.Failure, failure.InnerException);
         }
 
         Assert.False(models.Catalog.IsReady);
         await models.LookAsync();
         Assert.False(models.Catalog.IsReady);
-        Assert.Equal((ModelState.Failed, "The model 'colors' fails whatever it is asked; it is tried again."), (models.Catalog.Status(null).State, models.Catalog.Status(null).Problem));
+        Assert.Equal((ModelState.Failed, "The model 'colors' fails whatever it is asked; it is tried again."),
+            (models.Catalog.Status(null).State, models.Catalog.Status(null).Problem));
         Assert.Contains("Error: Model colors fails whatever it is asked", models.Log);
 
         decoder.Failure = null;
@@ -150,7 +153,8 @@ public sealed class FaultsTests : IAsyncDisposable
         using var lease = models.Catalog.Lease(null);
         for (var request = 0; request < 10; request++)
         {
-            await Assert.ThrowsAsync<InferenceException>(() => models.Classifier.ClassifyAsync(lease.Model, new byte[1], new ClassifyOptions(1), TestContext.Current.CancellationToken));
+            await Assert.ThrowsAsync<InferenceException>(() =>
+                models.Classifier.ClassifyAsync(lease.Model, new byte[1], new ClassifyOptions(1), TestContext.Current.CancellationToken));
         }
 
         Assert.True(models.Catalog.IsReady);
@@ -165,7 +169,9 @@ public sealed class FaultsTests : IAsyncDisposable
     {
         public Exception? Failure { get; set; }
 
-        public RgbImage Decode(ReadOnlyMemory<byte> file, (int Width, int Height)? shrinkTo = null)
+        public DecodeCost Measure(ReadOnlyMemory<byte> file, (int Width, int Height)? shrinkTo = null) => new(1, false);
+
+        public RgbImage Decode(ReadOnlyMemory<byte> file, (int Width, int Height)? shrinkTo = null, CancellationToken cancellationToken = default)
         {
             if (Failure is { } failure)
             {

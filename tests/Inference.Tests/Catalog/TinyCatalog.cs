@@ -57,7 +57,8 @@ internal sealed class TinyCatalog : IAsyncDisposable
         File.Copy(TestData.Path("onnx", "classifier.onnx"), Path.Combine(folder, "model.onnx"));
         File.WriteAllLines(Path.Combine(folder, "labels.txt"), ["red", "green", "blue"]);
         var manifest = Manifest(version);
-        File.WriteAllText(Path.Combine(folder, Bundle.ManifestFile), JsonSerializer.Serialize(edit?.Invoke(manifest) ?? manifest, ManifestJson.Default.ModelManifest));
+        File.WriteAllText(Path.Combine(folder, Bundle.ManifestFile),
+            JsonSerializer.Serialize(edit?.Invoke(manifest) ?? manifest, ManifestJson.Default.ModelManifest));
     }
 
     public static ModelManifest Manifest(string version)

@@ -79,7 +79,8 @@ public abstract class ImageDecoderContract
         using var image = Decode(file);
 
         Assert.Equal((Width, Height, format), (image.Width, image.Height, image.Format));
-        AssertNear(Pixels("picture.u8"), image.Pixels, onAverage + (HalvedColors(file) ? HalvedColorsLose.OnAverage : 0), atMost + (HalvedColors(file) ? HalvedColorsLose.AtMost : 0));
+        AssertNear(Pixels("picture.u8"), image.Pixels, onAverage + (HalvedColors(file) ? HalvedColorsLose.OnAverage : 0),
+            atMost + (HalvedColors(file) ? HalvedColorsLose.AtMost : 0));
 
         static bool HalvedColors(string file) => file is "subsampled.jpg" or "progressive.jpg";
     }
@@ -385,7 +386,8 @@ public abstract class ImageDecoderContract
     [InlineData("hevc", "msf1hevc")]
     public void Heic_is_refused_with_what_to_do(string brand, string compatible)
     {
-        byte[] header = [0, 0, 0, (byte)(16 + compatible.Length), .. Encoding.ASCII.GetBytes("ftyp" + brand), 0, 0, 0, 0, .. Encoding.ASCII.GetBytes(compatible)];
+        byte[] header = [0, 0, 0, (byte)(16 + compatible.Length), .. Encoding.ASCII.GetBytes("ftyp" + brand), 0, 0, 0, 0,
+            .. Encoding.ASCII.GetBytes(compatible)];
 
         var refusal = Refusal([.. header, 0, 0, 0, 8, .. "meta"u8]);
 
@@ -553,7 +555,8 @@ public abstract class ImageDecoderContract
     public void A_jpeg_of_another_kind_is_refused_by_its_name(byte frame, byte bits, byte components, string name)
     {
         var body = Enumerable.Range(1, components).SelectMany(component => (byte[])[(byte)component, 0x11, 0]).ToArray();
-        byte[] file = [0xFF, 0xD8, 0xFF, frame, 0, (byte)(8 + body.Length), bits, 0, 16, 0, 16, components, .. body, 0xFF, 0xDA, 0, 8, 1, 1, 0, 0, 63, 0, 0, 0xFF, 0xD9];
+        byte[] file = [0xFF, 0xD8, 0xFF, frame, 0, (byte)(8 + body.Length), bits, 0, 16, 0, 16, components, .. body, 0xFF, 0xDA, 0, 8, 1, 1, 0, 0,
+            63, 0, 0, 0xFF, 0xD9];
 
         var refusal = Refusal(file);
 

@@ -95,7 +95,8 @@ internal static class Pictures
     public static byte[] AnimatedWebp(int width, int height, (int Left, int Top) at, byte[] still, int frames = 1)
     {
         var (_, _, stillWidth, stillHeight) = (0, 0, 2, 2);
-        var frame = Chunk("ANMF", [.. UInt24(at.Left / 2), .. UInt24(at.Top / 2), .. UInt24(stillWidth - 1), .. UInt24(stillHeight - 1), 100, 0, 0, 0, .. still[12..]]);
+        var frame =
+            Chunk("ANMF", [.. UInt24(at.Left / 2), .. UInt24(at.Top / 2), .. UInt24(stillWidth - 1), .. UInt24(stillHeight - 1), 100, 0, 0, 0, .. still[12..]]);
         return RiffOf(
         [
             .. Chunk("VP8X", [0x02, 0, 0, 0, .. UInt24(width - 1), .. UInt24(height - 1)]),
@@ -105,8 +106,8 @@ internal static class Pictures
     }
 
     /// <summary>
-    /// A TIFF of one directory, uncompressed unless the tags say otherwise (TIFF 6.0, section 2). Tags are whole numbers; those that are not given say RGB, 8 bits, one
-    /// strip with all of the data. Tags without values are left out.
+    /// A TIFF of one directory, uncompressed unless the tags say otherwise (TIFF 6.0, section 2). Tags are whole numbers; those that are not given say RGB, 8
+    /// bits, one strip with all of the data. Tags without values are left out.
     /// </summary>
     public static byte[] Tiff(int width, int height, byte[] data, params (int Tag, int[] Values)[] tags)
     {
@@ -139,7 +140,8 @@ internal static class Pictures
         {
             // SHORT where the book says so and readers insist, else LONG; in the entry itself where there is one.
             var isShort = tag is 258 or 259 or 262 or 277 or 284 or 338 or 339;
-            writer.Write([.. UInt16(tag), .. UInt16(isShort ? 3 : 4), .. Int32(values.Length), .. Int32(values.Length == 1 ? values[0] : values0 + outside.Count)]);
+            writer.Write([.. UInt16(tag), .. UInt16(isShort ? 3 : 4), .. Int32(values.Length),
+                .. Int32(values.Length == 1 ? values[0] : values0 + outside.Count)]);
             outside.AddRange(values.Length == 1 ? [] : values.SelectMany(value => isShort ? UInt16(value) : Int32(value)));
         }
 

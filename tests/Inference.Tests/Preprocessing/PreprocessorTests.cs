@@ -50,7 +50,8 @@ public sealed class PreprocessorTests
                 var scalar = Process(image, spec, input, vectorBits: 0);
                 foreach (var bits in (int[])[128, 256, 512])
                 {
-                    Assert.True(scalar.AsSpan().SequenceEqual(Process(image, spec, input, bits)), $"{bits} bits, {width} × {height} to {inputWidth} × {inputHeight}");
+                    Assert.True(scalar.AsSpan()
+                        .SequenceEqual(Process(image, spec, input, bits)), $"{bits} bits, {width} × {height} to {inputWidth} × {inputHeight}");
                 }
             }
         }
@@ -167,7 +168,8 @@ public sealed class PreprocessorTests
 
         Assert.Contains("'bilinear'", Refusal(new PreprocessingSpec { Resample = "bilinear" }), StringComparison.Ordinal);
         Assert.Contains("resize_shortest is missing", Refusal(new PreprocessingSpec { Crop = Crop.ResizeThenCenter }), StringComparison.Ordinal);
-        Assert.Contains("resize_shortest is 200", Refusal(new PreprocessingSpec { Crop = Crop.ResizeThenCenter, ResizeShortest = 200 }), StringComparison.Ordinal);
+        Assert.Contains("resize_shortest is 200", Refusal(new PreprocessingSpec { Crop = Crop.ResizeThenCenter, ResizeShortest = 200 }),
+            StringComparison.Ordinal);
         Assert.Contains("image_std", Refusal(new PreprocessingSpec { ImageStd = [1, 0, 1] }), StringComparison.Ordinal);
         Assert.Contains("image_mean", Refusal(new PreprocessingSpec { ImageMean = [1] }), StringComparison.Ordinal);
 

@@ -7,7 +7,8 @@ namespace Whatsit.Inference.Tests.Samples;
 public sealed class ClassifySampleTests : IDisposable
 {
     // artifacts/bin/Inference.Tests/release/ → artifacts/bin/Classify/release/
-    private static readonly string Program = Path.GetFullPath(Path.Combine(AppContext.BaseDirectory, "../../Classify", Path.GetFileName(Path.TrimEndingDirectorySeparator(AppContext.BaseDirectory))));
+    private static readonly string Program = Path.GetFullPath(Path.Combine(AppContext.BaseDirectory, "../../Classify",
+        Path.GetFileName(Path.TrimEndingDirectorySeparator(AppContext.BaseDirectory))));
     private static readonly string Root = FindRoot();
     private static readonly string Sample = Path.Combine(Root, "models/grocery/sample.png");
 
@@ -18,7 +19,8 @@ public sealed class ClassifySampleTests : IDisposable
     [Fact]
     public async Task It_names_what_is_in_a_photo()
     {
-        using var manifest = JsonDocument.Parse(await File.ReadAllTextAsync(Path.Combine(Root, "models/grocery/model.json"), TestContext.Current.CancellationToken));
+        using var manifest =
+            JsonDocument.Parse(await File.ReadAllTextAsync(Path.Combine(Root, "models/grocery/model.json"), TestContext.Current.CancellationToken));
         var recorded = manifest.RootElement.GetProperty("sample").GetProperty("predictions")[0].GetProperty("label").GetString();
         var (code, output, error) = await RunAsync(Program, Root, Sample);
         Assert.True(code == 0, error);
@@ -38,7 +40,8 @@ public sealed class ClassifySampleTests : IDisposable
     public async Task Without_libvips_one_sentence_says_which_package_has_it()
     {
         // As a program that did not refer to the package: everything managed, nothing native, and nothing that names it.
-        foreach (var file in Directory.EnumerateFiles(Program).Where(file => Path.GetExtension(file) == ".dll" || file.EndsWith(".runtimeconfig.json", StringComparison.Ordinal)))
+        foreach (var file in Directory.EnumerateFiles(Program)
+            .Where(file => Path.GetExtension(file) == ".dll" || file.EndsWith(".runtimeconfig.json", StringComparison.Ordinal)))
         {
             File.Copy(file, Path.Combine(_folder, Path.GetFileName(file)));
         }

@@ -31,12 +31,14 @@ public sealed class BenchTests
     [InlineData(2, "2 × 1, 1 × 2")]
     [InlineData(8, "8 × 1, 1 × 8, 4 × 2")]
     public void What_is_tried_follows_the_processors(int processors, string expected) =>
-        Assert.Equal(expected, string.Join(", ", ServingSettings.Of("fp32", processors).Select(setting => $"{setting.Concurrency} × {setting.IntraOpThreads}")));
+        Assert.Equal(expected,
+            string.Join(", ", ServingSettings.Of("fp32", processors).Select(setting => $"{setting.Concurrency} × {setting.IntraOpThreads}")));
 
     [Fact]
     public void The_most_answers_per_second_are_recommended_and_among_equals_the_quickest_one()
     {
-        ServingFigures fp32 = Figures("fp32", perSecond: 400, idle: 4), spread = Figures("fp32", perSecond: 395, idle: 3), int8 = Figures("int8", perSecond: 900, idle: 2);
+        ServingFigures fp32 = Figures("fp32", perSecond: 400, idle: 4), spread = Figures("fp32", perSecond: 395, idle: 3),
+            int8 = Figures("int8", perSecond: 900, idle: 2);
 
         Assert.Equal(int8, BenchCommand.Recommend([fp32, spread, int8], _ => true));
         Assert.Equal(spread, BenchCommand.Recommend([fp32, spread, int8], variant => variant != "int8"));
@@ -55,10 +57,12 @@ public sealed class BenchTests
 
             var root = JsonNode.Parse(File.ReadAllText(file))!;
             Assert.Equal(("mine", "int8"), ((string?)root["Catalog"]!["DefaultModel"], (string?)root["Catalog"]!["Variant"]));
-            Assert.Equal((2, 1, 5), ((int?)root["Scheduling"]!["Concurrency"], (int?)root["OnnxRuntime"]!["IntraOpThreads"], (int?)root["Limits"]!["MaxBodyBytes"]));
+            Assert.Equal((2, 1, 5),
+                ((int?)root["Scheduling"]!["Concurrency"], (int?)root["OnnxRuntime"]!["IntraOpThreads"], (int?)root["Limits"]!["MaxBodyBytes"]));
 
             File.WriteAllText(file, "[1]");
-            Assert.Contains("is no configuration file", Assert.Throws<ModelFormatException>(() => BenchCommand.Write(file, new ServingSettings("int8", 2, 1))).Message, StringComparison.Ordinal);
+            Assert.Contains("is no configuration file",
+                Assert.Throws<ModelFormatException>(() => BenchCommand.Write(file, new ServingSettings("int8", 2, 1))).Message, StringComparison.Ordinal);
         }
         finally
         {

@@ -37,7 +37,8 @@ public sealed class CatalogCommandsTests : IDisposable
         Assert.Equal(("2", "Apfel"), ((string)Manifest("fruit")["version"]!, (string)Manifest("fruit")["sample"]!["predictions"]![0]!["label"]!));
 
         await Run("set", "fruit", "title=Obst", "abstain.threshold=0.4");
-        Assert.Equal(("3", "Obst", 0.4), ((string)Manifest("fruit")["version"]!, (string)Manifest("fruit")["title"]!, (double)Manifest("fruit")["abstain"]!["threshold"]!));
+        Assert.Equal(("3", "Obst", 0.4),
+            ((string)Manifest("fruit")["version"]!, (string)Manifest("fruit")["title"]!, (double)Manifest("fruit")["abstain"]!["threshold"]!));
         await Refused("abstain.threshold is '2'; it must be from 0 to 1.", "set", "fruit", "abstain.threshold=2");
         await Refused("'files' cannot be set.", "set", "fruit", "files=none");
         await Refused("'title' has no value", "set", "fruit", "title");
@@ -67,7 +68,8 @@ public sealed class CatalogCommandsTests : IDisposable
         {
             (var code, _, var error) = await WhatsitCommand.RunAsync("export", "grocery", "--output", output, "--shard-size", size);
             Assert.True(code == 0, error);
-            Assert.Equal(Enumerable.Range(1, shards).Select(shard => $"group1-shard{shard}of{shards}.bin"), Directory.EnumerateFiles(output, "*.bin").Select(Path.GetFileName).Order());
+            Assert.Equal(Enumerable.Range(1, shards).Select(shard => $"group1-shard{shard}of{shards}.bin"), Directory.EnumerateFiles(output, "*.bin")
+                .Select(Path.GetFileName).Order());
         }
 
         (_, _, var refused) = await WhatsitCommand.RunAsync("export", "grocery", "--output", output, "--shard-size", "12");

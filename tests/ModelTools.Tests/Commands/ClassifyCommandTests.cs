@@ -97,11 +97,14 @@ public sealed class ClassifyCommandTests : IDisposable
     [Fact]
     public async Task Standard_input_is_a_picture_or_the_names_of_pictures()
     {
-        (var code, var output, var error) = await WhatsitCommand.RunWithInputAsync(await File.ReadAllBytesAsync(Sample, TestContext.Current.CancellationToken), "classify", "-", "--csv", "--top-k", "1");
+        (var code, var output, var error) = await WhatsitCommand.RunWithInputAsync(await File.ReadAllBytesAsync(Sample, TestContext.Current.CancellationToken),
+            "classify", "-", "--csv", "--top-k", "1");
         Assert.True(code == 0, error);
-        Assert.Equal(["file,rank,label,index,confidence,abstained,error", $"standard input,1,{RecordedLabel()},"], output.Split('\n')[..2].Select((line, row) => row == 0 ? line : line[..(line.IndexOf(RecordedLabel(), StringComparison.Ordinal) + RecordedLabel().Length + 1)]));
+        Assert.Equal(["file,rank,label,index,confidence,abstained,error", $"standard input,1,{RecordedLabel()},"], output.Split('\n')[..2].Select((line, row) =>
+            row == 0 ? line : line[..(line.IndexOf(RecordedLabel(), StringComparison.Ordinal) + RecordedLabel().Length + 1)]));
 
-        (code, output, error) = await WhatsitCommand.RunWithInputAsync(System.Text.Encoding.UTF8.GetBytes($"{Sample}\nno-such.jpg\n"), "classify", "-", "--csv");
+        (code, output, error) = await WhatsitCommand.RunWithInputAsync(System.Text.Encoding.UTF8.GetBytes($"{Sample}\nno-such.jpg\n"),
+            "classify", "-", "--csv");
         Assert.Equal(1, code);
         Assert.Equal("", error);
         Assert.Equal(5, output.Split('\n').Count(line => line.StartsWith(Sample, StringComparison.Ordinal)));

@@ -47,7 +47,8 @@ public sealed class ExportTests(TensorFlowJsRuntime tensorFlow) : IClassFixture<
         var bytes = Export(Grocery, half).Sum(file => file.Bytes);
         (var difference, var changed, var photos) = Compare(ValidationPhotos());
 
-        TestContext.Current.TestOutputHelper!.WriteLine($"{(half ? "fp16" : "fp32")}: {bytes} bytes, {photos} photos, largest difference {difference:0.0e+0}, {changed} other labels");
+        TestContext.Current.TestOutputHelper!.WriteLine(
+            $"{(half ? "fp16" : "fp32")}: {bytes} bytes, {photos} photos, largest difference {difference:0.0e+0}, {changed} other labels");
         Assert.InRange(difference, 0, half ? HalfTolerance : SingleTolerance);
         Assert.Equal(0, changed);
     }
@@ -157,8 +158,10 @@ public sealed class ExportTests(TensorFlowJsRuntime tensorFlow) : IClassFixture<
     private (Tensor Expected, Tensor Actual) Answers(ModelManifest manifest, OnnxRunner runner, byte[] pixels, string? export = null)
     {
         int[] shape = [1, manifest.Input.Height, manifest.Input.Width, 3];
-        var expected = runner.Run(new Dictionary<string, Tensor> { [manifest.Input.Name] = new Tensor(ElementType.UInt8, shape, pixels) }, manifest.Output.Name)[manifest.Output.Name];
-        var actual = Assert.Single(tensorFlow.Run(export ?? Path.Combine(_folder, "tfjs"), Tensor.Float32(shape, Array.ConvertAll(pixels, pixel => (pixel / 127.5f) - 1)))).Value;
+        var expected = runner.Run(new Dictionary<string, Tensor> { [manifest.Input.Name] = new Tensor(ElementType.UInt8, shape, pixels) },
+            manifest.Output.Name)[manifest.Output.Name];
+        var actual = Assert.Single(tensorFlow.Run(export
+            ?? Path.Combine(_folder, "tfjs"), Tensor.Float32(shape, Array.ConvertAll(pixels, pixel => (pixel / 127.5f) - 1)))).Value;
         if (manifest.Output.Kind == OutputKind.Logits)
         {
             var probabilities = expected.ToFloats();

@@ -33,7 +33,8 @@ public sealed class ImportCommandTests : IDisposable
         var input = Path.Combine(_folder, "pixels.u8");
         await File.WriteAllBytesAsync(input, pixels, TestContext.Current.CancellationToken);
 
-        (var code, var output, var error) = await WhatsitCommand.RunAsync("import", model, "--name", "colours", "--models", Models, "--preset", "zero-to-one", "--license", "MIT", "--json");
+        (var code, var output, var error) = await WhatsitCommand.RunAsync("import", model, "--name", "colours", "--models", Models, "--preset", "zero-to-one",
+            "--license", "MIT", "--json");
         Assert.True(code == 0, error);
         using var report = JsonDocument.Parse(output);
         Assert.Equal("ONNX", report.RootElement.GetProperty("format").GetString());
@@ -61,7 +62,8 @@ public sealed class ImportCommandTests : IDisposable
         Assert.True(code == 0, error);
         using var description = JsonDocument.Parse(output);
         Assert.Equal(1, description.RootElement.GetProperty("operators").GetProperty("Conv").GetInt32());
-        Assert.Equal((8 * 27) + 8 + (8 * 3), description.RootElement.GetProperty("layers").EnumerateArray().Where(layer => layer.GetProperty("op").GetString() is "Conv" or "Gemm").Sum(layer => layer.GetProperty("parameters").GetInt32()));
+        Assert.Equal((8 * 27) + 8 + (8 * 3), description.RootElement.GetProperty("layers").EnumerateArray()
+            .Where(layer => layer.GetProperty("op").GetString() is "Conv" or "Gemm").Sum(layer => layer.GetProperty("parameters").GetInt32()));
         Assert.Equal(1 / 255d, description.RootElement.GetProperty("preprocessing").GetProperty("rescale_factor").GetDouble(), 9);
     }
 
@@ -96,7 +98,8 @@ public sealed class ImportCommandTests : IDisposable
         var model = WriteModel();
         var nine = Path.Combine(_folder, "nine.f32");
         await File.WriteAllBytesAsync(nine, new byte[3 * 9 * 9 * 4], TestContext.Current.CancellationToken);
-        string[] given = [.. arguments.Select(argument => argument.Replace("{model}", model, StringComparison.Ordinal).Replace("{nine}", nine, StringComparison.Ordinal))];
+        string[] given =
+            [.. arguments.Select(argument => argument.Replace("{model}", model, StringComparison.Ordinal).Replace("{nine}", nine, StringComparison.Ordinal))];
 
         (var code, _, var error) = await WhatsitCommand.RunAsync(arguments[0] == "import" ? [.. given, "--models", Models] : given);
 
@@ -115,7 +118,8 @@ public sealed class ImportCommandTests : IDisposable
     {
         var builder = new GraphBuilder("colours");
         var value = builder.AddInput("x", ElementType.Float32, -1, 3, 16, 24);
-        value = builder.AddNode("Conv", "conv", [value, builder.AddConstant("w", Numbers.Random(1, 8, 3, 3, 3)), builder.AddConstant("b", Numbers.Random(2, 8))]);
+        value = builder.AddNode("Conv", "conv",
+            [value, builder.AddConstant("w", Numbers.Random(1, 8, 3, 3, 3)), builder.AddConstant("b", Numbers.Random(2, 8))]);
         value = builder.AddNode("Flatten", "flat", [builder.AddNode("GlobalAveragePool", "pool", [builder.AddNode("Relu", "relu", [value])])]);
         value = builder.AddNode("Gemm", "dense", [value, builder.AddConstant("dense_w", Numbers.Random(3, -3, 3, [8, 3]))]);
         builder.AddOutput(builder.AddNode("Softmax", "scores", [value], ("axis", -1L)), ElementType.Float32, -1, 3);

@@ -31,8 +31,10 @@ public sealed class ImportTests : IDisposable
 
         var folder = Path.Combine(Models, "shapes");
         var manifest = Bundle.ReadManifest(folder);
-        Assert.Equal(["README.md", "classifier.f32", "labels.txt", "model.json", "model.onnx", "sample.png"], Directory.EnumerateFiles(folder).Select(Path.GetFileName).Order(StringComparer.Ordinal));
-        Assert.Equal(("image", InputElementType.UInt8, TensorLayout.Nhwc, 32, 32), (manifest.Input.Name, manifest.Input.ElementType, manifest.Input.Layout, manifest.Input.Width, manifest.Input.Height));
+        Assert.Equal(["README.md", "classifier.f32", "labels.txt", "model.json", "model.onnx", "sample.png"], Directory.EnumerateFiles(folder)
+            .Select(Path.GetFileName).Order(StringComparer.Ordinal));
+        Assert.Equal(("image", InputElementType.UInt8, TensorLayout.Nhwc, 32, 32),
+            (manifest.Input.Name, manifest.Input.ElementType, manifest.Input.Layout, manifest.Input.Width, manifest.Input.Height));
         Assert.Equal(("probabilities", "embedding", "features"), (manifest.Output.Name, manifest.Output.Embedding, manifest.Output.Features));
         Assert.InRange(report.Model.LargestDifference, 0, 1e-5f);
         Assert.Equal(2, manifest.Proof!.Value.GetProperty("inputs").GetInt32());
@@ -108,7 +110,8 @@ public sealed class ImportTests : IDisposable
     [InlineData("ONNX", 784, "The network takes rows of 784 numbers; assumed to be pictures of 28 × 28 pixels, grey.")]
     [InlineData("ONNX", 3072, "The network takes rows of 3072 numbers; assumed to be pictures of 32 × 32 pixels, in three colours, one after the other.")]
     [InlineData("TensorFlow.js", 784, "The network takes rows of 784 numbers; assumed to be pictures of 28 × 28 pixels, grey.")]
-    [InlineData("TensorFlow.js", 3072, "The network takes rows of 3072 numbers; assumed to be pictures of 32 × 32 pixels, the three colours of each pixel together.")]
+    [InlineData("TensorFlow.js", 3072,
+        "The network takes rows of 3072 numbers; assumed to be pictures of 32 × 32 pixels, the three colours of each pixel together.")]
     public void A_network_on_rows_of_numbers_takes_pictures(string format, int length, string note)
     {
         (var side, var coloured) = length == 784 ? (28, false) : (32, true);
@@ -125,7 +128,8 @@ public sealed class ImportTests : IDisposable
         {
             (var pixel, var channel) = (i / 3, i % 3);
             var at = !coloured ? pixel : format == "ONNX" ? (channel * side * side) + pixel : i;
-            row[at] = coloured ? pixels[i] / 255f : ((0.299f * pixels[pixel * 3]) + (0.587f * pixels[(pixel * 3) + 1]) + (0.114f * pixels[(pixel * 3) + 2])) / 255;
+            row[at] = coloured ? pixels[i] / 255f
+                : ((0.299f * pixels[pixel * 3]) + (0.587f * pixels[(pixel * 3) + 1]) + (0.114f * pixels[(pixel * 3) + 2])) / 255;
         }
 
         var fromFile = InferCommand.Run(ModelSource.Find(path, Models), Tensor.Float32([length], row).Data.ToArray(), ElementType.Float32).First().Value;
@@ -137,7 +141,8 @@ public sealed class ImportTests : IDisposable
     [InlineData(75)] // 3 · 5 · 5: a table rather than a picture
     [InlineData(1000)]
     public void A_network_on_rows_that_are_no_square_is_refused(int length) => Assert.Equal(
-        $"The input 'x' of shape [-1, {length}] is no picture: height, width and one or three channels are expected, or a row of side · side or 3 · side · side numbers.",
+        $"The input 'x' of shape [-1, {length}] is no picture: height, width and one or three channels are expected, or a row of side · side or 3 · side · " +
+            $"side numbers.",
         Assert.Throws<ModelFormatException>(() => Import(Dense(length), "rows")).Message);
 
     [Fact]
@@ -151,7 +156,8 @@ public sealed class ImportTests : IDisposable
 
         var bundle = ModelSource.Find(Path.Combine(Models, "shapes"), Models);
         var fromPixels = InferCommand.Run(bundle, pixels)["probabilities"];
-        var fromFloats = InferCommand.Run(bundle, Tensor.Float32([1, 32, 32, 3], normalised).Data.ToArray(), ElementType.Float32, [1, 32, 32, 3])["probabilities"];
+        var fromFloats = InferCommand.Run(bundle, Tensor.Float32([1, 32, 32, 3], normalised).Data.ToArray(), ElementType.Float32,
+            [1, 32, 32, 3])["probabilities"];
 
         Assert.Equal(0, Numbers.LargestDifference(fromPixels, fromFloats));
     }
@@ -169,7 +175,8 @@ public sealed class ImportTests : IDisposable
 
         // The first convolution has weights for values around zero; as bytes they lie around a hundred, with as many digits less.
         Assert.InRange(Numbers.LargestDifference(fromFile, InferCommand.Run(bundle, rows.Data.ToArray())["probabilities"]), 0, 1e-4f);
-        Assert.InRange(Numbers.LargestDifference(fromFile, InferCommand.Run(bundle, planes.Data.ToArray(), ElementType.Float32, [1, 3, 32, 32])["probabilities"]), 0, 1e-4f);
+        Assert.InRange(Numbers.LargestDifference(fromFile,
+            InferCommand.Run(bundle, planes.Data.ToArray(), ElementType.Float32, [1, 3, 32, 32])["probabilities"]), 0, 1e-4f);
     }
 
     [Fact]
@@ -200,7 +207,8 @@ public sealed class ImportTests : IDisposable
             archive.CreateEntry(entry);
         }
 
-        Assert.Contains(reason, Assert.Throws<ModelFormatException>(() => ModelImporter.Import(new ImportRequest(zip, "x", Models), _ => { })).Message, StringComparison.Ordinal);
+        Assert.Contains(reason, Assert.Throws<ModelFormatException>(() => ModelImporter.Import(new ImportRequest(zip, "x", Models), _ => { })).Message,
+            StringComparison.Ordinal);
     }
 
     [Fact]
@@ -209,7 +217,8 @@ public sealed class ImportTests : IDisposable
         var builder = new GraphBuilder("names");
         var image = builder.AddInput("image", ElementType.Float32, 1, 3, 16, 16);
         var features = builder.AddNode("Conv", "probabilities", [image, builder.AddConstant("embedding", Numbers.Random(1, 4, 3, 3, 3))]);
-        builder.AddOutput(builder.AddNode("Gemm", "features", [builder.AddNode("Flatten", "flat", [builder.AddNode("GlobalAveragePool", "pool", [features])]), builder.AddConstant("w", Numbers.Random(2, 4, 5))]), ElementType.Float32, 1, 5);
+        builder.AddOutput(builder.AddNode("Gemm", "features", [builder.AddNode("Flatten", "flat", [builder.AddNode("GlobalAveragePool", "pool", [features])]),
+            builder.AddConstant("w", Numbers.Random(2, 4, 5))]), ElementType.Float32, 1, 5);
         var path = Write(builder.Graph, "names");
 
         var report = ModelImporter.Import(new ImportRequest(path, "names", Models), _ => { });
@@ -265,7 +274,8 @@ public sealed class ImportTests : IDisposable
         Assert.InRange(report.Model.LargestDifference, 0, 1e-5f);
         var pictures = Numbers.Random(4, 1, 3, 32, 32);
         var expected = new Interpreter(Classifier()).Run(pictures).Values.Single();
-        Assert.InRange(Numbers.LargestDifference(expected, InferCommand.Run(ModelSource.Find("half", Models), pictures.Data.ToArray(), ElementType.Float32, [1, 3, 32, 32])["probabilities"]), 0, 5e-3f);
+        Assert.InRange(Numbers.LargestDifference(expected,
+            InferCommand.Run(ModelSource.Find("half", Models), pictures.Data.ToArray(), ElementType.Float32, [1, 3, 32, 32])["probabilities"]), 0, 5e-3f);
     }
 
     [Fact]
@@ -306,7 +316,8 @@ public sealed class ImportTests : IDisposable
         // Every preset must be one that the server can apply.
         foreach ((var name, var spec) in Presets.ByName)
         {
-            var preprocessor = new Preprocessor(Presets.Choose(new ImportedModel(Classifier()), "ONNX", name, null, []), new InputSpec("image", InputElementType.UInt8, TensorLayout.Nhwc, 32, 32));
+            var preprocessor = new Preprocessor(Presets.Choose(new ImportedModel(Classifier()), "ONNX", name, null, []),
+                new InputSpec("image", InputElementType.UInt8, TensorLayout.Nhwc, 32, 32));
             Assert.NotNull(preprocessor);
             Assert.Contains(spec.Resample, Resizers.Names);
         }
@@ -425,10 +436,13 @@ public sealed class ImportTests : IDisposable
     {
         var builder = new GraphBuilder("shapes");
         var value = builder.AddInput("x", ElementType.Float32, -1, channels, 32, 32);
-        value = builder.AddNode("Conv", "conv", [value, builder.AddConstant("w", Numbers.Random(1, 8, channels, 3, 3)), builder.AddConstant("b", Numbers.Random(2, 8))], ("strides", new long[] { 2, 2 }), ("pads", new long[] { 1, 1, 1, 1 }));
+        value = builder.AddNode("Conv", "conv", [value, builder.AddConstant("w", Numbers.Random(1, 8, channels, 3, 3)),
+            builder.AddConstant("b", Numbers.Random(2, 8))], ("strides", new long[] { 2, 2 }), ("pads", new long[] { 1, 1, 1, 1 }));
         value = builder.AddNode("GlobalAveragePool", "pool", [builder.AddNode("Relu", "relu", [value])]);
-        value = builder.AddNode("Gemm", "dense", [builder.AddNode("Flatten", "flat", [value]), builder.AddConstant("dense_w", Numbers.Random(3, -3, 3, [8, classes]))]);
-        builder.AddOutput(last == "Softmax" ? builder.AddNode(last, "scores", [value], ("axis", -1L)) : builder.AddNode(last, "scores", [value]), ElementType.Float32, -1, classes);
+        value = builder.AddNode("Gemm", "dense",
+            [builder.AddNode("Flatten", "flat", [value]), builder.AddConstant("dense_w", Numbers.Random(3, -3, 3, [8, classes]))]);
+        builder.AddOutput(last == "Softmax" ? builder.AddNode(last, "scores", [value], ("axis", -1L))
+            : builder.AddNode(last, "scores", [value]), ElementType.Float32, -1, classes);
         return builder.Graph;
     }
 }

@@ -27,7 +27,8 @@ public sealed class TopologiesTests
         {
             var path = Path.Combine(folder, file);
             await KerasFiles.Python(file == "tfjs" ? "../tfjs/networks.py" : "networks.py", description, path);
-            using var answers = JsonDocument.Parse(await File.ReadAllBytesAsync(file == "tfjs" ? Path.Combine(path, "answers.json") : $"{path}.json", TestContext.Current.CancellationToken));
+            using var answers = JsonDocument.Parse(await File.ReadAllBytesAsync(file == "tfjs" ? Path.Combine(path, "answers.json")
+                : $"{path}.json", TestContext.Current.CancellationToken));
             (var input, var outputs) = KerasFiles.Expected(answers.RootElement, "model");
             var expected = outputs.Values.Single().ToFloats();
 

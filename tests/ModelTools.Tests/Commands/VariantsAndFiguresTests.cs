@@ -183,7 +183,8 @@ public sealed class VariantsAndFiguresTests : IDisposable
         var page = Path.Combine(_root, "report.html");
 
         (var code, var output, var error) = await WhatsitCommand.RunAsync(
-            "evaluate", "shapes", "--models", Models, "--images", Pictures, "--compare", "fp32", "int8", "--report", page, "--record", "twelve drawings", "--json");
+            "evaluate", "shapes", "--models", Models, "--images", Pictures, "--compare", "fp32", "int8", "--report", page, "--record",
+                "twelve drawings", "--json");
 
         Assert.Equal("", error);
         Assert.Equal(0, code);
@@ -193,7 +194,8 @@ public sealed class VariantsAndFiguresTests : IDisposable
         Assert.Equal(Photos, result["photos"]!.AsArray().Count);
         Assert.True((double)result["variants"]![1]!["agreement"]!["same_top1"]! >= 0.9);
         Assert.True((double)result["variants"]![0]!["latency"]!["total"]!["p99"]! > 0);
-        var metrics = JsonNode.Parse(await File.ReadAllTextAsync(Path.Combine(Folder, Bundle.ManifestFile), TestContext.Current.CancellationToken))!["metrics"]!;
+        var metrics =
+            JsonNode.Parse(await File.ReadAllTextAsync(Path.Combine(Folder, Bundle.ManifestFile), TestContext.Current.CancellationToken))!["metrics"]!;
         Assert.Equal((0.75, 12, "twelve drawings"), ((double)metrics["fp32"]!["top1"]!, (int)metrics["fp32"]!["photos"]!, (string)metrics["fp32"]!["data"]!));
         Assert.Null(metrics["fp32"]!["largest_difference"]);
         Assert.Equal(Math.Round((double)result["variants"]![1]!["agreement"]!["largest_difference"]!, 4), (double)metrics["int8"]!["largest_difference"]!);
@@ -206,7 +208,8 @@ public sealed class VariantsAndFiguresTests : IDisposable
         await LabelByAnswers(wrong: 0);
         await File.WriteAllTextAsync(Path.Combine(Pictures, "03.jpg"), "no picture", TestContext.Current.CancellationToken);
 
-        (var code, var output, _) = await WhatsitCommand.RunAsync("evaluate", "shapes", "--models", Models, "--images", Path.Combine(Pictures, LabelledPhotos.List), "--json");
+        (var code, var output, _) = await WhatsitCommand.RunAsync("evaluate", "shapes", "--models", Models, "--images",
+            Path.Combine(Pictures, LabelledPhotos.List), "--json");
 
         Assert.Equal(0, code);
         var result = JsonNode.Parse(output)!;
@@ -219,9 +222,12 @@ public sealed class VariantsAndFiguresTests : IDisposable
     {
         var shared = Path.Combine(WhatsitCommand.Root, "../shared");
         Assert.SkipUnless(Directory.Exists(Path.Combine(shared, "photos/imagenet")), "The reference photos are not at ../shared/photos/imagenet.");
-        ModelImporter.Import(new ImportRequest(Path.Combine(shared, "models/imagenet/tf2_mobilenet_v2_1.0_224_ptq.tflite"), "mobilenet", Models) { Labels = Path.Combine(shared, "models/imagenet/labels.txt") }, _ => { });
+        ModelImporter.Import(new ImportRequest(Path.Combine(shared, "models/imagenet/tf2_mobilenet_v2_1.0_224_ptq.tflite"), "mobilenet",
+            Models)
+        { Labels = Path.Combine(shared, "models/imagenet/labels.txt") }, _ => { });
 
-        (var code, var output, _) = await WhatsitCommand.RunAsync("evaluate", "mobilenet", "--models", Models, "--images", Path.Combine(shared, "photos/imagenet"), "--json");
+        (var code, var output, _) = await WhatsitCommand.RunAsync("evaluate", "mobilenet", "--models", Models, "--images",
+            Path.Combine(shared, "photos/imagenet"), "--json");
 
         Assert.Equal(0, code);
         var row = JsonNode.Parse(output)!["variants"]![0]!;
@@ -239,8 +245,16 @@ public sealed class VariantsAndFiguresTests : IDisposable
         await File.WriteAllTextAsync(path, manifest.ToJsonString(), TestContext.Current.CancellationToken);
     }
 
-    private Task<QuantizeReport> Quantize(string to, double maxLoss = 0.1, int photos = Photos, double maxChanged = 0.1, string? images = null) => VariantBuilder.BuildAsync(
-        new QuantizeRequest("shapes", Models, to) { Calibrate = Calibration, CalibrationPhotos = photos, MaxLoss = maxLoss, MaxChanged = maxChanged, Images = images },
+    private Task<QuantizeReport> Quantize(string to, double maxLoss = 0.1, int photos = Photos, double maxChanged = 0.1, string? images = null) =>
+        VariantBuilder.BuildAsync(
+        new QuantizeRequest("shapes", Models, to)
+        {
+            Calibrate = Calibration,
+            CalibrationPhotos = photos,
+            MaxLoss = maxLoss,
+            MaxChanged = maxChanged,
+            Images = images
+        },
         _ => { },
         TestContext.Current.CancellationToken);
 
@@ -250,10 +264,12 @@ public sealed class VariantsAndFiguresTests : IDisposable
         var manifest = Bundle.ReadManifest(Folder);
         using var evaluator = new Evaluator();
         using var lease = evaluator.Load(manifest, Folder, "fp32");
-        var answers = await evaluator.RunAsync(lease.Model, LabelledPhotos.Read(Pictures, lease.Model.Classes), _ => { }, TestContext.Current.CancellationToken);
+        var answers = await evaluator.RunAsync(lease.Model, LabelledPhotos.Read(Pictures, lease.Model.Classes), _ => { },
+            TestContext.Current.CancellationToken);
         Assert.Equal(Photos, answers.Photos.Count);
         await File.WriteAllLinesAsync(Path.Combine(Pictures, LabelledPhotos.List),
-            answers.Photos.Select((answer, i) => $"{answer.Photo.Name},{(i < wrong ? (answer.Best + 1) % 5 : answer.Best)}"), TestContext.Current.CancellationToken);
+            answers.Photos.Select((answer, i) => $"{answer.Photo.Name},{(i < wrong ? (answer.Best + 1) % 5 : answer.Best)}"),
+                TestContext.Current.CancellationToken);
     }
 
     private static byte[] Photo(int seed)
@@ -277,12 +293,14 @@ public sealed class VariantsAndFiguresTests : IDisposable
         value = Convolution("second", value, 16, 32, 2);
         value = Convolution("third", value, 32, 32, 1);
         value = builder.AddNode("GlobalAveragePool", "pool", [value]);
-        value = builder.AddNode("Gemm", "dense", [builder.AddNode("Flatten", "flat", [value]), builder.AddConstant("dense_w", Numbers.Random(4, -1.5f, 1.5f, [32, 5]))]);
+        value = builder.AddNode("Gemm", "dense",
+            [builder.AddNode("Flatten", "flat", [value]), builder.AddConstant("dense_w", Numbers.Random(4, -1.5f, 1.5f, [32, 5]))]);
         builder.AddOutput(builder.AddNode("Softmax", "softmax", [value], ("axis", -1L)), ElementType.Float32, -1, 5);
         return builder.Graph;
 
         string Convolution(string name, string input, int from, int to, long stride) => builder.AddNode("Relu", name + "_relu", [builder.AddNode("Conv", name,
-            [input, builder.AddConstant(name + "_w", Numbers.Random(name.Length, -0.3f, 0.3f, [to, from, 3, 3])), builder.AddConstant(name + "_b", Numbers.Random(name.Length + 1, to))],
+            [input, builder.AddConstant(name + "_w", Numbers.Random(name.Length, -0.3f, 0.3f, [to, from, 3, 3])),
+                builder.AddConstant(name + "_b", Numbers.Random(name.Length + 1, to))],
             ("strides", new long[] { stride, stride }), ("pads", new long[] { 1, 1, 1, 1 }))]);
     }
 }

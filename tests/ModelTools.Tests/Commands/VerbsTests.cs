@@ -22,7 +22,8 @@ public sealed partial class VerbsTests : IDisposable
     public void The_documents_name_no_verb_that_there_is_not()
     {
         HashSet<string> verbs = [.. Verbs.All().Subcommands.Select(command => command.Name)];
-        foreach (var document in (string[])["README.md", "models/README.md", "src/README.md", "tests/README.md", "tests/Benchmarks/README.md", "models/grocery/README.md"])
+        foreach (var document in (string[])["README.md", "models/README.md", "src/README.md", "tests/README.md", "tests/Benchmarks/README.md",
+            "models/grocery/README.md"])
         {
             var named = Invocation().Matches(File.ReadAllText(Path.Combine(WhatsitCommand.Root, document))).Select(match => match.Groups[1].Value);
             Assert.All(named, verb => Assert.Contains(verb, verbs));
@@ -59,7 +60,9 @@ public sealed partial class VerbsTests : IDisposable
         Assert.SkipWhen(OperatingSystem.IsWindows(), "There is no bash.");
         (_, var script, _) = await WhatsitCommand.RunAsync("completion", "bash");
         const string Line = "whatsit quan";
-        var completed = await WhatsitCommand.RunProgramAsync("bash", _models, null, "-c", $"PATH={AppContext.BaseDirectory}:$PATH\n{script}\nCOMP_LINE='{Line}' COMP_POINT={Line.Length} COMP_WORDS=({Line}) COMP_CWORD=1\n_whatsit; echo \"${{COMPREPLY[@]}}\"");
+        var completed = await WhatsitCommand.RunProgramAsync("bash", _models, null, "-c",
+            $"PATH={AppContext.BaseDirectory}:$PATH\n{script}\nCOMP_LINE='{Line}' COMP_POINT={Line.Length} COMP_WORDS=({Line}) COMP_CWORD=1\n_whatsit; " +
+            $"echo \"${{COMPREPLY[@]}}\"");
         Assert.Equal("quantize\n", completed.Output);
     }
 

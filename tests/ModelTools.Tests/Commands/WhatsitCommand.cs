@@ -10,9 +10,11 @@ internal static class WhatsitCommand
 
     public static Task<(int Code, string Output, string Error)> RunAsync(params string[] arguments) => RunInAsync(Root, arguments);
 
-    public static Task<(int Code, string Output, string Error)> RunInAsync(string folder, params string[] arguments) => RunProgramAsync(Program, folder, null, arguments);
+    public static Task<(int Code, string Output, string Error)> RunInAsync(string folder, params string[] arguments) =>
+        RunProgramAsync(Program, folder, null, arguments);
 
-    public static Task<(int Code, string Output, string Error)> RunWithInputAsync(byte[] input, params string[] arguments) => RunProgramAsync(Program, Root, input, arguments);
+    public static Task<(int Code, string Output, string Error)> RunWithInputAsync(byte[] input, params string[] arguments) =>
+        RunProgramAsync(Program, Root, input, arguments);
 
     public static async Task<(int Code, string Output, string Error)> RunProgramAsync(string program, string folder, byte[]? input, params string[] arguments)
     {

@@ -58,9 +58,11 @@ public sealed partial class EvaluationPageTests : IDisposable
             Files = new Dictionary<string, BundleFile>(),
             Input = new InputSpec("image", InputElementType.UInt8, TensorLayout.Nhwc, 8, 8),
         };
-        var answers = new Answers("fp32", [new(new LabelledPhoto(path, name, 0), [0.9f, 0.1f], false, default), new(new LabelledPhoto(path, name, 0), [0.2f, 0.8f], false, default)], [(new LabelledPhoto(path, name, 0), "It is <broken>.")]);
+        var answers = new Answers("fp32", [new(new LabelledPhoto(path, name, 0), [0.9f, 0.1f], false, default),
+            new(new LabelledPhoto(path, name, 0), [0.2f, 0.8f], false, default)], [(new LabelledPhoto(path, name, 0), "It is <broken>.")]);
         var figures = new Figures(manifest, classes, answers);
         using var evaluator = new Evaluator();
-        return EvaluationPage.Write(new EvaluationResult(manifest, classes, name, "a machine", [new VariantRow("fp32", "net", 1, 2, figures, null), new VariantRow("int8", "net", 1, 2, figures, Agreement.Of(answers, answers))]), evaluator);
+        return EvaluationPage.Write(new EvaluationResult(manifest, classes, name, "a machine",
+            [new VariantRow("fp32", "net", 1, 2, figures, null), new VariantRow("int8", "net", 1, 2, figures, Agreement.Of(answers, answers))]), evaluator);
     }
 }

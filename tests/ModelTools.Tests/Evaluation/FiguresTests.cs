@@ -21,14 +21,16 @@ public sealed class FiguresTests
     [Fact]
     public void Accuracies_count_labelled_photos()
     {
-        var figures = Of(Answer(0, 0.8f, 0.1f, 0.1f), Answer(0, 0.3f, 0.6f, 0.1f), Answer(2, 0.7f, 0.2f, 0.1f), Answer(2, 0.1f, 0.1f, 0.8f), Answer(null, 1, 0, 0));
+        var figures = Of(Answer(0, 0.8f, 0.1f, 0.1f), Answer(0, 0.3f, 0.6f, 0.1f), Answer(2, 0.7f, 0.2f, 0.1f), Answer(2, 0.1f, 0.1f, 0.8f),
+            Answer(null, 1, 0, 0));
 
         Assert.Equal((4, 2, 0.5, 1.0), (figures.Labelled.Count, figures.Right, figures.Top1, figures.Top5));
         Assert.Equal(0.75, figures.CoarseTop1);
         Assert.Equal([(2, 1, 2), (0, 0, 1), (2, 1, 1)], figures.Classes.Select(entry => (entry.Photos, entry.Right, entry.Named)));
         Assert.Equal((0.5, null), (figures.Classes[0].Recall, figures.Classes[1].Recall));
         Assert.Equal(0.5, figures.Classes[0].Precision);
-        Assert.Equal([("apple", "pear", 1), ("milk", "apple", 1)], figures.Confusions.Select(confusion => (confusion.Truth.Label, confusion.Answer.Label, confusion.Photos)));
+        Assert.Equal([("apple", "pear", 1), ("milk", "apple", 1)],
+            figures.Confusions.Select(confusion => (confusion.Truth.Label, confusion.Answer.Label, confusion.Photos)));
         Assert.Equal([0.7f, 0.6f], figures.WorstMistakes.Select(answer => answer.Confidence));
     }
 
@@ -36,7 +38,8 @@ public sealed class FiguresTests
     public void The_calibration_error_is_the_gap_between_confidence_and_accuracy()
     {
         // Ten answers at 0.9, six of them right: off by 0.3. Ten at 0.55, all right: off by 0.45.
-        var figures = Of([.. Enumerable.Range(0, 10).Select(i => Answer(i < 6 ? 0 : 1, 0.9f, 0.1f, 0)), .. Enumerable.Range(0, 10).Select(_ => Answer(0, 0.55f, 0.45f, 0))]);
+        var figures = Of([.. Enumerable.Range(0, 10).Select(i => Answer(i < 6 ? 0 : 1, 0.9f, 0.1f, 0)), .. Enumerable.Range(0, 10)
+            .Select(_ => Answer(0, 0.55f, 0.45f, 0))]);
 
         Assert.Equal(0.375, figures.CalibrationError, 1e-6);
         Assert.Equal([(10, 1.0), (10, 0.6)], figures.Calibration.Where(bin => bin.Photos > 0).Select(bin => (bin.Photos, bin.Accuracy)));
@@ -53,7 +56,8 @@ public sealed class FiguresTests
     [Fact]
     public void Percentiles_are_times_that_occurred()
     {
-        var figures = Of([.. Enumerable.Range(1, 100).Select(i => Answer(0, 1, 0, 0) with { Timings = new Timings { Compute = TimeSpan.FromMilliseconds(i) } })]);
+        var figures =
+            Of([.. Enumerable.Range(1, 100).Select(i => Answer(0, 1, 0, 0) with { Timings = new Timings { Compute = TimeSpan.FromMilliseconds(i) } })]);
 
         var compute = figures.Latencies.Single(latency => latency.Stage == "compute");
         Assert.Equal((50, 90, 99, 50.5), (compute.P50, compute.P90, compute.P99, compute.Mean));
@@ -93,9 +97,11 @@ public sealed class FiguresTests
     private static PhotoAnswer Answer(int? label, params float[] probabilities) =>
         new(new LabelledPhoto($"{++_photo}", "photo", label), probabilities, probabilities.Max() < Manifest.Abstain!.Threshold, default);
 
-    private static Answers All(params PhotoAnswer[] answers) => new("fp32", [.. answers.Select((answer, i) => answer with { Photo = answer.Photo with { Path = $"{i}" } })], []);
+    private static Answers All(params PhotoAnswer[] answers) =>
+        new("fp32", [.. answers.Select((answer, i) => answer with { Photo = answer.Photo with { Path = $"{i}" } })], []);
 
-    private static Answers Unlabelled(Answers answers) => answers with { Photos = [.. answers.Photos.Select(answer => answer with { Photo = answer.Photo with { Label = null } })] };
+    private static Answers Unlabelled(Answers answers) =>
+        answers with { Photos = [.. answers.Photos.Select(answer => answer with { Photo = answer.Photo with { Label = null } })] };
 
     private static Figures Of(params PhotoAnswer[] answers) => new(Manifest, Classes, All(answers));
 }

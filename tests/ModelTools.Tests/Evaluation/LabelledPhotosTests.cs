@@ -6,7 +6,8 @@ namespace Whatsit.ModelTools.Tests.Evaluation;
 
 public sealed class LabelledPhotosTests : IDisposable
 {
-    private static readonly ClassLabel[] Classes = [.. new[] { "Granny Smith apple", "crane", "tench, Tinca tinca", "crane", "goldfish, Carassius auratus", "7" }.Select((label, index) => new ClassLabel(index, label, null))];
+    private static readonly ClassLabel[] Classes = [.. new[] { "Granny Smith apple", "crane", "tench, Tinca tinca", "crane", "goldfish, Carassius auratus",
+        "7" }.Select((label, index) => new ClassLabel(index, label, null))];
 
     private readonly string _folder = Directory.CreateTempSubdirectory("photos").FullName;
 
@@ -72,8 +73,10 @@ public sealed class LabelledPhotosTests : IDisposable
     {
         Touch("notes.txt");
 
-        Assert.StartsWith($"'{_folder}' has no photos", Assert.Throws<ModelFormatException>(() => LabelledPhotos.Read(_folder, Classes)).Message, StringComparison.Ordinal);
-        Assert.Equal("There is no folder or list '/nowhere/at/all'.", Assert.Throws<ModelFormatException>(() => LabelledPhotos.Read("/nowhere/at/all", Classes)).Message);
+        Assert.StartsWith($"'{_folder}' has no photos", Assert.Throws<ModelFormatException>(() => LabelledPhotos.Read(_folder, Classes)).Message,
+            StringComparison.Ordinal);
+        Assert.Equal("There is no folder or list '/nowhere/at/all'.",
+            Assert.Throws<ModelFormatException>(() => LabelledPhotos.Read("/nowhere/at/all", Classes)).Message);
     }
 
     [Fact]

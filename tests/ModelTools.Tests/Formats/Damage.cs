@@ -4,11 +4,14 @@ using Whatsit.ModelConversion.Formats;
 
 namespace Whatsit.ModelTools.Tests.Formats;
 
-/// <summary>What happens to files: they are cut off, bits flip, numbers become huge, and pieces turn up in places of others (which closes circles of addresses).</summary>
+/// <summary>
+/// What happens to files: they are cut off, bits flip, numbers become huge, and pieces turn up in places of others (which closes circles of addresses).
+/// </summary>
 internal static class Damage
 {
     /// <summary>
-    /// Reads as many damaged files as told, each of another seed: every one is read or refused in one sentence, in bounded memory. The damage is real: some are refused.
+    /// Reads as many damaged files as told, each of another seed: every one is read or refused in one sentence, in bounded memory. The damage is real: some are
+    /// refused.
     /// </summary>
     public static void AssertBounded(int files, int refusedAtLeast, Action<byte[]> read, Func<int, Random, byte[]> damage)
     {
@@ -55,14 +58,16 @@ internal static class Damage
             case 2:
                 for (var numbers = random.Next(1, 8); numbers > 0; numbers--)
                 {
-                    ulong[] huge = [ulong.MaxValue, long.MaxValue, uint.MaxValue, int.MaxValue, 0, 1, (ulong)random.Next(file.Length), (ulong)random.NextInt64()];
+                    ulong[] huge = [ulong.MaxValue, long.MaxValue, uint.MaxValue, int.MaxValue, 0, 1, (ulong)random.Next(file.Length),
+                        (ulong)random.NextInt64()];
                     BinaryPrimitives.WriteUInt64LittleEndian(file.AsSpan(random.Next(file.Length - 8)), huge[random.Next(huge.Length)]);
                 }
 
                 return file;
             case 3:
                 // Structures begin where addresses point: one address in the place of another.
-                int[] places = [.. Enumerable.Range(0, file.Length / 8).Select(index => index * 8).Where(at => BinaryPrimitives.ReadUInt64LittleEndian(file.AsSpan(at)) is > 0 and var value && value < (ulong)file.Length)];
+                int[] places = [.. Enumerable.Range(0, file.Length / 8).Select(index => index * 8)
+                    .Where(at => BinaryPrimitives.ReadUInt64LittleEndian(file.AsSpan(at)) is > 0 and var value && value < (ulong)file.Length)];
                 for (var swaps = random.Next(1, 20); swaps > 0 && places.Length > 0; swaps--)
                 {
                     file.AsSpan(places[random.Next(places.Length)], 8).CopyTo(file.AsSpan(places[random.Next(places.Length)]));

@@ -19,7 +19,8 @@ public class OperatorTests
         ["Conv VALID"] = Spatial("Conv", [1, 3, 10, 9], [5, 3, 3, 3], [5], ("auto_pad", "VALID")),
         ["Conv depthwise"] = Spatial("Conv", [2, 6, 9, 8], [12, 1, 3, 3], [12], ("group", 6L), ("strides", Longs(2, 2)), ("pads", Longs(0, 0, 1, 1))),
         ["Conv 1x1 with many filters"] = Spatial("Conv", [2, 37, 5, 7], [50, 37, 1, 1], [50]),
-        ["ConvTranspose"] = Spatial("ConvTranspose", [1, 4, 5, 6], [4, 3, 3, 3], [3], ("strides", Longs(2, 2)), ("pads", Longs(1, 0, 1, 2)), ("output_padding", Longs(1, 0))),
+        ["ConvTranspose"] = Spatial("ConvTranspose", [1, 4, 5, 6], [4, 3, 3, 3], [3], ("strides", Longs(2, 2)), ("pads", Longs(1, 0, 1, 2)),
+            ("output_padding", Longs(1, 0))),
         ["ConvTranspose with groups"] = Spatial("ConvTranspose", [1, 4, 5, 6], [4, 2, 2, 3], null, ("group", 2L), ("dilations", Longs(2, 1))),
         ["ConvTranspose padded SAME_UPPER"] = Spatial("ConvTranspose", [1, 2, 5, 6], [2, 3, 3, 3], [3], ("strides", Longs(2, 2)), ("auto_pad", "SAME_UPPER")),
         ["ConvTranspose padded SAME_LOWER"] = Spatial("ConvTranspose", [1, 2, 5, 6], [2, 3, 3, 3], [3], ("strides", Longs(2, 2)), ("auto_pad", "SAME_LOWER")),
@@ -27,8 +28,10 @@ public class OperatorTests
         ["MaxPool rounded up"] = One("MaxPool", [1, 3, 10, 9], ("kernel_shape", Longs(3, 3)), ("strides", Longs(2, 2)), ("ceil_mode", 1L)),
         ["MaxPool padded SAME_UPPER"] = One("MaxPool", [1, 3, 10, 9], ("kernel_shape", Longs(3, 3)), ("strides", Longs(2, 2)), ("auto_pad", "SAME_UPPER")),
         ["AveragePool"] = One("AveragePool", [1, 3, 9, 8], ("kernel_shape", Longs(3, 2)), ("strides", Longs(2, 2)), ("pads", Longs(1, 0, 1, 1))),
-        ["AveragePool that counts padding"] = One("AveragePool", [1, 3, 9, 8], ("kernel_shape", Longs(3, 2)), ("strides", Longs(2, 2)), ("pads", Longs(1, 0, 1, 1)), ("count_include_pad", 1L)),
-        ["AveragePool padded SAME_UPPER"] = One("AveragePool", [1, 3, 10, 9], ("kernel_shape", Longs(3, 3)), ("strides", Longs(2, 2)), ("auto_pad", "SAME_UPPER")),
+        ["AveragePool that counts padding"] = One("AveragePool", [1, 3, 9, 8], ("kernel_shape", Longs(3, 2)), ("strides", Longs(2, 2)),
+            ("pads", Longs(1, 0, 1, 1)), ("count_include_pad", 1L)),
+        ["AveragePool padded SAME_UPPER"] = One("AveragePool", [1, 3, 10, 9], ("kernel_shape", Longs(3, 3)), ("strides", Longs(2, 2)),
+            ("auto_pad", "SAME_UPPER")),
         ["AveragePool rounded up"] = One("AveragePool", [1, 3, 10, 9], ("kernel_shape", Longs(3, 3)), ("strides", Longs(2, 2)), ("ceil_mode", 1L)),
         ["GlobalAveragePool"] = One("GlobalAveragePool", [2, 3, 5, 4]),
         ["GlobalMaxPool"] = One("GlobalMaxPool", [2, 3, 5, 4]),
@@ -45,12 +48,14 @@ public class OperatorTests
         ["Resize linear as PyTorch"] = ResizeTo([1, 2, 1, 9], ("mode", "linear"), ("coordinate_transformation_mode", "pytorch_half_pixel")),
 
         ["Gemm"] = builder => Output(builder, "Gemm", [Input(builder, 3, 5), Weight(builder, 5, 7), Weight(builder, 7)], ("alpha", 0.5f), ("beta", 2f)),
-        ["Gemm, both transposed"] = builder => Output(builder, "Gemm", [Input(builder, 5, 3), Weight(builder, 19, 5), Weight(builder, 1)], ("transA", 1L), ("transB", 1L)),
+        ["Gemm, both transposed"] = builder =>
+            Output(builder, "Gemm", [Input(builder, 5, 3), Weight(builder, 19, 5), Weight(builder, 1)], ("transA", 1L), ("transB", 1L)),
         ["MatMul"] = builder => Output(builder, "MatMul", [Input(builder, 2, 6, 5), Weight(builder, 5, 18)]),
         ["MatMul of batches"] = builder => Output(builder, "MatMul", [Input(builder, 2, 3, 4, 5), Weight(builder, 3, 5, 2)]),
         ["MatMul of a vector"] = builder => Output(builder, "MatMul", [Input(builder, 5), Weight(builder, 5, 2)]),
         ["BatchNormalization"] = builder => Output(
-            builder, "BatchNormalization", [Input(builder, 2, 3, 4, 4), Weight(builder, 3), Weight(builder, 3), Weight(builder, 3), builder.AddConstant("variance", Numbers.Random(9, 0.1f, 2, [3]))], ("epsilon", 0.01f)),
+            builder, "BatchNormalization", [Input(builder, 2, 3, 4, 4), Weight(builder, 3), Weight(builder, 3), Weight(builder, 3),
+                builder.AddConstant("variance", Numbers.Random(9, 0.1f, 2, [3]))], ("epsilon", 0.01f)),
         ["LayerNormalization"] = builder => Output(builder, "LayerNormalization", [Input(builder, 2, 3, 4), Weight(builder, 4), Weight(builder, 4)]),
         ["Softmax"] = One("Softmax", [2, 3, 4]),
         ["Softmax along axis 1"] = One("Softmax", [2, 3, 4], ("axis", 1L)),
@@ -100,7 +105,8 @@ public class OperatorTests
         ["Less"] = Two("Less", [2, 3], [2, 1]),
         ["GreaterOrEqual"] = Two("GreaterOrEqual", [2, 3], [3]),
         ["LessOrEqual"] = Two("LessOrEqual", [2, 3], [3]),
-        ["Where"] = builder => Output(builder, "Where", [builder.AddNode("Greater", "greater", [Input(builder, 4, 3), Weight(builder, 3)]), Weight(builder, 4, 1), Weight(builder, 3)]),
+        ["Where"] = builder => Output(builder, "Where",
+            [builder.AddNode("Greater", "greater", [Input(builder, 4, 3), Weight(builder, 3)]), Weight(builder, 4, 1), Weight(builder, 3)]),
         ["And, Or, Not"] = builder =>
         {
             var x = Input(builder, 9);
@@ -113,9 +119,11 @@ public class OperatorTests
         ["Cast to bytes"] = builder => Output(builder, "Cast", [builder.AddNode("Abs", "abs", [Wide(builder, 20)])], ("to", 2L)),
         ["Cast to integers and back"] = builder => Output(builder, "Cast", [builder.AddNode("Cast", "cast", [Wide(builder, 20)], ("to", 6L))], ("to", 1L)),
         ["Cast to half and back"] = builder => Output(builder, "Cast", [builder.AddNode("Cast", "cast", [Wide(builder, 20)], ("to", 10L))], ("to", 1L)),
-        ["QuantizeLinear to bytes"] = builder => Output(builder, "QuantizeLinear", [Wide(builder, 50), builder.AddConstant("scale", [0.05f]), Bytes(builder, 128)]),
+        ["QuantizeLinear to bytes"] = builder =>
+            Output(builder, "QuantizeLinear", [Wide(builder, 50), builder.AddConstant("scale", [0.05f]), Bytes(builder, 128)]),
         ["QuantizeLinear per channel"] = builder => Output(
-            builder, "QuantizeLinear", [Wide(builder, 2, 3, 4), builder.AddConstant("scale", [0.05f, 0.1f, 0.02f], 3), SignedBytes(builder, 0, 3, -5)], ("axis", 1L)),
+            builder, "QuantizeLinear",
+                [Wide(builder, 2, 3, 4), builder.AddConstant("scale", [0.05f, 0.1f, 0.02f], 3), SignedBytes(builder, 0, 3, -5)], ("axis", 1L)),
         ["DequantizeLinear"] = builder =>
         {
             var bytes = builder.AddNode("QuantizeLinear", "quantize", [Wide(builder, 50), builder.AddConstant("scale", [0.05f]), Bytes(builder, 3)]);
@@ -156,7 +164,8 @@ public class OperatorTests
         ["Pad by the edge"] = builder => Output(builder, "Pad", [Input(builder, 4, 5), builder.AddInt64Constant("pads", 1, 2, 2, 1)], ("mode", "edge")),
         ["Expand"] = builder => Output(builder, "Expand", [Input(builder, 3, 1), builder.AddInt64Constant("shape", 2, 1, 4)]),
         ["Tile"] = builder => Output(builder, "Tile", [Input(builder, 2, 3), builder.AddInt64Constant("repeats", 2, 3)]),
-        ["Gather"] = builder => Output(builder, "Gather", [Input(builder, 4, 5), builder.AddConstant("indices", Tensor.Int64([2, 2], [0, -1, 3, 3]))], ("axis", 1L)),
+        ["Gather"] = builder =>
+            Output(builder, "Gather", [Input(builder, 4, 5), builder.AddConstant("indices", Tensor.Int64([2, 2], [0, -1, 3, 3]))], ("axis", 1L)),
         ["ConstantOfShape"] = builder =>
         {
             var fill = builder.AddNode("ConstantOfShape", "fill", [builder.AddInt64Constant("shape", 2, 3)], ("value", Tensor.Float32([1], [5])));
@@ -164,7 +173,8 @@ public class OperatorTests
         },
         ["Range"] = builder =>
         {
-            var range = builder.AddNode("Range", "range", [builder.AddConstant("start", [1f]), builder.AddConstant("limit", [3f]), builder.AddConstant("delta", [0.5f])]);
+            var range = builder.AddNode("Range", "range",
+                [builder.AddConstant("start", [1f]), builder.AddConstant("limit", [3f]), builder.AddConstant("delta", [0.5f])]);
             Output(builder, "Add", [Input(builder, 4), range]);
         },
         ["Constant"] = builder => Output(builder, "Add", [Input(builder, 4), builder.AddNode("Constant", "constant", [], ("value", Tensor.Float32([1], [5])))]),
@@ -178,7 +188,8 @@ public class OperatorTests
         ["ReduceL1"] = One("ReduceL1", [2, 3, 4], ("axes", Longs(1))),
         ["ReduceL2"] = One("ReduceL2", [2, 3, 4], ("axes", Longs(1))),
         ["ReduceSumSquare"] = One("ReduceSumSquare", [2, 3, 4], ("axes", Longs(1))),
-        ["ReduceMean beside a newer operator"] = builder => Output(builder, "Gelu", [builder.AddNode("ReduceMean", "mean", [Input(builder, 2, 3, 4)], ("axes", Longs(1)))]),
+        ["ReduceMean beside a newer operator"] = builder =>
+            Output(builder, "Gelu", [builder.AddNode("ReduceMean", "mean", [Input(builder, 2, 3, 4)], ("axes", Longs(1)))]),
         ["ArgMax"] = One("ArgMax", [2, 5, 3], ("axis", 1L)),
         ["ArgMin"] = One("ArgMin", [2, 5, 3], ("axis", -1L), ("keepdims", 0L)),
     };
@@ -214,7 +225,8 @@ public class OperatorTests
     {
         var builder = new GraphBuilder("half");
         var x = builder.AddInput("x", ElementType.Float16, 4);
-        builder.AddOutput(builder.AddNode("Mul", "mul", [x, builder.AddConstant("y", Tensor.FromDoubles(ElementType.Float16, [], [3]))]), ElementType.Float16, 4);
+        builder.AddOutput(builder.AddNode("Mul", "mul", [x, builder.AddConstant("y", Tensor.FromDoubles(ElementType.Float16, [], [3]))]),
+            ElementType.Float16, 4);
 
         var result = new Interpreter(builder.Graph).Run(Tensor.FromDoubles(ElementType.Float16, [4], [0.1, 1, -2, 1000])).Values.Single();
 
@@ -237,7 +249,8 @@ public class OperatorTests
     public void An_operator_that_does_not_fit_its_inputs_is_named()
     {
         var builder = new GraphBuilder("add");
-        builder.AddOutput(builder.AddNode("Add", "sum", [builder.AddInput("x", ElementType.Float32, 2), builder.AddConstant("y", [1, 2, 3], 3)]), ElementType.Float32, 2);
+        builder.AddOutput(builder.AddNode("Add", "sum", [builder.AddInput("x", ElementType.Float32, 2), builder.AddConstant("y", [1, 2, 3], 3)]),
+            ElementType.Float32, 2);
 
         var exception = Assert.Throws<ModelFormatException>(() => new Interpreter(builder.Graph).Run(Numbers.Random(1, 2)));
 
@@ -248,7 +261,8 @@ public class OperatorTests
     public void An_operator_that_asks_for_terabytes_is_refused()
     {
         var builder = new GraphBuilder("expand");
-        builder.AddOutput(builder.AddNode("Expand", "huge", [builder.AddInput("x", ElementType.Float32, 1), builder.AddInt64Constant("shape", 1 << 20, 1 << 20)]), ElementType.Float32, 1);
+        builder.AddOutput(builder.AddNode("Expand", "huge",
+            [builder.AddInput("x", ElementType.Float32, 1), builder.AddInt64Constant("shape", 1 << 20, 1 << 20)]), ElementType.Float32, 1);
 
         Assert.Throws<ModelFormatException>(() => new Interpreter(builder.Graph).Run(Numbers.Random(1, 1)));
     }
@@ -259,7 +273,8 @@ public class OperatorTests
 
     private static string Wide(GraphBuilder builder, params int[] shape) => builder.AddInput("wide", ElementType.Float32, shape);
 
-    private static string Weight(GraphBuilder builder, params int[] shape) => builder.AddConstant("weight", Numbers.Random(builder.Graph.Constants.Count + 10, shape));
+    private static string Weight(GraphBuilder builder, params int[] shape) =>
+        builder.AddConstant("weight", Numbers.Random(builder.Graph.Constants.Count + 10, shape));
 
     private static string Bytes(GraphBuilder builder, byte value) => builder.AddConstant("zero_point", new Tensor(ElementType.UInt8, [], new[] { value }));
 
@@ -267,7 +282,8 @@ public class OperatorTests
         builder.AddConstant("zero_point", new Tensor(ElementType.Int8, [values.Length], Array.ConvertAll(values, value => (byte)value)));
 
     private static string[] Parts(GraphBuilder builder, long[] starts, long[] ends, long[] axes, long[] steps) =>
-        [builder.AddInt64Constant("starts", starts), builder.AddInt64Constant("ends", ends), builder.AddInt64Constant("axes", axes), builder.AddInt64Constant("steps", steps)];
+        [builder.AddInt64Constant("starts", starts), builder.AddInt64Constant("ends", ends), builder.AddInt64Constant("axes", axes),
+            builder.AddInt64Constant("steps", steps)];
 
     private static void Output(GraphBuilder builder, string op, string[] inputs, params (string, object)[] attributes)
     {
@@ -279,13 +295,16 @@ public class OperatorTests
         builder.Graph.Outputs[0] = new GraphValue(output, type, shape);
     }
 
-    private static Action<GraphBuilder> One(string op, int[] shape, params (string, object)[] attributes) => builder => Output(builder, op, [Input(builder, shape)], attributes);
+    private static Action<GraphBuilder> One(string op, int[] shape, params (string, object)[] attributes) => builder =>
+        Output(builder, op, [Input(builder, shape)], attributes);
 
-    private static Action<GraphBuilder> Wide(string op, params (string, object)[] attributes) => builder => Output(builder, op, [Wide(builder, 200)], attributes);
+    private static Action<GraphBuilder> Wide(string op, params (string, object)[] attributes) => builder =>
+        Output(builder, op, [Wide(builder, 200)], attributes);
 
     private static Action<GraphBuilder> Positive(string op) => builder => Output(builder, op, [builder.AddInput("positive", ElementType.Float32, 100)]);
 
-    private static Action<GraphBuilder> Two(string op, int[] left, int[] right) => builder => Output(builder, op, [Input(builder, left), Weight(builder, right)]);
+    private static Action<GraphBuilder> Two(string op, int[] left, int[] right) => builder =>
+        Output(builder, op, [Input(builder, left), Weight(builder, right)]);
 
     private static Action<GraphBuilder> Spatial(string op, int[] shape, int[] weights, int[]? bias, params (string, object)[] attributes) => builder =>
         Output(builder, op, [Input(builder, shape), Weight(builder, weights), .. bias is null ? Array.Empty<string>() : [Weight(builder, bias)]], attributes);

@@ -54,12 +54,14 @@ public class PassTests
             "Softmax" => builder.AddNode("Softmax", "y", [a]),
             "PRelu" => builder.AddNode("PRelu", "y", [a, Weight(builder, 1, 1, 8)]),
             "Bias per channel and column" => builder.AddNode("Add", "y", [Weight(builder, 3, 8), a]),
-            "Slice" => builder.AddNode("Slice", "y", [a, builder.AddInt64Constant("starts", 1, 2), builder.AddInt64Constant("ends", 4, 7), builder.AddInt64Constant("axes", 1, 3)]),
+            "Slice" => builder.AddNode("Slice", "y",
+                [a, builder.AddInt64Constant("starts", 1, 2), builder.AddInt64Constant("ends", 4, 7), builder.AddInt64Constant("axes", 1, 3)]),
             "Split" => builder.AddNode("Split", "y", [a, builder.AddInt64Constant("sizes", 5, 3)], 2, ("axis", 3L)).Outputs[1],
             "Resize" => builder.AddChannelsLastNode("Resize", "y", [a, "", builder.AddConstant("scales", [1, 2, 3, 1], 4)]),
             "DepthToSpace" => builder.AddChannelsLastNode("DepthToSpace", "y", [a], ("blocksize", 2L)),
             "QuantizeLinear per channel" => builder.AddNode("QuantizeLinear", "y",
-                [a, builder.AddConstant("scale", Numbers.Random(1, 0.01f, 0.02f, [8])), builder.AddConstant("zero", new Tensor(ElementType.Int8, [8], new byte[8]))], ("axis", 3L)),
+                [a, builder.AddConstant("scale", Numbers.Random(1, 0.01f, 0.02f, [8])),
+                    builder.AddConstant("zero", new Tensor(ElementType.Int8, [8], new byte[8]))], ("axis", 3L)),
             "ArgMax" => builder.AddNode("ArgMax", "y", [a], ("axis", 3L), ("keepdims", 0L)),
             "BatchNormalization" => Normalised(builder, a, 8, channelsLast: true),
             "Computed vector" => builder.AddNode("Add", "y", [a, builder.AddNode("ReduceMax", "max", [a], ("axes", Longs(0, 1, 2)), ("keepdims", 0L))]),
@@ -82,7 +84,8 @@ public class PassTests
         var x = builder.AddInput("x", ElementType.Float32, -1, 6, 5, 3);
         var conv = builder.AddChannelsLastNode("Conv", "conv", [x, Weight(builder, 4, 3, 3, 3)]);
         var flat = builder.AddNode("Reshape", "flat", [builder.AddNode("Relu", "relu", [conv]), builder.AddInt64Constant("shape", -1, 48)]);
-        var gemm = builder.AddNode("Gemm", "dense", [builder.AddNode("Dropout", "dropout", [flat]), transposed ? Weight(builder, 7, 48) : Weight(builder, 48, 7), Weight(builder, 7)], ("transB", transposed ? 1L : 0L));
+        var gemm = builder.AddNode("Gemm", "dense", [builder.AddNode("Dropout", "dropout", [flat]), transposed ? Weight(builder, 7, 48)
+            : Weight(builder, 48, 7), Weight(builder, 7)], ("transB", transposed ? 1L : 0L));
         AddOutput(builder, gemm);
 
         Same(builder.Graph, ChannelsFirst.Apply);
@@ -99,7 +102,8 @@ public class PassTests
         var pool = builder.AddNode("ReduceMean", "pool", [conv], ("axes", Longs(1, 2)), ("keepdims", 0L));
         var squeeze = builder.AddNode("Reshape", "squeeze", [pool, builder.AddInt64Constant("shape", -1, 1, 1, 8)]);
         var excite = builder.AddChannelsLastNode("Conv", "excite", [squeeze, Weight(builder, 8, 8, 1, 1)]);
-        AddOutput(builder, builder.AddNode("ReduceMax", "y", [builder.AddNode("Mul", "gated", [conv, builder.AddNode("Sigmoid", "gate", [excite])])], ("axes", Longs(1, 2)), ("keepdims", 0L)));
+        AddOutput(builder, builder.AddNode("ReduceMax", "y", [builder.AddNode("Mul", "gated", [conv, builder.AddNode("Sigmoid", "gate", [excite])])],
+            ("axes", Longs(1, 2)), ("keepdims", 0L)));
 
         Same(builder.Graph, graph =>
         {
@@ -124,7 +128,8 @@ public class PassTests
     {
         var builder = new GraphBuilder("x");
         var dense = layer is "Gemm" or "MatMul";
-        var x = dense ? builder.AddInput("x", ElementType.Float32, -1, 6) : builder.AddInput("x", ElementType.Float32, [-1, .. channelsLast ? new[] { 6, 5, 6 } : [6, 6, 5]]);
+        var x = dense ? builder.AddInput("x", ElementType.Float32, -1, 6)
+            : builder.AddInput("x", ElementType.Float32, [-1, .. channelsLast ? new[] { 6, 5, 6 } : [6, 6, 5]]);
         var value = layer switch
         {
             "Conv" => builder.AddNode("Conv", "layer", [x, Weight(builder, 8, 6, 3, 3), Weight(builder, 8)], ("pads", Longs(1, 1, 1, 1))),
@@ -196,7 +201,8 @@ public class PassTests
     {
         var builder = new GraphBuilder("x");
         var x = builder.AddInput("x", ElementType.Float32, -1, 50);
-        var relu6 = builder.AddNode("Min", "min", [builder.AddNode("Relu", "relu", [builder.AddNode("Add", "plus3", [x, builder.AddConstant("three", [3f])])]), builder.AddConstant("six", [6f])]);
+        var relu6 = builder.AddNode("Min", "min",
+            [builder.AddNode("Relu", "relu", [builder.AddNode("Add", "plus3", [x, builder.AddConstant("three", [3f])])]), builder.AddConstant("six", [6f])]);
         var gate = builder.AddNode("Mul", "sixth", [relu6, builder.AddConstant("sixth", [1 / 6f])]);
         AddOutput(builder, builder.AddNode("Mul", "swish", [x, gate]));
 
@@ -243,7 +249,8 @@ public class PassTests
     {
         var builder = new GraphBuilder("x");
         var x = builder.AddInput("x", ElementType.Float32, [-1, .. channelsLast ? new[] { 8, 7, 3 } : [3, 8, 7]]);
-        var pad = builder.AddNode("Pad", "pad", [builder.AddNode("Relu", "relu", [x]), builder.AddInt64Constant("pads", channelsLast ? Longs(0, 1, 0, 0, 0, 1, 1, 0) : Longs(0, 0, 1, 0, 0, 0, 1, 1))]);
+        var pad = builder.AddNode("Pad", "pad", [builder.AddNode("Relu", "relu", [x]),
+            builder.AddInt64Constant("pads", channelsLast ? Longs(0, 1, 0, 0, 0, 1, 1, 0) : Longs(0, 0, 1, 0, 0, 0, 1, 1))]);
         var value = builder.AddNode(op, "layer", op == "Conv" ? [pad, Weight(builder, 4, 3, 3, 3)] : [pad], ("strides", Longs(2, 2)));
         if (op != "Conv")
         {
@@ -277,7 +284,8 @@ public class PassTests
         var builder = new GraphBuilder("x");
         var x = builder.AddInput("x", ElementType.Float32, -1, 3);
         var sum = builder.AddNode("Add", "sum", [builder.AddConstant("a", [1f]), builder.AddConstant("b", [2f])]);
-        var weights = builder.AddNode("DequantizeLinear", "weights", [builder.AddConstant("bytes", new Tensor(ElementType.Int8, [3], new byte[] { 1, 2, 3 })), builder.AddConstant("scale", [0.5f])]);
+        var weights = builder.AddNode("DequantizeLinear", "weights",
+            [builder.AddConstant("bytes", new Tensor(ElementType.Int8, [3], new byte[] { 1, 2, 3 })), builder.AddConstant("scale", [0.5f])]);
         AddOutput(builder, builder.AddNode("Mul", "mul", [builder.AddNode("Add", "shift", [x, sum]), weights]));
 
         Same(builder.Graph, graph => FoldConstants.Apply(graph));
@@ -360,7 +368,8 @@ public class PassTests
         var builder = new GraphBuilder(where);
         var x = builder.AddInput("x", ElementType.Float32, -1, 3, 6, 6);
         var weights = builder.AddNode("DequantizeLinear", "weights",
-            [builder.AddConstant("bytes", Quantized(Numbers.Random(1, 4, 3, 3, 3))), builder.AddConstant("scale", Numbers.Random(2, 0.01f, 0.02f, [4]))], ("axis", 0L));
+            [builder.AddConstant("bytes", Quantized(Numbers.Random(1, 4, 3, 3, 3))), builder.AddConstant("scale", Numbers.Random(2, 0.01f, 0.02f, [4]))],
+                ("axis", 0L));
         var conv = builder.AddNode("Conv", "conv", [x, weights]);
         conv = !isExplicit ? conv : builder.AddNode("Clip", "relu6", [conv, builder.AddConstant("least", [0f]), builder.AddConstant("most", [6f])]);
         var scale = builder.AddConstant("scale", [6 / 255f]);
@@ -382,7 +391,14 @@ public class PassTests
     [InlineData(TensorLayout.Nchw, 1, ChannelOrder.Rgb)]
     public void Pixels_go_in_as_they_are(TensorLayout layout, int channels, ChannelOrder order)
     {
-        var spec = new PreprocessingSpec { RescaleFactor = 1 / 255d, ImageMean = channels == 3 ? [0.485, 0.456, 0.406] : [0.5], ImageStd = channels == 3 ? [0.229, 0.224, 0.225] : [0.25], ChannelOrder = order };
+        var spec = new PreprocessingSpec
+        {
+            RescaleFactor = 1 / 255d,
+            ImageMean = channels == 3 ? [0.485, 0.456, 0.406] : [0.5],
+            ImageStd = channels == 3
+            ? [0.229, 0.224, 0.225] : [0.25],
+            ChannelOrder = order
+        };
         var last = layout == TensorLayout.Nhwc;
         var builder = new GraphBuilder("x");
         var x = builder.AddInput("x", ElementType.Float32, [-1, .. last ? new[] { 8, 7, channels } : [channels, 8, 7]]);
@@ -465,7 +481,8 @@ public class PassTests
         var x = builder.AddInput("x", ElementType.Float32, -1, 3, 4, 4);
         builder.AddOutput(builder.AddNode("Conv", "conv", [x, Weight(builder, 2, 3, 1, 1)]), ElementType.Float32, -1, 2, 4, 4);
 
-        Assert.Equal("The output 'conv' has the shape [1, 2, 4, 4]; a classifier answers [N, classes].", Assert.Throws<ModelFormatException>(() => ClassifierOutputs.Apply(builder.Graph)).Message);
+        Assert.Equal("The output 'conv' has the shape [1, 2, 4, 4]; a classifier answers [N, classes].",
+            Assert.Throws<ModelFormatException>(() => ClassifierOutputs.Apply(builder.Graph)).Message);
     }
 
     /// <summary>A small network with everything that the usual ones have.</summary>
@@ -526,14 +543,17 @@ public class PassTests
     private static string Normalised(GraphBuilder builder, string value, int channels, bool channelsLast)
     {
         var result = builder.AddNode("BatchNormalization", "norm",
-            [value, Weight(builder, channels), Weight(builder, channels), Weight(builder, channels), builder.AddConstant("variance", Numbers.Random(7, 0.1f, 2, [channels]))], ("epsilon", 0.001f));
+            [value, Weight(builder, channels), Weight(builder, channels), Weight(builder, channels),
+                builder.AddConstant("variance", Numbers.Random(7, 0.1f, 2, [channels]))], ("epsilon", 0.001f));
         builder.Graph.Nodes[^1].ChannelsLast = channelsLast;
         return result;
     }
 
-    private static Tensor Quantized(Tensor tensor) => Tensor.FromDoubles(ElementType.Int8, tensor.Shape, Array.ConvertAll(tensor.ToDoubles(), value => Math.Round(value * 127)));
+    private static Tensor Quantized(Tensor tensor) =>
+        Tensor.FromDoubles(ElementType.Int8, tensor.Shape, Array.ConvertAll(tensor.ToDoubles(), value => Math.Round(value * 127)));
 
-    private static string Weight(GraphBuilder builder, params int[] shape) => builder.AddConstant("weight", Numbers.Random(builder.Graph.Constants.Count + 10, shape));
+    private static string Weight(GraphBuilder builder, params int[] shape) =>
+        builder.AddConstant("weight", Numbers.Random(builder.Graph.Constants.Count + 10, shape));
 
     private static long[] Longs(params long[] values) => values;
 

@@ -68,7 +68,8 @@ public sealed class QuantizationTests : IDisposable
     {
         var network = Network(kind);
         var floats = network.Inputs[0].Type == ElementType.Float32;
-        IReadOnlyList<Tensor> Prepare(int seed, int count) => floats ? [.. Enumerable.Range(seed, count).Select(picture => Numbers.Random(picture, 1, 3, Side, Side))] : Pictures(seed, count);
+        IReadOnlyList<Tensor> Prepare(int seed, int count) => floats
+            ? [.. Enumerable.Range(seed, count).Select(picture => Numbers.Random(picture, 1, 3, Side, Side))] : Pictures(seed, count);
 
         (var quantized, _) = StaticQuantizer.Quantize(Network(kind), new OutputSpec(), Prepare(0, 24), _ => { });
 
@@ -100,7 +101,8 @@ public sealed class QuantizationTests : IDisposable
         var after = Moments(corrected.Graph, Shapes.Infer(corrected.Graph), corrected.Layers.Select(layer => layer.Output), pictures);
         foreach ((var layer, var raw) in corrected.Layers.Zip(rough.Layers))
         {
-            double Off(ChannelMoments actual) => Enumerable.Range(0, layer.Bias.Length).Average(channel => Math.Abs(moments[layer.Source].Mean(channel) - actual.Mean(channel)));
+            double Off(ChannelMoments actual) =>
+                Enumerable.Range(0, layer.Bias.Length).Average(channel => Math.Abs(moments[layer.Source].Mean(channel) - actual.Mean(channel)));
             Assert.InRange(Off(after[layer.Output]), 0, 2e-3);
             Assert.True(Off(after[layer.Output]) <= Off(before[raw.Output]) + 1e-4, $"{layer.Node} went away from the float network.");
         }
@@ -196,7 +198,12 @@ public sealed class QuantizationTests : IDisposable
         var path = Path.Combine(_folder, "model.onnx");
         var optimized = Path.Combine(_folder, "optimized.onnx");
         OnnxWriter.Write(graph, path);
-        using (var options = new SessionOptions { GraphOptimizationLevel = GraphOptimizationLevel.ORT_ENABLE_ALL, OptimizedModelFilePath = optimized, LogSeverityLevel = OrtLoggingLevel.ORT_LOGGING_LEVEL_ERROR })
+        using (var options = new SessionOptions
+        {
+            GraphOptimizationLevel = GraphOptimizationLevel.ORT_ENABLE_ALL,
+            OptimizedModelFilePath = optimized,
+            LogSeverityLevel = OrtLoggingLevel.ORT_LOGGING_LEVEL_ERROR
+        })
         using (new InferenceSession(path, options))
         {
         }
@@ -233,7 +240,8 @@ public sealed class QuantizationTests : IDisposable
         return operators;
     }
 
-    private static Dictionary<string, ChannelMoments> Moments(Graph graph, IReadOnlyDictionary<string, (ElementType Type, int[] Shape)> shapes, IEnumerable<string> values, IReadOnlyList<Tensor> pictures)
+    private static Dictionary<string, ChannelMoments> Moments(Graph graph, IReadOnlyDictionary<string, (ElementType Type, int[] Shape)> shapes,
+        IEnumerable<string> values, IReadOnlyList<Tensor> pictures)
     {
         string[] names = [.. values];
         var moments = names.ToDictionary(value => value, value => new ChannelMoments(shapes[value].Shape[1]));
@@ -268,7 +276,9 @@ public sealed class QuantizationTests : IDisposable
         }),
     ];
 
-    /// <summary>A MobileNetV2 in small: pixels normalised in the graph, a full and a depthwise convolution, an inverted residual, pooling, a dense layer.</summary>
+    /// <summary>
+    /// A MobileNetV2 in small: pixels normalised in the graph, a full and a depthwise convolution, an inverted residual, pooling, a dense layer.
+    /// </summary>
     private static Graph Network(string kind = "", float[]? mean = null, float factor = 1 / 127.5f)
     {
         var builder = new GraphBuilder("small");
@@ -317,16 +327,19 @@ public sealed class QuantizationTests : IDisposable
         return graph;
 
         string Convolution(string name, string input, int from, int to, int kernel, int stride = 1, int group = 1) => builder.AddNode("Conv", name,
-            [input, builder.AddConstant(name + "_w", Numbers.Random(name.Length, -1, 1, [to, from / group, kernel, kernel])), builder.AddConstant(name + "_b", Numbers.Random(name.Length + 1, to))],
+            [input, builder.AddConstant(name + "_w", Numbers.Random(name.Length, -1, 1, [to, from / group, kernel, kernel])),
+                builder.AddConstant(name + "_b", Numbers.Random(name.Length + 1, to))],
             ("strides", new long[] { stride, stride }), ("pads", new long[] { kernel / 2, kernel / 2, kernel / 2, kernel / 2 }), ("group", (long)group));
 
         string Clip(string input) => builder.AddNode("Clip", input + "_relu6", [input, builder.AddConstant("zero", [0f]), builder.AddConstant("six", [6f])]);
 
-        string Gate(string input) => builder.AddNode("Sigmoid", "gate", [Convolution("excite", builder.AddNode("GlobalAveragePool", "squeeze", [input]), 24, 24, 1)]);
+        string Gate(string input) =>
+            builder.AddNode("Sigmoid", "gate", [Convolution("excite", builder.AddNode("GlobalAveragePool", "squeeze", [input]), 24, 24, 1)]);
 
         string Pooled(string input)
         {
-            string[] parts = [Convolution("left", builder.AddNode("MaxPool", "largest", [input], ("kernel_shape", new long[] { 3, 3 }), ("pads", new long[] { 1, 1, 1, 1 })), 24, 12, 1), Convolution("right", input, 24, 12, 1)];
+            string[] parts = [Convolution("left", builder.AddNode("MaxPool", "largest", [input], ("kernel_shape", new long[] { 3, 3 }),
+                ("pads", new long[] { 1, 1, 1, 1 })), 24, 12, 1), Convolution("right", input, 24, 12, 1)];
             return builder.AddNode("Concat", "joined", parts, ("axis", 1L));
         }
     }

@@ -20,7 +20,8 @@ public sealed class TutorialTests(WhatsitServer server)
     public async Task An_uploaded_photo_is_answered_in_the_tutorials_words()
     {
         using var form = HttpAssert.Form(("file", WhatsitServer.Picture));
-        var answer = (await HttpAssert.OkAsync(await server.Http.PostAsync("/api/predict_image?top_k=3", form, TestContext.Current.CancellationToken))).AsObject();
+        var answer = (await HttpAssert.OkAsync(await server.Http.PostAsync("/api/predict_image?top_k=3", form, TestContext.Current.CancellationToken)))
+            .AsObject();
 
         Assert.Equal(["file_size", "predictions", "duration_inference", "error"], answer.Select(member => member.Key));
         Assert.Equal(WhatsitServer.Picture.Length, (int)answer["file_size"]!);
@@ -34,7 +35,8 @@ public sealed class TutorialTests(WhatsitServer server)
     public async Task Five_labels_come_unless_asked_otherwise()
     {
         using var form = HttpAssert.Form(("file", WhatsitServer.Picture));
-        Assert.Equal(5, (await HttpAssert.OkAsync(await server.Http.PostAsync("/api/predict_image", form, TestContext.Current.CancellationToken)))["predictions"]!.AsArray().Count);
+        Assert.Equal(5, (await HttpAssert.OkAsync(await server.Http.PostAsync("/api/predict_image", form,
+            TestContext.Current.CancellationToken)))["predictions"]!.AsArray().Count);
     }
 
     [Theory]
@@ -51,23 +53,27 @@ public sealed class TutorialTests(WhatsitServer server)
     [InlineData("/api/predict_url?url=http%3A%2F%2Fexample.com%2Fa.jpg")]
     [InlineData("/api/predict_url")]
     public async Task By_url_is_off_unless_enabled(string path) =>
-        AssertError(path.Contains('?', StringComparison.Ordinal) ? "switched off" : "url is missing", await server.Http.GetAsync(path, TestContext.Current.CancellationToken));
+        AssertError(path.Contains('?', StringComparison.Ordinal) ? "switched off"
+            : "url is missing", await server.Http.GetAsync(path, TestContext.Current.CancellationToken));
 
     [Fact]
     public async Task The_model_for_the_browser_lies_where_the_tutorials_page_looks_for_it_with_its_shards_beside_it()
     {
-        var listed = (await server.GetJsonAsync("/models/grocery"))["manifest"]!["tfjs"]!.AsArray().ToDictionary(file => Path.GetFileName((string)file!["file"]!), file => (string)file!["sha256"]!);
+        var listed = (await server.GetJsonAsync("/models/grocery"))["manifest"]!["tfjs"]!.AsArray()
+            .ToDictionary(file => Path.GetFileName((string)file!["file"]!), file => (string)file!["sha256"]!);
         var model = await server.GetJsonAsync("/assets/model_tfjs/model.json");
         Assert.Equal("graph-model", (string)model["format"]!);
         string[] shards = [.. model["weightsManifest"]![0]!["paths"]!.AsArray().Select(path => (string)path!)];
-        Assert.Equal(listed.Keys.Order(StringComparer.Ordinal), new[] { "model.json", "classes.json", "metadata.json" }.Concat(shards).Order(StringComparer.Ordinal));
+        Assert.Equal(listed.Keys.Order(StringComparer.Ordinal), new[] { "model.json", "classes.json", "metadata.json" }.Concat(shards)
+            .Order(StringComparer.Ordinal));
 
         foreach (var (file, hash) in listed)
         {
             using var response = await server.Http.GetAsync($"/assets/model_tfjs/{file}", TestContext.Current.CancellationToken);
             var bytes = await response.Content.ReadAsByteArrayAsync(TestContext.Current.CancellationToken);
             Assert.Equal(hash, Convert.ToHexStringLower(SHA256.HashData(bytes)));
-            Assert.Equal(file.EndsWith(".json", StringComparison.Ordinal) ? "application/json" : "application/octet-stream", response.Content.Headers.ContentType!.MediaType);
+            Assert.Equal(file.EndsWith(".json", StringComparison.Ordinal) ? "application/json"
+                : "application/octet-stream", response.Content.Headers.ContentType!.MediaType);
             Assert.InRange(bytes.Length, 1, 4 << 20);
 
             // The names stay the same for the next version: kept, but asked for again.
@@ -82,8 +88,11 @@ public sealed class TutorialTests(WhatsitServer server)
     [Fact]
     public async Task TensorFlow_js_loads_it_from_there_and_answers_probabilities()
     {
-        Assert.SkipUnless(Directory.Exists(Path.Combine(WhatsitServer.Root, "client/node_modules/@tensorflow/tfjs-converter")), "The client's packages are not installed: cd client && npm ci --ignore-scripts");
-        using var node = Process.Start(new ProcessStartInfo("node", [Path.Combine(WhatsitServer.Root, "tests/data/tfjs/run.mjs")]) { RedirectStandardInput = true, RedirectStandardOutput = true })!;
+        Assert.SkipUnless(Directory.Exists(Path.Combine(WhatsitServer.Root, "client/node_modules/@tensorflow/tfjs-converter")),
+            "The client's packages are not installed: cd client && npm ci --ignore-scripts");
+        using var node = Process.Start(new ProcessStartInfo("node",
+            [Path.Combine(WhatsitServer.Root, "tests/data/tfjs/run.mjs")])
+        { RedirectStandardInput = true, RedirectStandardOutput = true })!;
         await node.StandardInput.WriteLineAsync(new JsonObject
         {
             ["model"] = new Uri(server.Http.BaseAddress!, "/assets/model_tfjs/model.json").ToString(),
@@ -118,7 +127,8 @@ public sealed class TutorialTests(WhatsitServer server)
     [InlineData("..%2fmodel.json")]
     [InlineData("group1-shard9of9.bin")]
     public async Task Nothing_else_of_the_bundle_lies_there(string file) =>
-        await HttpAssert.ProblemAsync(HttpStatusCode.NotFound, "for TensorFlow.js", await server.Http.GetAsync($"/assets/model_tfjs/{file}", TestContext.Current.CancellationToken));
+        await HttpAssert.ProblemAsync(HttpStatusCode.NotFound, "for TensorFlow.js",
+            await server.Http.GetAsync($"/assets/model_tfjs/{file}", TestContext.Current.CancellationToken));
 
     [Fact]
     public async Task A_model_that_was_not_exported_says_how_to()
@@ -129,7 +139,8 @@ public sealed class TutorialTests(WhatsitServer server)
             CopyWithoutExport(Path.Combine(WhatsitServer.Root, "models/grocery"), Path.Combine(models.FullName, "grocery"));
             await using var other = WhatsitServer.With(new() { ["Catalog:Models"] = models.FullName });
             await other.InitializeAsync();
-            await HttpAssert.ProblemAsync(HttpStatusCode.NotFound, "whatsit export grocery --to tfjs", await other.Http.GetAsync("/assets/model_tfjs/model.json", TestContext.Current.CancellationToken));
+            await HttpAssert.ProblemAsync(HttpStatusCode.NotFound, "whatsit export grocery --to tfjs",
+                await other.Http.GetAsync("/assets/model_tfjs/model.json", TestContext.Current.CancellationToken));
         }
         finally
         {

@@ -28,7 +28,8 @@ public sealed class ManagementPortTests : IAsyncLifetime
     public async Task Each_port_answers_its_own(string path, int everybody, int management)
     {
         Assert.Equal((HttpStatusCode)everybody, (await _server.Http.GetAsync(path, TestContext.Current.CancellationToken)).StatusCode);
-        Assert.Equal((HttpStatusCode)management, (await _server.Http.GetAsync($"http://127.0.0.1:{_port}{path}", TestContext.Current.CancellationToken)).StatusCode);
+        Assert.Equal((HttpStatusCode)management,
+            (await _server.Http.GetAsync($"http://127.0.0.1:{_port}{path}", TestContext.Current.CancellationToken)).StatusCode);
     }
 
     [Fact]

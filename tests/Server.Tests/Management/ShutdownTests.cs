@@ -16,7 +16,8 @@ public sealed class ShutdownTests
         await TerminateAsync(server);
         using var ready = await server.Http.GetAsync("/health/ready", TestContext.Current.CancellationToken);
         Assert.Equal(HttpStatusCode.ServiceUnavailable, ready.StatusCode);
-        Assert.Equal("The server is shutting down.", (string)JsonNode.Parse(await ready.Content.ReadAsStringAsync(TestContext.Current.CancellationToken))!["problem"]!);
+        Assert.Equal("The server is shutting down.",
+            (string)JsonNode.Parse(await ready.Content.ReadAsStringAsync(TestContext.Current.CancellationToken))!["problem"]!);
         using var picture = HttpAssert.Raw(WhatsitServer.Picture);
         using var another = new HttpClient { BaseAddress = server.Http.BaseAddress };
         await HttpAssert.OkAsync(await another.PostAsync("/predict", picture, TestContext.Current.CancellationToken));
@@ -81,7 +82,10 @@ public sealed class ShutdownTests
         var client = new TcpClient();
         await client.ConnectAsync("127.0.0.1", server.Http.BaseAddress!.Port, TestContext.Current.CancellationToken);
         var stream = client.GetStream();
-        await stream.WriteAsync(Encoding.ASCII.GetBytes($"POST {route}?x=1 HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: {WhatsitServer.Picture.Length}\r\n\r\n"), TestContext.Current.CancellationToken);
+        await stream.WriteAsync(
+            Encoding.ASCII.GetBytes(
+            $"POST {route}?x=1 HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: {WhatsitServer.Picture.Length}\r\n\r\n"),
+            TestContext.Current.CancellationToken);
         var go = new byte["HTTP/1.1 100 Continue\r\n\r\n".Length];
         await stream.ReadExactlyAsync(go, TestContext.Current.CancellationToken);
         Assert.StartsWith("HTTP/1.1 100", Encoding.ASCII.GetString(go), StringComparison.Ordinal);

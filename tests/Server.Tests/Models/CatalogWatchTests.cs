@@ -107,10 +107,12 @@ public sealed class CatalogWatchTests : IAsyncLifetime
     public async Task A_bundle_with_a_link_in_it_does_not_serve_what_the_link_leads_to()
     {
         Assert.SkipWhen(OperatingSystem.IsWindows(), "Windows lets administrators alone make symbolic links.");
-        Copy("linked", manifest => manifest["samples"]!.AsArray().Add(new JsonObject { ["file"] = "passwd.txt", ["title"] = "Me", ["index"] = 0 }), link: "passwd.txt");
+        Copy("linked", manifest => manifest["samples"]!.AsArray()
+            .Add(new JsonObject { ["file"] = "passwd.txt", ["title"] = "Me", ["index"] = 0 }), link: "passwd.txt");
         await _server.LoggedAsync("Model linked does not serve: .*'passwd.txt', which is a symbolic link");
         await HttpAssert.ProblemAsync(
-            HttpStatusCode.ServiceUnavailable, "symbolic link", await _server.Http.GetAsync("/models/linked/files/passwd.txt", TestContext.Current.CancellationToken));
+            HttpStatusCode.ServiceUnavailable, "symbolic link",
+                await _server.Http.GetAsync("/models/linked/files/passwd.txt", TestContext.Current.CancellationToken));
     }
 
     public async ValueTask DisposeAsync()

@@ -20,7 +20,8 @@ public sealed class ModelsTests(WhatsitServer server)
     {
         var answer = await server.GetJsonAsync("/models/grocery");
         Assert.Equal("ready", (string)answer["state"]!);
-        var file = JsonNode.Parse(await File.ReadAllTextAsync(Path.Combine(WhatsitServer.Root, "models/grocery/model.json"), TestContext.Current.CancellationToken))!;
+        var file = JsonNode.Parse(await File.ReadAllTextAsync(Path.Combine(WhatsitServer.Root, "models/grocery/model.json"),
+            TestContext.Current.CancellationToken))!;
         Assert.True(JsonNode.DeepEquals(file["preprocessing"]!["resample"], answer["manifest"]!["preprocessing"]!["resample"]));
         Assert.True(JsonNode.DeepEquals(file["files"]!["fp32"]!["sha256"], answer["manifest"]!["files"]!["fp32"]!["sha256"]));
         Assert.Equal("uint8", (string)answer["manifest"]!["input"]!["type"]!);
@@ -39,7 +40,8 @@ public sealed class ModelsTests(WhatsitServer server)
     public async Task Files_that_the_manifest_names_can_be_fetched_and_kept_and_no_others()
     {
         var weights = (await server.GetJsonAsync("/models/grocery"))["manifest"]!["files"]!["fp32"]!;
-        using var response = await server.Http.GetAsync($"/models/grocery/files/{weights["file"]}?v={weights["sha256"]}", TestContext.Current.CancellationToken);
+        using var response = await server.Http.GetAsync($"/models/grocery/files/{weights["file"]}?v={weights["sha256"]}",
+            TestContext.Current.CancellationToken);
         var bytes = await response.Content.ReadAsByteArrayAsync(TestContext.Current.CancellationToken);
         Assert.Equal((string)weights["sha256"]!, Convert.ToHexStringLower(SHA256.HashData(bytes)));
         Assert.Contains("immutable", response.Headers.CacheControl!.ToString(), StringComparison.Ordinal);

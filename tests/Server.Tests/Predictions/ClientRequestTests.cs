@@ -8,7 +8,8 @@ public sealed class ClientRequestTests(WhatsitServer server)
 {
     private const string Curl = "User-Agent: curl/7.88.1\r\nAccept: */*\r\n";
     private const string Requests = "User-Agent: python-requests/2.34.2\r\nAccept-Encoding: gzip, deflate\r\nAccept: */*\r\nConnection: keep-alive\r\n";
-    private const string Node = "connection: keep-alive\r\naccept: */*\r\naccept-language: *\r\nsec-fetch-mode: cors\r\nuser-agent: node\r\naccept-encoding: gzip, deflate\r\n";
+    private const string Node =
+        "connection: keep-alive\r\naccept: */*\r\naccept-language: *\r\nsec-fetch-mode: cors\r\nuser-agent: node\r\naccept-encoding: gzip, deflate\r\n";
     private const string Boundary = "------------------------944b27f46acb27b7";
 
     private static readonly byte[] Photo = WhatsitServer.Picture;

@@ -10,9 +10,11 @@ public sealed class DecodingLibraryTests
     {
         await using var server = WhatsitServer.With(new() { ["Decoding:Library"] = library });
         await server.InitializeAsync();
-        foreach (var (file, width) in ((string, int)[])[("twins/rgb.png", 192), ("twins/rgb.jpg", 192), ("twins/rgb.webp", 192), ("images/animated.webp", 144), ("images/orientation-6.jpg", 72)])
+        foreach (var (file, width) in ((string, int)[])[("twins/rgb.png", 192), ("twins/rgb.jpg", 192), ("twins/rgb.webp", 192), ("images/animated.webp", 144),
+            ("images/orientation-6.jpg", 72)])
         {
-            using var content = HttpAssert.Raw(await File.ReadAllBytesAsync(Path.Combine(WhatsitServer.Root, "tests/data", file), TestContext.Current.CancellationToken));
+            using var content =
+                HttpAssert.Raw(await File.ReadAllBytesAsync(Path.Combine(WhatsitServer.Root, "tests/data", file), TestContext.Current.CancellationToken));
             var answer = await HttpAssert.OkAsync(await server.Http.PostAsync("/predict", content, TestContext.Current.CancellationToken));
 
             Assert.Equal(width, (int)answer["image"]!["width"]!);

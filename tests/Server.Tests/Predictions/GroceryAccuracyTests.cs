@@ -10,7 +10,8 @@ public sealed class GroceryAccuracyTests(WhatsitServer server)
     {
         var data = Path.Combine(WhatsitServer.Root, "../shared/data/grocery");
         Assert.SkipUnless(File.Exists(Path.Combine(data, "val.txt")), "The data set is not at ../shared/data/grocery.");
-        var photos = (await File.ReadAllLinesAsync(Path.Combine(data, "val.txt"), TestContext.Current.CancellationToken)).Select(line => line.Split(", ")).ToArray();
+        var photos = (await File.ReadAllLinesAsync(Path.Combine(data, "val.txt"), TestContext.Current.CancellationToken))
+            .Select(line => line.Split(", ")).ToArray();
         var groups = (await server.GetJsonAsync("/models/grocery/classes")).AsArray().Select(label => (string)label!["group"]!).ToArray();
         var (top1, top5, coarse) = (0, 0, 0);
         foreach (var photo in photos)
@@ -33,5 +34,6 @@ public sealed class GroceryAccuracyTests(WhatsitServer server)
     }
 
     private static void AssertAtLeast(JsonNode recorded, string figure, int right, int photos) =>
-        Assert.True(right + 1 >= (double)recorded[figure]! * photos, $"{figure}: {right} of {photos} photos are right; the manifest records {recorded[figure]}.");
+        Assert.True(right + 1 >= (double)recorded[figure]! * photos,
+            $"{figure}: {right} of {photos} photos are right; the manifest records {recorded[figure]}.");
 }

@@ -4,7 +4,8 @@ namespace Whatsit.Server.Tests.Predictions;
 public sealed class PictureFormsTests(WhatsitServer server)
 {
     [Theory]
-    [InlineData("rgb.png", "rgb.jpg", "rgb.webp", "rgb.gif", "rgb.tif", "progressive.jpg", "palette.png", "rgb16.png", "alpha.png", "alpha.webp", "alpha-border.png", "cmyk.jpg", "ycck.jpg")]
+    [InlineData("rgb.png", "rgb.jpg", "rgb.webp", "rgb.gif", "rgb.tif", "progressive.jpg", "palette.png", "rgb16.png", "alpha.png", "alpha.webp",
+        "alpha-border.png", "cmyk.jpg", "ycck.jpg")]
     [InlineData("rgb-of-gray.png", "gray.jpg", "gray.png", "gray16.png", "gray-alpha.png")]
     public async Task Every_colour_form_gets_the_label_of_its_RGB_twin(string twin, params string[] forms)
     {
@@ -44,12 +45,14 @@ public sealed class PictureFormsTests(WhatsitServer server)
         var answer = await HttpAssert.OkAsync(await server.Http.PostAsync("/predict", content, TestContext.Current.CancellationToken));
 
         Assert.Equal("image-end-missing", (string)answer["warnings"]![0]!["code"]!);
-        Assert.Equal("The file lacks its end marker, as after an interrupted transfer; all of its pixels are there.", (string)answer["warnings"]![0]!["detail"]!);
+        Assert.Equal("The file lacks its end marker, as after an interrupted transfer; all of its pixels are there.",
+            (string)answer["warnings"]![0]!["detail"]!);
     }
 
     private async Task<(string Label, double Confidence, int Width, int Height)> PredictAsync(string file)
     {
-        using var content = HttpAssert.Raw(await File.ReadAllBytesAsync(Path.Combine(WhatsitServer.Root, "tests/data/twins", file), TestContext.Current.CancellationToken));
+        using var content =
+            HttpAssert.Raw(await File.ReadAllBytesAsync(Path.Combine(WhatsitServer.Root, "tests/data/twins", file), TestContext.Current.CancellationToken));
         var answer = await HttpAssert.OkAsync(await server.Http.PostAsync("/predict", content, TestContext.Current.CancellationToken));
         var best = answer["predictions"]![0]!;
         return ((string)best["label"]!, (double)best["confidence"]!, (int)answer["image"]!["width"]!, (int)answer["image"]!["height"]!);

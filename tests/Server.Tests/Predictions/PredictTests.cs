@@ -20,7 +20,8 @@ public sealed class PredictTests(WhatsitServer server)
         { "raw, length unknown", () => new StreamContent(new Endless(WhatsitServer.Picture)) },
         { "JSON with base64", () => Json($$"""{"image":"{{Base64}}"}""") },
         { "JSON with a data URL", () => Json($$"""{"image":"data:image/png;base64,{{Base64}}"}""") },
-        { "JSON with escapes and other members", () => Json($$"""{ "note": {"a":[1,2]}, "image": "{{Base64.Replace("/", "\\/", StringComparison.Ordinal)}}" }""") },
+        { "JSON with escapes and other members",
+            () => Json($$"""{ "note": {"a":[1,2]}, "image": "{{Base64.Replace("/", "\\/", StringComparison.Ordinal)}}" }""") },
     };
 
     [Theory]
@@ -84,7 +85,8 @@ public sealed class PredictTests(WhatsitServer server)
         using var form = HttpAssert.Form(("file", WhatsitServer.Picture));
         form.Add(new StringContent("hello"), "comment");
         form.First(part => part.Headers.ContentDisposition!.Name == "comment").Headers.ContentType = null;
-        Assert.Equal("grocery", (string)(await HttpAssert.OkAsync(await server.Http.PostAsync("/predict", form, TestContext.Current.CancellationToken)))["model"]!);
+        Assert.Equal("grocery",
+            (string)(await HttpAssert.OkAsync(await server.Http.PostAsync("/predict", form, TestContext.Current.CancellationToken)))["model"]!);
     }
 
     [Theory]
@@ -97,7 +99,8 @@ public sealed class PredictTests(WhatsitServer server)
     public async Task A_bad_value_is_named(string query, string named)
     {
         using var content = HttpAssert.Raw(WhatsitServer.Picture, "image/png");
-        await HttpAssert.ProblemAsync(HttpStatusCode.BadRequest, named, await server.Http.PostAsync($"/predict?{query}", content, TestContext.Current.CancellationToken));
+        await HttpAssert.ProblemAsync(HttpStatusCode.BadRequest, named,
+            await server.Http.PostAsync($"/predict?{query}", content, TestContext.Current.CancellationToken));
     }
 
     [Theory]
@@ -107,7 +110,8 @@ public sealed class PredictTests(WhatsitServer server)
     public async Task As_many_labels_come_as_were_asked_for(string query, int labels)
     {
         using var content = HttpAssert.Raw(WhatsitServer.Picture, "image/png");
-        var predictions = (await HttpAssert.OkAsync(await server.Http.PostAsync($"/predict?{query}", content, TestContext.Current.CancellationToken)))["predictions"]!.AsArray();
+        var predictions = (await HttpAssert.OkAsync(await server.Http.PostAsync($"/predict?{query}", content,
+            TestContext.Current.CancellationToken)))["predictions"]!.AsArray();
         Assert.Equal(labels, predictions.Count);
         var confidences = predictions.Select(prediction => (double)prediction!["confidence"]!).ToArray();
         Assert.Equal(confidences.OrderDescending(), confidences);
@@ -118,7 +122,8 @@ public sealed class PredictTests(WhatsitServer server)
     public async Task An_unknown_model_is_named()
     {
         using var content = HttpAssert.Raw(WhatsitServer.Picture, "image/png");
-        await HttpAssert.ProblemAsync(HttpStatusCode.NotFound, "'no such model'", await server.Http.PostAsync("/predict?model=no%20such%20model", content, TestContext.Current.CancellationToken));
+        await HttpAssert.ProblemAsync(HttpStatusCode.NotFound, "'no such model'",
+            await server.Http.PostAsync("/predict?model=no%20such%20model", content, TestContext.Current.CancellationToken));
     }
 
     public static TheoryData<string, Func<HttpContent>, HttpStatusCode, string> BadBodies => new()
@@ -127,16 +132,20 @@ public sealed class PredictTests(WhatsitServer server)
         { "empty picture", () => HttpAssert.Raw([], "image/jpeg"), HttpStatusCode.BadRequest, "empty" },
         { "text", () => HttpAssert.Raw("hello, world"u8.ToArray(), "image/jpeg"), HttpStatusCode.UnsupportedMediaType, "JPEG" },
         { "text type", () => HttpAssert.Raw("hello, world"u8.ToArray(), "text/plain"), HttpStatusCode.UnsupportedMediaType, "text/plain" },
-        { "truncated", () => HttpAssert.Raw(WhatsitServer.Picture[..(WhatsitServer.Picture.Length / 2)], "image/png"), HttpStatusCode.UnprocessableEntity, "PNG" },
-        { "HEIC", () => HttpAssert.Raw([0, 0, 0, 24, .. "ftypheic"u8, 0, 0, 0, 0, .. "mif1heic"u8, .. new byte[100]], "image/heic"), HttpStatusCode.UnsupportedMediaType, "HEIC" },
+        { "truncated", () => HttpAssert.Raw(WhatsitServer.Picture[..(WhatsitServer.Picture.Length / 2)], "image/png"),
+            HttpStatusCode.UnprocessableEntity, "PNG" },
+        { "HEIC", () => HttpAssert.Raw([0, 0, 0, 24, .. "ftypheic"u8, 0, 0, 0, 0, .. "mif1heic"u8, .. new byte[100]], "image/heic"),
+            HttpStatusCode.UnsupportedMediaType, "HEIC" },
         { "JSON, broken", () => Json("{\"image\":"), HttpStatusCode.BadRequest, "JSON" },
         { "JSON, no object", () => Json("[1]"), HttpStatusCode.BadRequest, "image" },
         { "JSON, no image", () => Json("{\"picture\":\"\"}"), HttpStatusCode.BadRequest, "image" },
         { "JSON, no base64", () => Json("{\"image\":\"*&^%\"}"), HttpStatusCode.BadRequest, "base64" },
         { "JSON, number", () => Json("{\"image\":7}"), HttpStatusCode.BadRequest, "string" },
         { "JSON, data URL without base64", () => Json("{\"image\":\"data:image/png,abc\"}"), HttpStatusCode.BadRequest, "base64" },
-        { "form without a file", () => new MultipartFormDataContent { { new StringContent("hello", mediaType: null!), "comment" } }, HttpStatusCode.BadRequest, "no file" },
-        { "form that breaks off", () => HttpAssert.Raw("--x\r\nContent-Disposition: form-data; name=f; filename=a\r\n\r\nabc"u8.ToArray(), "multipart/form-data; boundary=x"), HttpStatusCode.BadRequest, "multipart" },
+        { "form without a file", () => new MultipartFormDataContent { { new StringContent("hello", mediaType: null!), "comment" } },
+            HttpStatusCode.BadRequest, "no file" },
+        { "form that breaks off", () => HttpAssert.Raw("--x\r\nContent-Disposition: form-data; name=f; filename=a\r\n\r\nabc"u8.ToArray(),
+            "multipart/form-data; boundary=x"), HttpStatusCode.BadRequest, "multipart" },
         { "form without a boundary", () => HttpAssert.Raw([1, 2, 3], "multipart/form-data"), HttpStatusCode.BadRequest, "boundary" },
         { "URL where URLs are off", () => Json("{\"url\":\"http://example.com/a.jpg\"}"), HttpStatusCode.BadRequest, "switched off" },
     };
@@ -155,12 +164,14 @@ public sealed class PredictTests(WhatsitServer server)
     {
         await using var small = WhatsitServer.With(new() { ["Limits:MaxImageBytes"] = "5000" });
         await small.InitializeAsync();
-        HttpContent[] bodies = [HttpAssert.Raw(new byte[5001]), new StreamContent(new Endless(new byte[5001])), HttpAssert.Form(("f", new byte[5001])), Json($$"""{"image":"{{Convert.ToBase64String(new byte[5001])}}"}""")];
+        HttpContent[] bodies = [HttpAssert.Raw(new byte[5001]), new StreamContent(new Endless(new byte[5001])), HttpAssert.Form(("f", new byte[5001])),
+            Json($$"""{"image":"{{Convert.ToBase64String(new byte[5001])}}"}""")];
         foreach (var body in bodies)
         {
             using (body)
             {
-                await HttpAssert.ProblemAsync(HttpStatusCode.RequestEntityTooLarge, "5,000", await small.Http.PostAsync("/predict", body, TestContext.Current.CancellationToken));
+                await HttpAssert.ProblemAsync(HttpStatusCode.RequestEntityTooLarge, "5,000",
+                    await small.Http.PostAsync("/predict", body, TestContext.Current.CancellationToken));
             }
         }
     }
@@ -171,7 +182,8 @@ public sealed class PredictTests(WhatsitServer server)
         await using var small = WhatsitServer.With(new() { ["Limits:MaxImagesPerRequest"] = "2" });
         await small.InitializeAsync();
         using var form = HttpAssert.Form(("a", WhatsitServer.Picture), ("b", WhatsitServer.Picture), ("c", WhatsitServer.Picture));
-        await HttpAssert.ProblemAsync(HttpStatusCode.BadRequest, "more than 2 pictures", await small.Http.PostAsync("/predict", form, TestContext.Current.CancellationToken));
+        await HttpAssert.ProblemAsync(HttpStatusCode.BadRequest, "more than 2 pictures",
+            await small.Http.PostAsync("/predict", form, TestContext.Current.CancellationToken));
     }
 
     [Fact]
@@ -181,7 +193,8 @@ public sealed class PredictTests(WhatsitServer server)
         await using var small = WhatsitServer.With(new() { ["Decoding:MaxPixels"] = "65536" });
         await small.InitializeAsync();
         using var content = HttpAssert.Raw(Pictures.Png(257, 256), "image/png");
-        var problem = await HttpAssert.ProblemAsync(HttpStatusCode.RequestEntityTooLarge, "65,536", await small.Http.PostAsync("/predict", content, TestContext.Current.CancellationToken));
+        var problem = await HttpAssert.ProblemAsync(HttpStatusCode.RequestEntityTooLarge, "65,536",
+            await small.Http.PostAsync("/predict", content, TestContext.Current.CancellationToken));
         Assert.Contains("257 × 256", (string)problem["detail"]!, StringComparison.Ordinal);
 
         using var fitting = HttpAssert.Raw(Pictures.Png(256, 256), "image/png");
@@ -223,7 +236,9 @@ public sealed class PredictTests(WhatsitServer server)
                 var client = new TcpClient();
                 slow.Add(client);
                 await client.ConnectAsync(server.Http.BaseAddress!.Host, server.Http.BaseAddress.Port, TestContext.Current.CancellationToken);
-                await client.GetStream().WriteAsync("POST /predict HTTP/1.1\r\nHost: whatsit\r\nContent-Type: image/jpeg\r\nContent-Length: 20000000\r\nExpect: 100-continue\r\n\r\n"u8.ToArray(), TestContext.Current.CancellationToken);
+                await client.GetStream().WriteAsync(
+                    "POST /predict HTTP/1.1\r\nHost: whatsit\r\nContent-Length: 20000000\r\nExpect: 100-continue\r\n\r\n"u8.ToArray(),
+                    TestContext.Current.CancellationToken);
                 // The server says so when it begins to read, and has taken its memory.
                 Assert.Equal("HTTP/1.1 100 Continue", await new StreamReader(client.GetStream()).ReadLineAsync(TestContext.Current.CancellationToken));
             }
@@ -245,7 +260,8 @@ public sealed class PredictTests(WhatsitServer server)
         await slow.InitializeAsync();
         // 12 MB of pixels: no machine reads them in a millisecond. The model's self-test has no limit, so it is ready.
         using var content = HttpAssert.Raw(Pictures.Png(2000, 2000), "image/png");
-        await HttpAssert.ProblemAsync(HttpStatusCode.GatewayTimeout, "longer than 0.001 seconds", await slow.Http.PostAsync("/predict", content, TestContext.Current.CancellationToken));
+        await HttpAssert.ProblemAsync(HttpStatusCode.GatewayTimeout, "longer than 0.001 seconds",
+            await slow.Http.PostAsync("/predict", content, TestContext.Current.CancellationToken));
     }
 
     private static StringContent Json(string text) => new(text, Encoding.UTF8, "application/json");

@@ -13,11 +13,14 @@ public sealed partial class DeployTests(WhatsitServer server)
     [Fact(Timeout = 60_000)]
     public async Task The_dashboards_metrics_exist()
     {
-        var dashboard = JsonNode.Parse(await File.ReadAllTextAsync(Path.Combine(WhatsitServer.Root, "deploy/grafana-dashboard.json"), TestContext.Current.CancellationToken))!;
+        var dashboard = JsonNode.Parse(await File.ReadAllTextAsync(Path.Combine(WhatsitServer.Root, "deploy/grafana-dashboard.json"),
+            TestContext.Current.CancellationToken))!;
         var panels = dashboard["panels"]!.AsArray();
-        Assert.Equal(["Traffic", "Errors", "Latency", "Saturation", "What the model sees"], panels.Where(panel => (string)panel!["type"]! == "row").Select(row => (string)row!["title"]!));
+        Assert.Equal(["Traffic", "Errors", "Latency", "Saturation", "What the model sees"], panels.Where(panel => (string)panel!["type"]! == "row")
+            .Select(row => (string)row!["title"]!));
         var queries = panels.SelectMany(panel => panel!["targets"]?.AsArray() ?? []).Select(target => (string)target!["expr"]!).ToList();
-        queries.AddRange(dashboard["templating"]!["list"]!.AsArray().Select(variable => variable!["query"] as JsonObject).OfType<JsonObject>().Select(query => (string)query["query"]!));
+        queries.AddRange(dashboard["templating"]!["list"]!.AsArray().Select(variable => variable!["query"] as JsonObject).OfType<JsonObject>()
+            .Select(query => (string)query["query"]!));
         Assert.InRange(queries.Count, 15, 100);
         await AssertExistAsync(queries);
     }
@@ -26,7 +29,8 @@ public sealed partial class DeployTests(WhatsitServer server)
     public async Task The_alerts_metrics_exist()
     {
         var yaml = new YamlStream();
-        yaml.Load(new StringReader(await File.ReadAllTextAsync(Path.Combine(WhatsitServer.Root, "deploy/prometheus-alerts.yaml"), TestContext.Current.CancellationToken)));
+        yaml.Load(new StringReader(await File.ReadAllTextAsync(Path.Combine(WhatsitServer.Root, "deploy/prometheus-alerts.yaml"),
+            TestContext.Current.CancellationToken)));
         var rules = yaml.Documents[0].RootNode["groups"][0]["rules"];
         var alerts = ((YamlSequenceNode)rules).Children;
         Assert.All(alerts, alert => Assert.NotEmpty(((YamlScalarNode)alert["annotations"]["summary"]).Value!));
@@ -59,7 +63,8 @@ public sealed partial class DeployTests(WhatsitServer server)
     {
         var names = Labels().Replace(query, " ");
         names = LabelValues().Replace(names, "$1");
-        return Name().Matches(names).Where(name => !name.Groups["call"].Success && !Words.Contains(name.Groups["name"].Value)).Select(name => name.Groups["name"].Value);
+        return Name().Matches(names).Where(name => !name.Groups["call"].Success && !Words.Contains(name.Groups["name"].Value))
+            .Select(name => name.Groups["name"].Value);
     }
 
     [GeneratedRegex("""(?m)^\w+(?=[{ ])""")]

@@ -13,16 +13,21 @@ public sealed partial class MetricsTests(WhatsitServer server)
     [Fact(Timeout = 60_000)]
     public async Task The_text_formats_own_parser_reads_it()
     {
-        Assert.SkipUnless(Directory.Exists(Path.Combine(WhatsitServer.Root, "client/node_modules/parse-prometheus-text-format")), "The client's packages are not installed: cd client && npm ci --ignore-scripts");
+        Assert.SkipUnless(Directory.Exists(Path.Combine(WhatsitServer.Root, "client/node_modules/parse-prometheus-text-format")),
+            "The client's packages are not installed: cd client && npm ci --ignore-scripts");
         await PredictAsync("/predict");
-        using var node = Process.Start(new ProcessStartInfo("node", [Path.Combine(WhatsitServer.Root, "tests/data/metrics/parse.mjs")]) { RedirectStandardInput = true, RedirectStandardOutput = true })!;
+        using var node = Process.Start(new ProcessStartInfo("node",
+            [Path.Combine(WhatsitServer.Root, "tests/data/metrics/parse.mjs")])
+        { RedirectStandardInput = true, RedirectStandardOutput = true })!;
         await node.StandardInput.WriteAsync(await server.Http.GetStringAsync("/metrics", TestContext.Current.CancellationToken));
         node.StandardInput.Close();
-        var families = JsonNode.Parse(await node.StandardOutput.ReadToEndAsync(TestContext.Current.CancellationToken))!.AsArray().ToDictionary(family => (string)family!["name"]!, family => family!);
+        var families = JsonNode.Parse(await node.StandardOutput.ReadToEndAsync(TestContext.Current.CancellationToken))!.AsArray()
+            .ToDictionary(family => (string)family!["name"]!, family => family!);
 
         Assert.Equal("COUNTER", (string)families["whatsit_requests_total"]["type"]!);
         Assert.Equal("GAUGE", (string)families["whatsit_queue_length"]["type"]!);
-        foreach (var histogram in (string[])["whatsit_stage_duration_seconds", "whatsit_request_duration_seconds", "whatsit_prediction_confidence", "http_server_request_duration_seconds"])
+        foreach (var histogram in (string[])["whatsit_stage_duration_seconds", "whatsit_request_duration_seconds", "whatsit_prediction_confidence",
+            "http_server_request_duration_seconds"])
         {
             Assert.Equal("HISTOGRAM", (string)families[histogram]["type"]!);
             Assert.NotEmpty(families[histogram]["metrics"]![0]!["buckets"]!.AsObject());
@@ -59,7 +64,8 @@ public sealed partial class MetricsTests(WhatsitServer server)
 
         Assert.All(Limits(buckets["whatsit_prediction_confidence"]), limit => Assert.InRange(limit, 0.01, 0.99));
 
-        static double[] Limits(IEnumerable<string> buckets) => [.. buckets.Where(limit => limit != "+Inf").Select(limit => double.Parse(limit, CultureInfo.InvariantCulture))];
+        static double[] Limits(IEnumerable<string> buckets) =>
+            [.. buckets.Where(limit => limit != "+Inf").Select(limit => double.Parse(limit, CultureInfo.InvariantCulture))];
     }
 
     [Fact(Timeout = 60_000)]
@@ -69,7 +75,8 @@ public sealed partial class MetricsTests(WhatsitServer server)
         var scrapes = await Task.WhenAll(Enumerable.Range(0, 8).Select(_ => server.Http.GetStringAsync("/metrics", TestContext.Current.CancellationToken)));
         Assert.All(scrapes, scrape =>
         {
-            foreach (var name in (string[])["whatsit_requests_total", "whatsit_queue_length", "whatsit_prediction_confidence_count", "http_server_request_duration_seconds_count", "dotnet_process_memory_working_set_bytes"])
+            foreach (var name in (string[])["whatsit_requests_total", "whatsit_queue_length", "whatsit_prediction_confidence_count",
+                "http_server_request_duration_seconds_count", "dotnet_process_memory_working_set_bytes"])
             {
                 Assert.Matches($@"(?m)^{name}\{{", scrape);
             }
@@ -123,7 +130,10 @@ public sealed partial class MetricsTests(WhatsitServer server)
         {
             await client.ConnectAsync("127.0.0.1", server.Http.BaseAddress!.Port, TestContext.Current.CancellationToken);
             var stream = client.GetStream();
-            await stream.WriteAsync(Encoding.ASCII.GetBytes($"POST {route} HTTP/1.1\r\nHost: localhost\r\nX-Request-Id: {id}\r\nContent-Type: {type}\r\nContent-Length: 100000\r\n\r\n--x\r\n"), TestContext.Current.CancellationToken);
+            await stream.WriteAsync(
+                Encoding.ASCII.GetBytes(
+                $"POST {route} HTTP/1.1\r\nHost: localhost\r\nX-Request-Id: {id}\r\nContent-Type: {type}\r\nContent-Length: 100000\r\n\r\n--x\r\n"),
+                TestContext.Current.CancellationToken);
             await stream.FlushAsync(TestContext.Current.CancellationToken);
             if (reset)
             {
@@ -141,7 +151,8 @@ public sealed partial class MetricsTests(WhatsitServer server)
         await server.Http.PostAsync(address, content, TestContext.Current.CancellationToken);
     }
 
-    private async Task<long> CountAsync(string? model, string outcome) => Count(await server.Http.GetStringAsync("/metrics", TestContext.Current.CancellationToken), model, outcome);
+    private async Task<long> CountAsync(string? model, string outcome) =>
+        Count(await server.Http.GetStringAsync("/metrics", TestContext.Current.CancellationToken), model, outcome);
 
     private static long Count(string metrics, string? model, string outcome)
     {

@@ -16,7 +16,8 @@ namespace Whatsit.Server.Tests.Telemetry;
 /// <param name="End">Nanoseconds since 1970.</param>
 /// <param name="Status">0 unset, 1 ok, 2 error.</param>
 /// <param name="Attributes">Those that are texts.</param>
-internal sealed record Span(string Trace, string Id, string Parent, string Name, ulong Start, ulong End, ulong Status, IReadOnlyDictionary<string, string> Attributes);
+internal sealed record Span(string Trace, string Id, string Parent, string Name, ulong Start, ulong End, ulong Status, IReadOnlyDictionary<string,
+    string> Attributes);
 
 /// <summary>A collector for OTLP over HTTP (https://opentelemetry.io/docs/specs/otlp/#otlphttp); field numbers are those of opentelemetry-proto 1.x.</summary>
 internal sealed class OtlpReceiver : IAsyncDisposable
@@ -86,7 +87,8 @@ internal sealed class OtlpReceiver : IAsyncDisposable
                 if (context.Request.Path == "/v1/traces")
                 {
                     var status = item.Messages(15).FirstOrDefault()?.Number(3) ?? 0;
-                    _spans.Writer.TryWrite(new(item.Hex(1), item.Hex(2), item.Hex(4), item.Text(5), item.Number(7), item.Number(8), status, Texts(item.Messages(9))));
+                    _spans.Writer.TryWrite(new(item.Hex(1), item.Hex(2), item.Hex(4), item.Text(5), item.Number(7), item.Number(8), status,
+                        Texts(item.Messages(9))));
                 }
                 else
                 {

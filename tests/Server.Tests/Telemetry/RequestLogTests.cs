@@ -44,18 +44,24 @@ public sealed class RequestLogTests(WhatsitServer server)
     [InlineData(true)]
     public async Task Lines_for_programs_are_objects_with_every_field_and_query_and_label_only_if_asked(bool asked)
     {
-        using var process = WhatsitServer.Start(new Dictionary<string, string> { ["Log:Format"] = "json", ["Log:Query"] = $"{asked}", ["Log:Labels"] = $"{asked}" });
+        using var process =
+            WhatsitServer.Start(new Dictionary<string, string> { ["Log:Format"] = "json", ["Log:Query"] = $"{asked}", ["Log:Labels"] = $"{asked}" });
         try
         {
             var address = (string)(await LineAsync("Now listening on: {address}"))["address"]!;
             await LineAsync("Model {Model} version {Version} ({Variant}) is ready: {Classes} classes, gave its recorded answer");
             using var http = new HttpClient { BaseAddress = new Uri(address) };
-            using var request = new HttpRequestMessage(HttpMethod.Post, "/predict?topK=1&note=secret") { Content = HttpAssert.Raw(WhatsitServer.Picture), Headers = { { "X-Request-Id", "program-1" } } };
+            using var request = new HttpRequestMessage(HttpMethod.Post, "/predict?topK=1&note=secret")
+            {
+                Content = HttpAssert.Raw(WhatsitServer.Picture),
+                Headers = { { "X-Request-Id", "program-1" } }
+            };
             await HttpAssert.OkAsync(await http.SendAsync(request, TestContext.Current.CancellationToken));
 
             var line = await LineAsync("{RequestMethod} {RequestPath} {StatusCode} in {Elapsed} ms");
             Assert.Equal(TimeSpan.Zero, DateTimeOffset.Parse((string)line["@t"]!).Offset);
-            Assert.Equal(("program-1", "/predict", "grocery", 200), ((string)line["RequestId"]!, (string)line["Route"]!, (string)line["Model"]!, (int)line["StatusCode"]!));
+            Assert.Equal(("program-1", "/predict", "grocery", 200),
+                ((string)line["RequestId"]!, (string)line["Route"]!, (string)line["Model"]!, (int)line["StatusCode"]!));
             Assert.Equal(WhatsitServer.Picture.Length, (int)line["Bytes"]!);
             foreach (var time in (string[])["Elapsed", "DecodeMs", "PreprocessMs", "QueueMs", "ComputeMs"])
             {
@@ -96,20 +102,23 @@ public sealed class RequestLogTests(WhatsitServer server)
         using var one = HttpAssert.Form(("file", FailingModel.White));
         using var several = HttpAssert.Form(("file", FailingModel.Black), ("file", FailingModel.White));
         using var tutorial = HttpAssert.Form(("file", FailingModel.White));
-        (string Route, string Id, HttpContent Content)[] requests = [("/predict", "raw", raw), ("/predict", "form", one), ("/predict", "several", several), ("/api/predict_image", "tutorial", tutorial)];
+        (string Route, string Id, HttpContent Content)[] requests = [("/predict", "raw", raw), ("/predict", "form", one), ("/predict", "several", several),
+            ("/api/predict_image", "tutorial", tutorial)];
 
         foreach (var (route, id, content) in requests)
         {
             using var request = new HttpRequestMessage(HttpMethod.Post, route) { Content = content, Headers = { { "X-Request-Id", id } } };
             using var response = await failing.Http.SendAsync(request, TestContext.Current.CancellationToken);
             Assert.Equal(id == "several" ? HttpStatusCode.OK : HttpStatusCode.InternalServerError, response.StatusCode);
-            Assert.DoesNotContain("out of data bounds", await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken), StringComparison.Ordinal);
+            Assert.DoesNotContain("out of data bounds", await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken),
+                StringComparison.Ordinal);
             await failing.LoggedAsync($@"ERR \[{id}\] POST {route} failed");
             await failing.LoggedAsync($@"\[{id}\] POST {route} \d+ .*Failure BackendFailed");
         }
 
         await failing.LoggedAsync("OnnxRuntimeException.*out of data bounds");
-        Assert.Matches("""(?m)^whatsit_requests_total\{model="grocery",outcome="BackendFailed"\} 4$""", await failing.Http.GetStringAsync("/metrics", TestContext.Current.CancellationToken));
+        Assert.Matches("""(?m)^whatsit_requests_total\{model="grocery",outcome="BackendFailed"\} 4$""",
+            await failing.Http.GetStringAsync("/metrics", TestContext.Current.CancellationToken));
     }
 
     private static async Task<HttpResponseMessage> PredictAsync(WhatsitServer server, string address, string id)

@@ -80,7 +80,9 @@ public sealed class TracesTests : IAsyncLifetime
     [Fact(Timeout = 60_000)]
     public async Task A_fetched_picture_is_asked_for_within_the_trace()
     {
-        using var request = new HttpRequestMessage(HttpMethod.Get, $"/api/predict_url?url={Uri.EscapeDataString(_site.Urls.Single() + "/photo")}") { Headers = { { "traceparent", $"00-{Trace}-{Caller}-01" } } };
+        using var request = new HttpRequestMessage(HttpMethod.Get,
+            $"/api/predict_url?url={Uri.EscapeDataString(_site.Urls.Single() + "/photo")}")
+        { Headers = { { "traceparent", $"00-{Trace}-{Caller}-01" } } };
         await HttpAssert.OkAsync(await _server.Http.SendAsync(request, TestContext.Current.CancellationToken));
         Assert.StartsWith($"00-{Trace}-", (await _asked)["traceparent"], StringComparison.Ordinal);
     }
@@ -94,7 +96,11 @@ public sealed class TracesTests : IAsyncLifetime
 
     private async Task<HttpResponseMessage> PredictAsync(byte[] picture, string address)
     {
-        using var request = new HttpRequestMessage(HttpMethod.Post, address) { Content = HttpAssert.Raw(picture), Headers = { { "traceparent", $"00-{Trace}-{Caller}-01" } } };
+        using var request = new HttpRequestMessage(HttpMethod.Post, address)
+        {
+            Content = HttpAssert.Raw(picture),
+            Headers = { { "traceparent", $"00-{Trace}-{Caller}-01" } }
+        };
         return await _server.Http.SendAsync(request, TestContext.Current.CancellationToken);
     }
 }

@@ -2,12 +2,15 @@ using System.Buffers.Binary;
 
 namespace Whatsit.Inference.Imaging.Headers;
 
-/// <summary>AVIF (and HEIC): ISO/IEC 23008-12, boxes inside boxes; <c>ispe</c> has a picture's size. Turning is the container's own matter and done by its reader.</summary>
+/// <summary>
+/// AVIF (and HEIC): ISO/IEC 23008-12, boxes inside boxes; <c>ispe</c> has a picture's size. Turning is the container's own matter and done by its reader.
+/// </summary>
 internal static class AvifHeader
 {
     public static ImageHeader Read(ReadOnlySpan<byte> file, string format)
     {
-        // meta is a full box: four bytes of version and flags come before its children. It has a size for each of its pictures: thumbnails, tiles and the whole.
+        // meta is a full box: four bytes of version and flags come before its children. It has a size for each of its pictures: thumbnails, tiles and the
+        // whole.
         var properties = Find(Find(Skip(Find(file, "meta"u8), 4), "iprp"u8), "ipco"u8);
         (long width, long height, var bits, var alpha) = (0, 0, 8, false);
         for (var rest = properties; Next(ref rest, out var type, out var body);)

@@ -3,8 +3,8 @@ using System.Buffers.Binary;
 namespace Whatsit.Inference.Imaging.Headers;
 
 /// <summary>
-/// A directory of tags: TIFF 6.0, section 2, and BigTIFF. Exif is written in the same form. Values are read where they are asked for; what lies outside the file
-/// reads as nothing.
+/// A directory of tags: TIFF 6.0, section 2, and BigTIFF. Exif is written in the same form. Values are read where they are asked for; what lies outside the
+/// file reads as nothing.
 /// </summary>
 internal readonly ref struct TiffDirectory
 {

@@ -1,6 +1,8 @@
 namespace Whatsit.Inference.Imaging.Headers;
 
-/// <summary>TIFF 6.0 and its supplements. What may stand in a TIFF is without end; read is what photos and scans use, the rest is refused by its name.</summary>
+/// <summary>
+/// TIFF 6.0 and its supplements. What may stand in a TIFF is without end; read is what photos and scans use, the rest is refused by its name.
+/// </summary>
 internal static class TiffHeader
 {
     private const string Instead = "save it with 8 or 16 bits per channel and an ordinary compression (LZW, Deflate), or as PNG";
@@ -33,7 +35,8 @@ internal static class TiffHeader
     public static ImageHeader Read(ReadOnlySpan<byte> file)
     {
         var directory = TiffDirectory.Open(file);
-        if (!directory.IsWhole || directory.Value((ushort)Tag.Width) is not { } width || directory.Value((ushort)Tag.Height) is not { } height || width < 1 || height < 1)
+        if (!directory.IsWhole || directory.Value((ushort)Tag.Width) is not { } width || directory.Value((ushort)Tag.Height) is not { } height
+            || width < 1 || height < 1)
         {
             throw ImageHeader.Damaged("tiff");
         }

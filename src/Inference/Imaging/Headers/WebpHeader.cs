@@ -26,7 +26,8 @@ internal static class WebpHeader
             else if (chunk.Is("VP8 "u8) && chunk.Data.Length >= 10)
             {
                 // RFC 6386, 9.1: three bytes of tag, three of start code, two numbers of 14 bits
-                header ??= Picture(BinaryPrimitives.ReadUInt16LittleEndian(chunk.Data[6..]) & 0x3FFF, BinaryPrimitives.ReadUInt16LittleEndian(chunk.Data[8..]) & 0x3FFF, false);
+                header ??= Picture(BinaryPrimitives.ReadUInt16LittleEndian(chunk.Data[6..]) & 0x3FFF,
+                    BinaryPrimitives.ReadUInt16LittleEndian(chunk.Data[8..]) & 0x3FFF, false);
                 frames++;
             }
             else if (chunk.Is("VP8L"u8) && chunk.Data.Length >= 5)

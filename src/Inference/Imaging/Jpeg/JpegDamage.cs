@@ -30,7 +30,9 @@ internal enum JpegDamageKind
     /// <summary>No end marker.</summary>
     MissingEnd,
 
-    /// <summary>A header that only guessing can read, as every viewer does: an unknown JFIF version or Adobe transform, or a scan that is not called sequential.</summary>
+    /// <summary>
+    /// A header that only guessing can read, as every viewer does: an unknown JFIF version or Adobe transform, or a scan that is not called sequential.
+    /// </summary>
     OddHeader,
 }
 

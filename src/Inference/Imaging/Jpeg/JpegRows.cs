@@ -36,7 +36,9 @@ internal static class JpegRows
         }
     }
 
-    /// <summary>A row between two: three quarters of the nearer, one quarter of the farther, and <paramref name="bias"/> of 1 or 2 to round a half down or up.</summary>
+    /// <summary>
+    /// A row between two: three quarters of the nearer, one quarter of the farther, and <paramref name="bias"/> of 1 or 2 to round a half down or up.
+    /// </summary>
     public static void Blend(ReadOnlySpan<byte> near, ReadOnlySpan<byte> far, int bias, Span<byte> row)
     {
         for (var x = 0; x < row.Length; x++)

@@ -8,7 +8,10 @@ internal static class ReducedJpeg
     // And a fiftieth of the height: what may be missing at the bottom, for it changes no answer.
     private const int MaxMissingRows = 16;
 
-    /// <summary>Decodes the picture, or gives <see langword="null"/> where that is the library's to do: full size, other colours than sRGB, or a kind of JPEG that is not ours.</summary>
+    /// <summary>
+    /// Decodes the picture, or gives <see langword="null"/> where that is the library's to do: full size, other colours than sRGB, or a kind of JPEG that is
+    /// not ours.
+    /// </summary>
     /// <param name="file">The whole file, its size within the limits.</param>
     /// <param name="header">Its header.</param>
     /// <param name="shrink">1, 2, 4 or 8: by how much it may be decoded smaller.</param>
@@ -31,7 +34,8 @@ internal static class ReducedJpeg
                 var missing = decoder.FullHeight - damage.Row;
                 if (!IsBearable(missing, decoder.FullHeight))
                 {
-                    throw new InferenceException(InferenceError.InvalidImage, $"The JPEG picture is truncated or damaged from row {damage.Row} of {decoder.FullHeight} on.");
+                    throw new InferenceException(InferenceError.InvalidImage,
+                        $"The JPEG picture is truncated or damaged from row {damage.Row} of {decoder.FullHeight} on.");
                 }
 
                 // What is odd but leaves all rows right is what every viewer shows, and libjpeg too.

@@ -62,7 +62,8 @@ public sealed class FlatBuffer
         _remaining -= bytes;
         if (_remaining < 0)
         {
-            throw new ModelFormatException($"The file is malformed: its parts share so much that they come to more than {MaxReadings} times its {_data.Length} bytes.");
+            throw new ModelFormatException(
+                $"The file is malformed: its parts share so much that they come to more than {MaxReadings} times its {_data.Length} bytes.");
         }
     }
 }

@@ -59,7 +59,8 @@ internal static class BTreeVersion2
         var records = header.UInt16();
         if (type != recordType || recordSize == 0 || nodeSize <= NodePrefix + recordSize || depth > DeepestTree)
         {
-            throw Hdf5Storage.Malformed($"the B-tree at address {address} has type {type}, depth {depth}, nodes of {nodeSize} and records of {recordSize} bytes");
+            throw Hdf5Storage.Malformed(
+                $"the B-tree at address {address} has type {type}, depth {depth}, nodes of {nodeSize} and records of {recordSize} bytes");
         }
 
         return root < 0 ? [] : Walk(storage, root, recordSize, records, depth, PointerSizes(storage, nodeSize, recordSize, depth));

@@ -225,7 +225,8 @@ internal sealed class ChunkIndex
     }
 
     private int Entry(int size) =>
-        size >= _storage.OffsetSize + (_filtered ? 5 : 0) && size <= _storage.OffsetSize + 12 ? size : throw Hdf5Storage.Malformed($"a chunk index has entries of {size} bytes");
+        size >= _storage.OffsetSize + (_filtered ? 5 : 0) && size <= _storage.OffsetSize + 12 ? size
+            : throw Hdf5Storage.Malformed($"a chunk index has entries of {size} bytes");
 
     // An address, and for filtered chunks the size and the mask behind it.
     private Chunk Element(long[] place, long position, int entrySize)

@@ -116,7 +116,8 @@ internal sealed class FractalHeap
     private Hdf5Cursor InBlock(long block, long offset, long length, long blockSize)
     {
         _storage.At(block).Signature("FHDB"u8);
-        return offset <= blockSize - length ? _storage.At(block + offset, length) : throw Hdf5Storage.Malformed($"{length} bytes at {offset} do not fit in a heap block of {blockSize} bytes");
+        return offset <= blockSize - length ? _storage.At(block + offset, length)
+            : throw Hdf5Storage.Malformed($"{length} bytes at {offset} do not fit in a heap block of {blockSize} bytes");
     }
 
     private Hdf5Cursor FindHuge(Hdf5Cursor id)
@@ -139,7 +140,8 @@ internal sealed class FractalHeap
         }
 
         var key = id.Unsigned(Math.Min(IdLength - 1, _storage.LengthSize));
-        return _huge.TryGetValue(key, out var found) ? _storage.At(found.Address, found.Length) : throw Hdf5Storage.Malformed($"the huge object {key} is missing");
+        return _huge.TryGetValue(key, out var found) ? _storage.At(found.Address, found.Length)
+            : throw Hdf5Storage.Malformed($"the huge object {key} is missing");
     }
 
     private static int BytesFor(long value) => (BitOperations.Log2((ulong)value) / 8) + 1;

@@ -71,7 +71,8 @@ public sealed class Hdf5Attribute
     /// <summary>One text.</summary>
     /// <exception cref="ModelFormatException">It holds something else.</exception>
     public string ReadString() =>
-        _space.Count == 1 ? ReadStrings()[0] : throw new ModelFormatException($"The attribute '{Name}' of '{_owner}' holds {_space.Count} values where one is expected.");
+        _space.Count == 1 ? ReadStrings()[0]
+            : throw new ModelFormatException($"The attribute '{Name}' of '{_owner}' holds {_space.Count} values where one is expected.");
 
     /// <summary>Integers.</summary>
     /// <exception cref="ModelFormatException">It holds something else.</exception>
@@ -100,7 +101,8 @@ public sealed class Hdf5Attribute
     }
 
     private Hdf5Cursor Data() =>
-        _space.Count <= _storage.Length / _type.Size ? _storage.At(_data, _space.Count * _type.Size) : throw Hdf5Storage.Malformed($"the attribute '{Name}' of '{_owner}' claims {_space.Count} values");
+        _space.Count <= _storage.Length / _type.Size ? _storage.At(_data, _space.Count * _type.Size)
+            : throw Hdf5Storage.Malformed($"the attribute '{Name}' of '{_owner}' claims {_space.Count} values");
 
     /// <summary>Global heap collections (III.E), each listed once.</summary>
     private sealed class GlobalHeap(Hdf5Storage storage)

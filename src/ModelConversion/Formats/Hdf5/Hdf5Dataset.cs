@@ -36,7 +36,8 @@ public sealed class Hdf5Dataset : Hdf5Object
             throw new ModelFormatException($"The dataset '{Path}' holds elements of variable length, which are not supported.");
         }
 
-        var bytes = _space.Count <= Array.MaxLength / Type.Size ? _space.Count * Type.Size : throw Hdf5Storage.Malformed($"the dataset '{Path}' claims {_space.Count} elements");
+        var bytes = _space.Count <= Array.MaxLength / Type.Size ? _space.Count * Type.Size
+            : throw Hdf5Storage.Malformed($"the dataset '{Path}' claims {_space.Count} elements");
         var data = ReadLayout(_header.First(MessageType.DataLayout)!, bytes);
         if (Type.BigEndian)
         {
@@ -150,7 +151,8 @@ public sealed class Hdf5Dataset : Hdf5Object
         }
 
         var filters = new Filters(_header.First(MessageType.FilterPipeline), Path);
-        var chunkBytes = sides.Aggregate(1L, (product, side) => product > Array.MaxLength / side ? throw Hdf5Storage.Malformed($"the chunks of '{Path}' are too large") : product * side);
+        var chunkBytes = sides.Aggregate(1L, (product, side) => product > Array.MaxLength / side
+            ? throw Hdf5Storage.Malformed($"the chunks of '{Path}' are too large") : product * side);
         var data = Filled(bytes);
         foreach (var chunk in bytes == 0 ? [] : find(new ChunkIndex(Storage, _space, sides[..rank], chunkBytes, filters.Any)))
         {

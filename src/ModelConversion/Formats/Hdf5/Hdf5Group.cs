@@ -121,7 +121,8 @@ public sealed class Hdf5Group : Hdf5Object
             }
         }
 
-        string Name(long offset) => offset < heapSize ? Storage.At(names, heapSize).Skip(offset).NullTerminated() : throw Hdf5Storage.Malformed($"a name in '{Path}' lies outside of its heap");
+        string Name(long offset) => offset < heapSize ? Storage.At(names, heapSize).Skip(offset).NullTerminated()
+            : throw Hdf5Storage.Malformed($"a name in '{Path}' lies outside of its heap");
     }
 
     // IV.A.2.g

@@ -174,7 +174,8 @@ internal sealed class Hdf5Cursor(Hdf5Storage storage, long position, long end)
     }
 
     /// <summary>Text of a known length, up to its first NUL.</summary>
-    public string Text(long count) => Encoding.UTF8.GetString(Bytes(count).AsSpan() is var bytes && bytes.IndexOf((byte)0) is >= 0 and int nul ? bytes[..nul] : bytes);
+    public string Text(long count) =>
+        Encoding.UTF8.GetString(Bytes(count).AsSpan() is var bytes && bytes.IndexOf((byte)0) is >= 0 and int nul ? bytes[..nul] : bytes);
 
     /// <summary>Text up to a NUL, which must come.</summary>
     public string NullTerminated()

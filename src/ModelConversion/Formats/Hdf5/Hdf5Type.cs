@@ -69,7 +69,8 @@ public sealed record Hdf5Type(Hdf5Class Class, int Size)
             case Hdf5Class.String:
                 return type with { SpacePadded = (bits & 15) == 2 };
             case Hdf5Class.Enumeration:
-                return Read(message) is { Class: Hdf5Class.Integer } integers ? integers : throw Hdf5Storage.Malformed("an enumeration is not made of integers");
+                return Read(message) is { Class: Hdf5Class.Integer } integers ? integers
+                    : throw Hdf5Storage.Malformed("an enumeration is not made of integers");
             case Hdf5Class.VariableLength:
                 return type with { VariableText = (bits & 15) == 1 };
             default:
@@ -115,7 +116,8 @@ internal sealed record Dataspace(long[] Sides, long[] MostSides)
         }
 
         long[] sides = [.. Enumerable.Range(0, rank).Select(_ => message.Length())];
-        var most = (flags & 1) == 0 ? sides : [.. Enumerable.Range(0, rank).Select(_ => storage.LengthSize == 8 ? (long)message.Unsigned(8) : message.Length())];
+        var most = (flags & 1) == 0 ? sides
+            : [.. Enumerable.Range(0, rank).Select(_ => storage.LengthSize == 8 ? (long)message.Unsigned(8) : message.Length())];
         UInt128 count = none ? 0u : 1u;
         foreach (var side in sides)
         {

@@ -154,5 +154,6 @@ internal sealed class ObjectHeader
         }
     }
 
-    private bool Enter(long address) => _chunks.Add(address) ? true : throw Hdf5Storage.Malformed($"an object header continues in circles at address {address}");
+    private bool Enter(long address) => _chunks.Add(address) ? true
+        : throw Hdf5Storage.Malformed($"an object header continues in circles at address {address}");
 }

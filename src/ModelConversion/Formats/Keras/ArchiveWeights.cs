@@ -18,7 +18,8 @@ internal sealed class ArchiveWeights : IKerasWeights
     public ArchiveWeights(Hdf5Group root, KerasTopology topology) => Assign(root, topology, "");
 
     public Tensor? Find(IReadOnlyList<string> layer, string weight, int index) =>
-        _groups.TryGetValue(string.Join('/', layer), out var group) && group.Dataset($"vars/{index}") is not null ? Hdf5Weights.Read(group, $"vars/{index}") : null;
+        _groups.TryGetValue(string.Join('/', layer), out var group) && group.Dataset($"vars/{index}") is not null
+            ? Hdf5Weights.Read(group, $"vars/{index}") : null;
 
     private void Assign(Hdf5Group model, KerasTopology topology, string path)
     {
@@ -52,7 +53,8 @@ internal sealed class ArchiveWeights : IKerasWeights
             Hdf5Group[] ordered =
             [
                 .. container.Names
-                    .Select(stored => (stored, number: stored == name ? 0 : stored.StartsWith($"{name}_", StringComparison.Ordinal) && int.TryParse(stored.AsSpan(name.Length + 1), out var number) ? number : -1))
+                    .Select(stored => (stored, number: stored == name ? 0 : stored.StartsWith($"{name}_", StringComparison.Ordinal)
+                        && int.TryParse(stored.AsSpan(name.Length + 1), out var number) ? number : -1))
                     .Where(stored => stored.number >= 0)
                     .OrderBy(stored => stored.number)
                     .Select(stored => container.Group(stored.stored))
@@ -74,7 +76,8 @@ internal sealed class ArchiveWeights : IKerasWeights
         for (var index = 0; index < name.Length; index++)
         {
             var upper = char.IsAsciiLetterUpper(name[index]);
-            var startsWord = upper && index > 0 && ((index + 1 < name.Length && char.IsAsciiLetterLower(name[index + 1])) || char.IsAsciiLetterLower(name[index - 1]));
+            var startsWord = upper && index > 0
+                && ((index + 1 < name.Length && char.IsAsciiLetterLower(name[index + 1])) || char.IsAsciiLetterLower(name[index - 1]));
             text.Append(startsWord ? "_" : "").Append(char.ToLowerInvariant(name[index]));
         }
 

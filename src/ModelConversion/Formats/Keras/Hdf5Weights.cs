@@ -22,7 +22,9 @@ internal sealed class Hdf5Weights(Hdf5Group root) : IKerasWeights
         return stored?.Find(layer, weight, index) is { } name ? Read(stored.Group, name) : null;
     }
 
-    /// <summary>A list of names that Keras splits where it grows too long for one attribute: <c>weight_names</c>, or <c>weight_names0</c>, <c>weight_names1</c> …</summary>
+    /// <summary>
+    /// A list of names that Keras splits where it grows too long for one attribute: <c>weight_names</c>, or <c>weight_names0</c>, <c>weight_names1</c> …
+    /// </summary>
     public static string[] Names(Hdf5Object owner, string attribute)
     {
         if (owner.Attributes.TryGetValue(attribute, out var whole))
@@ -50,7 +52,8 @@ internal sealed class Hdf5Weights(Hdf5Group root) : IKerasWeights
 
         int[] shape = [.. dataset.Shape.Select(side => (int)side)];
         // Keras 3 stores bfloat16 as what h5py can write, and says so.
-        var brain = dataset.Type is { Size: 2, MantissaBits: 7 } || (dataset.Type.Size == 2 && dataset.Attributes.TryGetValue("dtype", out var named) && named.ReadString() == "bfloat16");
+        var brain = dataset.Type is { Size: 2, MantissaBits: 7 }
+            || (dataset.Type.Size == 2 && dataset.Attributes.TryGetValue("dtype", out var named) && named.ReadString() == "bfloat16");
         if (brain)
         {
             return new Tensor(ElementType.Float32, shape, Widen(dataset.Read()));
@@ -104,7 +107,8 @@ internal sealed class Hdf5Weights(Hdf5Group root) : IKerasWeights
             if (named.Length == 0)
             {
                 // Networks that were built twice in one session of TensorFlow 1 have a number behind each layer's name.
-                named = [.. _weights.Where(stored => stored.Parts.Length > 1 && stored.Parts[^2].StartsWith($"{layer[^1]}_", StringComparison.Ordinal) && stored.Parts[^2][(layer[^1].Length + 1)..].All(char.IsAsciiDigit))];
+                named = [.. _weights.Where(stored => stored.Parts.Length > 1 && stored.Parts[^2].StartsWith($"{layer[^1]}_", StringComparison.Ordinal)
+                    && stored.Parts[^2][(layer[^1].Length + 1)..].All(char.IsAsciiDigit))];
             }
 
             // Two networks in one may have layers of one name, with the networks' names before it; and one layer's name may be the end of another's.

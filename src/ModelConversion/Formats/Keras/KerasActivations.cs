@@ -67,7 +67,8 @@ internal static class KerasActivations
     private static KerasTensor ByName(LayerCall call, KerasTensor x, string name) =>
         Find(name.Split('>')[^1]) is { } method ? method(call, x) : throw call.Config.Refuse($"has the activation '{name}', which is not supported");
 
-    public static KerasTensor Clip(LayerCall call, KerasTensor x, double least, double most) => call.Add("Clip", [x.Value, call.Scalar(least), call.Scalar(most)], x.Shape);
+    public static KerasTensor Clip(LayerCall call, KerasTensor x, double least, double most) =>
+        call.Add("Clip", [x.Value, call.Scalar(least), call.Scalar(most)], x.Shape);
 
     public static KerasTensor Softmax(LayerCall call, KerasTensor x, int axis) => call.Map("Softmax", x, ("axis", (long)call.Axis(axis, x.Rank)));
 
@@ -83,7 +84,8 @@ internal static class KerasActivations
     public static KerasTensor Gelu(LayerCall call, KerasTensor x, bool approximate)
     {
         var inner = approximate
-            ? call.Map("Tanh", call.Map("Mul", call.Map("Add", x, call.Map("Mul", call.Map("Mul", call.Map("Mul", x, x.Value), x.Value), call.Scalar(0.044715)).Value), call.Scalar(Math.Sqrt(2 / Math.PI))))
+            ? call.Map("Tanh", call.Map("Mul", call.Map("Add", x,
+                call.Map("Mul", call.Map("Mul", call.Map("Mul", x, x.Value), x.Value), call.Scalar(0.044715)).Value), call.Scalar(Math.Sqrt(2 / Math.PI))))
             : call.Map("Erf", call.Map("Mul", x, call.Scalar(Math.Sqrt(0.5))));
         return call.Map("Mul", call.Map("Mul", x, call.Map("Add", inner, call.Scalar(1)).Value), call.Scalar(0.5));
     }

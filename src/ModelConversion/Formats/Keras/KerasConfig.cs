@@ -97,5 +97,6 @@ internal sealed class KerasConfig(string className, string name, JsonElement set
 
     private ModelFormatException Wrong(string key, string expected) => Refuse($"needs {expected} as its '{key}'");
 
-    private static string CamelCase(string key) => string.Concat(key.Split('_').Select((word, index) => index == 0 || word.Length == 0 ? word : char.ToUpperInvariant(word[0]) + word[1..]));
+    private static string CamelCase(string key) =>
+        string.Concat(key.Split('_').Select((word, index) => index == 0 || word.Length == 0 ? word : char.ToUpperInvariant(word[0]) + word[1..]));
 }

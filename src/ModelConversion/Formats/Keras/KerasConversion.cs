@@ -129,10 +129,12 @@ internal class LayerCall(KerasConversion conversion, KerasConfig config, IReadOn
     public (int Height, int Channels) ImageAxes => ChannelsFirst ? (2, 1) : (1, 3);
 
     /// <summary>The shape of a picture with other sides and channels.</summary>
-    public int[] ImageShape(int height, int width, int channels) => ChannelsFirst ? [Input.Shape[0], channels, height, width] : [Input.Shape[0], height, width, channels];
+    public int[] ImageShape(int height, int width, int channels) => ChannelsFirst ? [Input.Shape[0], channels, height, width]
+        : [Input.Shape[0], height, width, channels];
 
     /// <summary>An axis counted from the front.</summary>
-    public int Axis(int axis, int rank) => axis >= -rank && axis < rank ? (axis + rank) % rank : throw Config.Refuse($"names axis {axis} of an input of rank {rank}");
+    public int Axis(int axis, int rank) => axis >= -rank && axis < rank ? (axis + rank) % rank
+        : throw Config.Refuse($"names axis {axis} of an input of rank {rank}");
 
     /// <summary>Adds an operator; the shape is its result's.</summary>
     public KerasTensor Add(string op, IEnumerable<string> inputs, int[] shape, params ReadOnlySpan<(string Name, object Value)> attributes) =>
@@ -146,7 +148,8 @@ internal class LayerCall(KerasConversion conversion, KerasConfig config, IReadOn
 
     /// <summary>Adds a spatial operator in the order of the picture's axes.</summary>
     public KerasTensor AddSpatial(string op, IEnumerable<string> inputs, int[] shape, params ReadOnlySpan<(string Name, object Value)> attributes) =>
-        new(ChannelsFirst ? Conversion.Builder.AddNode(op, $"{_path}/{op}", inputs, attributes) : Conversion.Builder.AddChannelsLastNode(op, $"{_path}/{op}", inputs, attributes), shape);
+        new(ChannelsFirst ? Conversion.Builder.AddNode(op, $"{_path}/{op}", inputs, attributes)
+            : Conversion.Builder.AddChannelsLastNode(op, $"{_path}/{op}", inputs, attributes), shape);
 
     /// <summary>A constant of this layer, made once however often the layer is called.</summary>
     public string Constant(string name, Func<Tensor> make)
@@ -170,10 +173,13 @@ internal class LayerCall(KerasConversion conversion, KerasConfig config, IReadOn
     /// <summary>A weight in Keras' own layout as 32-bit floats, checked against the shape it must have; -1 fits any side.</summary>
     public Tensor Weight(string name, int index, params int[] shape)
     {
-        var weight = Conversion.Weights.Find(path, name, index) ?? throw new ModelFormatException($"The weight '{name}' of the layer '{Config.ClassName}' ({Config.Name}) is missing.");
+        var weight = Conversion.Weights.Find(path, name, index)
+            ?? throw new ModelFormatException($"The weight '{name}' of the layer '{Config.ClassName}' ({Config.Name}) is missing.");
         if (weight.Shape.Length != shape.Length || weight.Shape.Zip(shape).Any(side => side.Second >= 0 && side.First != side.Second))
         {
-            throw Config.Refuse($"has a weight '{name}' of shape [{string.Join(", ", weight.Shape)}] where [{string.Join(", ", shape.Select(side => side < 0 ? "?" : $"{side}"))}] is needed");
+            throw Config.Refuse(
+                $"has a weight '{name}' of shape [{string.Join(", ", weight.Shape)}] where " +
+                $"[{string.Join(", ", shape.Select(side => side < 0 ? "?" : $"{side}"))}] is needed");
         }
 
         return weight.Type switch

@@ -74,9 +74,12 @@ internal static class KerasLayers
 
     private static readonly HashSet<string> TrainingOnly = new(StringComparer.Ordinal)
     {
-        "Identity", "Dropout", "SpatialDropout1D", "SpatialDropout2D", "GaussianNoise", "GaussianDropout", "AlphaDropout", "ActivityRegularization", "StochasticDepth", "FixedDropout",
-        "RandomFlip", "RandomRotation", "RandomZoom", "RandomTranslation", "RandomShear", "RandomPerspective", "RandomElasticTransform", "RandomContrast", "RandomBrightness",
-        "RandomHue", "RandomSaturation", "RandomSharpness", "RandomColorJitter", "RandomColorDegeneration", "RandomGrayscale", "RandomInvert", "RandomPosterization",
+        "Identity", "Dropout", "SpatialDropout1D", "SpatialDropout2D", "GaussianNoise", "GaussianDropout", "AlphaDropout", "ActivityRegularization",
+            "StochasticDepth", "FixedDropout",
+        "RandomFlip", "RandomRotation", "RandomZoom", "RandomTranslation", "RandomShear", "RandomPerspective", "RandomElasticTransform",
+            "RandomContrast", "RandomBrightness",
+        "RandomHue", "RandomSaturation", "RandomSharpness", "RandomColorJitter", "RandomColorDegeneration", "RandomGrayscale", "RandomInvert",
+            "RandomPosterization",
         "RandomGaussianBlur", "RandomErasing", "RandomHeight", "RandomWidth", "Solarization", "AugMix", "RandAugment", "MixUp", "CutMix",
     };
 
@@ -103,15 +106,18 @@ internal static class KerasLayers
         }
 
         // H W I O to O I H W
-        var weights = call.Constant("kernel", () => LayerCall.SidesLast(call.Weight("kernel", 0, kernel[0], kernel[1], channels < 0 ? -1 : channels / groups, filters)));
-        return KerasActivations.Apply(call, Convolve(call, call.Image, weights, kernel, call.Config.Pair("strides", 1), call.Config.Pair("dilation_rate", 1), groups, filters, Bias(call, 1, filters)));
+        var weights =
+            call.Constant("kernel", () => LayerCall.SidesLast(call.Weight("kernel", 0, kernel[0], kernel[1], channels < 0 ? -1 : channels / groups, filters)));
+        return KerasActivations.Apply(call, Convolve(call, call.Image, weights, kernel, call.Config.Pair("strides", 1), call.Config.Pair("dilation_rate", 1),
+            groups, filters, Bias(call, 1, filters)));
     }
 
     private static KerasTensor DepthwiseConv2D(LayerCall call)
     {
         var kernel = call.Config.Pair("kernel_size");
         (var weights, var channels, var filters) = DepthwiseKernel(call, kernel);
-        return KerasActivations.Apply(call, Convolve(call, call.Image, weights, kernel, call.Config.Pair("strides", 1), call.Config.Pair("dilation_rate", 1), channels, filters, Bias(call, 1, filters)));
+        return KerasActivations.Apply(call, Convolve(call, call.Image, weights, kernel, call.Config.Pair("strides", 1), call.Config.Pair("dilation_rate", 1),
+            channels, filters, Bias(call, 1, filters)));
     }
 
     private static KerasTensor SeparableConv2D(LayerCall call)
@@ -119,7 +125,8 @@ internal static class KerasLayers
         var kernel = call.Config.Pair("kernel_size");
         var filters = call.Config.Integer("filters");
         (var depthwise, var channels, var between) = DepthwiseKernel(call, kernel);
-        var x = Convolve(call, call.Image, depthwise, kernel, call.Config.Pair("strides", 1), call.Config.Pair("dilation_rate", 1), channels, between, bias: null);
+        var x = Convolve(call, call.Image, depthwise, kernel, call.Config.Pair("strides", 1), call.Config.Pair("dilation_rate", 1), channels,
+            between, bias: null);
         var pointwise = call.Constant("pointwise_kernel", () => LayerCall.SidesLast(call.Weight("pointwise_kernel", 1, 1, 1, between, filters)));
         return KerasActivations.Apply(call, Convolve(call, x, pointwise, [1, 1], [1, 1], [1, 1], 1, filters, Bias(call, 2, filters)));
     }
@@ -139,16 +146,21 @@ internal static class KerasLayers
         var name = call.Conversion.Keras3 && call.Config.ClassName == "DepthwiseConv2D" ? "kernel" : "depthwise_kernel";
         var weights = call.Constant(
             "depthwise_kernel",
-            () => LayerCall.SidesLast(call.Weight(name, 0, kernel[0], kernel[1], channels, multiplier), keepOrder: true) with { Shape = [filters, 1, kernel[0], kernel[1]] });
+            () => LayerCall.SidesLast(call.Weight(name, 0, kernel[0], kernel[1], channels, multiplier),
+                keepOrder: true) with
+            { Shape = [filters, 1, kernel[0], kernel[1]] });
         return (weights, channels, filters);
     }
 
-    private static string? Bias(LayerCall call, int index, int filters) => call.Config.Flag("use_bias", true) ? call.Constant("bias", () => call.Weight("bias", index, filters)) : null;
+    private static string? Bias(LayerCall call, int index, int filters) => call.Config.Flag("use_bias", true)
+        ? call.Constant("bias", () => call.Weight("bias", index, filters)) : null;
 
-    private static KerasTensor Convolve(LayerCall call, KerasTensor x, string weights, int[] kernel, int[] strides, int[] dilations, int groups, int filters, string? bias)
+    private static KerasTensor Convolve(LayerCall call, KerasTensor x, string weights, int[] kernel, int[] strides, int[] dilations, int groups,
+        int filters, string? bias)
     {
         (var window, var height, var width) = Window(call, x, kernel, strides, dilations);
-        return call.AddSpatial("Conv", bias is null ? [x.Value, weights] : [x.Value, weights, bias], call.ImageShape(height, width, filters), [.. window, ("dilations", Longs(dilations)), ("group", (long)groups)]);
+        return call.AddSpatial("Conv", bias is null ? [x.Value, weights]
+            : [x.Value, weights, bias], call.ImageShape(height, width, filters), [.. window, ("dilations", Longs(dilations)), ("group", (long)groups)]);
     }
 
     // Kernel, strides and padding, and the sides that come out. Where the sides are known, TensorFlow's SAME is written out (it adds the odd
@@ -200,7 +212,12 @@ internal static class KerasLayers
         var strides = call.Config.Pair("strides", 1);
         var dilations = call.Config.Pair("dilation_rate", 1);
         var outputPadding = call.Config.Integers("output_padding");
-        var same = call.Config.Text("padding") switch { "same" => true, null or "valid" => false, var other => throw call.Config.Refuse($"has the padding '{other}', which is not supported") };
+        var same = call.Config.Text("padding") switch
+        {
+            "same" => true,
+            null or "valid" => false,
+            var other => throw call.Config.Refuse($"has the padding '{other}', which is not supported")
+        };
         if (call.Config.Integer("groups", 1) != 1)
         {
             throw call.Config.Refuse("has groups, which are not supported");
@@ -276,7 +293,12 @@ internal static class KerasLayers
     private static KerasTensor BatchNormalization(LayerCall call)
     {
         var x = call.Input;
-        var axis = call.Axis(call.Config.Integers("axis") switch { null => -1, [var one] => one, _ => throw call.Config.Refuse("has several axes, which is not supported") }, x.Rank);
+        var axis = call.Axis(call.Config.Integers("axis") switch
+        {
+            null => -1,
+            [var one] => one,
+            _ => throw call.Config.Refuse("has several axes, which is not supported")
+        }, x.Rank);
         var channels = x.Shape[axis];
         var scale = call.Config.Flag("scale", true);
         var center = call.Config.Flag("center", true);
@@ -301,7 +323,12 @@ internal static class KerasLayers
     private static KerasTensor LayerNormalization(LayerCall call)
     {
         var x = call.Input;
-        var axis = call.Axis(call.Config.Integers("axis") switch { null => -1, [var one] => one, _ => throw call.Config.Refuse("has several axes, which is not supported") }, x.Rank);
+        var axis = call.Axis(call.Config.Integers("axis") switch
+        {
+            null => -1,
+            [var one] => one,
+            _ => throw call.Config.Refuse("has several axes, which is not supported")
+        }, x.Rank);
         var channels = x.Shape[^1];
         if (axis != x.Rank - 1 || channels < 0 || call.Config.Flag("rms_scaling", false))
         {
@@ -351,7 +378,8 @@ internal static class KerasLayers
         double[] Adapted(string name, int index)
         {
             var channels = call.Input.Shape[^1];
-            return call.Config.Integers("axis") is { Length: 0 } ? LayerCall.Doubles(call.Weight(name, index)) : LayerCall.Doubles(call.Weight(name, index, channels));
+            return call.Config.Integers("axis") is { Length: 0 } ? LayerCall.Doubles(call.Weight(name, index))
+                : LayerCall.Doubles(call.Weight(name, index, channels));
         }
     }
 
@@ -365,11 +393,13 @@ internal static class KerasLayers
 
         call.Conversion.SeeScaling(x, scale[0], offset[0], call.Config.Name);
         var scaled = call.Map("Mul", x, call.Constant("scale", () => LayerCall.Along(x.Rank - 1, x.Rank, scale)));
-        return Array.TrueForAll(offset, value => value == 0) ? scaled : call.Map("Add", scaled, call.Constant("offset", () => LayerCall.Along(x.Rank - 1, x.Rank, offset)));
+        return Array.TrueForAll(offset, value => value == 0) ? scaled
+            : call.Map("Add", scaled, call.Constant("offset", () => LayerCall.Along(x.Rank - 1, x.Rank, offset)));
     }
 
     // ConvNeXt's own layer: one factor for each channel.
-    private static KerasTensor LayerScale(LayerCall call) => call.Map("Mul", call.Input, call.Constant("gamma", () => call.Weight("gamma", 0, call.Input.Shape[^1])));
+    private static KerasTensor LayerScale(LayerCall call) =>
+        call.Map("Mul", call.Input, call.Constant("gamma", () => call.Weight("gamma", 0, call.Input.Shape[^1])));
 
     // InceptionResNetV2's own layer: the shortcut plus the scaled residual.
     private static KerasTensor ScaledSum(LayerCall call, double scale) =>
@@ -380,7 +410,8 @@ internal static class KerasLayers
     // A Lambda holds compiled Python, which nothing but Python can read. The one that keras.applications used is known by its argument.
     private static KerasTensor Lambda(LayerCall call)
     {
-        if (call.Inputs.Count != 2 || call.Config["arguments"] is not { } arguments || KerasConfig.Property(arguments, "scale") is not { } scale || KerasConfig.Numbers(scale) is not [var factor])
+        if (call.Inputs.Count != 2 || call.Config["arguments"] is not { } arguments || KerasConfig.Property(arguments, "scale") is not { } scale
+            || KerasConfig.Numbers(scale) is not [var factor])
         {
             throw call.Config.Refuse("holds Python code, which cannot be imported");
         }
@@ -437,10 +468,12 @@ internal static class KerasLayers
 
     private static KerasTensor Elu(LayerCall call) => call.Map("Elu", call.Input, ("alpha", (float)(call.Config.Numbers("alpha") ?? [1])[0]));
 
-    private static KerasTensor ThresholdedRelu(LayerCall call) => call.Map("ThresholdedRelu", call.Input, ("alpha", (float)(call.Config.Numbers("theta") ?? [1])[0]));
+    private static KerasTensor ThresholdedRelu(LayerCall call) =>
+        call.Map("ThresholdedRelu", call.Input, ("alpha", (float)(call.Config.Numbers("theta") ?? [1])[0]));
 
     private static KerasTensor Softmax(LayerCall call) =>
-        KerasActivations.Softmax(call, call.Input, call.Config.Integers("axis") switch { null => -1, [var one] => one, _ => throw call.Config.Refuse("has several axes, which is not supported") });
+        KerasActivations.Softmax(call, call.Input,
+            call.Config.Integers("axis") switch { null => -1, [var one] => one, _ => throw call.Config.Refuse("has several axes, which is not supported") });
 
     private static KerasTensor ZeroPadding2D(LayerCall call)
     {
@@ -472,7 +505,8 @@ internal static class KerasLayers
             [var vertical, var horizontal] => [vertical, vertical, horizontal, horizontal],
             _ => margins,
         };
-        return margins.Length == 4 && Array.TrueForAll(margins, margin => margin is >= 0 and < 1 << 20) ? margins : throw call.Config.Refuse($"has a '{key}' that is not supported");
+        return margins.Length == 4 && Array.TrueForAll(margins, margin => margin is >= 0 and < 1 << 20) ? margins
+            : throw call.Config.Refuse($"has a '{key}' that is not supported");
     }
 
     private static KerasTensor Crop(LayerCall call, int[] margins)
@@ -495,7 +529,8 @@ internal static class KerasLayers
         return call.Add(
             "Slice",
             [
-                x.Value, call.Ints(margins[0], margins[2]), call.Ints(margins[1] == 0 ? long.MaxValue : -margins[1], margins[3] == 0 ? long.MaxValue : -margins[3]),
+                x.Value, call.Ints(margins[0], margins[2]), call.Ints(margins[1] == 0 ? long.MaxValue : -margins[1], margins[3] == 0
+                    ? long.MaxValue : -margins[3]),
                 call.Ints(first, first + 1),
             ],
             shape);
@@ -565,11 +600,14 @@ internal static class KerasLayers
         return (call.Config.Text("interpolation") ?? (call.Config.ClassName == "UpSampling2D" ? "nearest" : "bilinear")) switch
         {
             // Whole factors repeat each pixel.
-            "nearest" when nearest == "floor" => call.AddSpatial("Resize", [x.Value, "", scale], shape, ("mode", "nearest"), ("coordinate_transformation_mode", "asymmetric"), ("nearest_mode", "floor")),
-            "nearest" => call.AddSpatial("Resize", [x.Value, "", scale], shape, ("mode", "nearest"), ("coordinate_transformation_mode", "half_pixel"), ("nearest_mode", nearest)),
+            "nearest" when nearest == "floor" => call.AddSpatial("Resize", [x.Value, "", scale], shape, ("mode", "nearest"),
+                ("coordinate_transformation_mode", "asymmetric"), ("nearest_mode", "floor")),
+            "nearest" => call.AddSpatial("Resize", [x.Value, "", scale], shape, ("mode", "nearest"), ("coordinate_transformation_mode", "half_pixel"),
+                ("nearest_mode", nearest)),
             // UpSampling2D of TensorFlow.js: image.resizeBilinear(x, size) with alignCorners and halfPixelCenters left at false.
             // https://github.com/tensorflow/tfjs/blob/master/tfjs-layers/src/layers/convolutional.ts
-            "bilinear" => call.AddSpatial("Resize", [x.Value, "", scale], shape, ("mode", "linear"), ("coordinate_transformation_mode", call.Conversion.TensorFlowJs ? "asymmetric" : "half_pixel")),
+            "bilinear" => call.AddSpatial("Resize", [x.Value, "", scale], shape, ("mode", "linear"),
+                ("coordinate_transformation_mode", call.Conversion.TensorFlowJs ? "asymmetric" : "half_pixel")),
             var other => throw call.Config.Refuse($"has the interpolation '{other}', which is not supported"),
         };
     }
@@ -599,7 +637,8 @@ internal static class KerasLayers
         var elements = Product(x.Shape.AsSpan(1));
         var open = Array.IndexOf(target, -1);
         var known = Product([.. target.Where(side => side != -1)]);
-        if (target.Any(side => side is < -1 or 0) || Array.LastIndexOf(target, -1) != open || (elements >= 0 && (open < 0 ? known != elements : elements % known != 0)))
+        if (target.Any(side => side is < -1 or 0) || Array.LastIndexOf(target, -1) != open
+            || (elements >= 0 && (open < 0 ? known != elements : elements % known != 0)))
         {
             throw call.Config.Refuse($"reshapes {x} to [{string.Join(", ", target)}]");
         }
@@ -644,7 +683,8 @@ internal static class KerasLayers
     private static KerasTensor Merge(LayerCall call, string op) =>
         Aligned(call).Aggregate((sum, x) => call.Add(op, [sum.Value, x.Value], Broadcast(call, sum, x)));
 
-    private static KerasTensor Subtract(LayerCall call) => call.Inputs.Count == 2 ? Merge(call, "Sub") : throw call.Config.Refuse($"is called with {call.Inputs.Count} inputs where it takes two");
+    private static KerasTensor Subtract(LayerCall call) => call.Inputs.Count == 2 ? Merge(call, "Sub")
+        : throw call.Config.Refuse($"is called with {call.Inputs.Count} inputs where it takes two");
 
     private static KerasTensor Average(LayerCall call) => call.Map("Mul", Merge(call, "Add"), call.Scalar(1.0 / call.Inputs.Count));
 
@@ -664,7 +704,8 @@ internal static class KerasLayers
         var rank = Math.Max(first.Rank, second.Rank);
         int[] one = [.. Enumerable.Repeat(1, rank - first.Rank), .. first.Shape];
         int[] other = [.. Enumerable.Repeat(1, rank - second.Rank), .. second.Shape];
-        return [.. one.Zip(other, (a, b) => a == b || b == 1 ? a : a == 1 ? b : a < 0 ? b : b < 0 ? a : throw call.Config.Refuse($"joins {first} and {second}, which do not fit"))];
+        return [.. one.Zip(other, (a, b) => a == b || b == 1 ? a : a == 1 ? b : a < 0 ? b : b < 0 ? a
+            : throw call.Config.Refuse($"joins {first} and {second}, which do not fit"))];
     }
 
     private static KerasTensor Concatenate(LayerCall call) => ConcatenateOn(call, call.Inputs, call.Config.Integer("axis", -1));
@@ -677,7 +718,8 @@ internal static class KerasLayers
         int[] shape = [.. first.Shape];
         foreach (var input in inputs.Skip(1))
         {
-            if (input.Rank != first.Rank || input.Shape.Where((side, index) => index != axis && side >= 0 && first.Shape[index] >= 0 && side != first.Shape[index]).Any())
+            if (input.Rank != first.Rank
+                || input.Shape.Where((side, index) => index != axis && side >= 0 && first.Shape[index] >= 0 && side != first.Shape[index]).Any())
             {
                 throw call.Config.Refuse($"joins {first} and {input}, which do not fit");
             }

@@ -14,9 +14,11 @@ public static class KerasNetwork
     private const int MostCalls = 20_000;
 
     /// <summary>Converts a whole network; what the description knows about preprocessing comes with it.</summary>
-    /// <param name="modelConfig">The attribute <c>model_config</c>, <c>config.json</c>, or <c>modelTopology</c> with or without its <c>model_config</c>.</param>
+    /// <param name="modelConfig">The attribute <c>model_config</c>, <c>config.json</c>, or <c>modelTopology</c> with or without its
+    /// <c>model_config</c>.</param>
     /// <param name="weights">Looks weights up by layer.</param>
-    /// <param name="kerasVersion">What wrote the file: <c>2.2.4-tf</c>, <c>3.5.0</c>, <c>tfjs-layers 1.3.1</c>; a few layers changed their arithmetic with Keras 3.</param>
+    /// <param name="kerasVersion">What wrote the file: <c>2.2.4-tf</c>, <c>3.5.0</c>, <c>tfjs-layers 1.3.1</c>; a few layers changed their arithmetic with
+    /// Keras 3.</param>
     /// <param name="tensorFlowJs">The file is TensorFlow.js', whose layers differ from Keras' in a few numbers.</param>
     /// <exception cref="ModelFormatException">A layer is not supported, a weight is missing, or the description is malformed.</exception>
     public static ImportedModel Import(JsonElement modelConfig, IKerasWeights weights, string? kerasVersion = null, bool tensorFlowJs = false)
@@ -39,7 +41,9 @@ public static class KerasNetwork
             throw new ModelFormatException($"The model '{topology.Name}' has {topology.Inputs.Count} inputs ({names}); models with one input are supported.");
         }
 
-        var conversion = new KerasConversion(new GraphBuilder(topology.Name), weights, !tensorFlowJs && kerasVersion?.StartsWith('3') == true) { TensorFlowJs = tensorFlowJs };
+        var conversion = new KerasConversion(new GraphBuilder(topology.Name), weights, !tensorFlowJs
+            && kerasVersion?.StartsWith('3') == true)
+        { TensorFlowJs = tensorFlowJs };
         var shape = InputShape(topology);
         var pixels = new KerasTensor(conversion.Builder.AddInput(input.Layer, ElementType.Float32, shape), shape);
         conversion.Raw.Add(pixels.Value);
@@ -49,7 +53,8 @@ public static class KerasNetwork
         for (var index = 0; index < outputs.Length; index++)
         {
             // Each output is a value of its own, produced by a node.
-            var value = named.Add(outputs[index].Value) ? outputs[index].Value : conversion.Builder.AddNode("Identity", $"{topology.Outputs[index].Layer}", [outputs[index].Value]);
+            var value = named.Add(outputs[index].Value) ? outputs[index].Value
+                : conversion.Builder.AddNode("Identity", $"{topology.Outputs[index].Layer}", [outputs[index].Value]);
             conversion.Builder.AddOutput(value, ElementType.Float32, outputs[index].Shape);
         }
 
@@ -78,7 +83,8 @@ public static class KerasNetwork
     }
 
     // Converts what the outputs need, each call after the calls that it needs.
-    private static KerasTensor[] Run(KerasTopology topology, IReadOnlyList<KerasTensor> inputs, IReadOnlyList<string> path, KerasConversion conversion, ref int callsLeft)
+    private static KerasTensor[] Run(KerasTopology topology, IReadOnlyList<KerasTensor> inputs, IReadOnlyList<string> path,
+        KerasConversion conversion, ref int callsLeft)
     {
         if (inputs.Count != topology.Inputs.Count)
         {
@@ -111,7 +117,8 @@ public static class KerasNetwork
 
             var call = layers.TryGetValue(reference.Layer, out var layer) && reference.Call >= 0 && reference.Call < layer.Calls.Count
                 ? layer.Calls[reference.Call]
-                : throw new ModelFormatException($"The model '{topology.Name}' refers to call {reference.Call} of the layer '{reference.Layer}', which does not exist.");
+                : throw new ModelFormatException(
+                    $"The model '{topology.Name}' refers to call {reference.Call} of the layer '{reference.Layer}', which does not exist.");
             if (!ready)
             {
                 if (!open.Add(key))
@@ -136,7 +143,8 @@ public static class KerasNetwork
                 throw new ModelFormatException($"The model has more than {MostCalls} layers.");
             }
 
-            KerasTensor Resolve(KerasReference needed) => results[(needed.Layer, needed.Call)] is var tensors && needed.Output >= 0 && needed.Output < tensors.Length
+            KerasTensor Resolve(KerasReference needed) =>
+                results[(needed.Layer, needed.Call)] is var tensors && needed.Output >= 0 && needed.Output < tensors.Length
                 ? tensors[needed.Output]
                 : throw new ModelFormatException($"The layer '{needed.Layer}' of the model '{topology.Name}' has no output {needed.Output}.");
 
@@ -145,7 +153,8 @@ public static class KerasNetwork
                 : [conversion.Convert(layer, call, [.. path, layer.Name], Resolve)];
         }
 
-        return [.. topology.Outputs.Select(reference => results[(reference.Layer, reference.Call)] is var tensors && reference.Output >= 0 && reference.Output < tensors.Length
+        return [.. topology.Outputs.Select(reference => results[(reference.Layer, reference.Call)] is var tensors && reference.Output >= 0
+            && reference.Output < tensors.Length
             ? tensors[reference.Output]
             : throw new ModelFormatException($"The model '{topology.Name}' has no output {reference.Output} of the layer '{reference.Layer}'."))];
     }

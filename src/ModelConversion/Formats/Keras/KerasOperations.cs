@@ -17,7 +17,8 @@ internal static class KerasOperations
         ["divide truediv true_divide real_div div div_no_nan __truediv__ __rtruediv__"] = call => Binary(call, "Div"),
         ["maximum"] = call => Binary(call, "Max"),
         ["minimum"] = call => Binary(call, "Min"),
-        ["relu relu6 sigmoid tanh elu selu softplus softsign silu swish hard_sigmoid hard_silu hard_swish hard_tanh mish"] = call => KerasActivations.Find(call.Function)!(call, call.X),
+        ["relu relu6 sigmoid tanh elu selu softplus softsign silu swish hard_sigmoid hard_silu hard_swish hard_tanh mish"] = call =>
+            KerasActivations.Find(call.Function)!(call, call.X),
         ["gelu"] = call => KerasActivations.Gelu(call, call.X, call.Flag("approximate", call.IsKerasOp)),
         ["softmax"] = call => KerasActivations.Softmax(call, call.X, call.Axes("axis", 1)?[0] ?? -1),
         ["leaky_relu"] = call => call.Map("LeakyRelu", call.X, ("alpha", (float)(call.Number("alpha", 1) ?? call.Number("negative_slope", 1) ?? 0.2))),
@@ -27,7 +28,8 @@ internal static class KerasOperations
         ["square"] = call => call.Map("Mul", call.X, call.X.Value),
         ["negative neg"] = call => call.Map("Neg", call.X),
         ["absolute abs"] = call => call.Map("Abs", call.X),
-        ["clip clip_by_value"] = call => KerasActivations.Clip(call, call.X, call.Number("clip_value_min", 1) ?? call.Number("x_min", 1) ?? 0, call.Number("clip_value_max", 2) ?? call.Number("x_max", 2) ?? 0),
+        ["clip clip_by_value"] = call => KerasActivations.Clip(call, call.X, call.Number("clip_value_min", 1) ?? call.Number("x_min", 1)
+            ?? 0, call.Number("clip_value_max", 2) ?? call.Number("x_max", 2) ?? 0),
         ["identity stop_gradient convert_to_tensor"] = call => call.X,
         ["cast"] = Cast,
         ["mean reduce_mean"] = call => Reduce(call, "ReduceMean"),
@@ -73,7 +75,8 @@ internal static class KerasOperations
                 var name = Snake(config.ClassName);
                 return layer.Module is { } module
                     ? module.Contains(".ops", StringComparison.Ordinal) ? name : null
-                    : config["trainable"] is null && config["dtype"] is null && layer.Calls.Exists(call => call.IsKeras3) && Table.ContainsKey(name) ? name : null;
+                    : config["trainable"] is null && config["dtype"] is null && layer.Calls.Exists(call => call.IsKeras3)
+                        && Table.ContainsKey(name) ? name : null;
         }
     }
 
@@ -102,7 +105,8 @@ internal static class KerasOperations
 
     // TrueDivide and AddV2 to true_divide and add_v2; names that are in lower case stay.
     private static string Snake(string name) =>
-        string.Concat(name.Select((letter, index) => char.IsUpper(letter) && index > 0 && !char.IsUpper(name[index - 1]) && name[index - 1] != '_' ? $"_{letter}" : $"{letter}")).ToLowerInvariant();
+        string.Concat(name.Select((letter, index) => char.IsUpper(letter) && index > 0 && !char.IsUpper(name[index - 1]) && name[index - 1] != '_'
+            ? $"_{letter}" : $"{letter}")).ToLowerInvariant();
 
     private static KerasTensor Binary(OperationCall call, string op)
     {
@@ -117,7 +121,14 @@ internal static class KerasOperations
         var b = call.Operand(second, "second");
         if (first is KerasArgument.Result && second is KerasArgument.Constant && OperationCall.Constants(second) is [var value, ..])
         {
-            (var factor, var offset) = op switch { "Div" => (1 / value, 0.0), "Mul" => (value, 0.0), "Sub" => (1.0, -value), "Add" => (1.0, value), _ => (1.0, 0.0) };
+            (var factor, var offset) = op switch
+            {
+                "Div" => (1 / value, 0.0),
+                "Mul" => (value, 0.0),
+                "Sub" => (1.0, -value),
+                "Add" => (1.0, value),
+                _ => (1.0, 0.0)
+            };
             call.Conversion.SeeScaling(a, factor, offset, call.Config.Name);
         }
 
@@ -129,14 +140,16 @@ internal static class KerasOperations
     {
         var type = call.Text("dtype", 1) ?? call.Text("DstT", 1);
         call.Conversion.KeepRaw(call.X);
-        return type is null or "float32" or "float16" or "bfloat16" or "float64" or "DT_FLOAT" ? call.X : throw call.Config.Refuse($"casts to '{type}', which is not supported");
+        return type is null or "float32" or "float16" or "bfloat16" or "float64" or "DT_FLOAT" ? call.X
+            : throw call.Config.Refuse($"casts to '{type}', which is not supported");
     }
 
     private static KerasTensor Reduce(OperationCall call, string op)
     {
         var x = call.X;
         var keep = call.Flag("keepdims", false) || call.Flag("keep_dims", false);
-        int[] axes = [.. (call.Axes("axis", 1) ?? throw call.Config.Refuse("reduces all axes, the batch too")).Select(axis => call.Axis(axis, x.Rank)).Distinct().Order()];
+        int[] axes = [.. (call.Axes("axis", 1) ?? throw call.Config.Refuse("reduces all axes, the batch too")).Select(axis => call.Axis(axis, x.Rank))
+            .Distinct().Order()];
         int[] shape = [.. x.Shape.Select((side, axis) => axes.Contains(axis) ? 1 : side)];
         if (axes is [1, 2] && x.Rank == 4 && op is "ReduceMean" or "ReduceMax")
         {
@@ -156,7 +169,8 @@ internal static class KerasOperations
     private static KerasTensor Reshape(OperationCall call)
     {
         var target = call.Axes("shape", 1) ?? call.Axes("newshape", 1) ?? throw call.Config.Refuse("has no shape that is a constant");
-        return target.Length > 1 && target[0] is -1 or 1 ? KerasLayers.ReshapeTo(call, call.X, target[1..]) : throw call.Config.Refuse("reshapes the batch, which is not supported");
+        return target.Length > 1 && target[0] is -1 or 1 ? KerasLayers.ReshapeTo(call, call.X, target[1..])
+            : throw call.Config.Refuse("reshapes the batch, which is not supported");
     }
 
     private static KerasTensor Transpose(OperationCall call)
@@ -178,7 +192,8 @@ internal static class KerasOperations
     private static KerasTensor Squeeze(OperationCall call)
     {
         var x = call.X;
-        int[] axes = [.. (call.Axes("axis", 1) ?? [.. Enumerable.Range(1, x.Rank - 1).Where(axis => x.Shape[axis] == 1)]).Select(axis => call.Axis(axis, x.Rank))];
+        int[] axes = [.. (call.Axes("axis", 1) ?? [.. Enumerable.Range(1, x.Rank - 1).Where(axis => x.Shape[axis] == 1)])
+            .Select(axis => call.Axis(axis, x.Rank))];
         return axes.All(axis => x.Shape[axis] == 1)
             ? call.Add("Squeeze", [x.Value, call.Ints(Array.ConvertAll(axes, axis => (long)axis))], [.. x.Shape.Where((_, axis) => !axes.Contains(axis))])
             : throw call.Config.Refuse($"squeezes sides of {x} that are not 1");
@@ -222,7 +237,8 @@ internal static class KerasOperations
     private static KerasTensor Slice(OperationCall call)
     {
         var x = call.X;
-        JsonElement[] items = call.Argument(1, "slice_spec", "key") is KerasArgument.Constant { Value: { ValueKind: JsonValueKind.Array } list } ? [.. list.EnumerateArray()] : throw call.Config.Refuse("slices by something that is not a constant");
+        JsonElement[] items = call.Argument(1, "slice_spec", "key") is KerasArgument.Constant { Value: { ValueKind: JsonValueKind.Array } list }
+            ? [.. list.EnumerateArray()] : throw call.Config.Refuse("slices by something that is not a constant");
         var skipped = Array.FindIndex(items, IsEllipsis);
         int[] shape = [.. x.Shape];
         var starts = new List<long>();
@@ -290,12 +306,14 @@ internal static class KerasOperations
                 return (place, place == -1 ? null : place + 1L, 1);
             }
 
-            var slice = item.ValueKind == JsonValueKind.Object ? KerasConfig.Property(item, "config") ?? item : throw call.Config.Refuse($"slices by '{item}', which is not supported");
+            var slice = item.ValueKind == JsonValueKind.Object ? KerasConfig.Property(item, "config") ?? item
+                : throw call.Config.Refuse($"slices by '{item}', which is not supported");
             return (Whole(slice, "start"), Whole(slice, "stop"), Whole(slice, "step") ?? 1);
         }
 
         static bool IsEllipsis(JsonElement item) =>
-            item.ValueKind == JsonValueKind.String ? item.GetString() is "..." or "Ellipsis" : KerasConfig.Property(item, "class_name")?.ToString() == "__ellipsis__";
+            item.ValueKind == JsonValueKind.String ? item.GetString() is "..." or "Ellipsis"
+                : KerasConfig.Property(item, "class_name")?.ToString() == "__ellipsis__";
 
         long? Whole(JsonElement slice, string key) => KerasConfig.Property(slice, key) is not { } value ? null
             : value.ValueKind == JsonValueKind.Number && value.TryGetInt32(out var whole) ? whole
@@ -311,11 +329,13 @@ internal static class KerasOperations
     }
 
     private static Dictionary<string, Func<OperationCall, KerasTensor>> Aliases(Dictionary<string, Func<OperationCall, KerasTensor>> table) =>
-        table.SelectMany(entry => entry.Key.Split(' ').Select(name => (name, entry.Value))).ToDictionary(entry => entry.name, entry => entry.Value, StringComparer.Ordinal);
+        table.SelectMany(entry => entry.Key.Split(' ').Select(name => (name, entry.Value)))
+            .ToDictionary(entry => entry.name, entry => entry.Value, StringComparer.Ordinal);
 }
 
 /// <summary>One call of an operation: arguments by place and by name, of which some are constants.</summary>
-internal sealed class OperationCall(KerasConversion conversion, KerasLayer layer, IReadOnlyList<string> path, KerasCall call, Func<KerasReference, KerasTensor> resolve)
+internal sealed class OperationCall(KerasConversion conversion, KerasLayer layer, IReadOnlyList<string> path, KerasCall call, Func<KerasReference,
+    KerasTensor> resolve)
     : LayerCall(conversion, layer.Config, path, [.. call.References.Select(resolve)])
 {
     /// <summary>Its short name.</summary>
@@ -374,7 +394,8 @@ internal sealed class OperationCall(KerasConversion conversion, KerasLayer layer
         {
             case KerasArgument.Result result:
                 return resolve(result.Reference);
-            case KerasArgument.Constant constant when Constants(constant) is { } values && ShapeOf(constant.Value) is var shape && shape.Aggregate(1, (product, side) => product * side) == values.Length:
+            case KerasArgument.Constant constant when Constants(constant) is { } values && ShapeOf(constant.Value) is var shape
+                && shape.Aggregate(1, (product, side) => product * side) == values.Length:
                 return new KerasTensor(Constant($"{name}_constant", () => Tensor.Float32(shape, Array.ConvertAll(values, value => (float)value))), shape);
             default:
                 throw Config.Refuse($"has a {name} argument that is neither a value nor a number");
@@ -384,9 +405,11 @@ internal sealed class OperationCall(KerasConversion conversion, KerasLayer layer
     /// <summary>The numbers of a constant.</summary>
     public static double[]? Constants(KerasArgument argument) => argument is KerasArgument.Constant constant ? KerasConfig.Numbers(constant.Value) : null;
 
-    public double? Number(string name, int place) => Argument(place, name) is KerasArgument.Constant constant && KerasConfig.Numbers(constant.Value) is [var number] ? number : null;
+    public double? Number(string name, int place) =>
+        Argument(place, name) is KerasArgument.Constant constant && KerasConfig.Numbers(constant.Value) is [var number] ? number : null;
 
-    public bool Flag(string name, bool fallback) => Argument(int.MaxValue, name) is KerasArgument.Constant { Value.ValueKind: JsonValueKind.True or JsonValueKind.False } flag ? flag.Value.GetBoolean() : fallback;
+    public bool Flag(string name, bool fallback) => Argument(int.MaxValue, name)
+        is KerasArgument.Constant { Value.ValueKind: JsonValueKind.True or JsonValueKind.False } flag ? flag.Value.GetBoolean() : fallback;
 
     public string? Text(string name, int place) => Argument(place, name) is KerasArgument.Constant constant
         ? constant.Value.ValueKind == JsonValueKind.String ? constant.Value.GetString() : throw Config.Refuse($"has a '{name}' that is not text")
@@ -396,7 +419,8 @@ internal sealed class OperationCall(KerasConversion conversion, KerasLayer layer
     public int[]? Axes(string name, int place) => Argument(place, name) switch
     {
         null => null,
-        KerasArgument.Constant constant when KerasConfig.Numbers(constant.Value) is { } numbers && Array.TrueForAll(numbers, number => Math.Abs(number) < 1 << 30 && Math.Truncate(number) == number)
+        KerasArgument.Constant constant when KerasConfig.Numbers(constant.Value) is { } numbers
+            && Array.TrueForAll(numbers, number => Math.Abs(number) < 1 << 30 && Math.Truncate(number) == number)
             => Array.ConvertAll(numbers, number => (int)number),
         _ => throw Config.Refuse($"has a '{name}' that is not made of whole numbers"),
     };

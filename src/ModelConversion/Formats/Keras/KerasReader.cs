@@ -62,13 +62,15 @@ public sealed class KerasReader : IModelReader
         var root = file.Root;
         if (!root.Attributes.TryGetValue("model_config", out var config))
         {
-            var weights = root.Attributes.ContainsKey("layer_names") || root.Attributes.ContainsKey("layer_names0") || root.Group("layers") is not null || root.Group("_layer_checkpoint_dependencies") is not null;
+            var weights = root.Attributes.ContainsKey("layer_names") || root.Attributes.ContainsKey("layer_names0") || root.Group("layers") is not null
+                || root.Group("_layer_checkpoint_dependencies") is not null;
             throw new ModelFormatException(weights
                 ? "The file holds weights without the network they belong to: save the whole model (model.save), not only its weights (model.save_weights)."
                 : "The HDF5 file is not a Keras model: it has no attribute 'model_config'.");
         }
 
-        var stored = root.Group("model_weights") ?? throw new ModelFormatException("The file holds a network without its weights: the group 'model_weights' is missing.");
+        var stored = root.Group("model_weights")
+            ?? throw new ModelFormatException("The file holds a network without its weights: the group 'model_weights' is missing.");
         var version = Version(root) ?? Version(stored);
         using var document = Parse(config.ReadString());
         return Finish(KerasTopology.Parse(document.RootElement), topology => KerasNetwork.Import(topology, new Hdf5Weights(stored), version));
@@ -113,7 +115,8 @@ public sealed class KerasReader : IModelReader
         using var stream = entry.Open();
         var content = new byte[expected];
         var read = stream.ReadAtLeast(content, content.Length, throwOnEndOfStream: false);
-        return read == content.Length && stream.ReadByte() < 0 ? content : throw new ModelFormatException($"'{name}' in the .keras archive does not have the {expected} bytes that it claims.");
+        return read == content.Length && stream.ReadByte() < 0 ? content
+            : throw new ModelFormatException($"'{name}' in the .keras archive does not have the {expected} bytes that it claims.");
     }
 
     private static JsonDocument Parse(ReadOnlyMemory<byte> json)
@@ -136,7 +139,14 @@ public sealed class KerasReader : IModelReader
         return !IsTeachableMachine(topology) ? model : model with
         {
             // https://github.com/googlecreativelab/teachablemachine-community, the snippet for Keras: ImageOps.fit with Lanczos, pixels / 127.5 - 1.
-            Preprocessing = new PreprocessingSpec { Crop = Crop.CenterSquare, Resample = "pil-lanczos", RescaleFactor = 1 / 127.5, ImageMean = [1, 1, 1], ImageStd = [1, 1, 1] },
+            Preprocessing = new PreprocessingSpec
+            {
+                Crop = Crop.CenterSquare,
+                Resample = "pil-lanczos",
+                RescaleFactor = 1 / 127.5,
+                ImageMean = [1, 1, 1],
+                ImageStd = [1, 1, 1]
+            },
             Notes = [.. model.Notes, "Teachable Machine: the centre square of the picture, pixels scaled to -1…1."],
         };
     }

@@ -88,7 +88,8 @@ internal sealed class KerasTopology
         // Keras before 2.3 wrote a Sequential's layers as its whole config.
         var layers = config is { ValueKind: JsonValueKind.Array } list ? list
             : config is { } settings && KerasConfig.Property(settings, "layers") is { ValueKind: JsonValueKind.Array } named ? named
-            : throw new ModelFormatException($"The model is a '{className}', written as a Python class of its own; only Sequential and Functional models describe their layers.");
+            : throw new ModelFormatException(
+                $"The model is a '{className}', written as a Python class of its own; only Sequential and Functional models describe their layers.");
         if (depth > DeepestNesting)
         {
             throw new ModelFormatException($"Models are nested in models more than {DeepestNesting} deep.");
@@ -98,7 +99,8 @@ internal sealed class KerasTopology
         var topology = new KerasTopology(name, className);
         try
         {
-            var sequential = config is { ValueKind: JsonValueKind.Array } || KerasConfig.Property(config.Value, "output_layers") is null && KerasConfig.Property(config.Value, "outputLayers") is null;
+            var sequential = config is { ValueKind: JsonValueKind.Array } || KerasConfig.Property(config.Value, "output_layers") is null
+                && KerasConfig.Property(config.Value, "outputLayers") is null;
             if (sequential)
             {
                 topology.ReadSequential(layers, config!.Value, model, depth);
@@ -151,7 +153,8 @@ internal sealed class KerasTopology
         }
 
         Outputs.Add(last ?? throw new ModelFormatException($"The model '{Name}' has no layers."));
-        InputShape ??= KerasConfig.Property(config, "build_input_shape") ?? (KerasConfig.Property(model, "build_config") is { } build ? KerasConfig.Property(build, "input_shape") : null);
+        InputShape ??= KerasConfig.Property(config, "build_input_shape")
+            ?? (KerasConfig.Property(model, "build_config") is { } build ? KerasConfig.Property(build, "input_shape") : null);
     }
 
     private KerasReference AddInput(string name, JsonElement? shape)
@@ -262,8 +265,13 @@ internal sealed class KerasTopology
     {
         var className = ClassNameOf(element);
         var config = KerasConfig.Property(element, "config") ?? default;
-        var network = className is "Sequential" or "Model" or "Functional" || (KerasConfig.Property(config, "layers") is not null && KerasConfig.Property(config, "output_layers") is not null);
-        return new KerasLayer(new KerasConfig(className, name, config), Text(KerasConfig.Property(element, "module")), []) { Network = network ? Parse(element, depth + 1) : null };
+        var network = className is "Sequential" or "Model" or "Functional"
+            || (KerasConfig.Property(config, "layers") is not null && KerasConfig.Property(config, "output_layers") is not null);
+        return new KerasLayer(new KerasConfig(className, name, config), Text(KerasConfig.Property(element, "module")), [])
+        {
+            Network = network
+            ? Parse(element, depth + 1) : null
+        };
     }
 
     // [[layer, call, output, arguments], …]; operations write [layer, call, output, arguments] where they take one result, and
@@ -301,8 +309,10 @@ internal sealed class KerasTopology
         {
             var list = element.ValueKind == JsonValueKind.Array && element.GetArrayLength() > 0;
             return !list ? new KerasArgument.Constant(element)
-                : element[0].ValueKind == JsonValueKind.String && element.GetArrayLength() >= 3 && layers.Contains(element[0].GetString()!) ? new KerasArgument.Result(Reference(element))
-                : element[0].ValueKind == JsonValueKind.Array ? new KerasArgument.List([.. element.EnumerateArray().Select(Named)]) is { } named && named.References.Any() ? named : new KerasArgument.Constant(element)
+                : element[0].ValueKind == JsonValueKind.String && element.GetArrayLength() >= 3 && layers.Contains(element[0].GetString()!)
+                    ? new KerasArgument.Result(Reference(element))
+                : element[0].ValueKind == JsonValueKind.Array ? new KerasArgument.List([.. element.EnumerateArray().Select(Named)]) is { } named
+                    && named.References.Any() ? named : new KerasArgument.Constant(element)
                 : new KerasArgument.Constant(element);
         }
     }
@@ -311,7 +321,8 @@ internal sealed class KerasTopology
     private static KerasCall ReadCall3(JsonElement node)
     {
         var named = new Dictionary<string, KerasArgument>(StringComparer.Ordinal);
-        foreach (var argument in (KerasConfig.Property(node, "kwargs")?.EnumerateObject() ?? default).Where(argument => argument.Value.ValueKind != JsonValueKind.Null))
+        foreach (var argument in (KerasConfig.Property(node, "kwargs")?.EnumerateObject() ?? default)
+            .Where(argument => argument.Value.ValueKind != JsonValueKind.Null))
         {
             named[argument.Name] = Item(argument.Value);
         }
@@ -377,7 +388,8 @@ internal sealed class KerasTopology
 
     // Custom classes are registered as package>class.
     private static string ClassNameOf(JsonElement element) =>
-        (Text(KerasConfig.Property(element, "class_name")) ?? Text(KerasConfig.Property(element, "className")) ?? throw new ModelFormatException("The model's description names no class.")).Split('>')[^1];
+        (Text(KerasConfig.Property(element, "class_name")) ?? Text(KerasConfig.Property(element, "className"))
+            ?? throw new ModelFormatException("The model's description names no class.")).Split('>')[^1];
 
     private static string? Text(JsonElement? element) => element is { ValueKind: JsonValueKind.String } text ? text.GetString() : null;
 }

@@ -40,7 +40,8 @@ public sealed class OnnxRunner : IDisposable
     }
 
     /// <summary>The inputs, as the file describes them.</summary>
-    public IReadOnlyList<GraphValue> Inputs => [.. _session.InputMetadata.Select(input => new GraphValue(input.Key, (ElementType)input.Value.ElementDataType, input.Value.Dimensions))];
+    public IReadOnlyList<GraphValue> Inputs =>
+        [.. _session.InputMetadata.Select(input => new GraphValue(input.Key, (ElementType)input.Value.ElementDataType, input.Value.Dimensions))];
 
     /// <summary>Computes the named outputs, or all, from every input.</summary>
     public IReadOnlyDictionary<string, Tensor> Run(IReadOnlyDictionary<string, Tensor> inputs, params string[] outputs)

@@ -19,7 +19,8 @@ internal static class OnnxUpgrade
             {
                 case "Constant":
                     // A weight like any other; its value is checked when it is read.
-                    graph.Constants[node.Outputs.Count == 1 ? node.Outputs[0] : throw new ModelFormatException($"{node} has {node.Outputs.Count} outputs.")] = Operators.Run(node, [])[0];
+                    graph.Constants[node.Outputs.Count == 1 ? node.Outputs[0]
+                        : throw new ModelFormatException($"{node} has {node.Outputs.Count} outputs.")] = Operators.Run(node, [])[0];
                     continue;
                 case "Clip" when opset < 11:
                     MoveFloat(upgraded, node, "min", 1);
@@ -46,7 +47,8 @@ internal static class OnnxUpgrade
                 case "Dropout" or "Identity" or "BatchNormalization":
                     // The further outputs (mask, running statistics) are for training.
                     node.Op = node.Op == "Dropout" ? "Identity" : node.Op;
-                    node.Inputs.RemoveRange(Math.Min(node.Inputs.Count, node.Op == "Identity" ? 1 : 5), Math.Max(0, node.Inputs.Count - (node.Op == "Identity" ? 1 : 5)));
+                    node.Inputs.RemoveRange(Math.Min(node.Inputs.Count, node.Op == "Identity" ? 1 : 5),
+                        Math.Max(0, node.Inputs.Count - (node.Op == "Identity" ? 1 : 5)));
                     node.Outputs.RemoveRange(Math.Min(node.Outputs.Count, 1), Math.Max(0, node.Outputs.Count - 1));
                     if (node.Int("spatial", 1) == 0)
                     {

@@ -29,7 +29,8 @@ internal sealed class QuantizedOperators
     };
 
     // What leaves bytes as they are: the scale of the input is that of the output.
-    private static readonly HashSet<string> Moves = new(StringComparer.Ordinal) { "Identity", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "Slice", "Split" };
+    private static readonly HashSet<string> Moves = new(StringComparer.Ordinal) { "Identity", "Reshape", "Flatten", "Squeeze", "Unsqueeze",
+        "Transpose", "Slice", "Split" };
 
     private readonly Graph _graph;
     private readonly GraphBuilder _builder;
@@ -72,7 +73,10 @@ internal sealed class QuantizedOperators
         }
     }
 
-    /// <summary>x, scale, zero point, weights, scale, zero point; then the result's scale and zero point, and a bias of 32-bit integers whose scale is the product of the two.</summary>
+    /// <summary>
+    /// x, scale, zero point, weights, scale, zero point; then the result's scale and zero point, and a bias of 32-bit integers whose scale is the product of
+    /// the two.
+    /// </summary>
     private void Product(Node node, string op, int bias, int scale, int channelAxis)
     {
         if (node.Int("channels_last", 0) != 0)
@@ -102,7 +106,8 @@ internal sealed class QuantizedOperators
 
     /// <summary>For each input x, scale, zero point; then the result's scale and zero point.</summary>
     private void Between(Node node, string op, int inputs) =>
-        Write(node, op, [.. Enumerable.Range(0, inputs).Select(input => Dequantize(node, input * 3, (input * 3) + 1, (input * 3) + 2))], inputs * 3, (inputs * 3) + 1);
+        Write(node, op, [.. Enumerable.Range(0, inputs).Select(input => Dequantize(node, input * 3, (input * 3) + 1, (input * 3) + 2))],
+            inputs * 3, (inputs * 3) + 1);
 
     /// <summary>The result's scale and zero point first, then x, scale, zero point of each part.</summary>
     private void Concat(Node node)
@@ -112,7 +117,8 @@ internal sealed class QuantizedOperators
             throw new ModelFormatException($"{node} has {node.Inputs.Count} inputs.");
         }
 
-        Write(node, "Concat", [.. Enumerable.Range(0, (node.Inputs.Count - 2) / 3).Select(part => Dequantize(node, (part * 3) + 2, (part * 3) + 3, (part * 3) + 4))], 0, 1);
+        Write(node, "Concat",
+            [.. Enumerable.Range(0, (node.Inputs.Count - 2) / 3).Select(part => Dequantize(node, (part * 3) + 2, (part * 3) + 3, (part * 3) + 4))], 0, 1);
     }
 
     /// <summary>The largest of bytes is the byte of the largest: MaxPool may stand between as well.</summary>
@@ -136,7 +142,8 @@ internal sealed class QuantizedOperators
     private string Dequantize(Node node, int value, int scale, int zeroPoint, int channelAxis = 0)
     {
         var scales = Constant(node, scale);
-        List<string> inputs = [Input(node, value) is { Length: > 0 } given ? given : throw new ModelFormatException($"{node} has no input {value}."), Scalar(node, scale)];
+        List<string> inputs = [Input(node, value) is { Length: > 0 } given ? given
+            : throw new ModelFormatException($"{node} has no input {value}."), Scalar(node, scale)];
         if (Input(node, zeroPoint).Length > 0)
         {
             inputs.Add(Scalar(node, zeroPoint));
@@ -188,7 +195,8 @@ internal sealed class QuantizedOperators
             return Scalar(node, input);
         }
 
-        var type = TypeOf(Input(node, 2)) ?? TypeOf(_quantization.GetValueOrDefault(node.Inputs[0], ("", "")).Item2) ?? _graph.Inputs.Find(value => value.Name == node.Inputs[0])?.Type
+        var type = TypeOf(Input(node, 2)) ?? TypeOf(_quantization.GetValueOrDefault(node.Inputs[0], ("", "")).Item2)
+            ?? _graph.Inputs.Find(value => value.Name == node.Inputs[0])?.Type
             ?? throw new ModelFormatException($"{node} leaves its zero point out, and nothing else says whether its bytes are signed.");
         return _builder.AddConstant($"{node.Name}_zero_point", new Tensor(type, [], new byte[Tensor.SizeOf(type)]));
     }

@@ -131,7 +131,8 @@ public struct ProtobufReader(ReadOnlyMemory<byte> message)
         }
     }
 
-    private readonly ModelFormatException Mismatch(string expected) => new($"The protobuf field {Field} should be {expected}, but has the wire type {WireType}.");
+    private readonly ModelFormatException Mismatch(string expected) =>
+        new($"The protobuf field {Field} should be {expected}, but has the wire type {WireType}.");
 
     private static ulong ReadVarint(ref ReadOnlyMemory<byte> rest)
     {

@@ -14,7 +14,8 @@ internal sealed class TensorFlowOperators(GraphBuilder builder)
     /// <summary>TensorFlow's operators on one value that ONNX has under the same name.</summary>
     public static readonly IReadOnlySet<string> Unary = new HashSet<string>(StringComparer.Ordinal)
     {
-        "Abs", "Ceil", "Cos", "Elu", "Erf", "Exp", "Floor", "Log", "Neg", "Reciprocal", "Relu", "Round", "Selu", "Sigmoid", "Sign", "Sin", "Softplus", "Softsign", "Sqrt", "Tanh",
+        "Abs", "Ceil", "Cos", "Elu", "Erf", "Exp", "Floor", "Log", "Neg", "Reciprocal", "Relu", "Round", "Selu", "Sigmoid", "Sign", "Sin", "Softplus",
+            "Softsign", "Sqrt", "Tanh",
     };
 
     /// <summary>Relu6 (0…6), TensorFlow Lite's RELU_N1_TO_1 (−1…1) and their like.</summary>
@@ -41,19 +42,24 @@ internal sealed class TensorFlowOperators(GraphBuilder builder)
         if (approximate)
         {
             var cube = builder.AddNode("Mul", $"{name}/cube", [builder.AddNode("Mul", $"{name}/square", [x, x]), x]);
-            var sum = builder.AddNode("Add", $"{name}/sum", [x, builder.AddNode("Mul", $"{name}/term", [cube, builder.AddConstant($"{name}/0.044715", [0.044715f])])]);
-            inner = builder.AddNode("Tanh", $"{name}/tanh", [builder.AddNode("Mul", $"{name}/scaled", [sum, builder.AddConstant($"{name}/sqrt_2_over_pi", [float.Sqrt(2 / float.Pi)])])]);
+            var sum = builder.AddNode("Add", $"{name}/sum",
+                [x, builder.AddNode("Mul", $"{name}/term", [cube, builder.AddConstant($"{name}/0.044715", [0.044715f])])]);
+            inner = builder.AddNode("Tanh", $"{name}/tanh",
+                [builder.AddNode("Mul", $"{name}/scaled", [sum, builder.AddConstant($"{name}/sqrt_2_over_pi", [float.Sqrt(2 / float.Pi)])])]);
         }
         else
         {
-            inner = builder.AddNode("Erf", $"{name}/erf", [builder.AddNode("Div", $"{name}/scaled", [x, builder.AddConstant($"{name}/sqrt_2", [float.Sqrt(2)])])]);
+            inner = builder.AddNode("Erf", $"{name}/erf",
+                [builder.AddNode("Div", $"{name}/scaled", [x, builder.AddConstant($"{name}/sqrt_2", [float.Sqrt(2)])])]);
         }
 
         var gate = builder.AddNode("Add", $"{name}/gate", [inner, builder.AddConstant($"{name}/one", [1f])]);
         return builder.AddNode("Mul", name, [builder.AddNode("Mul", $"{name}/product", [x, gate]), builder.AddConstant($"{name}/half", [0.5f])]);
     }
 
-    /// <summary>Over 2 × radius + 1 neighbouring channels, which are last. ONNX counts the whole window and divides alpha by it, and has channels first.</summary>
+    /// <summary>
+    /// Over 2 × radius + 1 neighbouring channels, which are last. ONNX counts the whole window and divides alpha by it, and has channels first.
+    /// </summary>
     public string LocalResponseNormalization(string name, string x, long radius, float bias, float alpha, float beta)
     {
         var size = (2 * radius) + 1;
@@ -81,7 +87,8 @@ internal sealed class TensorFlowOperators(GraphBuilder builder)
     public string Pack(string name, IReadOnlyList<string> values, long axis)
     {
         var axes = builder.AddInt64Constant($"{name}/axis", axis);
-        return builder.AddNode("Concat", name, values.Select(value => builder.AddNode("Unsqueeze", $"{name}/unsqueeze", [value, axes])).ToArray(), ("axis", axis));
+        return builder.AddNode("Concat", name, values.Select(value => builder.AddNode("Unsqueeze", $"{name}/unsqueeze", [value, axes]))
+            .ToArray(), ("axis", axis));
     }
 
     /// <summary>The parts of a value along an axis; with <paramref name="squeeze"/> that axis, of one element each, goes.</summary>
@@ -104,13 +111,16 @@ internal sealed class TensorFlowOperators(GraphBuilder builder)
         return builder.AddNode("Pad", name, value is null ? [x, pads] : [x, pads, value], ("mode", mode));
     }
 
-    /// <summary>MirrorPad: ONNX mirrors without the border only. With the border (SYMMETRIC), one element of padding repeats the edge; more is not in ONNX.</summary>
+    /// <summary>
+    /// MirrorPad: ONNX mirrors without the border only. With the border (SYMMETRIC), one element of padding repeats the edge; more is not in ONNX.
+    /// </summary>
     public string? MirrorPad(string name, string x, long[] paddings, bool symmetric) =>
         symmetric && paddings.Any(padding => padding > 1) ? null : Pad(name, x, paddings, symmetric ? "edge" : "reflect");
 
     /// <summary>
     /// Resizes N H W C pictures. TensorFlow's three ways to place the samples are ONNX's; its nearest neighbour rounds down between two corners and to the
-    /// nearest otherwise (tensorflow/core/kernels/image/resize_nearest_neighbor_op.cc and sampling_kernels: floor((i + ½)·s) is round-half-up of (i + ½)·s − ½).
+    /// nearest otherwise (tensorflow/core/kernels/image/resize_nearest_neighbor_op.cc and sampling_kernels: floor((i + ½)·s) is round-half-up of (i + ½)·s −
+    /// ½).
     /// </summary>
     public string Resize(string name, string x, int[] shape, long height, long width, bool nearest, bool alignCorners, bool halfPixelCenters)
     {
@@ -188,7 +198,8 @@ internal sealed class TensorFlowOperators(GraphBuilder builder)
             {
                 var backwards = strides[i] < 0;
                 starts.Add(!IsShrunk(i) && (masks.Begin >> i & 1) != 0 ? (backwards ? long.MaxValue : 0) : begin[i]);
-                ends.Add(IsShrunk(i) ? (begin[i] == -1 ? long.MaxValue : begin[i] + 1) : (masks.End >> i & 1) != 0 ? (backwards ? long.MinValue : long.MaxValue) : end[i]);
+                ends.Add(IsShrunk(i) ? (begin[i] == -1 ? long.MaxValue : begin[i] + 1) : (masks.End >> i & 1) != 0
+                    ? (backwards ? long.MinValue : long.MaxValue) : end[i]);
                 axes.Add(axis);
                 steps.Add(IsShrunk(i) ? 1 : strides[i]);
             }

@@ -31,7 +31,8 @@ internal sealed class GraphNode
 
     public string? Text(string attribute) => Attribute(attribute, "s").EncodedText();
 
-    public long[] Ints(string attribute) => [.. Attribute(attribute, "list").Member("i").Items().Select(item => item.Integer() ?? throw new ModelFormatException($"{this} has a number in '{attribute}' that is none."))];
+    public long[] Ints(string attribute) => [.. Attribute(attribute, "list").Member("i").Items()
+        .Select(item => item.Integer() ?? throw new ModelFormatException($"{this} has a number in '{attribute}' that is none."))];
 
     public string[] Texts(string attribute) => [.. Attribute(attribute, "list").Member("s").Items().Select(item => Json.EncodedText(item) ?? "")];
 
@@ -60,7 +61,8 @@ internal sealed class GraphNode
 /// <summary>A graph model: its nodes in an order in which they can run, and what it is fed with and answers.</summary>
 internal sealed class GraphModel
 {
-    private GraphModel(IReadOnlyList<GraphNode> nodes, IReadOnlyDictionary<string, int[]> inputShapes, IReadOnlyList<(string Name, (string Node, int Output) Source)> outputs)
+    private GraphModel(IReadOnlyList<GraphNode> nodes, IReadOnlyDictionary<string, int[]> inputShapes,
+        IReadOnlyList<(string Name, (string Node, int Output) Source)> outputs)
     {
         Nodes = nodes;
         InputShapes = inputShapes;
@@ -97,7 +99,8 @@ internal sealed class GraphModel
         {
             // Without a signature: what nothing reads.
             var read = nodes.Values.SelectMany(node => node.Inputs).Select(input => input.Node).ToHashSet(StringComparer.Ordinal);
-            outputs.AddRange(nodes.Values.Where(node => !read.Contains(node.Name) && node.Op is not ("Const" or "NoOp" or "Placeholder")).Select(node => (node.Name, (node.Name, 0))));
+            outputs.AddRange(nodes.Values.Where(node => !read.Contains(node.Name) && node.Op is not ("Const" or "NoOp" or "Placeholder"))
+                .Select(node => (node.Name, (node.Name, 0))));
         }
 
         var inputShapes = new Dictionary<string, int[]>(StringComparer.Ordinal);

@@ -103,9 +103,11 @@ internal sealed class GraphModelConverter
 
     private void AddInput(GraphNode node)
     {
-        var shape = _model.InputShapes.GetValueOrDefault(node.Name) ?? node.Shape("shape") ?? throw new ModelFormatException($"The input '{node.Name}' has no shape.");
+        var shape = _model.InputShapes.GetValueOrDefault(node.Name) ?? node.Shape("shape")
+            ?? throw new ModelFormatException($"The input '{node.Name}' has no shape.");
         var type = node.Type("dtype") ?? "DT_FLOAT";
-        var value = Builder.AddInput(node.Name, type == "DT_UINT8" ? ElementType.UInt8 : GraphModelOperators.ElementTypeOf(type) ?? throw new ModelFormatException($"{node} is of the type {type}, which is not supported."), shape);
+        var value = Builder.AddInput(node.Name, type == "DT_UINT8" ? ElementType.UInt8
+            : GraphModelOperators.ElementTypeOf(type) ?? throw new ModelFormatException($"{node} is of the type {type}, which is not supported."), shape);
         _values[(node.Name, 0)] = type == "DT_UINT8" ? Builder.AddNode("Cast", $"{node.Name}/int32", [value], ("to", (long)ElementType.Int32)) : value;
     }
 
@@ -127,9 +129,11 @@ internal sealed class GraphModelConverter
         var length = Graphs.Tensor.ElementsOf(shape);
         var content = tensor.Member("tensorContent").Bytes();
         double[] given = [.. tensor.Member(list).Items().Select(value => value.ValueKind is JsonValueKind.True ? 1 : Json.Number(value) ?? 0.0)];
-        if (content is { Length: > 0 } ? content.Length != length * (long)Graphs.Tensor.SizeOf(element) : given.Length is 0 || given.Length > length || length * 8L > MaxBytes)
+        if (content is { Length: > 0 } ? content.Length != length * (long)Graphs.Tensor.SizeOf(element)
+            : given.Length is 0 || given.Length > length || length * 8L > MaxBytes)
         {
-            throw new ModelFormatException($"The constant '{node.Name}' of shape [{string.Join(", ", shape)}] has no weights in the shards, and not in the graph either.");
+            throw new ModelFormatException(
+                $"The constant '{node.Name}' of shape [{string.Join(", ", shape)}] has no weights in the shards, and not in the graph either.");
         }
 
         var value = content is { Length: > 0 }
@@ -161,18 +165,21 @@ internal sealed class GraphModelOperation(GraphModelConverter converter, GraphNo
 
     public Tensor RequiredConstant(int input, string what) => Constant(input) ?? throw Refuse($"computes its {what}, which is not supported");
 
-    public long[] Ints(int input, string what) => RequiredConstant(input, what) is { Type: ElementType.Int32 } constant ? constant.ToInts() : throw Refuse($"has a {what} that is not of integers");
+    public long[] Ints(int input, string what) => RequiredConstant(input, what) is { Type: ElementType.Int32 } constant ? constant.ToInts()
+        : throw Refuse($"has a {what} that is not of integers");
 
     public long Int(int input, string what) => Ints(input, what) is [long value] ? value : throw Refuse($"has more than one {what}");
 
-    public float[] Floats(int input, string what) => RequiredConstant(input, what) is { Type: ElementType.Float32 } constant ? constant.ToFloats() : throw Refuse($"has a {what} that is not of floats");
+    public float[] Floats(int input, string what) => RequiredConstant(input, what) is { Type: ElementType.Float32 } constant ? constant.ToFloats()
+        : throw Refuse($"has a {what} that is not of floats");
 
     /// <summary>Constant weights of some rank, in another order of axes.</summary>
     public string Weights(int input, int[] axes, Func<Tensor, Tensor>? reshape = null)
     {
         var constant = RequiredConstant(input, "weights");
         return constant.Shape.Length == axes.Length && constant.Type == ElementType.Float32
-            ? converter.Weights(Source(input), constant, weights => TensorFlowOperators.Transpose(weights, axes) is var moved && reshape is null ? moved : reshape!(moved), string.Join(' ', axes))
+            ? converter.Weights(Source(input), constant, weights => TensorFlowOperators.Transpose(weights, axes) is var moved && reshape is null ? moved
+                : reshape!(moved), string.Join(' ', axes))
             : throw Refuse($"has weights of {constant.Type} [{string.Join(", ", constant.Shape)}]; {axes.Length} sides of Float32 are expected");
     }
 

@@ -44,12 +44,16 @@ internal sealed class GraphModelExport
         ["Sum"] = (export, node) => export.Binary(node, "AddV2"),
         ["PRelu"] = (export, node) => export.Binary(node, "Prelu"),
         ["Clip"] = (export, node) => export.Clip(node),
-        ["LeakyRelu"] = (export, node) => export.Unary(node, (graph, name, x) => graph.Add("LeakyRelu", name, [x], ("alpha", TensorFlowGraph.Float(node.Float("alpha", 0.01f))))),
+        ["LeakyRelu"] = (export, node) =>
+            export.Unary(node, (graph, name, x) => graph.Add("LeakyRelu", name, [x], ("alpha", TensorFlowGraph.Float(node.Float("alpha", 0.01f))))),
         ["HardSwish"] = (export, node) => export.Unary(node, HardSwish),
-        ["HardSigmoid"] = (export, node) => export.Unary(node, (graph, name, x) => HardSigmoid(graph, name, x, node.Float("alpha", 0.2f), node.Float("beta", 0.5f))),
+        ["HardSigmoid"] = (export, node) =>
+            export.Unary(node, (graph, name, x) => HardSigmoid(graph, name, x, node.Float("alpha", 0.2f), node.Float("beta", 0.5f))),
         ["Gelu"] = (export, node) => export.Unary(node, Gelu),
-        ["Mish"] = (export, node) => export.Unary(node, (graph, name, x) => graph.Add("Mul", name, [x, graph.Add("Tanh", $"{name}/tanh", [graph.Add("Softplus", $"{name}/softplus", [x])])])),
-        ["Softsign"] = (export, node) => export.Unary(node, (graph, name, x) => graph.Add("RealDiv", name, [x, graph.Add("AddV2", $"{name}/sum", [graph.Add("Abs", $"{name}/abs", [x]), graph.Constant($"{name}/one", [1f])])])),
+        ["Mish"] = (export, node) => export.Unary(node,
+            (graph, name, x) => graph.Add("Mul", name, [x, graph.Add("Tanh", $"{name}/tanh", [graph.Add("Softplus", $"{name}/softplus", [x])])])),
+        ["Softsign"] = (export, node) => export.Unary(node, (graph, name, x) =>
+            graph.Add("RealDiv", name, [x, graph.Add("AddV2", $"{name}/sum", [graph.Add("Abs", $"{name}/abs", [x]), graph.Constant($"{name}/one", [1f])])])),
         ["Identity"] = (export, node) => export.Alias(node),
         ["Dropout"] = (export, node) => export.Alias(node),
         ["Cast"] = (export, node) => export.Cast(node),
@@ -102,7 +106,8 @@ internal sealed class GraphModelExport
         var value = graph.Inputs[0].Name;
         var sides = export.Sides(value);
         var shape = channelsFirst ? [.. ToLast.Select(axis => sides[axis])] : sides;
-        var node = export.Result.Add("Placeholder", inputName, [], ("dtype", TensorFlowGraph.Type(ElementType.Float32)), ("shape", new JsonObject { ["shape"] = TensorFlowGraph.Dimensions(shape) }));
+        var node = export.Result.Add("Placeholder", inputName, [], ("dtype", TensorFlowGraph.Type(ElementType.Float32)),
+            ("shape", new JsonObject { ["shape"] = TensorFlowGraph.Dimensions(shape) }));
         export._held[value] = new Held(channelsFirst ? null : node, channelsFirst ? node : null, input);
         foreach (var operation in graph.Nodes)
         {
@@ -167,7 +172,8 @@ internal sealed class GraphModelExport
         if (!_held.TryGetValue(value, out var held))
         {
             _held[value] = held = _graph.Constants.TryGetValue(value, out var constant)
-                ? new Held(Result.Constant(value, constant.Type is ElementType.Int64 ? Tensor.FromDoubles(ElementType.Int32, constant.Shape, constant.ToDoubles()) : AsFloats(constant)), null)
+                ? new Held(Result.Constant(value, constant.Type is ElementType.Int64
+                    ? Tensor.FromDoubles(ElementType.Int32, constant.Shape, constant.ToDoubles()) : AsFloats(constant)), null)
                 : throw new ModelFormatException($"The value '{value}' is read before anything writes it.");
         }
 
@@ -229,7 +235,8 @@ internal sealed class GraphModelExport
         return axis >= -rank && axis < rank ? (int)(axis < 0 ? axis + rank : axis) : throw Refuse(node, $"names axis {axis} of a value of rank {rank}");
     }
 
-    private Tensor Constant(Node node, int input, string what) => _wiring.Constant(node, input) ?? throw Refuse(node, $"computes its {what}, which cannot be exported");
+    private Tensor Constant(Node node, int input, string what) =>
+        _wiring.Constant(node, input) ?? throw Refuse(node, $"computes its {what}, which cannot be exported");
 
     private static ModelFormatException Refuse(Node node, string reason) => new($"{node} {reason}.");
 
@@ -248,10 +255,15 @@ internal sealed class GraphModelExport
         (var height, var width, var channels) = SizeOf(node, input);
 
         // A scale before the convolution goes into its weights; a shift would miss the padding, so it is added before.
-        if (Of(input) is { Affine: { } affine } held && affine.Scale.Length == channels && group == 1 && _wiring.OnlyConsumer(input) == node && Array.TrueForAll(affine.Scale, scale => scale != 0))
+        if (Of(input) is { Affine: { } affine } held && affine.Scale.Length == channels && group == 1 && _wiring.OnlyConsumer(input) == node
+            && Array.TrueForAll(affine.Scale, scale => scale != 0))
         {
             weights = Scaled(weights, affine.Scale);
-            _held[input] = held with { Affine = new ChannelAffine([.. affine.Scale.Select(_ => 1d)], [.. affine.Shift.Zip(affine.Scale, (shift, scale) => shift / scale)]) };
+            _held[input] = held with
+            {
+                Affine =
+                new ChannelAffine([.. affine.Scale.Select(_ => 1d)], [.. affine.Shift.Zip(affine.Scale, (shift, scale) => shift / scale)])
+            };
         }
 
         var bias = node.Inputs.Count > 2 && node.Inputs[2].Length > 0 ? Same(node.Inputs[2]) : null;
@@ -280,7 +292,8 @@ internal sealed class GraphModelExport
             // O 1 H W, where O is C × multiplier, to H W C multiplier.
             var split = weights with { Shape = [channels, weights.Shape[0] / channels, weights.Shape[2], weights.Shape[3]] };
             var kernel = Result.Constant($"{output}/weights", TensorFlowOperators.Transpose(split, 2, 3, 0, 1));
-            value = Fused("DepthwiseConv2dNative", "FusedDepthwiseConv2dNative", output, [x, kernel], weights.Shape[0], bias, activation, [.. Attributes(), .. more]);
+            value = Fused("DepthwiseConv2dNative", "FusedDepthwiseConv2dNative", output, [x, kernel], weights.Shape[0], bias, activation,
+                [.. Attributes(), .. more]);
         }
         else
         {
@@ -291,11 +304,13 @@ internal sealed class GraphModelExport
             string[] results = [.. Enumerable.Range(0, group).Select(part => Result.Add("Conv2D", $"{output}/group{part}",
             [
                 part == 0 ? parts : $"{parts}:{part}",
-                Result.Constant($"{output}/weights{part}", TensorFlowOperators.Transpose(new Tensor(ElementType.Float32, [rows, .. weights.Shape[1..]], weights.Data.Slice(part * bytes, bytes)), 2, 3, 1, 0)),
+                Result.Constant($"{output}/weights{part}", TensorFlowOperators.Transpose(new Tensor(ElementType.Float32, [rows, .. weights.Shape[1..]],
+                    weights.Data.Slice(part * bytes, bytes)), 2, 3, 1, 0)),
             ], Attributes()))];
             value = Result.Add("ConcatV2", $"{output}/joined", [.. results, Result.Integer($"{output}/channels", 3)], ("N", TensorFlowGraph.Int(group)));
             value = bias is null ? value : Result.Add("AddV2", $"{output}/biased", [value, bias]);
-            value = activation is null ? value : Result.Add(activation, output, [value], [.. more.Select(attribute => (attribute.Item1 == "leakyrelu_alpha" ? "alpha" : attribute.Item1, attribute.Item2))]);
+            value = activation is null ? value : Result.Add(activation, output, [value],
+                [.. more.Select(attribute => (attribute.Item1 == "leakyrelu_alpha" ? "alpha" : attribute.Item1, attribute.Item2))]);
         }
 
         SetPixels(node, output, value);
@@ -339,7 +354,8 @@ internal sealed class GraphModelExport
         }
 
         var value = Fused("MatMul", "_FusedMatMul", output, [x, kernel], ShapeOf(node.Outputs[0])[1], bias, activation,
-            [("T", TensorFlowGraph.Type(ElementType.Float32)), ("transpose_a", TensorFlowGraph.Flag(node.Int("transA", 0) == 1)), ("transpose_b", TensorFlowGraph.Flag(false)), .. more]);
+            [("T", TensorFlowGraph.Type(ElementType.Float32)), ("transpose_a", TensorFlowGraph.Flag(node.Int("transA", 0) == 1)),
+                ("transpose_b", TensorFlowGraph.Flag(false)), .. more]);
         _held[output] = new Held(value, null);
     }
 
@@ -348,11 +364,14 @@ internal sealed class GraphModelExport
         var flat = ShapeOf(node.Inputs[0]).Length == 2 && ShapeOf(node.Inputs[1]).Length == 2;
         string[] inputs = [Same(node.Inputs[0]), Same(node.Inputs[1])];
         _held[node.Outputs[0]] = new Held(flat
-            ? Result.Add("MatMul", node.Outputs[0], inputs, ("T", TensorFlowGraph.Type(ElementType.Float32)), ("transpose_a", TensorFlowGraph.Flag(false)), ("transpose_b", TensorFlowGraph.Flag(false)))
-            : Result.Add("BatchMatMulV2", node.Outputs[0], inputs, ("T", TensorFlowGraph.Type(ElementType.Float32)), ("adj_x", TensorFlowGraph.Flag(false)), ("adj_y", TensorFlowGraph.Flag(false))), null);
+            ? Result.Add("MatMul", node.Outputs[0], inputs, ("T", TensorFlowGraph.Type(ElementType.Float32)), ("transpose_a", TensorFlowGraph.Flag(false)),
+                ("transpose_b", TensorFlowGraph.Flag(false)))
+            : Result.Add("BatchMatMulV2", node.Outputs[0], inputs, ("T", TensorFlowGraph.Type(ElementType.Float32)), ("adj_x", TensorFlowGraph.Flag(false)),
+                ("adj_y", TensorFlowGraph.Flag(false))), null);
     }
 
-    private string Fused(string plain, string fused, string name, string[] inputs, int channels, string? bias, string? activation, (string, JsonNode)[] attributes)
+    private string Fused(string plain, string fused, string name, string[] inputs, int channels, string? bias, string? activation,
+        (string, JsonNode)[] attributes)
     {
         if (bias is null && activation is null)
         {
@@ -362,7 +381,8 @@ internal sealed class GraphModelExport
         // The fused operators of TensorFlow.js begin with the bias.
         bias ??= Result.Constant($"{name}/bias", new float[channels], channels);
         string[] operations = activation is null ? ["BiasAdd"] : ["BiasAdd", activation];
-        return Result.Add(fused, name, [.. inputs, bias], [.. attributes, ("fused_ops", TensorFlowGraph.Texts(operations)), ("num_args", TensorFlowGraph.Int(1)), ("epsilon", TensorFlowGraph.Float(0))]);
+        return Result.Add(fused, name, [.. inputs, bias],
+            [.. attributes, ("fused_ops", TensorFlowGraph.Texts(operations)), ("num_args", TensorFlowGraph.Int(1)), ("epsilon", TensorFlowGraph.Float(0))]);
     }
 
     /// <summary>The activation that alone reads a node's result; it is done with, and its value is the fused operator's.</summary>
@@ -452,7 +472,8 @@ internal sealed class GraphModelExport
 
         // With ceil_mode the last window hangs over the padding's end.
         var given = Pads(node, height, width, (int)window[0], (int)window[1]);
-        long[] pads = [given[0], given[1], Math.Max(0, ((results - 1) * strides[0]) + window[0] - height - given[0]), Math.Max(0, ((resultWidth - 1) * strides[1]) + window[1] - width - given[1])];
+        long[] pads = [given[0], given[1], Math.Max(0, ((results - 1) * strides[0]) + window[0] - height - given[0]),
+            Math.Max(0, ((resultWidth - 1) * strides[1]) + window[1] - width - given[1])];
         var isMax = node.Op == "MaxPool";
         var countsPadding = !isMax && node.Int("count_include_pad", 0) == 1;
         var same = results == (height + strides[0] - 1) / strides[0] && resultWidth == (width + strides[1] - 1) / strides[1]
@@ -464,29 +485,34 @@ internal sealed class GraphModelExport
         {
             // The pooling of TensorFlow.js pads by itself only in its own two ways.
             x = Result.Add("PadV2", $"{output}/padded",
-                [x, Result.Pairs($"{output}/pads", [0, 0, pads[0], pads[2], pads[1], pads[3], 0, 0]), Result.Constant($"{output}/padding", [isMax ? float.MinValue : 0])]);
+                [x, Result.Pairs($"{output}/pads", [0, 0, pads[0], pads[2], pads[1], pads[3], 0, 0]),
+                    Result.Constant($"{output}/padding", [isMax ? float.MinValue : 0])]);
         }
 
         var value = Result.Add(isMax ? "MaxPool" : "AvgPool", pad && !isMax ? $"{output}/pooled" : output, [x],
-            ("T", TensorFlowGraph.Type(ElementType.Float32)), ("ksize", TensorFlowGraph.Ints(1, window[0], window[1], 1)), ("strides", TensorFlowGraph.Ints(1, strides[0], strides[1], 1)),
+            ("T", TensorFlowGraph.Type(ElementType.Float32)), ("ksize", TensorFlowGraph.Ints(1, window[0], window[1], 1)),
+                ("strides", TensorFlowGraph.Ints(1, strides[0], strides[1], 1)),
             ("padding", TensorFlowGraph.Text(same && !pad && pads.Any(side => side > 0) ? "SAME" : "VALID")), ("data_format", TensorFlowGraph.Text("NHWC")));
         if (pad && !isMax)
         {
-            value = Result.Add("Mul", output, [value, Result.Constant($"{output}/share", Shares(window, strides, pads, given, countsPadding, height, width, results, resultWidth), 1, results, resultWidth, 1)]);
+            value = Result.Add("Mul", output, [value, Result.Constant($"{output}/share",
+                Shares(window, strides, pads, given, countsPadding, height, width, results, resultWidth), 1, results, resultWidth, 1)]);
         }
 
         SetPixels(node, output, value);
     }
 
     /// <summary>By how much each average over a padded window must grow, since zeros from outside the picture do not count.</summary>
-    private static float[] Shares(long[] window, long[] strides, long[] pads, long[] given, bool countsPadding, int height, int width, int results, int resultWidth)
+    private static float[] Shares(long[] window, long[] strides, long[] pads, long[] given, bool countsPadding, int height, int width,
+        int results, int resultWidth)
     {
         var shares = new float[results * resultWidth];
         for (var y = 0; y < results; y++)
         {
             for (var x = 0; x < resultWidth; x++)
             {
-                long Inside(long start, long length, long side, long before, long after) => Math.Min(start + length, side + (countsPadding ? after : 0)) - Math.Max(start, countsPadding ? -before : 0);
+                long Inside(long start, long length, long side, long before, long after) =>
+                    Math.Min(start + length, side + (countsPadding ? after : 0)) - Math.Max(start, countsPadding ? -before : 0);
                 var rows = Inside((y * strides[0]) - pads[0], window[0], height, given[0], given[2]);
                 var columns = Inside((x * strides[1]) - pads[1], window[1], width, given[1], given[3]);
                 shares[(y * resultWidth) + x] = window[0] * window[1] / (float)(rows * columns);
@@ -497,7 +523,8 @@ internal sealed class GraphModelExport
     }
 
     private void GlobalPool(Node node, string op) =>
-        SetPixels(node, node.Outputs[0], Result.Add(op, node.Outputs[0], [Pixels(node), Result.Integers($"{node.Outputs[0]}/axes", 1, 2)], ("keep_dims", TensorFlowGraph.Flag(true))));
+        SetPixels(node, node.Outputs[0],
+            Result.Add(op, node.Outputs[0], [Pixels(node), Result.Integers($"{node.Outputs[0]}/axes", 1, 2)], ("keep_dims", TensorFlowGraph.Flag(true))));
 
     // ONNX counts the whole window and divides alpha by it.
     private void LocalResponseNormalization(Node node)
@@ -508,7 +535,8 @@ internal sealed class GraphModelExport
             throw Refuse(node, $"has a window of {size} channels; only odd ones can be exported");
         }
 
-        SetPixels(node, node.Outputs[0], Result.Add("LRN", node.Outputs[0], [Pixels(node)], ("depth_radius", TensorFlowGraph.Int((size - 1) / 2)), ("bias", TensorFlowGraph.Float(node.Float("bias", 1))),
+        SetPixels(node, node.Outputs[0], Result.Add("LRN", node.Outputs[0], [Pixels(node)], ("depth_radius", TensorFlowGraph.Int((size - 1) / 2)),
+            ("bias", TensorFlowGraph.Float(node.Float("bias", 1))),
             ("alpha", TensorFlowGraph.Float(node.Float("alpha", 1e-4f) / size)), ("beta", TensorFlowGraph.Float(node.Float("beta", 0.75f)))));
     }
 
@@ -521,7 +549,8 @@ internal sealed class GraphModelExport
             throw Refuse(node, "along an axis that is not the last cannot be exported");
         }
 
-        var value = Result.Add(node.Op, node.Outputs[0], [last ? Last(node.Inputs[0]) : Same(node.Inputs[0])], ("T", TensorFlowGraph.Type(ElementType.Float32)));
+        var value = Result.Add(node.Op, node.Outputs[0], [last ? Last(node.Inputs[0]) : Same(node.Inputs[0])],
+            ("T", TensorFlowGraph.Type(ElementType.Float32)));
         _held[node.Outputs[0]] = last ? new Held(null, value) : new Held(value, null);
     }
 
@@ -542,14 +571,16 @@ internal sealed class GraphModelExport
 
     private static string HardSigmoid(TensorFlowGraph graph, string name, string x, float alpha, float beta)
     {
-        var line = graph.Add("AddV2", $"{name}/line", [graph.Add("Mul", $"{name}/scaled", [x, graph.Constant($"{name}/alpha", [alpha])]), graph.Constant($"{name}/beta", [beta])]);
+        var line = graph.Add("AddV2", $"{name}/line",
+            [graph.Add("Mul", $"{name}/scaled", [x, graph.Constant($"{name}/alpha", [alpha])]), graph.Constant($"{name}/beta", [beta])]);
         return graph.Add("ClipByValue", name, [line, graph.Constant($"{name}/zero", [0f]), graph.Constant($"{name}/one", [1f])]);
     }
 
     private static string Gelu(TensorFlowGraph graph, string name, string x)
     {
         var erf = graph.Add("Erf", $"{name}/erf", [graph.Add("Mul", $"{name}/scaled", [x, graph.Constant($"{name}/sqrt_half", [float.Sqrt(0.5f)])])]);
-        var gate = graph.Add("Mul", $"{name}/gate", [graph.Add("AddV2", $"{name}/sum", [erf, graph.Constant($"{name}/one", [1f])]), graph.Constant($"{name}/half", [0.5f])]);
+        var gate = graph.Add("Mul", $"{name}/gate",
+            [graph.Add("AddV2", $"{name}/sum", [erf, graph.Constant($"{name}/one", [1f])]), graph.Constant($"{name}/half", [0.5f])]);
         return graph.Add("Mul", name, [x, gate]);
     }
 
@@ -560,7 +591,8 @@ internal sealed class GraphModelExport
         {
             (0, 6) => graph.Add("Relu6", name, [x]),
             (0, float.PositiveInfinity) => graph.Add("Relu", name, [x]),
-            _ => graph.Add("ClipByValue", name, [x, graph.Constant($"{name}/min", [Math.Max(min, float.MinValue)]), graph.Constant($"{name}/max", [Math.Min(max, float.MaxValue)])]),
+            _ => graph.Add("ClipByValue", name,
+                [x, graph.Constant($"{name}/min", [Math.Max(min, float.MinValue)]), graph.Constant($"{name}/max", [Math.Min(max, float.MaxValue)])]),
         });
     }
 
@@ -572,12 +604,14 @@ internal sealed class GraphModelExport
         }
 
         var output = node.Outputs[0];
-        var last = PreferLast(node.Inputs) && ShapeOf(output).Length == 4 && node.Inputs.All(input => _graph.Constants.ContainsKey(input) || ShapeOf(input).Length is 0 or 4);
+        var last = PreferLast(node.Inputs) && ShapeOf(output).Length == 4
+            && node.Inputs.All(input => _graph.Constants.ContainsKey(input) || ShapeOf(input).Length is 0 or 4);
         string[] operands = [.. node.Inputs.Select(input => last ? LastOperand(input) : Same(input))];
         var value = operands[0];
         for (var operand = 1; operand < operands.Length; operand++)
         {
-            value = Result.Add(op, operand == operands.Length - 1 ? output : $"{output}/part", [value, operands[operand]], ("T", TensorFlowGraph.Type(ElementType.Float32)));
+            value = Result.Add(op, operand == operands.Length - 1 ? output
+                : $"{output}/part", [value, operands[operand]], ("T", TensorFlowGraph.Type(ElementType.Float32)));
         }
 
         _held[output] = last ? new Held(null, value) : new Held(value, null);
@@ -611,7 +645,8 @@ internal sealed class GraphModelExport
         }
 
         var data = _graph.Constants.ContainsKey(node.Inputs[0]) ? 1 : 0;
-        if (_held.GetValueOrDefault(node.Inputs[data]) is not { Affine: { } affine } held || _wiring.Constant(node, 1 - data) is not { } constant || (data == 1 && node.Op == "Div"))
+        if (_held.GetValueOrDefault(node.Inputs[data]) is not { Affine: { } affine } held || _wiring.Constant(node, 1 - data) is not { } constant
+            || (data == 1 && node.Op == "Div"))
         {
             return false;
         }
@@ -626,7 +661,8 @@ internal sealed class GraphModelExport
 
         var values = constant.ToDoubles();
         double At(int channel) => values[values.Length == 1 ? 0 : channel];
-        ChannelAffine Map(Func<double, int, double> scale, Func<double, int, double> shift) => new([.. affine.Scale.Select(scale)], [.. affine.Shift.Select(shift)]);
+        ChannelAffine Map(Func<double, int, double> scale, Func<double, int, double> shift) =>
+            new([.. affine.Scale.Select(scale)], [.. affine.Shift.Select(shift)]);
         _held[node.Outputs[0]] = held with
         {
             Affine = node.Op switch
@@ -650,7 +686,8 @@ internal sealed class GraphModelExport
         }
 
         double step = scale.ToDoubles()[0], zero = _wiring.Constant(node, 2)?.ToDoubles()[0] ?? 0;
-        _held[node.Outputs[0]] = held with { Affine = new ChannelAffine([.. affine.Scale.Select(value => value * step)], [.. affine.Shift.Select(value => (value - zero) * step)]) };
+        _held[node.Outputs[0]] =
+            held with { Affine = new ChannelAffine([.. affine.Scale.Select(value => value * step)], [.. affine.Shift.Select(value => (value - zero) * step)]) };
     }
 
     // ---- Shapes and places ------------------------------------------------------------------------------------------------------------------------
@@ -661,7 +698,8 @@ internal sealed class GraphModelExport
     private void Cast(Node node)
     {
         var type = (ElementType)node.Int("to", 0);
-        if (type is ElementType.Float32 or ElementType.Float16 && _shapes[node.Inputs[0]].Type is ElementType.UInt8 or ElementType.Float32 or ElementType.Float16)
+        if (type is ElementType.Float32 or ElementType.Float16
+            && _shapes[node.Inputs[0]].Type is ElementType.UInt8 or ElementType.Float32 or ElementType.Float16)
         {
             Alias(node);
             return;
@@ -685,7 +723,8 @@ internal sealed class GraphModelExport
         }
         else
         {
-            _held[node.Outputs[0]] = new Held(Result.Add("Transpose", node.Outputs[0], [Same(node.Inputs[0]), Result.Integers($"{node.Outputs[0]}/perm", perm)]), null);
+            _held[node.Outputs[0]] =
+                new Held(Result.Add("Transpose", node.Outputs[0], [Same(node.Inputs[0]), Result.Integers($"{node.Outputs[0]}/perm", perm)]), null);
         }
     }
 
@@ -709,7 +748,8 @@ internal sealed class GraphModelExport
         var last = PreferLast(node.Inputs) && ShapeOf(node.Outputs[0]).Length == 4;
         var axis = Axis(node, node.Int("axis", 0), node.Outputs[0]);
         string[] parts = [.. node.Inputs.Select(input => last ? Last(input) : Same(input))];
-        var value = Result.Add("ConcatV2", node.Outputs[0], [.. parts, Result.Integer($"{node.Outputs[0]}/axis", last ? AxisInLast(axis) : axis)], ("N", TensorFlowGraph.Int(parts.Length)));
+        var value = Result.Add("ConcatV2", node.Outputs[0], [.. parts, Result.Integer($"{node.Outputs[0]}/axis", last ? AxisInLast(axis) : axis)],
+            ("N", TensorFlowGraph.Int(parts.Length)));
         _held[node.Outputs[0]] = last ? new Held(null, value) : new Held(value, null);
     }
 
@@ -719,7 +759,8 @@ internal sealed class GraphModelExport
         var axis = Axis(node, node.Int("axis", 0), node.Inputs[0]);
         var name = node.Outputs[0];
         var sizes = Result.Integers($"{name}/sizes", [.. node.Outputs.Select(output => (long)ShapeOf(output)[axis])]);
-        var parts = Result.Add("SplitV", $"{name}/split", [last ? Last(node.Inputs[0]) : Same(node.Inputs[0]), sizes, Result.Integer($"{name}/axis", last ? AxisInLast(axis) : axis)],
+        var parts = Result.Add("SplitV", $"{name}/split",
+            [last ? Last(node.Inputs[0]) : Same(node.Inputs[0]), sizes, Result.Integer($"{name}/axis", last ? AxisInLast(axis) : axis)],
             ("num_split", TensorFlowGraph.Int(node.Outputs.Count)));
         for (var output = 0; output < node.Outputs.Count; output++)
         {
@@ -753,8 +794,10 @@ internal sealed class GraphModelExport
 
         var name = node.Outputs[0];
         var value = Result.Add("StridedSlice", name,
-            [last ? Last(node.Inputs[0]) : Same(node.Inputs[0]), Result.Integers($"{name}/begin", begin), Result.Integers($"{name}/end", end), Result.Integers($"{name}/strides", stride)],
-            ("begin_mask", TensorFlowGraph.Int(beginMask)), ("end_mask", TensorFlowGraph.Int(endMask)), ("ellipsis_mask", TensorFlowGraph.Int(0)), ("new_axis_mask", TensorFlowGraph.Int(0)),
+            [last ? Last(node.Inputs[0]) : Same(node.Inputs[0]), Result.Integers($"{name}/begin", begin), Result.Integers($"{name}/end", end),
+                Result.Integers($"{name}/strides", stride)],
+            ("begin_mask", TensorFlowGraph.Int(beginMask)), ("end_mask", TensorFlowGraph.Int(endMask)), ("ellipsis_mask", TensorFlowGraph.Int(0)),
+                ("new_axis_mask", TensorFlowGraph.Int(0)),
             ("shrink_axis_mask", TensorFlowGraph.Int(0)));
         _held[name] = last ? new Held(null, value) : new Held(value, null);
     }
@@ -765,8 +808,10 @@ internal sealed class GraphModelExport
         var axis = Axis(node, node.Int("axis", 0), node.Inputs[0]);
         var indices = Array.ConvertAll(Constant(node, 1, "indices").ToInts(), index => index < 0 ? index + ShapeOf(node.Inputs[0])[axis] : index);
         var name = node.Outputs[0];
-        var chosen = Constant(node, 1, "indices").Shape.Length == 0 ? Result.Integer($"{name}/indices", indices[0]) : Result.Integers($"{name}/indices", indices);
-        var value = Result.Add("GatherV2", name, [last ? Last(node.Inputs[0]) : Same(node.Inputs[0]), chosen, Result.Integer($"{name}/axis", last ? AxisInLast(axis) : axis)], ("batch_dims", TensorFlowGraph.Int(0)));
+        var chosen = Constant(node, 1, "indices").Shape.Length == 0 ? Result.Integer($"{name}/indices", indices[0])
+            : Result.Integers($"{name}/indices", indices);
+        var value = Result.Add("GatherV2", name, [last ? Last(node.Inputs[0])
+            : Same(node.Inputs[0]), chosen, Result.Integer($"{name}/axis", last ? AxisInLast(axis) : axis)], ("batch_dims", TensorFlowGraph.Int(0)));
         _held[name] = last ? new Held(null, value) : new Held(value, null);
     }
 
@@ -776,24 +821,29 @@ internal sealed class GraphModelExport
         var pads = Constant(node, 1, "padding").ToInts();
         var mode = node.Text("mode", "constant");
         var last = PreferLast(node.Inputs.Take(1));
-        if (pads.Length != 2 * rank || pads.Any(pad => pad < 0) || (mode == "edge" && pads.Any(pad => pad > 1)) || mode is not ("constant" or "reflect" or "edge"))
+        if (pads.Length != 2 * rank || pads.Any(pad => pad < 0) || (mode == "edge" && pads.Any(pad => pad > 1))
+            || mode is not ("constant" or "reflect" or "edge"))
         {
             throw Refuse(node, $"with the mode '{mode}' and the padding [{string.Join(", ", pads)}] cannot be exported");
         }
 
-        long[] pairs = [.. Enumerable.Range(0, rank).Select(position => last ? (int)ToLast[position] : position).SelectMany(axis => new[] { pads[axis], pads[axis + rank] })];
+        long[] pairs = [.. Enumerable.Range(0, rank).Select(position => last ? (int)ToLast[position] : position)
+            .SelectMany(axis => new[] { pads[axis], pads[axis + rank] })];
         var name = node.Outputs[0];
         var x = last ? Last(node.Inputs[0]) : Same(node.Inputs[0]);
         var value = mode == "constant"
-            ? Result.Add("PadV2", name, [x, Result.Pairs($"{name}/pads", pairs), Result.Constant($"{name}/value", [node.Inputs.Count > 2 && node.Inputs[2].Length > 0 ? Constant(node, 2, "value").ToFloats()[0] : 0])])
-            : Result.Add("MirrorPad", name, [x, Result.Pairs($"{name}/pads", pairs)], ("mode", TensorFlowGraph.Text(mode == "reflect" ? "REFLECT" : "SYMMETRIC")));
+            ? Result.Add("PadV2", name, [x, Result.Pairs($"{name}/pads", pairs),
+                Result.Constant($"{name}/value", [node.Inputs.Count > 2 && node.Inputs[2].Length > 0 ? Constant(node, 2, "value").ToFloats()[0] : 0])])
+            : Result.Add("MirrorPad", name, [x, Result.Pairs($"{name}/pads", pairs)],
+                ("mode", TensorFlowGraph.Text(mode == "reflect" ? "REFLECT" : "SYMMETRIC")));
         _held[name] = last ? new Held(null, value) : new Held(value, null);
     }
 
     private void Resize(Node node)
     {
         (var height, var width, _) = SizeOf(node, node.Outputs[0]);
-        string mode = node.Text("mode", "nearest"), coordinates = node.Text("coordinate_transformation_mode", "half_pixel"), nearest = node.Text("nearest_mode", "round_prefer_floor");
+        string mode = node.Text("mode", "nearest"), coordinates = node.Text("coordinate_transformation_mode", "half_pixel"),
+            nearest = node.Text("nearest_mode", "round_prefer_floor");
         bool corners = coordinates == "align_corners", half = coordinates == "half_pixel";
         var known = mode == "linear" ? corners || half || coordinates == "asymmetric"
             : mode == "nearest" && (coordinates == "asymmetric" ? nearest == "floor" : (corners || half) && nearest == "round_prefer_ceil");
@@ -803,7 +853,8 @@ internal sealed class GraphModelExport
         }
 
         SetPixels(node, node.Outputs[0], Result.Add(mode == "linear" ? "ResizeBilinear" : "ResizeNearestNeighbor", node.Outputs[0],
-            [Pixels(node), Result.Integers($"{node.Outputs[0]}/size", height, width)], ("align_corners", TensorFlowGraph.Flag(corners)), ("half_pixel_centers", TensorFlowGraph.Flag(half))));
+            [Pixels(node), Result.Integers($"{node.Outputs[0]}/size", height, width)], ("align_corners", TensorFlowGraph.Flag(corners)),
+                ("half_pixel_centers", TensorFlowGraph.Flag(half))));
     }
 
     private void DepthToSpace(Node node)
@@ -813,7 +864,8 @@ internal sealed class GraphModelExport
             throw Refuse(node, "with the mode 'CRD' cannot be exported");
         }
 
-        SetPixels(node, node.Outputs[0], Result.Add("DepthToSpace", node.Outputs[0], [Pixels(node)], ("block_size", TensorFlowGraph.Int(node.Int("blocksize", 1))), ("data_format", TensorFlowGraph.Text("NHWC"))));
+        SetPixels(node, node.Outputs[0], Result.Add("DepthToSpace", node.Outputs[0], [Pixels(node)],
+            ("block_size", TensorFlowGraph.Int(node.Int("blocksize", 1))), ("data_format", TensorFlowGraph.Text("NHWC"))));
     }
 
     // TensorFlow.js knows only the way back; N H W C cut into blocks, and each block's pixels moved beside the channels.
@@ -822,7 +874,8 @@ internal sealed class GraphModelExport
         var block = node.Int("blocksize", 1);
         var name = node.Outputs[0];
         (var height, var width, var channels) = SizeOf(node, name);
-        var blocks = Result.Add("Reshape", $"{name}/blocks", [Pixels(node), Result.Integers($"{name}/cut", -1, height, block, width, block, channels / (block * block))]);
+        var blocks = Result.Add("Reshape", $"{name}/blocks",
+            [Pixels(node), Result.Integers($"{name}/cut", -1, height, block, width, block, channels / (block * block))]);
         var moved = Result.Add("Transpose", $"{name}/moved", [blocks, Result.Integers($"{name}/order", 0, 1, 3, 2, 4, 5)]);
         SetPixels(node, name, Result.Add("Reshape", name, [moved, Result.Integers($"{name}/shape", -1, height, width, channels)]));
     }
@@ -831,7 +884,8 @@ internal sealed class GraphModelExport
     {
         string input = node.Inputs[0], output = node.Outputs[0];
         var rank = ShapeOf(input).Length;
-        var given = (node.Inputs.Count > 1 && node.Inputs[1].Length > 0 ? Constant(node, 1, "axes").ToInts() : node.Ints("axes")) ?? [.. Enumerable.Range(0, rank).Select(axis => (long)axis)];
+        var given = (node.Inputs.Count > 1 && node.Inputs[1].Length > 0 ? Constant(node, 1, "axes").ToInts() : node.Ints("axes"))
+            ?? [.. Enumerable.Range(0, rank).Select(axis => (long)axis)];
         int[] axes = [.. given.Select(axis => Axis(node, axis, input))];
         var keep = node.Int("keepdims", 1) == 1;
 
@@ -839,7 +893,8 @@ internal sealed class GraphModelExport
         long[] left = [.. ToLast.Where(axis => !axes.Contains((int)axis))];
         var last = PreferLast([input]) && (keep || left.SequenceEqual(left.Order()));
         long[] reduced = [.. axes.Select(axis => (long)(last ? AxisInLast(axis) : axis)).Order()];
-        var value = Result.Add(op, output, [last ? Last(input) : Same(input), Result.Integers($"{output}/axes", reduced)], ("keep_dims", TensorFlowGraph.Flag(keep)));
+        var value = Result.Add(op, output, [last ? Last(input) : Same(input), Result.Integers($"{output}/axes", reduced)],
+            ("keep_dims", TensorFlowGraph.Flag(keep)));
         _held[output] = last && keep ? new Held(null, value) : new Held(value, null);
     }
 }

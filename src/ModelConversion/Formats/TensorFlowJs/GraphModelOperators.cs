@@ -28,7 +28,8 @@ internal static class GraphModelOperators
         ["MaxPool"] = op => Pool(op, "MaxPool"),
         ["AvgPool"] = op => Pool(op, "AveragePool"),
         // tensorflow/core/ops/nn_ops.cc: depth_radius 5, bias 1, alpha 1, beta 0.5.
-        ["LRN"] = op => op.Result(op.TensorFlow.LocalResponseNormalization(op.Name, op[0], op.Node.Int("depth_radius", 5), op.Node.Float("bias", 1), op.Node.Float("alpha", 1), op.Node.Float("beta", 0.5f))),
+        ["LRN"] = op => op.Result(op.TensorFlow.LocalResponseNormalization(op.Name, op[0], op.Node.Int("depth_radius", 5), op.Node.Float("bias", 1),
+            op.Node.Float("alpha", 1), op.Node.Float("beta", 0.5f))),
         ["Softmax"] = op => op.Result(op.Builder.AddNode("Softmax", op.Name, [op[0]], ("axis", -1L))),
         ["LogSoftmax"] = op => op.Result(op.Builder.AddNode("LogSoftmax", op.Name, [op[0]], ("axis", -1L))),
 
@@ -63,7 +64,8 @@ internal static class GraphModelOperators
         ["Squeeze"] = Squeeze,
         ["ExpandDims"] = op => op.Result(op.Builder.AddNode("Unsqueeze", op.Name, [op[0], op.Builder.AddInt64Constant($"{op.Name}/axis", op.Int(1, "axis"))])),
         ["Transpose"] = op => op.Result(op.Builder.AddNode("Transpose", op.Name, [op[0]], ("perm", op.Ints(1, "permutation")))),
-        ["Shape"] = op => op.Result(op.Builder.AddNode("Cast", $"{op.Name}/int32", [op.Builder.AddNode("Shape", op.Name, [op[0]])], ("to", (long)ElementType.Int32))),
+        ["Shape"] = op =>
+            op.Result(op.Builder.AddNode("Cast", $"{op.Name}/int32", [op.Builder.AddNode("Shape", op.Name, [op[0]])], ("to", (long)ElementType.Int32))),
         ["ConcatV2"] = op => Concat(op, first: 0, axis: op.InputCount - 1),
         ["Concat"] = op => Concat(op, first: 1, axis: 0),
         ["Pack"] = op => op.Result(op.TensorFlow.Pack(op.Name, [.. Enumerable.Range(0, op.InputCount).Select(i => op[i])], op.Node.Int("axis", 0))),
@@ -169,7 +171,8 @@ internal static class GraphModelOperators
         bool transposeA = op.Node.Flag("transpose_a"), transposeB = op.Node.Flag("transpose_b");
         return bias is null && !transposeA && !transposeB
             ? op.Builder.AddNode("MatMul", op.Name, [op[0], op[1]])
-            : op.Builder.AddNode("Gemm", op.Name, bias is null ? [op[0], op[1]] : [op[0], op[1], bias], ("transA", transposeA ? 1L : 0), ("transB", transposeB ? 1L : 0));
+            : op.Builder.AddNode("Gemm", op.Name, bias is null ? [op[0], op[1]]
+                : [op[0], op[1], bias], ("transA", transposeA ? 1L : 0), ("transB", transposeB ? 1L : 0));
     }
 
     private static void BatchMatMul(GraphModelOperation op)
@@ -317,33 +320,39 @@ internal static class GraphModelOperators
     }
 
     // Inputs: value, sizes, axis.
-    private static void SplitV(GraphModelOperation op) => Results(op, op.TensorFlow.Split(op.Name, op[0], op.Ints(1, "sizes"), op.Int(2, "axis"), squeeze: false));
+    private static void SplitV(GraphModelOperation op) =>
+        Results(op, op.TensorFlow.Split(op.Name, op[0], op.Ints(1, "sizes"), op.Int(2, "axis"), squeeze: false));
 
     private static void Slice(GraphModelOperation op)
     {
         long[] begin = op.Ints(1, "begin"), size = op.Ints(2, "size");
-        op.Result(begin.Length == size.Length ? op.TensorFlow.Slice(op.Name, op[0], begin, size) : throw op.Refuse("has a begin and a size of different lengths"));
+        op.Result(begin.Length == size.Length ? op.TensorFlow.Slice(op.Name, op[0], begin, size)
+            : throw op.Refuse("has a begin and a size of different lengths"));
     }
 
     private static void StridedSlice(GraphModelOperation op)
     {
         int Mask(string name) => unchecked((int)op.Node.Int(name, 0));
         var masks = new StridedSliceMasks(Mask("begin_mask"), Mask("end_mask"), Mask("ellipsis_mask"), Mask("new_axis_mask"), Mask("shrink_axis_mask"));
-        op.Result(op.TensorFlow.StridedSlice(op.Name, op[0], op.Ints(1, "begin"), op.Ints(2, "end"), op.Ints(3, "strides"), masks) ?? throw op.Refuse("has a begin, end and strides that do not go together"));
+        op.Result(op.TensorFlow.StridedSlice(op.Name, op[0], op.Ints(1, "begin"), op.Ints(2, "end"), op.Ints(3, "strides"), masks)
+            ?? throw op.Refuse("has a begin, end and strides that do not go together"));
     }
 
     private static long[] Paddings(GraphModelOperation op)
     {
         var paddings = op.Ints(1, "padding");
-        return op.RequiredConstant(1, "padding").Shape is [_, 2] && Array.TrueForAll(paddings, padding => padding >= 0) ? paddings : throw op.Refuse($"pads by [{string.Join(", ", paddings)}]");
+        return op.RequiredConstant(1, "padding").Shape is [_, 2] && Array.TrueForAll(paddings, padding => padding >= 0) ? paddings
+            : throw op.Refuse($"pads by [{string.Join(", ", paddings)}]");
     }
 
     private static void MirrorPad(GraphModelOperation op) =>
-        op.Result(op.TensorFlow.MirrorPad(op.Name, op[0], Paddings(op), symmetric: op.Node.Text("mode") == "SYMMETRIC") ?? throw op.Refuse("repeats more than one row at the border, which is not supported"));
+        op.Result(op.TensorFlow.MirrorPad(op.Name, op[0], Paddings(op), symmetric: op.Node.Text("mode") == "SYMMETRIC")
+            ?? throw op.Refuse("repeats more than one row at the border, which is not supported"));
 
     private static void Blocks(GraphModelOperation op, string onnx)
     {
-        var node = op.Builder.AddNode(onnx, op.Name, [op[0]], outputs: 1, ("blocksize", op.Node.Int("block_size", 0) is > 0 and long size ? size : throw op.Refuse("has no block_size")));
+        var node = op.Builder.AddNode(onnx, op.Name, [op[0]], outputs: 1, ("blocksize", op.Node.Int("block_size", 0) is > 0 and long size ? size
+            : throw op.Refuse("has no block_size")));
         node.ChannelsLast = IsChannelsLast(op);
         op.Result(node.Outputs[0]);
     }
@@ -355,10 +364,12 @@ internal static class GraphModelOperators
             throw op.Refuse("does not resize N H W C to a height and a width");
         }
 
-        op.Result(op.TensorFlow.Resize(op.Name, op[0], [-1, .. shape[1..]], height, width, nearest, op.Node.Flag("align_corners"), op.Node.Flag("half_pixel_centers")));
+        op.Result(op.TensorFlow.Resize(op.Name, op[0], [-1, .. shape[1..]], height, width, nearest, op.Node.Flag("align_corners"),
+            op.Node.Flag("half_pixel_centers")));
     }
 
-    private static void Reduce(GraphModelOperation op, string kind) => op.Result(op.TensorFlow.Reduce(kind, op.Name, op[0], op.Ints(1, "axes"), op.Node.Flag("keep_dims")));
+    private static void Reduce(GraphModelOperation op, string kind) =>
+        op.Result(op.TensorFlow.Reduce(kind, op.Name, op[0], op.Ints(1, "axes"), op.Node.Flag("keep_dims")));
 
     private static void ArgMax(GraphModelOperation op)
     {
@@ -380,6 +391,7 @@ internal static class GraphModelOperators
     {
         var values = op.Node.Ints(attribute);
         var height = IsChannelsLast(op) ? 1 : 2;
-        return values.Length == 4 && values[height] > 0 && values[height + 1] > 0 ? [values[height], values[height + 1]] : throw op.Refuse($"has the {attribute} [{string.Join(", ", values)}]");
+        return values.Length == 4 && values[height] > 0 && values[height + 1] > 0 ? [values[height], values[height + 1]]
+            : throw op.Refuse($"has the {attribute} [{string.Join(", ", values)}]");
     }
 }

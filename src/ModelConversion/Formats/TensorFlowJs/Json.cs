@@ -10,7 +10,8 @@ namespace Whatsit.ModelConversion.Formats.TensorFlowJs;
 /// </summary>
 internal static class Json
 {
-    public static JsonElement? Member(this JsonElement? json, string name) => json is { ValueKind: JsonValueKind.Object } value && value.TryGetProperty(name, out var member) ? member : null;
+    public static JsonElement? Member(this JsonElement? json, string name) =>
+        json is { ValueKind: JsonValueKind.Object } value && value.TryGetProperty(name, out var member) ? member : null;
 
     public static JsonElement? Member(this JsonElement json, string name) => Member((JsonElement?)json, name);
 
@@ -46,7 +47,8 @@ internal static class Json
     public static long? Integer(this JsonElement? json) => json switch
     {
         { ValueKind: JsonValueKind.Number } number => number.TryGetInt64(out var value) ? value : null,
-        { ValueKind: JsonValueKind.String } => long.TryParse(Text(json), NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var value) ? value : null,
+        { ValueKind: JsonValueKind.String } =>
+            long.TryParse(Text(json), NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var value) ? value : null,
         _ => null,
     };
 
@@ -67,7 +69,8 @@ internal static class Json
         _ => null,
     };
 
-    public static byte[]? Bytes(this JsonElement? json) => json is { ValueKind: JsonValueKind.String } text && text.TryGetBytesFromBase64(out var bytes) ? bytes : null;
+    public static byte[]? Bytes(this JsonElement? json) =>
+        json is { ValueKind: JsonValueKind.String } text && text.TryGetBytesFromBase64(out var bytes) ? bytes : null;
 
     public static string? EncodedText(this JsonElement? json) => Bytes(json) is { } bytes ? Encoding.UTF8.GetString(bytes) : null;
 }

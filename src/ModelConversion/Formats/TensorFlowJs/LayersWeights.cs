@@ -3,10 +3,13 @@ using Whatsit.ModelConversion.Graphs;
 
 namespace Whatsit.ModelConversion.Formats.TensorFlowJs;
 
-/// <summary>The weights of a layers model, by the names that TensorFlow.js and its converter give them: <c>conv1/kernel</c>, sometimes under the model's own name.</summary>
+/// <summary>
+/// The weights of a layers model, by the names that TensorFlow.js and its converter give them: <c>conv1/kernel</c>, sometimes under the model's own name.
+/// </summary>
 internal sealed class LayersWeights(IReadOnlyDictionary<string, Tensor> weights) : IKerasWeights
 {
-    private readonly ILookup<string, string> _byLayer = weights.Keys.SelectMany(name => name.Split('/')[..^1].Select(part => (part, name))).ToLookup(pair => pair.part, pair => pair.name);
+    private readonly ILookup<string, string> _byLayer = weights.Keys.SelectMany(name => name.Split('/')[..^1].Select(part => (part, name)))
+        .ToLookup(pair => pair.part, pair => pair.name);
 
     /// <inheritdoc/>
     public Tensor? Find(IReadOnlyList<string> layer, string weight, int index)

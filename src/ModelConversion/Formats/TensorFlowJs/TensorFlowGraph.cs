@@ -41,7 +41,11 @@ internal sealed class TensorFlowGraph
     {
         var type = Type(value.Type);
         var node = Add("Const", name, [], ("dtype", type),
-            ("value", new JsonObject { ["tensor"] = new JsonObject { ["dtype"] = type["type"]!.DeepClone(), ["tensorShape"] = Dimensions(Array.ConvertAll(value.Shape, side => (long)side)) } }));
+            ("value", new JsonObject
+            {
+                ["tensor"] =
+                new JsonObject { ["dtype"] = type["type"]!.DeepClone(), ["tensorShape"] = Dimensions(Array.ConvertAll(value.Shape, side => (long)side)) }
+            }));
         Weights.Add((node, value));
         return node;
     }
@@ -58,7 +62,8 @@ internal sealed class TensorFlowGraph
 
     public static JsonNode Text(string value) => new JsonObject { ["s"] = Base64(value) };
 
-    public static JsonNode Texts(params string[] values) => new JsonObject { ["list"] = new JsonObject { ["s"] = new JsonArray([.. values.Select(value => JsonValue.Create(Base64(value)))]) } };
+    public static JsonNode Texts(params string[] values) =>
+        new JsonObject { ["list"] = new JsonObject { ["s"] = new JsonArray([.. values.Select(value => JsonValue.Create(Base64(value)))]) } };
 
     // 64-bit integers are text in JSON: https://protobuf.dev/programming-guides/json/
     public static JsonNode Int(long value) => new JsonObject { ["i"] = value.ToString(CultureInfo.InvariantCulture) };
@@ -102,7 +107,8 @@ internal sealed class TensorFlowGraph
     /// <summary>Names may have letters, digits and ./_-, as tensorflow/core/framework/node_def_util.cc checks; ':' would name an output.</summary>
     private string Unique(string name)
     {
-        var allowed = string.Concat(name.Select((character, at) => char.IsAsciiLetterOrDigit(character) || character == '.' || (at > 0 && character is '_' or '/' or '-') ? character : '_')).TrimStart('_');
+        var allowed = string.Concat(name.Select((character, at) => char.IsAsciiLetterOrDigit(character) || character == '.'
+            || (at > 0 && character is '_' or '/' or '-') ? character : '_')).TrimStart('_');
         var unique = allowed.Length == 0 ? "node" : allowed;
         for (var number = 1; !_names.Add(unique); number++)
         {

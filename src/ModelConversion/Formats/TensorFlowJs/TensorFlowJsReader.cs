@@ -38,7 +38,8 @@ public sealed class TensorFlowJsReader : IModelReader
         }
         else
         {
-            imported = KerasNetwork.Import(topology, new LayersWeights(weights), topology.Member("keras_version").Text() ?? model.Member("generatedBy").Text(), tensorFlowJs: true);
+            imported = KerasNetwork.Import(topology, new LayersWeights(weights), topology.Member("keras_version").Text() ?? model.Member("generatedBy")
+                .Text(), tensorFlowJs: true);
         }
 
         return WithMetadata(imported, file, folder);
@@ -70,7 +71,8 @@ public sealed class TensorFlowJsReader : IModelReader
         {
             preprocessing = TeachableMachine.Preprocessing;
             notes.Add(TeachableMachine.Note);
-            if (metadata.Member("imageSize").Integer() is long size && imported.Graph.Inputs is [{ Shape: [_, var height, var width, _] }] && (height != size || width != size))
+            if (metadata.Member("imageSize").Integer() is long size && imported.Graph.Inputs is [{ Shape: [_, var height, var width, _] }]
+                && (height != size || width != size))
             {
                 notes.Add($"metadata.json says {size}×{size} pixels; the network takes {height}×{width}, which is what counts.");
             }
@@ -105,7 +107,8 @@ public sealed class TensorFlowJsReader : IModelReader
         }
 
         var usual = Path.Combine(path, "model.json");
-        return ModelFile.Exists(usual) && LooksRight(usual) ? usual : Directory.EnumerateFiles(path, "*.json").Where(ModelFile.Exists).Order(StringComparer.Ordinal).FirstOrDefault(LooksRight);
+        return ModelFile.Exists(usual) && LooksRight(usual) ? usual
+            : Directory.EnumerateFiles(path, "*.json").Where(ModelFile.Exists).Order(StringComparer.Ordinal).FirstOrDefault(LooksRight);
     }
 
     /// <summary>JSON with a member 'modelTopology' at the top; it is read no further than that.</summary>

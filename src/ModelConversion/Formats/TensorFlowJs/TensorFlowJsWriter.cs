@@ -15,7 +15,9 @@ namespace Whatsit.ModelConversion.Formats.TensorFlowJs;
 /// <param name="Half">Weights of half precision: half the bytes to load.</param>
 public sealed record TensorFlowJsOptions(PreprocessingSpec Preprocessing, bool TakesPixels, bool ChannelsFirst, IReadOnlyList<string> Labels, bool Half)
 {
-    /// <summary>Bytes of each file of weights; 0 for one file, whatever its size. The default, 4 MB (4,194,304), is what browsers keep in their caches.</summary>
+    /// <summary>
+    /// Bytes of each file of weights; 0 for one file, whatever its size. The default, 4 MB (4,194,304), is what browsers keep in their caches.
+    /// </summary>
     public int ShardBytes { get; init; } = 4 << 20;
 }
 
@@ -38,7 +40,9 @@ public static class TensorFlowJsWriter
     {
         if (graph.Inputs is not [{ Shape.Length: 4 } input] || graph.Outputs.Count == 0)
         {
-            throw new ModelFormatException($"A model with one picture as input can be exported; this one has {graph.Inputs.Count} inputs ({string.Join(", ", graph.Inputs.Select(value => value.Name))}).");
+            throw new ModelFormatException(
+                $"A model with one picture as input can be exported; this one has {graph.Inputs.Count} inputs " +
+                $"({string.Join(", ", graph.Inputs.Select(value => value.Name))}).");
         }
 
         var channels = input.Shape[options.ChannelsFirst ? 1 : 3];
@@ -68,15 +72,22 @@ public static class TensorFlowJsWriter
                 ["outputs"] = new JsonObject(graph.Outputs.Zip(outputs, (output, node) => KeyValuePair.Create<string, JsonNode?>(
                     output.Name, Describe(node, TensorFlowGraph.Dimensions(Array.ConvertAll(output.Shape, side => (long)side)))))),
             },
-            ["modelTopology"] = new JsonObject { ["node"] = new JsonArray([.. result.Nodes]), ["library"] = new JsonObject(), ["versions"] = new JsonObject { ["producer"] = 1482 } },
-            ["weightsManifest"] = new JsonArray(new JsonObject { ["paths"] = new JsonArray([.. shards.Select(shard => JsonValue.Create(shard.File))]), ["weights"] = specs }),
+            ["modelTopology"] = new JsonObject
+            {
+                ["node"] = new JsonArray([.. result.Nodes]),
+                ["library"] = new JsonObject(),
+                ["versions"] = new JsonObject { ["producer"] = 1482 }
+            },
+            ["weightsManifest"] =
+                new JsonArray(new JsonObject { ["paths"] = new JsonArray([.. shards.Select(shard => JsonValue.Create(shard.File))]), ["weights"] = specs }),
         };
         return
         [
             Save(folder, "model.json", model.ToJsonString(Json)),
             .. shards,
             Save(folder, "classes.json", Names(options).ToJsonString(Json) + "\n"),
-            Save(folder, "metadata.json", Metadata(options, input.Shape[options.ChannelsFirst ? 2 : 1], input.Shape[options.ChannelsFirst ? 3 : 2]).ToJsonString(Json) + "\n"),
+            Save(folder, "metadata.json", Metadata(options, input.Shape[options.ChannelsFirst ? 2 : 1], input.Shape[options.ChannelsFirst ? 3 : 2])
+                .ToJsonString(Json) + "\n"),
         ];
     }
 
@@ -99,9 +110,10 @@ public static class TensorFlowJsWriter
     {
         specs = [];
 
-        // An output of a depthwise convolution is a sum of nine products, too few for their rounding errors to cancel out: for MobileNetV2 these kernels, 3 % of
-        // the weights, would be three quarters of the difference. Biases and scales are as few.
-        HashSet<string> single = [.. graph.Nodes.Where(node => ((string)node["op"]!).Contains("Depthwise", StringComparison.Ordinal)).Select(node => (string)node["input"]![1]!)];
+        // An output of a depthwise convolution is a sum of nine products, too few for their rounding errors to cancel out: for MobileNetV2 these kernels, 3 %
+        // of the weights, would be three quarters of the difference. Biases and scales are as few.
+        HashSet<string> single = [.. graph.Nodes.Where(node => ((string)node["op"]!).Contains("Depthwise", StringComparison.Ordinal))
+            .Select(node => (string)node["input"]![1]!)];
         using var bytes = new MemoryStream();
         foreach ((var name, var value) in graph.Weights)
         {
@@ -120,7 +132,8 @@ public static class TensorFlowJsWriter
             specs.Add(spec);
 
             // What half precision cannot hold stays as it is.
-            if (half && value.Type == ElementType.Float32 && value.Shape.Length >= 2 && !single.Contains(name) && Array.TrueForAll(value.ToFloats(), number => float.Abs(number) <= (float)System.Half.MaxValue))
+            if (half && value.Type == ElementType.Float32 && value.Shape.Length >= 2 && !single.Contains(name)
+                && Array.TrueForAll(value.ToFloats(), number => float.Abs(number) <= (float)System.Half.MaxValue))
             {
                 spec["quantization"] = new JsonObject { ["dtype"] = "float16", ["original_dtype"] = "float32" };
                 bytes.Write(Tensor.FromDoubles(ElementType.Float16, value.Shape, value.ToDoubles()).Data.Span);
@@ -141,7 +154,8 @@ public static class TensorFlowJsWriter
         ["imageSize"] = width,
         ["input"] = new JsonObject { ["name"] = Input, ["type"] = "float32", ["layout"] = "nhwc", ["width"] = width, ["height"] = height },
         ["preprocessing"] = JsonSerializer.SerializeToNode(
-            options.Preprocessing with { RescaleFactor = 1 / 127.5, ImageMean = [1, 1, 1], ImageStd = [1, 1, 1], ChannelOrder = ChannelOrder.Rgb }, ManifestJson.Default.PreprocessingSpec),
+            options.Preprocessing with { RescaleFactor = 1 / 127.5, ImageMean = [1, 1, 1], ImageStd = [1, 1, 1], ChannelOrder = ChannelOrder.Rgb },
+                ManifestJson.Default.PreprocessingSpec),
     };
 
     private static JsonArray Names(TensorFlowJsOptions options) => [.. options.Labels.Select(label => JsonValue.Create(label.Split('\t')[0]))];

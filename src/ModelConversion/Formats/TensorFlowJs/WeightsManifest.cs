@@ -19,7 +19,8 @@ internal static class WeightsManifest
         var weights = new Dictionary<string, Tensor>(StringComparer.Ordinal);
         foreach (var group in manifest.Items())
         {
-            string[] shards = [.. group.Member("paths").Items().Select(path => Resolve(folder, path.Text() ?? throw new ModelFormatException("A path of a weight shard is not text.")))];
+            string[] shards = [.. group.Member("paths").Items()
+                .Select(path => Resolve(folder, path.Text() ?? throw new ModelFormatException("A path of a weight shard is not text.")))];
             using var content = new ShardedStream(shards);
             foreach (var weight in group.Member("weights").Items())
             {
@@ -58,7 +59,8 @@ internal static class WeightsManifest
         long[] sides = [.. weight.Member("shape").Items().Select(side => side.Integer() ?? -1)];
         if (sides.Length > MaxRank || Array.Exists(sides, side => side is < 0 or > int.MaxValue))
         {
-            throw new ModelFormatException($"The weight '{name}' has the shape [{string.Join(", ", sides)}]: at most {MaxRank} sides, none negative, are allowed.");
+            throw new ModelFormatException(
+                $"The weight '{name}' has the shape [{string.Join(", ", sides)}]: at most {MaxRank} sides, none negative, are allowed.");
         }
 
         var shape = Array.ConvertAll(sides, side => (int)side);
@@ -106,12 +108,15 @@ internal static class WeightsManifest
         }, shape, bytes);
         if (stored == "float16")
         {
-            return type == "float32" ? Tensor.Float32(shape, tensor.ToFloats()) : throw new ModelFormatException($"The weight '{name}' of the type {type} is quantized to float16.");
+            return type == "float32" ? Tensor.Float32(shape, tensor.ToFloats())
+                : throw new ModelFormatException($"The weight '{name}' of the type {type} is quantized to float16.");
         }
 
         // In JavaScript's numbers, and rounded to 32 bits at the end, as there.
-        var scale = quantization.Member("scale") is { ValueKind: JsonValueKind.Number } given ? given.GetDouble() : throw new ModelFormatException($"The quantized weight '{name}' has no scale.");
-        var min = quantization.Member("min") is { ValueKind: JsonValueKind.Number } least ? least.GetDouble() : throw new ModelFormatException($"The quantized weight '{name}' has no min.");
+        var scale = quantization.Member("scale") is { ValueKind: JsonValueKind.Number } given ? given.GetDouble()
+            : throw new ModelFormatException($"The quantized weight '{name}' has no scale.");
+        var min = quantization.Member("min") is { ValueKind: JsonValueKind.Number } least ? least.GetDouble()
+            : throw new ModelFormatException($"The quantized weight '{name}' has no min.");
         var values = tensor.ToDoubles();
         for (var i = 0; i < values.Length; i++)
         {

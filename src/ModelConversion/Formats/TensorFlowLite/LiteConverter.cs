@@ -40,7 +40,8 @@ internal sealed class LiteConverter
 
         // Weights alone may be small integers in a model that otherwise computes with floats ("dynamic range"): such weights become floats, since
         // dequantizing them anew for each picture would cost more than it saves.
-        _isQuantized = !dequantize && model.Operators.SelectMany(op => op.Inputs.Concat(op.Outputs)).Any(tensor => tensor >= 0 && _tensors[tensor] is { IsConstant: false, IsQuantized: true });
+        _isQuantized = !dequantize && model.Operators.SelectMany(op => op.Inputs.Concat(op.Outputs))
+            .Any(tensor => tensor >= 0 && _tensors[tensor] is { IsConstant: false, IsQuantized: true });
     }
 
     public GraphBuilder Builder { get; }
@@ -87,7 +88,8 @@ internal sealed class LiteConverter
         var tensor = _tensors[index];
         if (!tensor.IsConstant || tensor.Shape.Length != axes.Length)
         {
-            throw new ModelFormatException($"{tensor} of shape [{string.Join(", ", tensor.Shape)}] cannot be used as weights: a constant of {axes.Length} dimensions is expected.");
+            throw new ModelFormatException(
+                $"{tensor} of shape [{string.Join(", ", tensor.Shape)}] cannot be used as weights: a constant of {axes.Length} dimensions is expected.");
         }
 
         return Constant(index, tensor, axes);
@@ -165,7 +167,8 @@ internal sealed class LiteConverter
         }
 
         var quantized = tensor.IsQuantized && _isQuantized;
-        var constant = quantized || (!tensor.IsQuantized && tensor.Type != LiteType.Float16) ? new Tensor(ElementTypeOf(tensor), tensor.Shape, tensor.Data) : Floats(tensor);
+        var constant = quantized || (!tensor.IsQuantized && tensor.Type != LiteType.Float16)
+            ? new Tensor(ElementTypeOf(tensor), tensor.Shape, tensor.Data) : Floats(tensor);
         if (!axes.SequenceEqual(Enumerable.Range(0, axes.Length)))
         {
             constant = TensorFlowOperators.Transpose(constant, axes);

@@ -68,7 +68,8 @@ internal sealed record LiteMetadata(IReadOnlyList<float>? Mean, IReadOnlyList<fl
         try
         {
             using var archive = new ZipArchive(new MemoryStream(bytes.ToArray(), writable: false));
-            ZipArchiveEntry[] texts = [.. archive.Entries.Where(entry => name is null ? entry.FullName.EndsWith(".txt", StringComparison.OrdinalIgnoreCase) : entry.FullName == name)];
+            ZipArchiveEntry[] texts = [.. archive.Entries.Where(entry => name is null ? entry.FullName.EndsWith(".txt", StringComparison.OrdinalIgnoreCase)
+                : entry.FullName == name)];
             if (texts.Length != 1)
             {
                 return null;

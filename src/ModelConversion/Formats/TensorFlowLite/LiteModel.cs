@@ -38,7 +38,9 @@ internal sealed record LiteTensor(string Name, LiteType Type, int[] Shape, ReadO
     public override string ToString() => $"The tensor '{Name}'";
 }
 
-/// <summary>One operator of the file: its name in the schema (<c>CONV_2D</c>; a custom one has its own), its tensors by number (−1: left out), its options.</summary>
+/// <summary>
+/// One operator of the file: its name in the schema (<c>CONV_2D</c>; a custom one has its own), its tensors by number (−1: left out), its options.
+/// </summary>
 internal sealed record LiteOperator(string Name, bool IsCustom, int[] Inputs, int[] Outputs, FlatTable? Options);
 
 /// <summary>
@@ -93,7 +95,8 @@ internal sealed class LiteModel
 
         var graph = subgraphs[0];
         List<LiteTensor> tensors = [.. graph.Tables(LiteSchema.SubGraph.Tensors).Select((tensor, index) => ReadTensor(tensor, index, buffers, file))];
-        List<LiteOperator> operators = [.. graph.Tables(LiteSchema.SubGraph.Operators).Select((table, index) => ReadOperator(table, index, codes, tensors.Count))];
+        List<LiteOperator> operators = [.. graph.Tables(LiteSchema.SubGraph.Operators)
+            .Select((table, index) => ReadOperator(table, index, codes, tensors.Count))];
         var inputs = Indices(graph.Scalars<int>(LiteSchema.SubGraph.Inputs), tensors.Count, "The graph's inputs");
         var outputs = Indices(graph.Scalars<int>(LiteSchema.SubGraph.Outputs), tensors.Count, "The graph's outputs");
         return new LiteModel(model, graph.Text(LiteSchema.SubGraph.Name) is { Length: > 0 } name ? name : "model", tensors, operators, inputs, outputs);
@@ -137,7 +140,8 @@ internal sealed class LiteModel
 
         if (shape.Length > MaxRank || (signature.Length != 0 && signature.Length != shape.Length))
         {
-            throw new ModelFormatException($"The tensor '{name}' has {shape.Length} dimensions (and {signature.Length} in its signature); at most {MaxRank} are allowed.");
+            throw new ModelFormatException(
+                $"The tensor '{name}' has {shape.Length} dimensions (and {signature.Length} in its signature); at most {MaxRank} are allowed.");
         }
 
         // Sparse weights keep only the values that are not zero; DENSIFY would unpack them.

@@ -29,7 +29,8 @@ internal sealed class LiteOperation(LiteConverter converter, LiteOperator op)
 
     public LiteTensor Input(int input) => converter.Tensor(Index(input));
 
-    public LiteTensor Output(int output) => output < op.Outputs.Length ? converter.Tensor(op.Outputs[output]) : throw Refuse($"has {op.Outputs.Length} outputs");
+    public LiteTensor Output(int output) => output < op.Outputs.Length ? converter.Tensor(op.Outputs[output])
+        : throw Refuse($"has {op.Outputs.Length} outputs");
 
     /// <summary>An option by its field number in the operator's table, see <see cref="LiteSchema"/>.</summary>
     public T Option<T>(int field, T otherwise = default) where T : unmanaged => op.Options?.Scalar(field, otherwise) ?? otherwise;
@@ -105,7 +106,8 @@ internal sealed class LiteOperation(LiteConverter converter, LiteOperator op)
             return true;
         }
 
-        if (!converter.StaysQuantized || Output(0) is not { IsQuantized: true, Quantization: { IsPerChannel: false } quantization, Type: LiteType.UInt8 or LiteType.Int8 } output)
+        if (!converter.StaysQuantized
+            || Output(0) is not { IsQuantized: true, Quantization: { IsPerChannel: false } quantization, Type: LiteType.UInt8 or LiteType.Int8 } output)
         {
             return false;
         }

@@ -115,7 +115,8 @@ internal static class LiteOperators
         ["RESIZE_BILINEAR"] = op =>
             Resize(op, nearest: false, op.Flag(LiteSchema.ResizeBilinearOptions.AlignCorners), op.Flag(LiteSchema.ResizeBilinearOptions.HalfPixelCenters)),
         ["RESIZE_NEAREST_NEIGHBOR"] = op =>
-            Resize(op, nearest: true, op.Flag(LiteSchema.ResizeNearestNeighborOptions.AlignCorners), op.Flag(LiteSchema.ResizeNearestNeighborOptions.HalfPixelCenters)),
+            Resize(op, nearest: true, op.Flag(LiteSchema.ResizeNearestNeighborOptions.AlignCorners),
+                op.Flag(LiteSchema.ResizeNearestNeighborOptions.HalfPixelCenters)),
 
         // Reductions
         ["MEAN"] = op => Reduce(op, "Mean"),
@@ -159,7 +160,8 @@ internal static class LiteOperators
         var strides = Strides(op, LiteSchema.Conv2DOptions.StrideH, LiteSchema.Conv2DOptions.StrideW);
         var dilations = Dilations(op, LiteSchema.Conv2DOptions.DilationHFactor, LiteSchema.Conv2DOptions.DilationWFactor);
         var padding = AutoPad(op, LiteSchema.Conv2DOptions.Padding);
-        var value = op.Builder.AddChannelsLastNode("Conv", op.Name, inputs, ("strides", strides), ("dilations", dilations), ("group", (long)(channels / filter[3])), padding);
+        var value = op.Builder.AddChannelsLastNode("Conv", op.Name, inputs, ("strides", strides), ("dilations", dilations),
+            ("group", (long)(channels / filter[3])), padding);
         op.Result(value, op.Option<sbyte>(LiteSchema.Conv2DOptions.FusedActivationFunction));
     }
 
@@ -217,7 +219,8 @@ internal static class LiteOperators
 
     private static void Pool(LiteOperation op, string kind)
     {
-        long[] window = [Positive(op, LiteSchema.Pool2DOptions.FilterHeight, "filter_height"), Positive(op, LiteSchema.Pool2DOptions.FilterWidth, "filter_width")];
+        long[] window = [Positive(op, LiteSchema.Pool2DOptions.FilterHeight, "filter_height"),
+            Positive(op, LiteSchema.Pool2DOptions.FilterWidth, "filter_width")];
         var strides = Strides(op, LiteSchema.Pool2DOptions.StrideH, LiteSchema.Pool2DOptions.StrideW);
         var padding = AutoPad(op, LiteSchema.Pool2DOptions.Padding);
         var value = op.Builder.AddChannelsLastNode(kind, op.Name, [op[0]], ("kernel_shape", window), ("strides", strides), padding);
@@ -279,7 +282,8 @@ internal static class LiteOperators
     private static void L2Normalization(LiteOperation op)
     {
         var norm = op.Builder.AddNode("ReduceL2", $"{op.Name}/norm", [op[0]], ("axes", new long[] { -1 }), ("keepdims", 1L));
-        op.Result(op.Builder.AddNode("Div", op.Name, [op[0], op.Builder.AddNode("Max", $"{op.Name}/max", [norm, op.Builder.AddConstant($"{op.Name}/epsilon", [1e-6f])])]));
+        op.Result(op.Builder.AddNode("Div", op.Name,
+            [op[0], op.Builder.AddNode("Max", $"{op.Name}/max", [norm, op.Builder.AddConstant($"{op.Name}/epsilon", [1e-6f])])]));
     }
 
     private static void Unary(LiteOperation op, string onnx) => op.Result(op.Builder.AddNode(onnx, op.Name, [op[0]]));
@@ -291,7 +295,8 @@ internal static class LiteOperators
         op.Result(value, op.Op is "ADD" or "SUB" or "MUL" or "DIV" ? op.Option<sbyte>(LiteSchema.ArithmeticOptions.FusedActivationFunction) : (sbyte)0);
     }
 
-    private static void AddN(LiteOperation op) => op.Result(op.Builder.AddNode("Sum", op.Name, Enumerable.Range(0, op.InputCount).Select(i => op[i]).ToArray()));
+    private static void AddN(LiteOperation op) =>
+        op.Result(op.Builder.AddNode("Sum", op.Name, Enumerable.Range(0, op.InputCount).Select(i => op[i]).ToArray()));
 
     private static void Dequantize(LiteOperation op)
     {
@@ -373,14 +378,16 @@ internal static class LiteOperators
             op.Option<int>(LiteSchema.StridedSliceOptions.EllipsisMask),
             op.Option<int>(LiteSchema.StridedSliceOptions.NewAxisMask),
             op.Option<int>(LiteSchema.StridedSliceOptions.ShrinkAxisMask));
-        op.Result(op.TensorFlow.StridedSlice(op.Name, op[0], op.Ints(1, "begin"), op.Ints(2, "end"), op.Ints(3, "strides"), masks) ?? throw op.Refuse("has a begin, end and strides that do not go together"));
+        op.Result(op.TensorFlow.StridedSlice(op.Name, op[0], op.Ints(1, "begin"), op.Ints(2, "end"), op.Ints(3, "strides"), masks)
+            ?? throw op.Refuse("has a begin, end and strides that do not go together"));
     }
 
     private static void Slice(LiteOperation op)
     {
         var begin = op.Ints(1, "begin");
         var size = op.Ints(2, "size");
-        op.Result(begin.Length == size.Length ? op.TensorFlow.Slice(op.Name, op[0], begin, size) : throw op.Refuse("has a begin and a size of different lengths"));
+        op.Result(begin.Length == size.Length ? op.TensorFlow.Slice(op.Name, op[0], begin, size)
+            : throw op.Refuse("has a begin and a size of different lengths"));
     }
 
     // Inputs: axis, value.
@@ -400,7 +407,8 @@ internal static class LiteOperators
         op.Result(op.TensorFlow.Pack(op.Name, [.. Enumerable.Range(0, op.InputCount).Select(i => op[i])], op.Option<int>(LiteSchema.PackOptions.Axis)));
 
     private static void Unpack(LiteOperation op) =>
-        Results(op, op.TensorFlow.Split(op.Name, op[0], [.. Enumerable.Repeat(1L, op.OutputCount)], op.Option<int>(LiteSchema.UnpackOptions.Axis), squeeze: true));
+        Results(op,
+            op.TensorFlow.Split(op.Name, op[0], [.. Enumerable.Repeat(1L, op.OutputCount)], op.Option<int>(LiteSchema.UnpackOptions.Axis), squeeze: true));
 
     private static void Gather(LiteOperation op) =>
         op.Result(op.Option<int>(LiteSchema.GatherOptions.BatchDims) == 0
@@ -445,7 +453,8 @@ internal static class LiteOperators
         {
             var shape = op.Output(output).Shape;
             var index = axis < 0 ? axis + shape.Length : axis;
-            sizes[output] = index >= 0 && index < shape.Length && shape[index] >= 0 ? shape[index] : throw op.Refuse($"has parts of unknown size along axis {axis}");
+            sizes[output] = index >= 0 && index < shape.Length && shape[index] >= 0 ? shape[index]
+                : throw op.Refuse($"has parts of unknown size along axis {axis}");
         }
 
         return sizes;
@@ -460,7 +469,8 @@ internal static class LiteOperators
     }
 
     private static int Channels(LiteOperation op) =>
-        op.Input(0).Shape is [_, _, _, > 0 and int channels] ? channels : throw op.Refuse($"needs N H W C; its input is [{string.Join(", ", op.Input(0).Shape)}]");
+        op.Input(0).Shape is [_, _, _, > 0 and int channels] ? channels
+            : throw op.Refuse($"needs N H W C; its input is [{string.Join(", ", op.Input(0).Shape)}]");
 
     /// <summary>Height first; the file has the width first.</summary>
     private static long[] Strides(LiteOperation op, int height, int width) => [Positive(op, height, "stride_h"), Positive(op, width, "stride_w")];

@@ -96,7 +96,8 @@ public sealed class TensorFlowLiteReader(bool dequantize = false) : IModelReader
             spec = new PreprocessingSpec { RescaleFactor = scale, ImageMean = PerChannel([scale * zeroPoint], channels) };
             notes.Add($"The input's quantization says: (pixel − {zeroPoint}) × {scale}.");
         }
-        else if (metadata.Mean is { } mean && metadata.Std is { } std && (mean.Count == 1 || mean.Count == channels) && (std.Count == 1 || std.Count == channels))
+        else if (metadata.Mean is { } mean && metadata.Std is { } std && (mean.Count == 1 || mean.Count == channels)
+            && (std.Count == 1 || std.Count == channels))
         {
             spec = new PreprocessingSpec { ImageMean = PerChannel(mean, channels), ImageStd = PerChannel(std, channels) };
             notes.Add($"The file's metadata says: (pixel − {string.Join(", ", mean)}) ÷ {string.Join(", ", std)}.");
@@ -116,5 +117,6 @@ public sealed class TensorFlowLiteReader(bool dequantize = false) : IModelReader
         return spec;
     }
 
-    private static double[] PerChannel(IReadOnlyList<float> values, int channels) => [.. Enumerable.Range(0, channels).Select(channel => (double)values[values.Count == 1 ? 0 : channel])];
+    private static double[] PerChannel(IReadOnlyList<float> values, int channels) =>
+        [.. Enumerable.Range(0, channels).Select(channel => (double)values[values.Count == 1 ? 0 : channel])];
 }

@@ -17,16 +17,29 @@ internal static class BenchCommand
     public static Command Create()
     {
         var model = new Argument<string>("model") { Description = "A bundle's name or folder." };
-        var variant = new Option<string[]>("--variant") { Description = "Only these variants of the weights. The default is all that the bundle has.", AllowMultipleArgumentsPerToken = true };
-        var images = new Option<string?>("--images") { Description = "A folder of photos to send, or a list of them. The default is the bundle's own samples, which may be smaller than what people send." };
+        var variant = new Option<string[]>("--variant")
+        {
+            Description = "Only these variants of the weights. The default is all that the bundle has.",
+            AllowMultipleArgumentsPerToken = true
+        };
+        var images = new Option<string?>("--images")
+        {
+            Description =
+            "A folder of photos to send, or a list of them. The default is the bundle's own samples, which may be smaller than what people send."
+        };
         var rounds = new Option<int>("--rounds") { Description = "Rounds, of which the medians count. The default is 5.", DefaultValueFactory = _ => 5 };
         var seconds = new Option<double>("--seconds") { Description = "Seconds for each measurement. The default is 2.", DefaultValueFactory = _ => 2 };
-        var write = new Option<string?>("--write") { Description = "Write the recommended settings into this configuration file, such as appsettings.json; what else it holds stays." };
+        var write = new Option<string?>("--write")
+        {
+            Description =
+            "Write the recommended settings into this configuration file, such as appsettings.json; what else it holds stays."
+        };
         var models = CommonOptions.Models();
         var json = CommonOptions.Json();
         rounds.Require(value => value is >= 1 and <= 1000, "--rounds must be from 1 to 1000.");
         seconds.Require(value => value is > 0 and <= 600, "--seconds must be above 0 and at most 600.");
-        var command = new Command("bench", "Measure a model on this machine: which variant, how many at once, what to expect.") { model, variant, images, rounds, seconds, write, models, json };
+        var command = new Command("bench", "Measure a model on this machine: which variant, how many at once, what to expect.") { model, variant, images,
+            rounds, seconds, write, models, json };
         command.SetAction(async (arguments, cancellationToken) =>
         {
             var source = ModelSource.Find(arguments.GetValue(model)!, arguments.GetValue(models)!);
@@ -40,7 +53,8 @@ internal static class BenchCommand
             List<ServingSettings> settings = [.. variants.SelectMany(name => ServingSettings.Of(name, Environment.ProcessorCount))];
             var photos = Photos(manifest, folder, arguments.GetValue(images));
             Task<IReadOnlyList<ServingFigures>> MeasureAsync(Action<string> progress) =>
-                ModelBenchmark.RunAsync(manifest, folder, settings, photos, arguments.GetValue(rounds), arguments.GetValue(seconds), progress, cancellationToken);
+                ModelBenchmark.RunAsync(manifest, folder, settings, photos, arguments.GetValue(rounds), arguments.GetValue(seconds),
+                    progress, cancellationToken);
 
             var asJson = arguments.GetValue(json);
             var figures = asJson
@@ -86,7 +100,8 @@ internal static class BenchCommand
         try
         {
             root = File.Exists(file)
-                ? JsonNode.Parse(File.ReadAllText(file), documentOptions: new JsonDocumentOptions { CommentHandling = JsonCommentHandling.Skip, AllowTrailingCommas = true }) as JsonObject
+                ? JsonNode.Parse(File.ReadAllText(file),
+                    documentOptions: new JsonDocumentOptions { CommentHandling = JsonCommentHandling.Skip, AllowTrailingCommas = true }) as JsonObject
                     ?? throw new ModelFormatException($"'{file}' is no configuration file: it must hold a JSON object.")
                 : [];
         }
@@ -105,18 +120,26 @@ internal static class BenchCommand
     {
         var files = images is not null
             ? LabelledPhotos.Spread(LabelledPhotos.Read(images, []), MostPhotos).Select(photo => photo.Path)
-            : [.. manifest.Samples is { Count: > 0 } samples ? samples.Select(sample => Bundle.PathOf(folder, sample.File)) : manifest.Sample is { } sample ? [Bundle.PathOf(folder, sample.File)] : (string[])[]];
+            : [.. manifest.Samples is { Count: > 0 } samples ? samples.Select(sample => Bundle.PathOf(folder, sample.File)) : manifest.Sample is { } sample
+                ? [Bundle.PathOf(folder, sample.File)] : (string[])[]];
         List<byte[]> photos = [.. files.Select(File.ReadAllBytes)];
-        return photos.Count > 0 ? photos : throw new ModelFormatException($"The model '{manifest.Name}' has no sample picture; name a folder of photos with --images.");
+        return photos.Count > 0 ? photos
+            : throw new ModelFormatException($"The model '{manifest.Name}' has no sample picture; name a folder of photos with --images.");
     }
 
     private static void Show(ModelManifest manifest, List<byte[]> photos, IReadOnlyList<ServingFigures> figures, ServingFigures best, string? written)
     {
-        var table = new Table().Border(TableBorder.Rounded).Title(Markup.Escape($"{manifest.Title ?? manifest.Name}: {Counted.Of(photos.Count, "photo")} of {photos.Average(photo => photo.Length) / 1000:0} kB, {Environment.ProcessorCount} processors"));
+        var table = new Table().Border(TableBorder.Rounded)
+            .Title(Markup.Escape(
+            $"{manifest.Title ?? manifest.Name}: {Counted.Of(photos.Count, "photo")} of {photos.Average(photo => photo.Length) / 1000:0} kB, " +
+            $"{Environment.ProcessorCount} processors"));
         table.AddColumn("Concurrency × threads");
         foreach (var figure in figures)
         {
-            table.AddColumn(new TableColumn($"{(figure == best ? "[green]" : "[default]")}{Markup.Escape(figure.Settings.Variant)} {figure.Settings.Concurrency} × {figure.Settings.IntraOpThreads}[/]").RightAligned());
+            table.AddColumn(
+                new TableColumn(
+                $"{(figure == best ? "[green]" : "[default]")}{Markup.Escape(figure.Settings.Variant)} {figure.Settings.Concurrency} × " +
+                $"{figure.Settings.IntraOpThreads}[/]").RightAligned());
         }
 
         Row("One at a time, p50 ms", figure => $"{figure.Idle50:0.0}");
@@ -130,14 +153,19 @@ internal static class BenchCommand
         Row("  p99 ms", figure => $"{figure.Loaded99:0.0}");
         Row("Memory MB", figure => $"{figure.MemoryMb:0}");
         AnsiConsole.Write(table);
-        AnsiConsole.MarkupLineInterpolated($"Recommended here: [green]{best.Settings.Variant}[/], {best.Settings.Concurrency} at once with {best.Settings.IntraOpThreads} threads each. Expect at most {best.PerSecond:0} answers per second, {best.Idle50:0.0} ms each while there is one at a time.");
+        AnsiConsole.MarkupInterpolated(
+            $"Recommended here: [green]{best.Settings.Variant}[/], {best.Settings.Concurrency} at once with {best.Settings.IntraOpThreads} threads each. ");
+        AnsiConsole.MarkupLineInterpolated(
+            $"Expect at most {best.PerSecond:0} answers per second, {best.Idle50:0.0} ms each while there is one at a time.");
         if (written is not null)
         {
             AnsiConsole.MarkupLineInterpolated($"Written to {written}.");
         }
         else
         {
-            AnsiConsole.WriteLine($"Set it with Catalog__Variant={best.Settings.Variant} Scheduling__Concurrency={best.Settings.Concurrency} OnnxRuntime__IntraOpThreads={best.Settings.IntraOpThreads}, or with --write appsettings.json.");
+            AnsiConsole.WriteLine(
+                $"Set it with Catalog__Variant={best.Settings.Variant} Scheduling__Concurrency={best.Settings.Concurrency} " +
+                $"OnnxRuntime__IntraOpThreads={best.Settings.IntraOpThreads}, or with --write appsettings.json.");
         }
 
         void Row(string name, Func<ServingFigures, string> value) => table.AddRow([name, .. figures.Select(value)]);

@@ -43,7 +43,8 @@ internal sealed record ServingSettings(string Variant, int Concurrency, int Intr
 /// <param name="Loaded99">And 99 of 100.</param>
 /// <param name="MemoryMb">Memory that the model added, in MB.</param>
 internal sealed record ServingFigures(
-    ServingSettings Settings, double Decode, double Preprocess, double Compute, double Idle50, double Idle99, double PerSecond, double CpuMs, double Loaded50, double Loaded99, double MemoryMb);
+    ServingSettings Settings, double Decode, double Preprocess, double Compute, double Idle50, double Idle99, double PerSecond, double CpuMs, double Loaded50,
+        double Loaded99, double MemoryMb);
 
 /// <summary>
 /// Serves a bundle's photos as the server does, without the network, in every way that is worth trying. All ways take turns, round after round, so that a busy
@@ -77,7 +78,8 @@ internal sealed class ModelBenchmark : IDisposable
     /// <param name="progress">Hears what is going on.</param>
     /// <param name="cancellationToken">Ends it.</param>
     public static async Task<IReadOnlyList<ServingFigures>> RunAsync(
-        ModelManifest manifest, string folder, IReadOnlyList<ServingSettings> settings, IReadOnlyList<byte[]> photos, int rounds, double seconds, Action<string> progress, CancellationToken cancellationToken)
+        ModelManifest manifest, string folder, IReadOnlyList<ServingSettings> settings, IReadOnlyList<byte[]> photos, int rounds, double seconds,
+            Action<string> progress, CancellationToken cancellationToken)
     {
         using var benchmark = new ModelBenchmark(photos);
         foreach (var setting in settings)
@@ -112,7 +114,8 @@ internal sealed class ModelBenchmark : IDisposable
     {
         var before = WorkingSet();
         var scheduling = new SchedulingOptions { Concurrency = settings.Concurrency, MaxQueueLength = 4 * Clients };
-        var contender = new Contender(settings, Model.Load(manifest, folder, settings.Variant, new OnnxBackendOptions { IntraOpThreads = settings.IntraOpThreads }, scheduling), _decoder, _decoding, scheduling);
+        var contender = new Contender(settings, Model.Load(manifest, folder, settings.Variant,
+            new OnnxBackendOptions { IntraOpThreads = settings.IntraOpThreads }, scheduling), _decoder, _decoding, scheduling);
         try
         {
             // Every photo once: that warms up, and says now which of them cannot be used.

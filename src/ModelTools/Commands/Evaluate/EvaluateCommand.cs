@@ -20,34 +20,49 @@ internal static class EvaluateCommand
         var model = new Argument<string>("model") { Description = "A bundle's name or folder." };
         var images = new Option<string>("--images")
         {
-            Description = "The photos: a folder, labelled by its folders' names or the files' own, or a list with a line 'path,label' for each (label or index).",
+            Description =
+                "The photos: a folder, labelled by its folders' names or the files' own, or a list with a line 'path,label' for each (label or index).",
             Required = true,
         };
-        var variant = new Option<string>("--variant") { Description = "fp32, fp16, int8, or auto: what the server would take here.", DefaultValueFactory = _ => "auto" };
+        var variant = new Option<string>("--variant")
+        {
+            Description = "fp32, fp16, int8, or auto: what the server would take here.",
+            DefaultValueFactory = _ => "auto"
+        };
         var compare = new Option<string[]>("--compare")
         {
-            Description = "Several variants side by side, for example fp32 fp16 int8; without names, all that the bundle has. Details are about the first. fp32:exact and fp32:fast name the fidelity of decoding, too.",
+            Description =
+                "Several variants side by side, for example fp32 fp16 int8; without names, all that the bundle has. Details are about the first. " +
+                "fp32:exact and fp32:fast name the fidelity of decoding, too.",
             Arity = ArgumentArity.ZeroOrMore,
             AllowMultipleArgumentsPerToken = true,
         };
-        var report = new Option<string?>("--report") { Description = "Write a page with tables, confusion matrix, calibration curve and the worst mistakes: one file that needs no network." };
+        var report = new Option<string?>("--report")
+        {
+            Description =
+            "Write a page with tables, confusion matrix, calibration curve and the worst mistakes: one file that needs no network."
+        };
         var record = new Option<string?>("--record") { Description = "Write the figures into the bundle's manifest; the text says which photos they are of." };
         var models = CommonOptions.Models();
         var json = CommonOptions.Json();
-        var command = new Command("evaluate", "Measure a model on labelled photos: accuracy, mistakes, calibration, latency.") { model, images, variant, compare, report, record, models, json };
+        var command = new Command("evaluate", "Measure a model on labelled photos: accuracy, mistakes, calibration, latency.") { model, images, variant,
+            compare, report, record, models, json };
         command.SetAction(async (arguments, cancellationToken) =>
         {
             var source = ModelSource.Find(arguments.GetValue(model)!, arguments.GetValue(models)!);
             var manifest = source.Manifest
-                ?? throw new ModelFormatException($"'{arguments.GetValue(model)}' is not a bundle. Import it first: whatsit import {arguments.GetValue(model)} --name NAME");
+                ?? throw new ModelFormatException(
+                    $"'{arguments.GetValue(model)}' is not a bundle. Import it first: whatsit import {arguments.GetValue(model)} --name NAME");
             var folder = Path.GetFullPath(source.Path);
             string[] variants = arguments.GetResult(compare) is null ? [Variants.Choose(manifest, arguments.GetValue(variant)!)]
                 : arguments.GetValue(compare) is { Length: > 0 } named ? [.. named.Distinct()]
                 : [.. manifest.Files.Keys];
 
-            Task<EvaluationResult> Measure(Action<string> progress) => RunAsync(manifest, folder, variants, arguments.GetValue(images)!, progress, cancellationToken);
+            Task<EvaluationResult> Measure(Action<string> progress) =>
+                RunAsync(manifest, folder, variants, arguments.GetValue(images)!, progress, cancellationToken);
             var quiet = arguments.GetValue(json) || Console.IsOutputRedirected;
-            var evaluation = quiet ? await Measure(_ => { }) : await AnsiConsole.Status().StartAsync("Starting", status => Measure(step => status.Status(Markup.Escape(step))));
+            var evaluation = quiet ? await Measure(_ => { })
+                : await AnsiConsole.Status().StartAsync("Starting", status => Measure(step => status.Status(Markup.Escape(step))));
             if (arguments.GetValue(report) is { } page)
             {
                 using var evaluator = new Evaluator();
@@ -75,7 +90,8 @@ internal static class EvaluateCommand
 
     private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true };
 
-    private static async Task<EvaluationResult> RunAsync(ModelManifest bundle, string folder, string[] variants, string images, Action<string> progress, CancellationToken cancellationToken)
+    private static async Task<EvaluationResult> RunAsync(ModelManifest bundle, string folder, string[] variants, string images, Action<string> progress,
+        CancellationToken cancellationToken)
     {
         var classes = Labels.Read(Bundle.PathOf(folder, bundle.Labels));
         var photos = LabelledPhotos.Read(images, classes);
@@ -102,8 +118,10 @@ internal static class EvaluateCommand
             var counted = manifest.Files.ContainsKey("fp32") ? "fp32" : variant;
             var graph = new OnnxReader().Read(Bundle.PathOf(folder, manifest.Files[counted].File)).Graph;
             rows.Add(new VariantRow(
-                name, Network(graph), graph.Constants.Values.Where(constant => constant.Type is not (ElementType.Int64 or ElementType.Bool)).Sum(constant => (long)constant.Length),
-                manifest.Files[variant].Bytes, new Figures(manifest, classes, answers), rows.Count == 0 ? null : Agreement.Of(rows[0].Figures.Answers, answers)));
+                name, Network(graph), graph.Constants.Values.Where(constant => constant.Type is not (ElementType.Int64 or ElementType.Bool))
+                    .Sum(constant => (long)constant.Length),
+                manifest.Files[variant].Bytes, new Figures(manifest, classes, answers), rows.Count == 0 ? null
+                    : Agreement.Of(rows[0].Figures.Answers, answers)));
         }
 
         return new EvaluationResult(bundle, classes, images, Machine(), rows);
@@ -135,7 +153,8 @@ internal static class EvaluateCommand
     private static string Machine()
     {
         const string CpuInfo = "/proc/cpuinfo";
-        var name = File.Exists(CpuInfo) ? File.ReadLines(CpuInfo).FirstOrDefault(line => line.StartsWith("model name", StringComparison.Ordinal))?.Split(':', 2)[1].Trim() : null;
+        var name = File.Exists(CpuInfo)
+            ? File.ReadLines(CpuInfo).FirstOrDefault(line => line.StartsWith("model name", StringComparison.Ordinal))?.Split(':', 2)[1].Trim() : null;
         return $"{name ?? $"{RuntimeInformation.ProcessArchitecture}"}, {Environment.ProcessorCount} processors, one picture at a time on one thread";
     }
 
@@ -171,13 +190,17 @@ internal static class EvaluateCommand
     private static void Show(EvaluationResult evaluation, bool compared)
     {
         var figures = evaluation.Figures;
-        var sizes = Columns(new Table().Border(TableBorder.Rounded).Title(Markup.Escape($"{evaluation.Manifest.Title ?? evaluation.Manifest.Name}, {Counted.Of(figures.Labelled.Count, "photo")}")).AddColumn("Variant").AddColumn("Network"),
+        var sizes = Columns(new Table().Border(TableBorder.Rounded)
+            .Title(Markup.Escape($"{evaluation.Manifest.Title ?? evaluation.Manifest.Name}, {Counted.Of(figures.Labelled.Count, "photo")}"))
+            .AddColumn("Variant").AddColumn("Network"),
             "Parameters", "Size", "Compute", "Photo");
         var accuracies = Columns(new Table().Border(TableBorder.Rounded).AddColumn("Variant"),
-            ["Top-1", "Top-5", .. figures.CoarseTop1 is null ? (string[])[] : ["Group"], "Calibration error", .. compared ? (string[])["Same answer", "Largest difference"] : []]);
+            ["Top-1", "Top-5", .. figures.CoarseTop1 is null ? (string[])[] : ["Group"], "Calibration error", .. compared
+                ? (string[])["Same answer", "Largest difference"] : []]);
         foreach (var row in evaluation.Variants)
         {
-            sizes.AddRow(row.Variant, Markup.Escape(row.Network), $"{row.Parameters / 1e6:0.00} M", $"{row.Bytes / 1e6:0.00} MB", $"{row.Median("compute"):0.0} ms", $"{row.Median("total"):0.0} ms");
+            sizes.AddRow(row.Variant, Markup.Escape(row.Network), $"{row.Parameters / 1e6:0.00} M", $"{row.Bytes / 1e6:0.00} MB",
+                $"{row.Median("compute"):0.0} ms", $"{row.Median("total"):0.0} ms");
             accuracies.AddRow([
                 row.Variant, $"{row.Figures.Top1:P1}", $"{row.Figures.Top5:P1}",
                 .. row.Figures.CoarseTop1 is { } coarse ? (string[])[$"{coarse:P1}"] : [],

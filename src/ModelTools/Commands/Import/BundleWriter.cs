@@ -31,9 +31,11 @@ internal static class BundleWriter
             Preprocessing = model.Preprocessing,
             Output = model.Output,
             Sample = new SampleSpec(SampleFile, Best(model)),
-            Proof = JsonSerializer.SerializeToElement(new JsonObject { ["largest_difference"] = model.LargestDifference, ["inputs"] = model.ProofInputs }, ProofJson),
+            Proof = JsonSerializer.SerializeToElement(new JsonObject { ["largest_difference"] = model.LargestDifference, ["inputs"] = model.ProofInputs },
+                ProofJson),
         };
-        File.WriteAllBytes(Path.Combine(folder, SampleFile), ImageDecoders.CreateEncoder(new DecodingOptions()).ToPng(sample.Pixels.ToArray(), sample.Width, sample.Height));
+        File.WriteAllBytes(Path.Combine(folder, SampleFile), ImageDecoders.CreateEncoder(new DecodingOptions())
+            .ToPng(sample.Pixels.ToArray(), sample.Width, sample.Height));
         File.WriteAllLines(Path.Combine(folder, "labels.txt"), model.Labels);
         File.WriteAllText(Path.Combine(folder, Bundle.ManifestFile), JsonSerializer.Serialize(manifest, ManifestJson.Default.ModelManifest) + "\n");
         File.WriteAllText(Path.Combine(folder, "README.md"), ModelCard.Write(manifest, model));

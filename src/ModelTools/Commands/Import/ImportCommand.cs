@@ -13,7 +13,11 @@ internal static class ImportCommand
 {
     public static Command Create()
     {
-        var path = new Argument<string>("model") { Description = "A model file, or the folder that holds it: Keras .h5 or .keras, TensorFlow.js model.json, .tflite, .onnx." };
+        var path = new Argument<string>("model")
+        {
+            Description =
+            "A model file, or the folder that holds it: Keras .h5 or .keras, TensorFlow.js model.json, .tflite, .onnx."
+        };
         var name = new Option<string>("--name") { Description = "The bundle's name: its folder, and the model's name in URLs.", Required = true };
         var labels = new Option<string?>("--labels") { Description = "A file with the labels: one per line (a coarse group after a tab), or JSON." };
         var preset = new Option<string?>("--preset") { Description = $"How pictures were prepared in training: {string.Join(", ", Presets.ByName.Keys)}." };
@@ -28,7 +32,8 @@ internal static class ImportCommand
         var source = new Option<string?>("--source") { Description = "Where the weights come from." };
         var dryRun = new Option<bool>("--dry-run") { Description = "Read, convert and prove, but install nothing." };
         var json = CommonOptions.Json();
-        var command = new Command("import", "Import a Keras, TensorFlow.js, TensorFlow Lite or ONNX model as a bundle that the server, the browser and the tools run alike.")
+        var command = new Command("import",
+            "Import a Keras, TensorFlow.js, TensorFlow Lite or ONNX model as a bundle that the server, the browser and the tools run alike.")
         {
             path, name, labels, preset, resample, models, size, keepInput, dequantize, softmax, title, license, source, dryRun, json,
         };
@@ -83,7 +88,8 @@ internal static class ImportCommand
         table.AddRow("Input", $"uint8 pixels, {manifest.Input.Width} × {manifest.Input.Height}, RGB");
         table.AddRow("Preprocessing", Markup.Escape(ModelCard.Describe(manifest.Preprocessing)));
         table.AddRow("Classes", Markup.Escape(Classes(report)));
-        table.AddRow("Output", Markup.Escape(string.Join(", ", new[] { manifest.Output.Name, manifest.Output.Embedding, manifest.Output.Features }.OfType<string>())));
+        table.AddRow("Output",
+            Markup.Escape(string.Join(", ", new[] { manifest.Output.Name, manifest.Output.Embedding, manifest.Output.Features }.OfType<string>())));
         table.AddRow("Files", Markup.Escape(string.Join(", ", manifest.Files.Select(file => $"{file.Value.File} {ModelCard.Size(file.Value.Bytes)}"))));
         table.AddRow("Proof", $"at most {report.Model.LargestDifference:0.#######} from the original on {report.Model.ProofInputs} pictures");
         var best = manifest.Sample!.Predictions[0];
@@ -94,9 +100,16 @@ internal static class ImportCommand
             AnsiConsole.MarkupLineInterpolated($"· {note}");
         }
 
-        AnsiConsole.MarkupLineInterpolated(request.DryRun
-            ? (FormattableString)$"Nothing was installed: a dry run ({report.Elapsed.TotalSeconds:0.0} s). [green]{request.Name}[/] would be version {manifest.Version} in {report.Folder}."
-            : $"[green]{request.Name}[/] is in {report.Folder} ({report.Elapsed.TotalSeconds:0.0} s).");
+        var seconds = report.Elapsed.TotalSeconds;
+        if (request.DryRun)
+        {
+            AnsiConsole.MarkupLineInterpolated(
+                $"Nothing was installed: a dry run ({seconds:0.0} s). [green]{request.Name}[/] would be version {manifest.Version} in {report.Folder}.");
+        }
+        else
+        {
+            AnsiConsole.MarkupLineInterpolated($"[green]{request.Name}[/] is in {report.Folder} ({seconds:0.0} s).");
+        }
     }
     private static string Classes(ImportReport report)
     {

@@ -24,9 +24,12 @@ internal static class ModelCard
 
         card.AppendLine($"| Input | `{manifest.Input.Name}`: uint8 pixels, RGB, {manifest.Input.Width} × {manifest.Input.Height} |");
         card.AppendLine($"| Preprocessing | {Describe(manifest.Preprocessing)} |");
-        card.AppendLine($"| Output | `{manifest.Output.Name}`{(manifest.Output.Embedding is null ? "" : ", `embedding`")}{(manifest.Output.Features is null ? "" : ", `features`")} |");
+        card.AppendLine(
+            $"| Output | `{manifest.Output.Name}`{(manifest.Output.Embedding is null ? "" : ", `embedding`")}{(manifest.Output.Features is null ? "" : ", `features`")} |");
         card.AppendLine().AppendLine("## Proof").AppendLine();
-        card.AppendLine($"On {model.ProofInputs} pictures the converted model and the original differ by at most {model.LargestDifference:0.#######}. For `sample.png` it answers:").AppendLine();
+        card.AppendLine(
+            $"On {model.ProofInputs} pictures the converted model and the original differ by at most {model.LargestDifference:0.#######}. For `sample.png` " +
+            $"it answers:").AppendLine();
         card.AppendLine("| Label | Confidence |").AppendLine("|---|---|");
         foreach (var prediction in manifest.Sample!.Predictions)
         {

@@ -57,7 +57,8 @@ internal static class SamplePicture
             }
         }
 
-        var shadow = 1 - Balls.Max(ball => 0.45 * Math.Exp(-12 * (Math.Pow((x - ball.X - 0.05) / (1.6 * ball.Radius), 2) + Math.Pow((y - ball.Y - ball.Radius) / (0.5 * ball.Radius), 2))));
+        var shadow = 1 - Balls.Max(ball => 0.45
+            * Math.Exp(-12 * (Math.Pow((x - ball.X - 0.05) / (1.6 * ball.Radius), 2) + Math.Pow((y - ball.Y - ball.Radius) / (0.5 * ball.Radius), 2))));
         var grainOfWood = 0.04 * Math.Sin((40 * y) + (3 * Math.Sin(9 * x)));
         return y > 0.58
             ? ((0.62 + grainOfWood) * shadow, (0.44 + grainOfWood) * shadow, (0.28 + grainOfWood) * shadow)

@@ -18,14 +18,37 @@ internal static class QuantizeCommand
     public static Command Create()
     {
         var model = new Argument<string>("model") { Description = "A bundle's name or folder." };
-        var to = new Option<string>("--to") { Description = "fp16: half the bytes to load, the same speed, for the browser. int8: a quarter of the bytes, and faster on processors with VNNI, for the server.", Required = true };
+        var to = new Option<string>("--to")
+        {
+            Description =
+            "fp16: half the bytes to load, the same speed, for the browser. int8: a quarter of the bytes, and faster on processors with VNNI, for the server.",
+            Required = true
+        };
         to.AcceptOnlyFromAmong("fp16", "int8");
-        var calibrate = new Option<string?>("--calibrate") { Description = "For int8: photos of the kind that the model will see, as a folder or a list 'path,label'. Those that it is judged by are left out." };
-        var count = new Option<int>("--photos") { Description = $"How many of the calibration photos to use, evenly spread; four in five set ranges, the fifth chooses. The default is {DefaultPhotos}.", DefaultValueFactory = _ => DefaultPhotos };
-        var images = new Option<string?>("--images") { Description = $"Photos to judge the variant by, as a folder or list, {VariantBuilder.FewestPhotos} or more. The default: a fourth of those for calibration, which then does not calibrate; or for fp16 the bundle's own samples." };
+        var calibrate = new Option<string?>("--calibrate")
+        {
+            Description =
+            "For int8: photos of the kind that the model will see, as a folder or a list 'path,label'. Those that it is judged by are left out."
+        };
+        var count =
+            new Option<int>("--photos")
+            {
+                Description =
+            $"How many of the calibration photos to use, evenly spread; four in five set ranges, the fifth chooses. The default is {DefaultPhotos}.",
+                DefaultValueFactory = _ => DefaultPhotos
+            };
+        var images =
+            new Option<string?>("--images")
+            {
+                Description =
+            $"Photos to judge the variant by, as a folder or list, {VariantBuilder.FewestPhotos} or more. The default: a fourth of those for calibration, " +
+            $"which then does not calibrate; or for fp16 the bundle's own samples."
+            };
         var maxLoss = new Option<double>("--max-loss")
         {
-            Description = "The loss of top-1 accuracy, from 0 to 1, above which the variant is not installed. Without labels it is estimated from fp32's own probabilities. The default is 0.01, one point.",
+            Description =
+                "The loss of top-1 accuracy, from 0 to 1, above which the variant is not installed. Without labels it is estimated from fp32's own " +
+                "probabilities. The default is 0.01, one point.",
             DefaultValueFactory = _ => DefaultMaxLoss,
         };
         var maxChanged = new Option<double>("--max-changed")
@@ -38,7 +61,10 @@ internal static class QuantizeCommand
         count.Require(value => value is >= 1 and <= 10_000, "--photos must be from 1 to 10000.");
         var models = CommonOptions.Models();
         var json = CommonOptions.Json();
-        var command = new Command("quantize", "Add a reduced variant of a bundle's weights: half-precision or 8-bit. It is installed only where it loses little.") { model, to, calibrate, count, images, maxLoss, maxChanged, models, json };
+        var command =
+            new Command("quantize",
+            "Add a reduced variant of a bundle's weights: half-precision or 8-bit. It is installed only where it loses little.") { model, to, calibrate,
+            count, images, maxLoss, maxChanged, models, json };
         command.SetAction(async (arguments, cancellationToken) =>
         {
             var request = new QuantizeRequest(arguments.GetValue(model)!, arguments.GetValue(models)!, arguments.GetValue(to)!)
@@ -58,7 +84,8 @@ internal static class QuantizeCommand
 
             return Show(Console.IsOutputRedirected
                 ? await VariantBuilder.BuildAsync(request, _ => { }, cancellationToken)
-                : await AnsiConsole.Status().StartAsync("Starting", status => VariantBuilder.BuildAsync(request, step => status.Status(Markup.Escape(step)), cancellationToken)));
+                : await AnsiConsole.Status()
+                    .StartAsync("Starting", status => VariantBuilder.BuildAsync(request, step => status.Status(Markup.Escape(step)), cancellationToken)));
         });
         return command;
     }
@@ -100,10 +127,12 @@ internal static class QuantizeCommand
         if (report.Trials.Count > 0)
         {
             var trials = new Table().Border(TableBorder.Rounded).Title("On a fifth of the calibration photos, the chosen one first");
-            trials.AddColumn("Ranges").AddColumn("Bytes in").AddColumn(new TableColumn("Divergence").RightAligned()).AddColumn(new TableColumn("Same answer").RightAligned());
+            trials.AddColumn("Ranges").AddColumn("Bytes in").AddColumn(new TableColumn("Divergence").RightAligned())
+                .AddColumn(new TableColumn("Same answer").RightAligned());
             foreach (var trial in report.Trials)
             {
-                trials.AddRow(StaticQuantizer.Name(trial.Method), trial.DenseLayers ? "all layers" : "convolutions", $"{trial.Divergence:0.00000}", $"{trial.Agreement:P1}");
+                trials.AddRow(StaticQuantizer.Name(trial.Method), trial.DenseLayers ? "all layers"
+                    : "convolutions", $"{trial.Divergence:0.00000}", $"{trial.Agreement:P1}");
             }
 
             AnsiConsole.Write(trials);
@@ -134,7 +163,8 @@ internal static class QuantizeCommand
             AnsiConsole.MarkupLineInterpolated($"{report.Variant} answers the sample picture a little differently; its own answer is recorded.");
         }
 
-        var hint = report.Variant == "int8" ? Variants.HasFastInt8 ? " This processor is one that the server takes it on." : " The server takes it on processors with VNNI or Arm's dot product; this is none." : "";
+        var hint = report.Variant == "int8" ? Variants.HasFastInt8 ? " This processor is one that the server takes it on."
+            : " The server takes it on processors with VNNI or Arm's dot product; this is none." : "";
         AnsiConsole.MarkupLineInterpolated($"[green]{report.Reduced.File}[/] is in {report.Folder}, approved.{hint}");
         return 0;
     }

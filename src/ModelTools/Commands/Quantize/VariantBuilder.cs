@@ -34,7 +34,8 @@ internal sealed record QuantizeRequest(string Model, string Models, string To)
 
 /// <summary>What was made, and whether it was good enough.</summary>
 internal sealed record QuantizeReport(
-    string JudgedBy, string Folder, string Variant, BundleFile Full, BundleFile Reduced, Figures FullFigures, Figures ReducedFigures, Agreement Agreement, IReadOnlyList<Trial> Trials, bool HasOwnAnswer, string? Problem);
+    string JudgedBy, string Folder, string Variant, BundleFile Full, BundleFile Reduced, Figures FullFigures, Figures ReducedFigures, Agreement Agreement,
+        IReadOnlyList<Trial> Trials, bool HasOwnAnswer, string? Problem);
 
 /// <summary>
 /// A reduced variant of a bundle's weights, installed only where it is good enough:
@@ -116,10 +117,15 @@ internal static class VariantBuilder
             }
 
             var agreement = Agreement.Of(full, reduced);
-            problem ??= agreement.Photos < Math.Min(measured.Count, FewestPhotos) && agreement.Photos > 0 ? $"Only {agreement.Photos} of {measured.Count} photos could be read: {full.Failures[0].Problem}"
+            problem ??= agreement.Photos < Math.Min(measured.Count, FewestPhotos) && agreement.Photos > 0
+                ? $"Only {agreement.Photos} of {measured.Count} photos could be read: {full.Failures[0].Problem}"
                 : agreement.Photos == 0 ? $"None of the {measured.Count} photos could be read: {full.Failures[0].Problem}"
-                : agreement.SameTop1 < 1 - request.MaxChanged ? $"{request.To} answers {1 - agreement.SameTop1:0.0 %} of {Counted.Of(agreement.Photos, "photo")} otherwise than {Full}; the limit is {request.MaxChanged:0.0 %} (--max-changed)."
-                : agreement.Loss > request.MaxLoss ? $"{request.To} loses {agreement.Loss:0.0 %} of accuracy on {Counted.Of(agreement.Photos, "photo")}; the limit is {request.MaxLoss:0.0 %} (--max-loss)."
+                : agreement.SameTop1 < 1 - request.MaxChanged
+                    ? $"{request.To} answers {1 - agreement.SameTop1:0.0 %} of {Counted.Of(agreement.Photos, "photo")} otherwise than {Full}; the limit is " +
+                    $"{request.MaxChanged:0.0 %} (--max-changed)."
+                : agreement.Loss > request.MaxLoss
+                    ? $"{request.To} loses {agreement.Loss:0.0 %} of accuracy on {Counted.Of(agreement.Photos, "photo")}; the limit is " +
+                    $"{request.MaxLoss:0.0 %} (--max-loss)."
                 : null;
 
             // 4. Installed.
@@ -130,7 +136,8 @@ internal static class VariantBuilder
                 Install(folder, request.To, file, manifest);
             }
 
-            return new QuantizeReport(judgedBy, folder, request.To, manifest.Files[Full], file, new Figures(manifest, classes, full), new Figures(manifest, classes, reduced), agreement, trials, file.Predictions is not null, problem);
+            return new QuantizeReport(judgedBy, folder, request.To, manifest.Files[Full], file, new Figures(manifest, classes, full),
+                new Figures(manifest, classes, reduced), agreement, trials, file.Predictions is not null, problem);
         }
         finally
         {
@@ -149,7 +156,9 @@ internal static class VariantBuilder
             Require(judges.Count, $"'{request.Images}' has");
             var theirs = judges.Select(photo => Path.GetFullPath(photo.Path)).ToHashSet();
             var others = given?.Where(photo => !theirs.Contains(Path.GetFullPath(photo.Path))).ToList();
-            return others is [] ? throw new ModelFormatException($"All photos in '{request.Calibrate}' are in '{request.Images}', too: give other photos to judge by, or leave --images out.")
+            return others is []
+                ? throw new ModelFormatException(
+                $"All photos in '{request.Calibrate}' are in '{request.Images}', too: give other photos to judge by, or leave --images out.")
                 : (others is null ? null : LabelledPhotos.Spread(others, request.CalibrationPhotos), judges, $"those in {request.Images}");
         }
 
@@ -160,7 +169,8 @@ internal static class VariantBuilder
 
         LabelledPhoto[] held = [.. given.Where((_, place) => place % HeldOut == HeldOut - 1)];
         Require(held.Length, $"a fourth of the {Counted.Of(given.Count, "photo")} in '{request.Calibrate}' is");
-        return (LabelledPhotos.Spread([.. given.Where((_, place) => place % HeldOut != HeldOut - 1)], request.CalibrationPhotos), held, $"a fourth of those in {request.Calibrate}, which did not calibrate");
+        return (LabelledPhotos.Spread([.. given.Where((_, place) => place % HeldOut != HeldOut - 1)], request.CalibrationPhotos), held,
+            $"a fourth of those in {request.Calibrate}, which did not calibrate");
 
         static void Require(int count, string what)
         {
@@ -172,7 +182,8 @@ internal static class VariantBuilder
     }
 
     private static async Task<Answers> AnswersAsync(
-        Evaluator evaluator, ModelManifest manifest, string folder, string variant, IReadOnlyList<LabelledPhoto> photos, Action<string> progress, CancellationToken cancellationToken)
+        Evaluator evaluator, ModelManifest manifest, string folder, string variant, IReadOnlyList<LabelledPhoto> photos, Action<string> progress,
+            CancellationToken cancellationToken)
     {
         using var lease = evaluator.Load(manifest, folder, variant);
         return await evaluator.RunAsync(lease.Model, photos, progress, cancellationToken);
@@ -225,13 +236,15 @@ internal static class VariantBuilder
     /// <summary>The pictures that come with the bundle: enough to see whether halved weights still answer the same.</summary>
     private static List<LabelledPhoto> OwnSamples(ModelManifest manifest, string folder)
     {
-        List<LabelledPhoto> photos = [.. (manifest.Samples ?? []).Select(sample => new LabelledPhoto(Bundle.PathOf(folder, sample.File), sample.File, sample.Index))];
+        List<LabelledPhoto> photos = [.. (manifest.Samples ?? [])
+            .Select(sample => new LabelledPhoto(Bundle.PathOf(folder, sample.File), sample.File, sample.Index))];
         if (manifest.Sample is { } own)
         {
             photos.Add(new LabelledPhoto(Bundle.PathOf(folder, own.File), own.File, null));
         }
 
-        return photos.Count > 0 ? photos : throw new ModelFormatException($"The model '{manifest.Name}' has no sample picture to measure on: give photos with --images FOLDER|LIST.");
+        return photos.Count > 0 ? photos
+            : throw new ModelFormatException($"The model '{manifest.Name}' has no sample picture to measure on: give photos with --images FOLDER|LIST.");
     }
 
     private static void Install(string folder, string variant, BundleFile file, ModelManifest old) => ManifestEdit.Apply(folder, manifest =>

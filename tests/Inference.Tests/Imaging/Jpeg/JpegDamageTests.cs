@@ -146,7 +146,8 @@ public sealed class JpegDamageTests(ITestOutputHelper output)
             else
             {
                 accepted++;
-                Assert.True(JpegReference.Decode(file, shrink, VipsFailOn.Warning) is not null, $"seed {seed}, file {i}, 1/{shrink}: {Convert.ToHexString(file)}");
+                Assert.True(JpegReference.Decode(file, shrink, VipsFailOn.Warning) is not null,
+                    $"seed {seed}, file {i}, 1/{shrink}: {Convert.ToHexString(file)}");
             }
         }
 
@@ -187,15 +188,16 @@ public sealed class JpegDamageTests(ITestOutputHelper output)
     }
 
     private static byte[] Encode(
-        int restartInterval, bool interleaved = true, int height = Height, bool optimised = false, (int Horizontal, int Vertical)[]? samplings = null) => new JpegTestEncoder
-        {
-            Width = Width,
-            Height = height,
-            Samplings = samplings ?? [(2, 2), (1, 1), (1, 1)],
-            RestartInterval = restartInterval,
-            Interleaved = interleaved,
-            Optimised = optimised,
-        }.Encode();
+        int restartInterval, bool interleaved = true, int height = Height, bool optimised = false,
+            (int Horizontal, int Vertical)[]? samplings = null) => new JpegTestEncoder
+            {
+                Width = Width,
+                Height = height,
+                Samplings = samplings ?? [(2, 2), (1, 1), (1, 1)],
+                RestartInterval = restartInterval,
+                Interleaved = interleaved,
+                Optimised = optimised,
+            }.Encode();
 
     private static JpegDamage? DamageOf(byte[] file)
     {

@@ -12,7 +12,8 @@ public sealed class JpegReducedDecoderTests(ITestOutputHelper output)
     public static TheoryData<string> Samplings =>
     [
         "1x1", "2x2", "3x1", "1x1 1x1 1x1", "2x1 1x1 1x1", "1x2 1x1 1x1", "2x2 1x1 1x1", "2x2 2x1 1x2", "2x2 1x2 1x2", "2x2 2x1 2x1", "4x1 1x1 1x1",
-        "4x2 1x1 1x1", "1x4 1x1 1x1", "2x4 1x1 1x1", "4x2 2x1 1x1 apart", "3x1 1x1 1x1", "1x3 1x1 1x1", "1x1 2x2 1x1", "3x2 1x1 1x1", "4x2 1x2 1x2 apart", "4x4 1x1 1x1 apart",
+        "4x2 1x1 1x1", "1x4 1x1 1x1", "2x4 1x1 1x1", "4x2 2x1 1x1 apart", "3x1 1x1 1x1", "1x3 1x1 1x1", "1x1 2x2 1x1", "3x2 1x1 1x1", "4x2 1x2 1x2 apart",
+            "4x4 1x1 1x1 apart",
     ];
 
     [Theory]
@@ -25,7 +26,8 @@ public sealed class JpegReducedDecoderTests(ITestOutputHelper output)
             foreach ((var restart, var interleaved, var optimised, var step) in
                 ((int, bool, bool, int)[])[(0, true, true, 8), (1, true, false, 2), (5, true, true, 30), (0, false, false, 8), (7, false, true, 1)])
             {
-                var encoder = Encoder(samplings, width, height, restart, interleaved && !samplings.Contains("apart", StringComparison.Ordinal), optimised, step);
+                var encoder = Encoder(samplings, width, height, restart, interleaved
+                    && !samplings.Contains("apart", StringComparison.Ordinal), optimised, step);
                 var file = encoder.Encode();
                 foreach (var shrink in (int[])[2, 4, 8])
                 {

@@ -84,7 +84,8 @@ internal sealed class JpegTestEncoder
 
         var tables = Optimised
             ? [.. Enumerable.Range(0, 4).Select(table => Huffman.Fit(scans.SelectMany(scan => scan).Where(entry => entry.Symbols is not null)
-                .SelectMany(entry => entry.Symbols!.Where(symbol => (Math.Min(entry.Component, 1) * 2) + (symbol.Ac ? 1 : 0) == table)).Select(symbol => symbol.Symbol)))]
+                .SelectMany(entry => entry.Symbols!.Where(symbol => (Math.Min(entry.Component, 1) * 2) + (symbol.Ac ? 1 : 0) == table))
+                    .Select(symbol => symbol.Symbol)))]
             : Huffman.Standard;
         for (var i = 0; i < 4; i++)
         {
@@ -94,7 +95,8 @@ internal sealed class JpegTestEncoder
         foreach (var scan in scans)
         {
             int[] components = [.. scan.Where(entry => entry.Symbols is not null).Select(entry => entry.Component).Distinct()];
-            Segment(0xDA, [(byte)components.Length, .. components.SelectMany(component => new[] { Ids[component], (byte)(Math.Min(component, 1) * 0x11) }), 0, 63, 0]);
+            Segment(0xDA,
+                [(byte)components.Length, .. components.SelectMany(component => new[] { Ids[component], (byte)(Math.Min(component, 1) * 0x11) }), 0, 63, 0]);
             var restarts = 0;
             foreach ((var component, var symbols) in scan)
             {
@@ -148,7 +150,8 @@ internal sealed class JpegTestEncoder
 
     /// <summary>Waves, an edge and some noise, different in each component and, as in photos, weaker in colours.</summary>
     private static double Sample(int component, int x, int y, Random noise) =>
-        118 + ((component == 0 ? 1 : 0.3) * ((40 * Math.Sin((x * (0.05 + (component * 0.02))) + (y * 0.08))) + (20 * Math.Cos((x * 0.4) - (y * 0.3 * (component + 1))))
+        118 + ((component == 0 ? 1
+            : 0.3) * ((40 * Math.Sin((x * (0.05 + (component * 0.02))) + (y * 0.08))) + (20 * Math.Cos((x * 0.4) - (y * 0.3 * (component + 1))))
         + ((x + (2 * y)) % 97 < 40 ? 25 : -25) + (noise.NextDouble() * 20)));
 
     private short[][] Transform(int component)

@@ -37,8 +37,10 @@ public sealed class Hdf5FileTests
         using var hdf5 = Open(file);
         var attributes = hdf5.Root.Group("attributes")!.Attributes;
 
-        Assert.Equal("The attribute 'integer' of '/attributes' holds 16-bit integer where text is expected.", Assert.Throws<ModelFormatException>(() => attributes["integer"].ReadString()).Message);
-        Assert.Equal("The attribute 'fixed list' of '/attributes' holds 3 values where one is expected.", Assert.Throws<ModelFormatException>(() => attributes["fixed list"].ReadString()).Message);
+        Assert.Equal("The attribute 'integer' of '/attributes' holds 16-bit integer where text is expected.",
+            Assert.Throws<ModelFormatException>(() => attributes["integer"].ReadString()).Message);
+        Assert.Equal("The attribute 'fixed list' of '/attributes' holds 3 values where one is expected.",
+            Assert.Throws<ModelFormatException>(() => attributes["fixed list"].ReadString()).Message);
     }
 
     [Theory]
@@ -109,7 +111,8 @@ public sealed class Hdf5FileTests
         Assert.Empty(layouts.Dataset("empty")!.Read());
 
         // Chunks that were never written, in pages and blocks that were never written.
-        Assert.Equal(Enumerable.Range(0, 140100).Select(index => index is (>= 2900 and < 2905) or (>= 140000 and < 140005) ? (byte)9 : (byte)7), Read<byte>(layouts, "holes"));
+        Assert.Equal(Enumerable.Range(0, 140100)
+            .Select(index => index is (>= 2900 and < 2905) or (>= 140000 and < 140005) ? (byte)9 : (byte)7), Read<byte>(layouts, "holes"));
         Assert.Equal(Enumerable.Range(0, 1100).Select(index => index is >= 1050 and < 1055 ? (byte)9 : (byte)7), Read<byte>(layouts, "holes in a fixed shape"));
     }
 
@@ -131,7 +134,8 @@ public sealed class Hdf5FileTests
         Assert.Null(links.Find("nowhere"));
         Assert.Null(links.Find("target/below a dataset"));
         Assert.Null(links.Group("target"));
-        Assert.Equal("'/links/elsewhere' lies in another file ('other.h5'), which is not supported.", Assert.Throws<ModelFormatException>(() => links.Find("elsewhere")).Message);
+        Assert.Equal("'/links/elsewhere' lies in another file ('other.h5'), which is not supported.",
+            Assert.Throws<ModelFormatException>(() => links.Find("elsewhere")).Message);
         Assert.Contains("leads from soft link to soft link", Assert.Throws<ModelFormatException>(() => links.Find("circle")).Message, StringComparison.Ordinal);
     }
 
@@ -177,7 +181,8 @@ public sealed class Hdf5FileTests
     public void A_file_of_another_format_is_refused()
     {
         Assert.False(Hdf5File.IsHdf5(new MemoryStream("not HDF5"u8.ToArray())));
-        Assert.Equal("The file is not an HDF5 file: its signature is missing.", Assert.Throws<ModelFormatException>(() => Hdf5File.Open(new MemoryStream(new byte[4096]))).Message);
+        Assert.Equal("The file is not an HDF5 file: its signature is missing.",
+            Assert.Throws<ModelFormatException>(() => Hdf5File.Open(new MemoryStream(new byte[4096]))).Message);
     }
 
     [Fact]
@@ -189,7 +194,8 @@ public sealed class Hdf5FileTests
         BinaryPrimitives.WriteInt16LittleEndian(file.AsSpan(row), 55);
         using var hdf5 = Hdf5File.Open(new MemoryStream(file));
 
-        Assert.Contains("checksum", Assert.Throws<ModelFormatException>(() => hdf5.Root.Dataset("layouts/fletcher32")!.Read()).Message, StringComparison.Ordinal);
+        Assert.Contains("checksum", Assert.Throws<ModelFormatException>(() => hdf5.Root.Dataset("layouts/fletcher32")!.Read()).Message,
+            StringComparison.Ordinal);
     }
 
     private static Hdf5File Open(string file) => Hdf5File.Open(KerasFiles.Path(file));

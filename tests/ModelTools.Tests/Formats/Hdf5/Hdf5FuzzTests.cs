@@ -32,7 +32,8 @@ public sealed class Hdf5FuzzTests
             {
                 found = group.Find(name);
             }
-            catch (ModelFormatException exception) when (exception.Message.Contains("another file", StringComparison.Ordinal) || exception.Message.Contains("soft link", StringComparison.Ordinal))
+            catch (ModelFormatException exception)
+                when (exception.Message.Contains("another file", StringComparison.Ordinal) || exception.Message.Contains("soft link", StringComparison.Ordinal))
             {
                 continue; // the files hold such links on purpose
             }

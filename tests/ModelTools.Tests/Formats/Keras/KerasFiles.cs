@@ -14,7 +14,8 @@ internal static class KerasFiles
     public static string Path(string name) => System.IO.Path.Combine(Repository, "tests", "data", "keras", name);
 
     /// <summary>Every committed file, for the fuzz tests.</summary>
-    public static IEnumerable<string> Names => Directory.EnumerateFiles(Path("")).Select(path => System.IO.Path.GetFileName(path)!).Where(name => name.EndsWith(".h5", StringComparison.Ordinal) || name.EndsWith(".keras", StringComparison.Ordinal)).Order();
+    public static IEnumerable<string> Names => Directory.EnumerateFiles(Path("")).Select(path => System.IO.Path.GetFileName(path)!)
+        .Where(name => name.EndsWith(".h5", StringComparison.Ordinal) || name.EndsWith(".keras", StringComparison.Ordinal)).Order();
 
     /// <summary>A file of <c>shared/models</c>; the test is skipped where there is none.</summary>
     public static string Shared(string path)
@@ -34,7 +35,8 @@ internal static class KerasFiles
     public static (Tensor Input, IReadOnlyDictionary<string, Tensor> Outputs) Expected(JsonElement answers, string file)
     {
         var answer = answers.GetProperty("files").GetProperty(file);
-        return (Read(answer.GetProperty("input")), answer.GetProperty("outputs").EnumerateObject().ToDictionary(output => output.Name, output => Read(output.Value)));
+        return (Read(answer.GetProperty("input")), answer.GetProperty("outputs").EnumerateObject()
+            .ToDictionary(output => output.Name, output => Read(output.Value)));
 
         Tensor Read(JsonElement array) => new(
             ElementType.Float32,
@@ -50,7 +52,8 @@ internal static class KerasFiles
         foreach ((var output, (var name, var expected)) in model.Graph.Outputs.Zip(outputs))
         {
             var actual = answers[output.Name];
-            Assert.True(expected.Shape.SequenceEqual(actual.Shape), $"'{name}' is [{string.Join(", ", actual.Shape)}] instead of [{string.Join(", ", expected.Shape)}].");
+            Assert.True(expected.Shape.SequenceEqual(actual.Shape),
+                $"'{name}' is [{string.Join(", ", actual.Shape)}] instead of [{string.Join(", ", expected.Shape)}].");
             Assert.True(output.Shape.Skip(1).SequenceEqual(expected.Shape.Skip(1)), $"'{name}' is described as [{string.Join(", ", output.Shape)}].");
             var difference = LargestDifference(expected.As<float>(), actual.As<float>());
             var largest = LargestDifference(expected.As<float>(), new float[expected.Length]);
@@ -73,7 +76,8 @@ internal static class KerasFiles
     /// <summary>Runs a script of tests/data/keras; the test is skipped where Python, PyTorch or h5py is absent.</summary>
     public static async Task Python(string script, params string[] arguments)
     {
-        var python = RuntimeInformation.IsOSPlatform(OSPlatform.Windows) ? null : new[] { "/usr/bin/python3", "/usr/local/bin/python3" }.FirstOrDefault(File.Exists);
+        var python = RuntimeInformation.IsOSPlatform(OSPlatform.Windows) ? null
+            : new[] { "/usr/bin/python3", "/usr/local/bin/python3" }.FirstOrDefault(File.Exists);
         Assert.SkipWhen(python is null || (await RunAsync(python, ["-c", "import h5py, torch"])).Code != 0, "Python with h5py and PyTorch is not installed.");
         (var code, var output) = await RunAsync(python!, [Path(script), .. arguments]);
         Assert.True(code == 0, output);
@@ -88,5 +92,6 @@ internal static class KerasFiles
     }
 
     private static string Above(string folder) =>
-        File.Exists(System.IO.Path.Combine(folder, "Server.sln")) ? folder : Above(System.IO.Path.GetDirectoryName(folder) ?? throw new InvalidOperationException("No Server.sln above the tests."));
+        File.Exists(System.IO.Path.Combine(folder, "Server.sln")) ? folder
+            : Above(System.IO.Path.GetDirectoryName(folder) ?? throw new InvalidOperationException("No Server.sln above the tests."));
 }

@@ -22,7 +22,8 @@ public sealed class KerasNetworkTests
     [InlineData("MaxPooling2D", """{"pool_size": [9, 9]}""", "The layer 'MaxPooling2D' (it) reaches over 9 pixels of an input of [?, 8, 8, 3].")]
     [InlineData("Conv2D", """{"filters": 4, "kernel_size": [3, 3], "groups": 2}""", "The layer 'Conv2D' (it) has 4 filters in 2 groups over 3 channels.")]
     [InlineData("Reshape", """{"target_shape": [5, 5]}""", "The layer 'Reshape' (it) reshapes [?, 8, 8, 3] to [5, 5].")]
-    [InlineData("Conv2D", """{"filters": 4, "kernel_size": 3, "data_format": "sideways"}""", "The layer 'Conv2D' (it) has the data format 'sideways', which is not supported.")]
+    [InlineData("Conv2D", """{"filters": 4, "kernel_size": 3, "data_format": "sideways"}""",
+        "The layer 'Conv2D' (it) has the data format 'sideways', which is not supported.")]
     [InlineData("Cropping2D", """{"cropping": 4}""", "The layer 'Cropping2D' (it) cuts away all of an input of [?, 8, 8, 3].")]
     [InlineData("TFOpLambda", """{"function": "math.erfinv"}""", "The operation 'math.erfinv' (it) is not supported.")]
     public void What_is_not_supported_is_refused_by_its_name(string className, string settings, string message)
@@ -78,7 +79,8 @@ public sealed class KerasNetworkTests
     public void Networks_that_multiply_by_nesting_are_refused()
     {
         // Each level calls the one inside it ten times: ten million calls in a few kilobytes.
-        var model = Functional("""{"class_name": "InputLayer", "name": "a", "config": {"name": "a", "batch_input_shape": [null, 4]}, "inbound_nodes": []}""", """[["a", 0, 0]]""", """[["a", 0, 0]]""");
+        var model = Functional("""{"class_name": "InputLayer", "name": "a", "config": {"name": "a", "batch_input_shape": [null, 4]}, "inbound_nodes": []}""",
+            """[["a", 0, 0]]""", """[["a", 0, 0]]""");
         for (var level = 0; level < 7; level++)
         {
             var calls = string.Join(", ", Enumerable.Range(0, 10).Select(call => call == 0 ? """[["a", 0, 0, {}]]""" : $$"""[["n", {{call - 1}}, 0, {}]]"""));

@@ -9,7 +9,8 @@ public sealed class KerasNetworksTests
 {
     public static TheoryData<string> Networks =>
     [
-        "vgg16", "mobilenet", "mobilenet_v2", "mobilenet_v3_small", "mobilenet_v3_large", "resnet50", "resnet50_v2", "densenet121", "efficientnet_b0", "efficientnet_v2_b0",
+        "vgg16", "mobilenet", "mobilenet_v2", "mobilenet_v3_small", "mobilenet_v3_large", "resnet50", "resnet50_v2", "densenet121", "efficientnet_b0",
+            "efficientnet_v2_b0",
         "xception", "inception_v3", "inception_resnet_v2", "nasnet_mobile",
     ];
 
@@ -38,7 +39,8 @@ public sealed class KerasNetworksTests
         });
     }
 
-    private static Task Imports(string name, string extension) => WithModel(extension, name, (path, input, outputs) => KerasFiles.Agrees(new KerasReader().Read(path), input, outputs));
+    private static Task Imports(string name, string extension) =>
+        WithModel(extension, name, (path, input, outputs) => KerasFiles.Agrees(new KerasReader().Read(path), input, outputs));
 
     /// <summary>A network as the script writes it, and what PyTorch answers.</summary>
     internal static async Task WithModel(string extension, string network, Action<string, Tensor, IReadOnlyDictionary<string, Tensor>> test)

@@ -131,7 +131,8 @@ public sealed class KerasReaderTests
         using (var archive = new ZipArchive(stream, ZipArchiveMode.Create, leaveOpen: true))
         {
             using var entry = archive.CreateEntry("config.json").Open();
-            entry.Write(Encoding.UTF8.GetBytes("{\"class_name\": \"Sequential\", \"config\": {\"layers\": [{\"class_name\": \"Flatten\", \"config\": {\"name\": \"f\"}}]}}"));
+            entry.Write(Encoding.UTF8.GetBytes(
+                "{\"class_name\": \"Sequential\", \"config\": {\"layers\": [{\"class_name\": \"Flatten\", \"config\": {\"name\": \"f\"}}]}}"));
         }
 
         Assert.Equal("The .keras archive lacks 'model.weights.h5'.", Read(stream.ToArray()));

@@ -31,8 +31,10 @@ public sealed class OnnxReaderTests : IDisposable
     /// <summary>Operators in the forms of older and newer opsets; ONNX Runtime runs the file as it is, we what we read.</summary>
     public static TheoryData<string, int> OldForms => new()
     {
-        { "Clip", 10 }, { "Pad", 10 }, { "Slice", 9 }, { "Squeeze", 12 }, { "Unsqueeze", 12 }, { "ReduceSum", 12 }, { "Split", 12 }, { "Split evenly", 12 }, { "Dropout", 9 },
-        { "Upsample", 8 }, { "Upsample by an input", 9 }, { "Resize", 10 }, { "Softmax", 12 }, { "Softmax along the last axis", 12 }, { "LogSoftmax", 11 }, { "ReduceMean", 18 },
+        { "Clip", 10 }, { "Pad", 10 }, { "Slice", 9 }, { "Squeeze", 12 }, { "Unsqueeze", 12 }, { "ReduceSum", 12 }, { "Split", 12 },
+            { "Split evenly", 12 }, { "Dropout", 9 },
+        { "Upsample", 8 }, { "Upsample by an input", 9 }, { "Resize", 10 }, { "Softmax", 12 }, { "Softmax along the last axis", 12 }, { "LogSoftmax", 11 },
+            { "ReduceMean", 18 },
         { "ReduceMean", 21 }, { "Constant", 12 }, { "BatchNormalization", 13 },
     };
 
@@ -61,7 +63,8 @@ public sealed class OnnxReaderTests : IDisposable
             "LogSoftmax" => builder.AddNode("LogSoftmax", "y", [x], ("axis", 2L)),
             "ReduceMean" => builder.AddNode("ReduceMean", "y", [x, builder.AddInt64Constant("axes", 2, 3)]),
             "Constant" => builder.AddNode("Add", "y", [x, builder.AddNode("Constant", "c", [], ("value_floats", new float[] { 1, 2, 3, 4, 5, 6 }))]),
-            _ => builder.AddNode("BatchNormalization", "y", [x, .. Enumerable.Range(0, 4).Select(_ => builder.AddConstant("one", [1.5f], 1))], ("momentum", 0.9f)),
+            _ => builder.AddNode("BatchNormalization", "y", [x, .. Enumerable.Range(0, 4).Select(_ => builder.AddConstant("one", [1.5f], 1))],
+                ("momentum", 0.9f)),
         };
         builder.Graph.Outputs.Add(new GraphValue(y, ElementType.Float32, [-1, -1, -1, -1]));
         var file = WithOpset(builder.Graph, opset);
@@ -116,8 +119,10 @@ public sealed class OnnxReaderTests : IDisposable
         var x = builder.AddInput("x", ElementType.Float32, 1);
         builder.AddOutput(builder.AddNode("GRU", "gru_1", [x]), ElementType.Float32, 1);
 
-        Assert.Equal("The operator 'GRU' (gru_1) is not supported.", Assert.Throws<ModelFormatException>(() => OnnxReader.Read(Bytes(builder.Graph), _folder)).Message);
-        Assert.Equal("The file uses opset 6; 7 and later are supported.", Assert.Throws<ModelFormatException>(() => OnnxReader.Read(WithOpset(Network(), 6), _folder)).Message);
+        Assert.Equal("The operator 'GRU' (gru_1) is not supported.",
+            Assert.Throws<ModelFormatException>(() => OnnxReader.Read(Bytes(builder.Graph), _folder)).Message);
+        Assert.Equal("The file uses opset 6; 7 and later are supported.",
+            Assert.Throws<ModelFormatException>(() => OnnxReader.Read(WithOpset(Network(), 6), _folder)).Message);
     }
 
     [Fact]
@@ -129,14 +134,16 @@ public sealed class OnnxReaderTests : IDisposable
         graph.Nodes.Add(new Node("Add", "first", ["x", "b"], ["a"]));
         graph.Nodes.Add(new Node("Relu", "second", ["a"], ["b"]));
 
-        Assert.Equal("The operator 'Add' (first) reads 'b', which nothing before it writes.", Assert.Throws<ModelFormatException>(() => OnnxReader.Read(Bytes(graph), _folder)).Message);
+        Assert.Equal("The operator 'Add' (first) reads 'b', which nothing before it writes.",
+            Assert.Throws<ModelFormatException>(() => OnnxReader.Read(Bytes(graph), _folder)).Message);
     }
 
     [Fact]
     public void Other_files_are_not_taken_for_ONNX()
     {
         var path = Path.Combine(_folder, "other");
-        foreach (var content in new byte[][] { [], [0x08], [.. "PK\u0003\u0004"u8], [.. "{\"modelTopology\":{}}"u8], [.. "\u0000\u0000\u0000\u0000TFL3"u8], new byte[5000] })
+        foreach (var content in new byte[][] { [], [0x08], [.. "PK\u0003\u0004"u8], [.. "{\"modelTopology\":{}}"u8],
+            [.. "\u0000\u0000\u0000\u0000TFL3"u8], new byte[5000] })
         {
             File.WriteAllBytes(path, content);
             Assert.False(new OnnxReader().CanRead(path));
@@ -211,7 +218,8 @@ public sealed class OnnxReaderTests : IDisposable
     {
         var builder = new GraphBuilder("network");
         var value = builder.AddInput("x", ElementType.Float32, -1, 3, 8, 8);
-        value = builder.AddNode("Conv", "conv", [value, builder.AddConstant("w", Numbers.Random(1, 4, 3, 3, 3)), builder.AddConstant("b", Numbers.Random(2, 4))], ("strides", new long[] { 2, 2 }), ("auto_pad", "SAME_UPPER"));
+        value = builder.AddNode("Conv", "conv", [value, builder.AddConstant("w", Numbers.Random(1, 4, 3, 3, 3)),
+            builder.AddConstant("b", Numbers.Random(2, 4))], ("strides", new long[] { 2, 2 }), ("auto_pad", "SAME_UPPER"));
         value = builder.AddNode("LeakyRelu", "relu", [value], ("alpha", 0.1f));
         value = builder.AddNode("Flatten", "flat", [builder.AddNode("GlobalAveragePool", "pool", [value])]);
         value = builder.AddNode("Gemm", "dense", [value, builder.AddConstant("dense_w", Numbers.Random(3, 4, 5))]);
@@ -248,7 +256,8 @@ public sealed class OnnxReaderTests : IDisposable
     /// <summary>A model that answers with its input, and holds constants.</summary>
     private static byte[] Model(params ProtobufMessage[] constants)
     {
-        ProtobufMessage value(string name) => new ProtobufMessage().Add(1, name).Add(2, new ProtobufMessage().Add(1, new ProtobufMessage().Add(1, 1L).Add(2, new ProtobufMessage().Add(1, new ProtobufMessage().Add(1, 2L)))));
+        ProtobufMessage value(string name) => new ProtobufMessage().Add(1, name)
+            .Add(2, new ProtobufMessage().Add(1, new ProtobufMessage().Add(1, 1L).Add(2, new ProtobufMessage().Add(1, new ProtobufMessage().Add(1, 2L)))));
         var graph = new ProtobufMessage().Add(1, new ProtobufMessage().Add(1, "x").Add(2, "y").Add(4, "Relu"));
         foreach (var constant in constants)
         {

@@ -22,8 +22,10 @@ public sealed class QuantizedOperatorsTests : IDisposable
         var data = new TheoryData<string, ElementType>();
         foreach (var op in new[]
         {
-            "QLinearConv", "QLinearConv per channel", "QLinearConv by depth", "QLinearMatMul", "QLinearMatMul per column", "QLinearAdd", "QLinearMul", "QLinearGlobalAveragePool",
-            "QLinearGlobalAveragePool, channels last", "QLinearAveragePool", "QLinearConcat", "QLinearLeakyRelu", "QLinearSigmoid", "QGemm", "QGemm transposed, per column", "QGemm in floats", "MaxPool",
+            "QLinearConv", "QLinearConv per channel", "QLinearConv by depth", "QLinearMatMul", "QLinearMatMul per column", "QLinearAdd", "QLinearMul",
+                "QLinearGlobalAveragePool",
+            "QLinearGlobalAveragePool, channels last", "QLinearAveragePool", "QLinearConcat", "QLinearLeakyRelu", "QLinearSigmoid", "QGemm",
+                "QGemm transposed, per column", "QGemm in floats", "MaxPool",
         })
         {
             data.Add(op, ElementType.UInt8);
@@ -45,13 +47,16 @@ public sealed class QuantizedOperatorsTests : IDisposable
         {
             "QLinearConv" => file.Conv(x, filters: 5, channels: 6, perChannel: false),
             "QLinearConv per channel" => file.Conv(x, filters: 5, channels: 6, perChannel: true),
-            "QLinearConv by depth" => file.Conv(x, filters: 6, channels: 1, perChannel: true, ("group", 6L), ("pads", new long[] { 1, 1, 1, 1 }), ("strides", new long[] { 2, 2 })),
+            "QLinearConv by depth" =>
+                file.Conv(x, filters: 6, channels: 1, perChannel: true, ("group", 6L), ("pads", new long[] { 1, 1, 1, 1 }), ("strides", new long[] { 2, 2 })),
             "QLinearMatMul" => file.Node("QLinearMatMul", [.. file.Parameters(x), .. file.Weights(perChannel: false, 1, 6, 3), .. file.Result(0.05f)]),
-            "QLinearMatMul per column" => file.Node("QLinearMatMul", [.. file.Parameters(x), .. file.Weights(perChannel: true, 1, 6, 3), .. file.Result(0.05f)]),
+            "QLinearMatMul per column" =>
+                file.Node("QLinearMatMul", [.. file.Parameters(x), .. file.Weights(perChannel: true, 1, 6, 3), .. file.Result(0.05f)]),
             "QLinearAdd" => file.Node("QLinearAdd", [.. file.Parameters(x), .. file.Parameters(x), .. file.Result(0.04f)]),
             "QLinearMul" => file.Node("QLinearMul", [.. file.Parameters(x), .. file.Parameters(x), .. file.Result(0.01f)]),
             "QLinearGlobalAveragePool" => file.Node("QLinearGlobalAveragePool", [.. file.Parameters(x), .. file.Result(0.005f)]),
-            "QLinearGlobalAveragePool, channels last" => file.Node("QLinearGlobalAveragePool", [.. file.Parameters(x), .. file.Result(0.005f)], ("channels_last", 1L)),
+            "QLinearGlobalAveragePool, channels last" =>
+                file.Node("QLinearGlobalAveragePool", [.. file.Parameters(x), .. file.Result(0.005f)], ("channels_last", 1L)),
             "QLinearAveragePool" => file.Node("QLinearAveragePool", [.. file.Parameters(x), .. file.Result(0.01f)], pool),
             "QLinearConcat" => file.Node("QLinearConcat", [.. file.Result(0.03f), .. file.Parameters(x), .. file.Parameters(x)], ("axis", 1L)),
             "QLinearLeakyRelu" => file.Node("QLinearLeakyRelu", [.. file.Parameters(x), .. file.Result(0.015f)], ("alpha", 0.2f)),
@@ -159,9 +164,11 @@ public sealed class QuantizedOperatorsTests : IDisposable
 
         public string Zero { get; }
 
-        public string Quantized(string value) => Builder.AddNode("QuantizeLinear", "bytes", [value, ScaleOf(Scale), Builder.AddConstant("scalar_zero", Builder.Graph.Constants[Zero] with { Shape = [] })]);
+        public string Quantized(string value) => Builder.AddNode("QuantizeLinear", "bytes",
+            [value, ScaleOf(Scale), Builder.AddConstant("scalar_zero", Builder.Graph.Constants[Zero] with { Shape = [] })]);
 
-        public string Node(string op, IEnumerable<string> inputs, params ReadOnlySpan<(string Name, object Value)> attributes) => Builder.AddNode(op, op, inputs, attributes);
+        public string Node(string op, IEnumerable<string> inputs, params ReadOnlySpan<(string Name, object Value)> attributes) =>
+            Builder.AddNode(op, op, inputs, attributes);
 
         public string[] Parameters(string value) => [value, .. Result()];
 
@@ -175,7 +182,8 @@ public sealed class QuantizedOperatorsTests : IDisposable
             return
             [
                 Builder.AddConstant("weights", Tensor.FromDoubles(ElementType.Int8, shape, values)),
-                Builder.AddConstant("weights_scale", Tensor.Float32(perChannel ? [channels] : [], [.. Enumerable.Range(0, channels).Select(channel => 0.004f + (0.001f * channel))])),
+                Builder.AddConstant("weights_scale",
+                    Tensor.Float32(perChannel ? [channels] : [], [.. Enumerable.Range(0, channels).Select(channel => 0.004f + (0.001f * channel))])),
                 Builder.AddConstant("weights_zero", Tensor.FromDoubles(ElementType.Int8, perChannel ? [channels] : [], new double[channels])),
             ];
         }
@@ -186,7 +194,8 @@ public sealed class QuantizedOperatorsTests : IDisposable
         public string Gemm(string x, int depth, int columns, bool perColumn, bool transposed, bool result) =>
             Node(
                 "QGemm",
-                [.. Parameters(x), .. Weights(perColumn, transposed ? 0 : 1, transposed ? [columns, depth] : [depth, columns]), Bias(columns), .. result ? Result() : []],
+                [.. Parameters(x), .. Weights(perColumn, transposed ? 0 : 1, transposed ? [columns, depth] : [depth, columns]), Bias(columns), .. result
+                    ? Result() : []],
                 ("transB", transposed ? 1L : 0L), ("alpha", 0.8f));
 
         public byte[] ToBytes()
@@ -231,7 +240,8 @@ public sealed class QuantizedOperatorsTests : IDisposable
         }
 
         private string Bias(int channels) =>
-            Builder.AddConstant("bias", Tensor.FromDoubles(ElementType.Int32, [channels], [.. Enumerable.Range(0, channels).Select(channel => (channel * 1500d) - 2000)]));
+            Builder.AddConstant("bias",
+                Tensor.FromDoubles(ElementType.Int32, [channels], [.. Enumerable.Range(0, channels).Select(channel => (channel * 1500d) - 2000)]));
 
         private string ScaleOf(float scale) => Builder.AddConstant("scale", Tensor.Float32([], [scale]));
     }

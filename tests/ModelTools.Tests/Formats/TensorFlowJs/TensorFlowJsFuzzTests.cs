@@ -8,7 +8,8 @@ namespace Whatsit.ModelTools.Tests.Formats.TensorFlowJs;
 
 public sealed class TensorFlowJsFuzzTests
 {
-    public static TheoryData<string> Models => [.. Directory.EnumerateDirectories(Golden.Data("tfjs")).Select(path => Path.GetFileName(path)!).Order(StringComparer.Ordinal)];
+    public static TheoryData<string> Models =>
+        [.. Directory.EnumerateDirectories(Golden.Data("tfjs")).Select(path => Path.GetFileName(path)!).Order(StringComparer.Ordinal)];
 
     [Theory]
     [MemberData(nameof(Models))]

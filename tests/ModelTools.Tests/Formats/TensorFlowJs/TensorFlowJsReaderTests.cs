@@ -39,7 +39,8 @@ public sealed class TensorFlowJsReaderTests : IDisposable
                 var answer = answers[output.Name];
                 Assert.Equal(expected.GetProperty("shape").EnumerateArray().Select(side => side.GetInt32()), answer.Shape);
                 Assert.Equal(answer.Type, output.Type);
-                Assert.True(output.Shape.Zip(answer.Shape).All(side => side.First < 0 || side.First == side.Second), $"{output.Name} is declared as [{string.Join(", ", output.Shape)}].");
+                Assert.True(output.Shape.Zip(answer.Shape)
+                    .All(side => side.First < 0 || side.First == side.Second), $"{output.Name} is declared as [{string.Join(", ", output.Shape)}].");
                 foreach ((var actual, var right) in answer.ToDoubles().Zip(expected.GetProperty("data").EnumerateArray().Select(value => value.GetDouble())))
                 {
                     Assert.True(Math.Abs(actual - right) <= 1e-5 * Math.Max(1, Math.Abs(right)), $"{output.Name} has {actual} for {right}.");

@@ -9,12 +9,18 @@ namespace Whatsit.ModelTools.Tests.Formats.TensorFlowJs;
 public sealed class TensorFlowJsRuntime : IDisposable
 {
     private readonly Lazy<Process> _node = new(() =>
-        Process.Start(new ProcessStartInfo("node", [Golden.Data("tfjs/run.mjs")]) { RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true })!);
+        Process.Start(new ProcessStartInfo("node", [Golden.Data("tfjs/run.mjs")])
+        {
+            RedirectStandardInput = true,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true
+        })!);
 
     /// <summary>What TensorFlow.js answers for the model in a folder. The test is skipped where the client's packages or Node.js are missing.</summary>
     internal IReadOnlyDictionary<string, Tensor> Run(string model, Tensor input, string backend = "wasm")
     {
-        Assert.SkipUnless(Directory.Exists(Path.Combine(Golden.Repository, "client/node_modules/@tensorflow/tfjs-converter")), "The client's packages are not installed: cd client && npm ci --ignore-scripts");
+        Assert.SkipUnless(Directory.Exists(Path.Combine(Golden.Repository, "client/node_modules/@tensorflow/tfjs-converter")),
+            "The client's packages are not installed: cd client && npm ci --ignore-scripts");
         var node = _node.Value;
         node.StandardInput.WriteLine(new JsonObject
         {
@@ -28,7 +34,8 @@ public sealed class TensorFlowJsRuntime : IDisposable
         Assert.True(answer["error"] is null, $"TensorFlow.js on {backend}: {answer["error"]}");
         return answer["outputs"]!.AsObject().ToDictionary(
             output => output.Key,
-            output => new Tensor(ElementType.Float32, [.. output.Value!["shape"]!.AsArray().Select(side => (int)side!)], Convert.FromBase64String((string)output.Value["data"]!)));
+            output => new Tensor(ElementType.Float32, [.. output.Value!["shape"]!.AsArray().Select(side => (int)side!)],
+                Convert.FromBase64String((string)output.Value["data"]!)));
     }
 
     public void Dispose()

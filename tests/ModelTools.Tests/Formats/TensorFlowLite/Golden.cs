@@ -49,7 +49,8 @@ internal static class Golden
             "uint8 / 127.5 - 1 as float32" => Tensor.Float32(shape, Array.ConvertAll(bytes, pixel => (pixel / 127.5f) - 1)),
             "uint8 fed as is" when input.Type == ElementType.UInt8 => new Tensor(ElementType.UInt8, shape, bytes),
             "uint8 fed as is" when model.Preprocessing is { } preprocessing => Tensor.Float32(shape,
-                [.. bytes.Select((pixel, i) => (float)(((pixel * preprocessing.RescaleFactor) - preprocessing.ImageMean[i % shape[^1]]) / preprocessing.ImageStd[i % shape[^1]]))]),
+                [.. bytes.Select((pixel, i) =>
+                    (float)(((pixel * preprocessing.RescaleFactor) - preprocessing.ImageMean[i % shape[^1]]) / preprocessing.ImageStd[i % shape[^1]]))]),
             _ => throw new InvalidOperationException(encoding),
         };
     }
@@ -116,5 +117,6 @@ internal static class Golden
     }
 
     private static string Up(string folder, string file) =>
-        File.Exists(Path.Combine(folder, file)) ? folder : Up(Path.GetDirectoryName(folder) ?? throw new InvalidOperationException($"No {file} above the tests."), file);
+        File.Exists(Path.Combine(folder, file)) ? folder
+            : Up(Path.GetDirectoryName(folder) ?? throw new InvalidOperationException($"No {file} above the tests."), file);
 }

@@ -4,7 +4,8 @@ namespace Whatsit.ModelTools.Tests.Formats.TensorFlowLite;
 
 public sealed class TensorFlowLiteFuzzTests
 {
-    public static TheoryData<string> Files => [.. Directory.EnumerateFiles(Golden.Data("tflite"), "*.tflite").Select(path => Path.GetFileName(path)!).Order(StringComparer.Ordinal)];
+    public static TheoryData<string> Files =>
+        [.. Directory.EnumerateFiles(Golden.Data("tflite"), "*.tflite").Select(path => Path.GetFileName(path)!).Order(StringComparer.Ordinal)];
 
     [Theory]
     [MemberData(nameof(Files))]

@@ -95,7 +95,8 @@ public class TensorFlowLiteReaderTests
         Assert.Empty(graph.Constants[activation.Inputs[2]].Shape);
 
         // Depthwise weights have their scales on the last axis in the file, on the first in ONNX.
-        var weights = graph.Nodes.First(node => node.Op == "DequantizeLinear" && graph.Constants.TryGetValue(node.Inputs[0], out var constant) && constant.Shape is [6, 1, 3, 3]);
+        var weights = graph.Nodes.First(node => node.Op == "DequantizeLinear" && graph.Constants.TryGetValue(node.Inputs[0], out var constant)
+            && constant.Shape is [6, 1, 3, 3]);
         Assert.Equal([6], graph.Constants[weights.Inputs[1]].Shape);
         Assert.Equal(0L, weights.Attributes["axis"]);
     }
@@ -180,10 +181,13 @@ public class TensorFlowLiteReaderTests
     {
         using var golden = JsonDocument.Parse(File.ReadAllText(Golden.Data("tflite/golden.json")));
         var sample = golden.RootElement.GetProperty(name);
-        return (sample.GetProperty("inputs").EnumerateObject().ToDictionary(input => input.Name, input => Value(input.Value, [.. input.Value.GetProperty("shape").EnumerateArray().Select(side => side.GetInt32())])),
-            [.. sample.GetProperty(outputs).EnumerateArray().Select(output => (output.GetProperty("name").GetString()!, Value(output, [output.GetProperty("data").GetArrayLength()])))]);
+        return (sample.GetProperty("inputs").EnumerateObject().ToDictionary(input => input.Name,
+            input => Value(input.Value, [.. input.Value.GetProperty("shape").EnumerateArray().Select(side => side.GetInt32())])),
+            [.. sample.GetProperty(outputs).EnumerateArray()
+                .Select(output => (output.GetProperty("name").GetString()!, Value(output, [output.GetProperty("data").GetArrayLength()])))]);
 
         static Tensor Value(JsonElement value, int[] shape) => Tensor.FromDoubles(
-            Enum.Parse<ElementType>(value.GetProperty("type").GetString()!, ignoreCase: true), shape, [.. value.GetProperty("data").EnumerateArray().Select(item => item.GetDouble())]);
+            Enum.Parse<ElementType>(value.GetProperty("type").GetString()!, ignoreCase: true), shape,
+                [.. value.GetProperty("data").EnumerateArray().Select(item => item.GetDouble())]);
     }
 }
