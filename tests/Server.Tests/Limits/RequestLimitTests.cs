@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.IO.Compression;
 using System.Net;
 using System.Net.Sockets;
@@ -321,14 +320,12 @@ public sealed class RequestLimitTests(WhatsitServer server)
         using var wire = await Wire.ConnectAsync(small);
         await wire.SendAsync("POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/png\r\nContent-Length: 6000000\r\n\r\n");
         // Python's http.client reads only when it has sent everything: here for longer than the five seconds after which the web server gives up by itself.
-        var started = Stopwatch.StartNew();
         for (var sent = 0; sent < 6_000_000; sent += 100_000)
         {
             await wire.SendAsync(new byte[100_000]);
             await Task.Delay(120, TestContext.Current.CancellationToken);
         }
 
-        Assert.True(started.Elapsed > TimeSpan.FromSeconds(6));
         var (status, problem) = await wire.ReadAsync();
         Assert.Equal((413, "file-too-large"), (status, (string)problem["code"]!));
         // The connection is as good as new.
