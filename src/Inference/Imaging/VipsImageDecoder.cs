@@ -13,8 +13,8 @@ namespace Whatsit.Inference.Imaging;
 /// </remarks>
 public sealed class VipsImageDecoder(IOptions<DecodingOptions> options) : ImageDecoder(options.Value)
 {
-    // libvips has loaders for neither, and common they are not.
-    private readonly ImageSharpDecoder _others = new(options);
+    // libvips has loaders for neither, and common they are not: the library is loaded with the first of them.
+    private readonly Lazy<ImageSharpDecoder> _others = new(() => new ImageSharpDecoder(options));
 
     internal override bool ReducesJpeg => true;
 
@@ -32,7 +32,7 @@ public sealed class VipsImageDecoder(IOptions<DecodingOptions> options) : ImageD
             "avif" => (pixels * 14 * (header.Bits / 8), 30),
             // Rows of tiles are kept while the next are read.
             "tiff" => (header.PieceBytes * (header.Tiled ? 3 : 2), 10),
-            _ => _others.Estimate(header, shrink),
+            _ => _others.Value.Estimate(header, shrink),
         };
     }
 
@@ -41,7 +41,7 @@ public sealed class VipsImageDecoder(IOptions<DecodingOptions> options) : ImageD
     {
         if (header.Coding is "bmp" or "pnm")
         {
-            return _others.DecodeStill(file, header, shrinkTo, cancellationToken);
+            return _others.Value.DecodeStill(file, header, shrinkTo, cancellationToken);
         }
 
         try
