@@ -45,8 +45,7 @@ internal sealed record Refusal(int Status, string Title, string Code, string Det
 
 /// <summary>
 /// JSON that can be read in a terminal: quotes, <c>&lt;</c>, × and é as they are. The framework escapes them for pages that paste JSON into HTML; ours is
-/// sent as
-/// JSON, with <c>nosniff</c>.
+/// sent as JSON, with <c>nosniff</c>.
 /// </summary>
 internal static class ReadableJson
 {

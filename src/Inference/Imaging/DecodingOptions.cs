@@ -31,8 +31,7 @@ public sealed class DecodingOptions
 
     /// <summary>
     /// How many passes a JPEG may take over its pixels. Encoders write about ten; each costs time on the whole picture, however few bytes it has. The default
-    /// is
-    /// 100, as in libtiff, and for pictures of more than a fifth of <see cref="MaxProgressivePixels"/> in proportion less, down to 20.
+    /// is 100, as in libtiff, and for pictures of more than a fifth of <see cref="MaxProgressivePixels"/> in proportion less, down to 20.
     /// </summary>
     [Range(1, 10_000)]
     public int MaxScans { get; set; } = 100;

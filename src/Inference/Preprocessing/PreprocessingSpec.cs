@@ -66,8 +66,7 @@ public sealed record PreprocessingSpec
 
     /// <summary>
     /// Whether a large picture may be decoded smaller than it is. The default is <see cref="Fidelity.Fast"/> with the antialiased resizers
-    /// (<c>pil-bilinear</c>,
-    /// <c>pil-bicubic</c>, <c>pil-lanczos</c>) and <see cref="Fidelity.Exact"/> with the others.
+    /// (<c>pil-bilinear</c>, <c>pil-bicubic</c>, <c>pil-lanczos</c>) and <see cref="Fidelity.Exact"/> with the others.
     /// </summary>
     public Fidelity? Fidelity { get; init; }
 }

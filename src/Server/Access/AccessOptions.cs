@@ -71,8 +71,7 @@ public sealed class ProxiesOptions : IValidatableObject
 {
     /// <summary>
     /// Their addresses or networks (<c>10.0.0.0/8</c>). Only what they say of a request's address, scheme, host and path prefix (<c>X-Forwarded-…</c>) is
-    /// believed; the
-    /// default is nobody.
+    /// believed; the default is nobody.
     /// </summary>
     public SettingList Known { get; set; } = [];
 

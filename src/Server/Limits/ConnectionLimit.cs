@@ -10,8 +10,7 @@ namespace Whatsit.Server.Limits;
 
 /// <summary>
 /// So many connections at once and no more. Without it, the process runs out of descriptors, and what fails then is whatever next opens a file: a model, a
-/// log, the
-/// process itself. Those over the limit get an answer, as long as they are not too many themselves.
+/// log, the process itself. Those over the limit get an answer, as long as they are not too many themselves.
 /// </summary>
 internal sealed class ConnectionLimit(LimitsOptions limits)
 {
@@ -52,8 +51,7 @@ internal sealed class ConnectionLimit(LimitsOptions limits)
 
     /// <summary>
     /// What the process may open (the runtime has raised its soft limit to the hard one by now), without what it has open and what models, files and fetched
-    /// pictures will
-    /// take.
+    /// pictures will take.
     /// </summary>
     private static int Default()
     {

@@ -22,8 +22,7 @@ public sealed class LimitsOptions
 
     /// <summary>
     /// Bytes of one request's body, on every route, sent and decompressed. The default is what the other limits allow: as many pictures as one request may
-    /// have, each as
-    /// base64 text, and the fields beside them.
+    /// have, each as base64 text, and the fields beside them.
     /// </summary>
     [Range(1024, 1_000_000_000_000)]
     public long? MaxRequestBytes { get; set; }
@@ -37,8 +36,7 @@ public sealed class LimitsOptions
 
     /// <summary>
     /// Bytes of these that one client (an API key, or an address where addresses mean something) may hold. The default is half of them, but one picture as
-    /// base64 text
-    /// at least.
+    /// base64 text at least.
     /// </summary>
     [Range(1024, 100_000_000_000)]
     public long? MaxUploadBytesPerClient { get; set; }
@@ -49,8 +47,7 @@ public sealed class LimitsOptions
 
     /// <summary>
     /// Bytes per second that an upload must reach while the server waits for it, measured anew every <see cref="UploadPauseSeconds"/>. The default is 1,000;
-    /// a phone at the
-    /// edge of its network sends more.
+    /// a phone at the edge of its network sends more.
     /// </summary>
     [Range(0, 1_000_000_000)]
     public int MinUploadBytesPerSecond { get; set; } = 1000;

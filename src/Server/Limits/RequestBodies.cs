@@ -121,8 +121,7 @@ internal static class RequestBodies
 
     /// <summary>
     /// Reads what is left of an upload that was answered before its end. Were the connection closed under a client that still sends, its system would throw
-    /// the answer
-    /// away (RFC 9112, 9.6). Bounded by the limits of uploads, and in time.
+    /// the answer away (RFC 9112, 9.6). Bounded by the limits of uploads, and in time.
     /// </summary>
     private static async Task DrainAsync(HttpContext context, GuardedBody body)
     {

@@ -4,8 +4,7 @@ namespace Whatsit.Server.Predictions;
 
 /// <summary>
 /// Looks names up without the thread pool: the system's resolver blocks its thread for as long as a name server takes, and cannot be stopped. So many lookups
-/// run at
-/// once, each on a thread of its own, and no more; who waits too long leaves, and the lookup ends when it ends.
+/// run at once, each on a thread of its own, and no more; who waits too long leaves, and the lookup ends when it ends.
 /// </summary>
 internal sealed class HostResolver(Func<string, IPAddress[]> lookUp) : IDisposable
 {

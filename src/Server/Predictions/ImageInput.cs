@@ -8,10 +8,8 @@ namespace Whatsit.Server.Predictions;
 
 /// <summary>
 /// The pictures of a request, in whichever way they were sent: multipart form (any part name), raw body, base64 text or a data URL in JSON, in a form or
-/// alone, or a
-/// URL. What the body begins with decides; the content type is a hint that many clients get wrong. They are read one at a time, so that a request never holds
-/// more
-/// than one picture in memory.
+/// alone, or a URL. What the body begins with decides; the content type is a hint that many clients get wrong. They are read one at a time, so that a request
+/// never holds more than one picture in memory.
 /// </summary>
 internal sealed class ImageInput(LimitsOptions limits, ImageFetcher fetcher)
 {

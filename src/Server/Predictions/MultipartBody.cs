@@ -13,8 +13,7 @@ internal sealed record PartHeaders(string? Name, string? FileName, string? Conte
 
 /// <summary>
 /// The parts of a multipart body (RFC 2046, 5.1; RFC 7578), one after the other. The framework's reader keeps a header line without an end in memory however
-/// long it
-/// is; this one has limits for lines, headers and parts. It also takes lines that end with LF alone, which hand-written clients send.
+/// long it is; this one has limits for lines, headers and parts. It also takes lines that end with LF alone, which hand-written clients send.
 /// </summary>
 internal sealed class MultipartBody : ReadOnlyStream
 {
