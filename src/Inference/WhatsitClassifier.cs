@@ -24,7 +24,7 @@ public sealed class WhatsitClassifier(ModelCatalog catalog, ImageClassifier clas
     }
 
     /// <summary>Classifies a picture.</summary>
-    /// <param name="picture">The picture's file, whole: JPEG, PNG, WebP, GIF, AVIF or TIFF.</param>
+    /// <param name="picture">The picture's file, whole: JPEG, PNG, WebP, GIF, AVIF, TIFF, BMP, ICO or Netpbm.</param>
     /// <param name="model">The model's name; by default the only one, or else <see cref="CatalogOptions.DefaultModel"/>.</param>
     /// <param name="options">What the caller wants to know; by default the five best labels, or all where there are fewer.</param>
     /// <param name="cancellationToken">The caller left.</param>

@@ -52,7 +52,6 @@ internal static partial class ClientApp
         var etag = new EntityTagHeaderValue($"\"{file.LastModified.ToUnixTimeMilliseconds():x}-{file.Length:x}\"");
         response.Headers.ETag = etag.ToString();
         response.Headers.Vary = "Accept-Encoding";
-        response.Headers.XContentTypeOptions = "nosniff";
         // Vite puts a hash of the content into the names under /assets.
         response.Headers.CacheControl = path.StartsWith("/assets/", StringComparison.Ordinal) ? "public, max-age=31536000, immutable" : "no-cache";
         // https://developer.mozilla.org/docs/Web/API/Window/crossOriginIsolated: SharedArrayBuffer, and so threads in WebAssembly, need both.

@@ -34,9 +34,6 @@ public sealed class WhatsitServer : IAsyncLifetime
 
     public HttpClient Http { get; } = new();
 
-    /// <summary>The process, as the operating system numbers it.</summary>
-    public int ProcessId => _process!.Id;
-
     /// <summary>The server's process.</summary>
     public Process Process => _process ?? throw new InvalidOperationException("The server was not started.");
 

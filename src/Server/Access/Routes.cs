@@ -40,7 +40,7 @@ internal static class Routes
         app.UseStatusCodePages(pages =>
         {
             var context = pages.HttpContext;
-            var path = context.Request.Path.Value is { Length: <= 80 } whole ? whole : context.Request.Path.Value![..80] + "…";
+            var path = Refusal.Shorten(context.Request.Path.Value!, most: 80);
             var status = context.Response.StatusCode;
             var refusal = status switch
             {

@@ -98,7 +98,7 @@ internal static class RequestBodies
                 case "identity":
                     break;
                 default:
-                    var named = encoding.Length <= 40 ? encoding : encoding[..40] + "…";
+                    var named = Refusal.Shorten(encoding);
                     return new(
                         StatusCodes.Status415UnsupportedMediaType,
                         "Unsupported encoding",

@@ -95,7 +95,6 @@ internal static class ModelsApi
         var forEver = string.Equals(v, sha256, StringComparison.OrdinalIgnoreCase);
         var headers = context.Response.Headers;
         headers.CacheControl = forEver ? "public, max-age=31536000, immutable" : "no-cache";
-        headers.XContentTypeOptions = "nosniff";
         var isPassive = PassiveTypes.TryGetValue(Path.GetExtension(file), out var type);
         return TypedResults.File(
             stream,

@@ -217,7 +217,7 @@ internal sealed class ImageFetcher : IDisposable
 
         if (addresses.Length == 0 || !(_options.AllowPrivateAddresses || addresses.All(IsPublic)))
         {
-            var host = PredictFields.Shorten(context.DnsEndPoint.Host);
+            var host = Refusal.Shorten(context.DnsEndPoint.Host);
             throw new InferenceException(InferenceError.InvalidRequest, "host-not-public", $"The host '{host}' is unknown or not on the public internet.",
                 ("host", host));
         }

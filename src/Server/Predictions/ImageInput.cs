@@ -125,9 +125,9 @@ internal sealed class ImageInput(LimitsOptions limits, ImageFetcher fetcher)
                     throw new InferenceException(
                         InferenceError.UnsupportedImage,
                         "unsupported-content-type",
-                        $"The content type '{PredictFields.Shorten(named)}' is not supported. Send multipart/form-data, image/*, application/octet-stream, "
+                        $"The content type '{Refusal.Shorten(named)}' is not supported. Send multipart/form-data, image/*, application/octet-stream, "
                             + $"or application/json with {JsonBody.Example}.",
-                        ("contentType", PredictFields.Shorten(named)));
+                        ("contentType", Refusal.Shorten(named)));
                 case Kind.Picture when PictureText.LostBytes(file.Memory.Span) is { } lost:
                     throw lost;
             }

@@ -98,7 +98,7 @@ internal static class JsonBody
         reader.Read();
         if (image is null && url is null)
         {
-            throw Shape(other is null ? "The JSON body has no \"image\"." : $"The JSON body has \"{PredictFields.Shorten(other)}\" and no \"image\".");
+            throw Shape(other is null ? "The JSON body has no \"image\"." : $"The JSON body has \"{Refusal.Shorten(other)}\" and no \"image\".");
         }
 
         if (image is { } found && escaped)

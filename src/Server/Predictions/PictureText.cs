@@ -135,8 +135,8 @@ internal static partial class PictureText
         return new InferenceException(
             InferenceError.InvalidRequest,
             "file-name-instead-of-file",
-            $"{(field is null ? "The body" : $"The field '{field}'")} is the text '{PredictFields.Shorten(name)}', not the file. With curl, type: {type}",
-            ("text", PredictFields.Shorten(name)),
+            $"{(field is null ? "The body" : $"The field '{field}'")} is the text '{Refusal.Shorten(name)}', not the file. With curl, type: {type}",
+            ("text", Refusal.Shorten(name)),
             ("type", type));
     }
 

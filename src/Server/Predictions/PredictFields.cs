@@ -49,7 +49,7 @@ internal sealed class PredictFields(string? model, string? topK, string? explain
     /// <summary>A field that is not known, and whose value is not read.</summary>
     public void PassOver(string name)
     {
-        var field = Shorten(name);
+        var field = Refusal.Shorten(name);
         _warnings.Add(Warning.Of("unknown-field", $"The field '{field}' is not known and was passed over; model, topK and explain are.", ("field", field)));
     }
 
@@ -60,14 +60,10 @@ internal sealed class PredictFields(string? model, string? topK, string? explain
     /// </exception>
     public ClassifyOptions ToOptions(int classes) => new(ParseTopK(TopK, classes), ParseFlag(Explain, "explain"));
 
-    /// <summary>How many labels: the default is 5, or all if the model knows fewer.</summary>
-    public static int ParseTopK(string? text, int classes) =>
-        string.IsNullOrEmpty(text) ? Math.Min(5, classes)
+    private static int ParseTopK(string? text, int classes) =>
+        string.IsNullOrEmpty(text) ? Math.Min(ClassifyOptions.DefaultTopK, classes)
         : int.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var topK) ? topK
         : throw Invalid("topK", text, $"a whole number from 1 to {classes}, the number of classes");
-
-    /// <summary>Enough of what a client wrote to know it again.</summary>
-    public static string Shorten(string text) => text.Length <= 40 ? text : text[..40] + "…";
 
     private static bool ParseFlag(string? text, string name) => text switch
     {
@@ -79,7 +75,7 @@ internal sealed class PredictFields(string? model, string? topK, string? explain
     private static InferenceException Invalid(string name, string value, string wanted) => new(
         InferenceError.InvalidRequest,
         "invalid-parameter",
-        $"{name} is '{Shorten(value)}'; it must be {wanted}.",
+        $"{name} is '{Refusal.Shorten(value)}'; it must be {wanted}.",
         ("name", name),
-        ("value", Shorten(value)));
+        ("value", Refusal.Shorten(value)));
 }

@@ -20,9 +20,9 @@ internal static class PredictionApi
             .WithTags("Predictions")
             .WithSummary("Classify a photo")
             .WithDescription(
-                "Send the picture as a multipart form (any part name; several files give several results), as the raw body, or as JSON " +
-                    "{\"image\":\"<base64 or data URL>\"}. "
-                + "JPEG, PNG, WebP, GIF (first frame), AVIF and TIFF. Server-Timing repeats the answer's timing.")
+                "Send the picture as a multipart form (any part name; several files give several results), as the raw body, or as JSON "
+                + "{\"image\":\"<base64 or data URL>\"}. JPEG, PNG, WebP, GIF (first frame), AVIF, TIFF, BMP, ICO and Netpbm. "
+                + "Server-Timing repeats the answer's timing.")
             .WithMetadata(new PictureBodyAttribute(), new AnswersPicturesAttribute())
             .ForClients()
             .Produces<PredictionResponse>()

@@ -21,6 +21,9 @@ internal static class RequestLog
     private const string RequestId = "RequestId";
     private const string RequestIdHeader = "X-Request-Id";
 
+    // Characters of a path or a query.
+    private const int Longest = 500;
+
     // What people want to see in a line; programs get everything.
     private static readonly string[] Shown = ["Failure", "Model", "Variant", "Pictures", "Bytes", "DecodeMs", "PreprocessMs", "QueueMs",
         "ComputeMs", "Query", "Labels"];
@@ -157,7 +160,7 @@ internal static class RequestLog
         Add(RequestId, context.TraceIdentifier);
         Add("RequestMethod", request.Method);
         // Escaped, so that nobody writes lines of his own, and not at any length.
-        Add("RequestPath", Shorten(request.Path.ToUriComponent()));
+        Add("RequestPath", Refusal.Shorten(request.Path.ToUriComponent(), Longest));
         Add("Route", (context.ChosenEndpoint() as RouteEndpoint)?.RoutePattern.RawText);
         Add("StatusCode", status);
         Add("Elapsed", Math.Round(elapsed, 3));
@@ -180,7 +183,7 @@ internal static class RequestLog
 
         if (options.Query && request.QueryString.HasValue)
         {
-            Add("Query", Shorten(request.QueryString.Value!));
+            Add("Query", Refusal.Shorten(request.QueryString.Value!, Longest));
         }
 
         if (options.Labels && facts.Answers.Count > 0)
@@ -207,6 +210,4 @@ internal static class RequestLog
 
     private static double Sum(RequestFacts facts, Func<Timings, TimeSpan> stage) =>
         Math.Round(facts.Answers.Sum(answer => stage(answer.Timings).TotalMilliseconds), 3);
-
-    private static string Shorten(string text) => text.Length <= 500 ? text : text[..500] + "…";
 }

@@ -24,7 +24,7 @@ public sealed class DecodingLibraryTests
         // With ImageSharp no native code stands between a stranger's bytes and the process: nothing of libvips is mapped into it.
         if (OperatingSystem.IsLinux())
         {
-            var mapped = await File.ReadAllTextAsync($"/proc/{server.ProcessId}/maps", TestContext.Current.CancellationToken);
+            var mapped = await File.ReadAllTextAsync($"/proc/{server.Process.Id}/maps", TestContext.Current.CancellationToken);
             Assert.Equal(library == "libvips", mapped.Contains("libvips", StringComparison.Ordinal));
             Assert.Contains("libonnxruntime", mapped, StringComparison.Ordinal);
         }
