@@ -3,7 +3,6 @@ using Microsoft.AspNetCore.Mvc;
 using Microsoft.OpenApi;
 using Swashbuckle.AspNetCore.SwaggerGen;
 using Whatsit.Server.Access;
-using Whatsit.Server.Management;
 using Whatsit.Server.Predictions;
 
 namespace Whatsit.Server;
@@ -38,7 +37,7 @@ internal static class OpenApi
             // Static files are only served where no endpoint was chosen, and Swagger UI is static files.
             context.SetEndpoint(null);
             return documentation.Value(context);
-        }).ExcludeFromDescription().WithMetadata(new ManagementAttribute(only: true)).ForOperations();
+        }).ExcludeFromDescription().For(Audience.Operations);
     }
 
     /// <summary>Adds what our problem details carry beside the standard's members.</summary>

@@ -64,8 +64,7 @@ public static class Program
         Shutdown.Add(builder);
         if (OperatingSystem.IsWindows())
         {
-            // Speaks the service manager's protocol where that started the process (deploy/README.md).
-            builder.Services.AddWindowsService(service => service.ServiceName = "Whatsit");
+            AddWindowsService(builder.Services);
         }
 
         // Options: a wrong value stops the process, by name.
@@ -98,6 +97,7 @@ public static class Program
         });
 
         var app = builder.Build();
+        app.BeginMetrics();
         app.UseAccess();
         app.UseExceptionHandler();
         app.UseProblems();
@@ -118,4 +118,7 @@ public static class Program
         app.MapOpenApiDocument();
         return app;
     }
+
+    // Speaks the service manager's protocol where that started the process (deploy/README.md). A method of its own: elsewhere its package is not loaded.
+    private static void AddWindowsService(IServiceCollection services) => services.AddWindowsService(service => service.ServiceName = "Whatsit");
 }

@@ -20,19 +20,8 @@ internal static class Settings
     {
         services.AddOptions<T>().BindConfiguration(section).ValidateOnStart();
         services.AddSingleton<IValidateOptions<T>>(provider => new SettingsValidator<T>(provider.GetRequiredService<IConfiguration>().GetSection(section)));
-        services.AddSingleton(provider => provider.GetRequiredService<IOptions<T>>().Value);
-    }
-
-    /// <summary>Reads and checks a section that is needed before there are services.</summary>
-    /// <exception cref="OptionsValidationException">It is wrong.</exception>
-    public static T Get<T>(IConfiguration configuration, string section)
-        where T : class, new()
-    {
-        var options = new T();
-        Check(() => configuration.GetSection(section).Bind(options));
-        return new SettingsValidator<T>(configuration.GetSection(section)).Validate(null, options) is { Failed: true } wrong
-            ? throw new OptionsValidationException(Options.DefaultName, typeof(T), wrong.Failures)
-            : options;
+        // Some are needed while the server is put together, before all of them are checked.
+        services.AddSingleton(provider => Read(() => provider.GetRequiredService<IOptions<T>>().Value));
     }
 
     /// <summary>
@@ -48,7 +37,11 @@ internal static class Settings
 
     /// <summary>Checks every setting before anything is started.</summary>
     /// <exception cref="OptionsValidationException">One is wrong.</exception>
-    public static void Check(IServiceProvider services) => Check(services.GetRequiredService<IStartupValidator>().Validate);
+    public static void Check(IServiceProvider services) => Read(() =>
+    {
+        services.GetRequiredService<IStartupValidator>().Validate();
+        return services;
+    });
 
     /// <summary>Runs the server; where it cannot listen, the address is named.</summary>
     /// <exception cref="OptionsValidationException">It cannot listen there.</exception>
@@ -84,11 +77,11 @@ internal static class Settings
     /// <summary>Stops the start with a sentence.</summary>
     public static OptionsValidationException Wrong(string problem) => new(Options.DefaultName, typeof(Settings), [problem]);
 
-    private static void Check(Action read)
+    private static T Read<T>(Func<T> read)
     {
         try
         {
-            read();
+            return read();
         }
         catch (InvalidOperationException exception)
         {

@@ -1,6 +1,5 @@
 using Microsoft.AspNetCore.Connections;
 using Whatsit.Server.Limits;
-using Whatsit.Server.Management;
 using Whatsit.Server.Telemetry;
 
 namespace Whatsit.Server.Access;
@@ -28,8 +27,6 @@ internal static class AccessExtensions
     /// <summary>In front of everything that can fail.</summary>
     public static void UseAccess(this WebApplication app)
     {
-        // Kestrel's own body: those that are wrapped around it cannot be given up.
-        app.Use(app.Services.GetRequiredService<Shutdown>().GuardAsync);
         app.UseSecurityHeaders();
         app.UseProxies();
         app.UseDraining();

@@ -8,24 +8,10 @@ namespace Whatsit.Server.Access;
 /// <summary>Keys and rates, on the endpoints that say so.</summary>
 internal static class ApiKeys
 {
-    private enum Scope
-    {
-        Pictures,
-        Operations,
-    }
-
-    /// <summary>The endpoint works for a client: it asks for a key where there are keys, and counts against the client's rate.</summary>
-    public static T ForClients<T>(this T endpoint)
-        where T : IEndpointConventionBuilder => endpoint.WithMetadata(Scope.Pictures);
-
-    /// <summary>The endpoint is for those who run the server.</summary>
-    public static T ForOperations<T>(this T endpoint)
-        where T : IEndpointConventionBuilder => endpoint.WithMetadata(Scope.Operations);
-
     public static void AddApiKeys(this IServiceCollection services) => services.AddRateLimiter(limiter =>
     {
         limiter.GlobalLimiter = PartitionedRateLimiter.Create<HttpContext, string>(context =>
-            ScopeOf(context) == Scope.Pictures && Clients.Of(context) is { RequestsPerMinute: { } rate } client
+            context.GetAudience() == Audience.Clients && Clients.Of(context) is { RequestsPerMinute: { } rate } client
                 // A token for each moment, and a minute's worth at once after a pause.
                 ? RateLimitPartition.GetTokenBucketLimiter(client.Id, _ => new()
                 {
@@ -58,8 +44,8 @@ internal static class ApiKeys
         {
             app.Use(async (context, next) =>
             {
-                var needed = ScopeOf(context) is { } scope && (scope == Scope.Pictures || options.KeyForOperations);
-                if (needed && Find(options.Keys, context.Request) is var key)
+                var asks = context.GetAudience() switch { Audience.Clients => true, Audience.Operations => options.KeyForOperations, _ => false };
+                if (asks && Find(options.Keys, context.Request) is var key)
                 {
                     if (key is null)
                     {
@@ -85,8 +71,6 @@ internal static class ApiKeys
             app.UseRateLimiter();
         }
     }
-
-    private static Scope? ScopeOf(HttpContext context) => context.GetEndpoint()?.Metadata.OfType<Scope>().Cast<Scope?>().LastOrDefault();
 
     private static ApiKey? Find(IEnumerable<ApiKey> keys, HttpRequest request)
     {

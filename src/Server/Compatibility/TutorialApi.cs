@@ -33,8 +33,8 @@ internal static class TutorialApi
     public static void MapTutorial(this IEndpointRouteBuilder app)
     {
         app.MapGet("/assets/model_tfjs/{file}", GetTensorFlowJs).WithTags("Tutorial").WithName("TutorialModel")
-            .WithSummary("The default model for TensorFlow.js: model.json and what lies beside it").ProducesProblem(404).ForClients();
-        var api = app.MapGroup("/api").WithTags("Tutorial").ForClients();
+            .WithSummary("The default model for TensorFlow.js: model.json and what lies beside it").ProducesProblem(404).For(Audience.Clients);
+        var api = app.MapGroup("/api").WithTags("Tutorial").For(Audience.Clients);
         api.MapGet("/classes", Classes).WithName("TutorialClasses").WithSummary("The default model's labels");
         api.MapPost("/predict_image", PredictImageAsync).WithName("TutorialPredictImage").WithSummary("Classify an uploaded photo")
             .WithMetadata(new PictureBodyAttribute(), new AnswersPicturesAttribute()).Produces<TutorialResponse>().Produces<TutorialResponse>(400);

@@ -1,5 +1,6 @@
 using Microsoft.AspNetCore.Mvc;
 using Whatsit.Inference.Catalog;
+using Whatsit.Server.Access;
 using Whatsit.Server.Management;
 
 namespace Whatsit.Server.Health;
@@ -9,7 +10,7 @@ internal static class HealthApi
 {
     public static void MapHealth(this IEndpointRouteBuilder app)
     {
-        var health = app.MapGroup("/health").WithTags("Health").WithMetadata(new ManagementAttribute(only: false));
+        var health = app.MapGroup("/health").WithTags("Health").For(Audience.Probes);
         health.MapGet("/live", () => Results.Json(new { status = "live" })).WithName("Live").WithSummary("The process answers");
         health.MapGet("/ready", Ready).WithName("Ready").WithSummary("The default model and all others have given their recorded answers")
             .Produces(200).Produces(503);

@@ -38,10 +38,11 @@ internal sealed class GuardedBody(Stream body, Upload upload, LimitsOptions limi
 
             return upload.IsFastEnough(read, _window, limits.MinUploadBytesPerSecond) || Ended ? read : throw TooSlow();
         }
-        catch (OperationCanceledException) when (upload.Stopped.IsCancellationRequested && !context.RequestAborted.IsCancellationRequested)
+        catch (OperationCanceledException exception) when (upload.Stopped.IsCancellationRequested && !context.RequestAborted.IsCancellationRequested)
         {
             upload.ThrowIfGivenWay();
-            throw TooSlow();
+            // The end of the server has a sentence of its own.
+            throw upload.IsOver ? exception : TooSlow();
         }
         catch (IOException exception)
             when (exception is not (BadHttpRequestException or ConnectionResetException) && !context.RequestAborted.IsCancellationRequested)

@@ -68,7 +68,10 @@ internal static class RequestBodies
     {
         if (context.Features.Get<Upload>() is not { } upload)
         {
-            upload = new(context.RequestServices.GetRequiredService<UploadBudget>(), () => Clients.Of(context));
+            upload = new(
+                context.RequestServices.GetRequiredService<UploadBudget>(),
+                () => Clients.Of(context),
+                context.RequestServices.GetRequiredService<Shutdown>().Over);
             context.Features.Set(upload);
             context.Response.RegisterForDispose(upload);
         }

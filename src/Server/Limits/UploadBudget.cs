@@ -106,10 +106,11 @@ internal sealed class UploadBudget(LimitsOptions limits)
 /// <summary>One request's upload: what it holds, how fast it comes, and how it is stopped.</summary>
 /// <param name="budget">Where its memory is counted.</param>
 /// <param name="client">Who sends, where that is known; asked when the first byte is taken.</param>
-internal sealed class Upload(UploadBudget budget, Func<Client?> client) : IDisposable
+/// <param name="over">Cancelled when the server ends, and no upload is waited for any longer.</param>
+internal sealed class Upload(UploadBudget budget, Func<Client?> client, CancellationToken over = default) : IDisposable
 {
     private readonly Lazy<Client?> _client = new(client);
-    private readonly CancellationTokenSource _stopped = new();
+    private readonly CancellationTokenSource _stopped = CancellationTokenSource.CreateLinkedTokenSource(over);
     private long _waitingSince;
     private TimeSpan _waited;
     private volatile bool _gaveWay;
@@ -129,7 +130,7 @@ internal sealed class Upload(UploadBudget budget, Func<Client?> client) : IDispo
     /// <summary>How long the server has waited for them.</summary>
     public TimeSpan Waited => _waited + Pause;
 
-    /// <summary>Cancelled when the upload must end: it has given way, or paused too long.</summary>
+    /// <summary>Cancelled when the upload must end: it has given way, or paused too long, or the server ends.</summary>
     public CancellationToken Stopped => _stopped.Token;
 
     /// <summary>Takes memory.</summary>
@@ -175,6 +176,9 @@ internal sealed class Upload(UploadBudget budget, Func<Client?> client) : IDispo
         // Not here: the one that needs the memory holds the budget's lock.
         _ = _stopped.CancelAsync();
     }
+
+    /// <summary>The server ends.</summary>
+    public bool IsOver => over.IsCancellationRequested;
 
     /// <exception cref="RequestRefusedException">It has given way.</exception>
     public void ThrowIfGivenWay()

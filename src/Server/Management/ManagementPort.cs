@@ -1,4 +1,5 @@
 using System.ComponentModel.DataAnnotations;
+using Whatsit.Server.Access;
 
 namespace Whatsit.Server.Management;
 
@@ -13,21 +14,14 @@ public sealed class ManagementOptions
     public int Port { get; set; }
 }
 
-/// <summary>The endpoint is for those who run the server.</summary>
-/// <param name="only">It is nobody else's business where they have a port of their own.</param>
-[AttributeUsage(AttributeTargets.Method)]
-internal sealed class ManagementAttribute(bool only) : Attribute
-{
-    public bool Only { get; } = only;
-}
-
 /// <summary>Keeps what strangers may ask and what they may not on different ports.</summary>
 internal static class ManagementPort
 {
     /// <summary>The addresses to listen at, with that of the port of their own.</summary>
     public static string AddTo(string addresses, IConfiguration configuration)
     {
-        var port = Settings.Get<ManagementOptions>(configuration, "Management").Port;
+        // What is no number is said with all other settings, before anything listens.
+        _ = ushort.TryParse(configuration["Management:Port"], out var port);
         if (port != 0 && addresses.Split(';').Any(address => BindingAddress.Parse(address).Port == port))
         {
             throw Settings.Wrong($"The setting Management:Port is '{port}', and that is where everything else answers; name another port.");
@@ -46,8 +40,13 @@ internal static class ManagementPort
 
         app.Use((context, next) =>
         {
-            var management = context.GetEndpoint()?.Metadata.GetMetadata<ManagementAttribute>();
-            if (context.Connection.LocalPort == port ? management is not null : management is not { Only: true })
+            var here = context.GetAudience() switch
+            {
+                Audience.Probes => true,
+                Audience.Operations => context.Connection.LocalPort == port,
+                _ => context.Connection.LocalPort != port,
+            };
+            if (here)
             {
                 return next(context);
             }

@@ -1,5 +1,4 @@
 using System.ComponentModel.DataAnnotations;
-using System.IO.Pipelines;
 
 namespace Whatsit.Server.Management;
 
@@ -40,6 +39,9 @@ internal sealed class Shutdown(ShutdownOptions options, IHostApplicationLifetime
     /// <summary>Somebody asked the server to end.</summary>
     public bool HasBegun => lifetime.ApplicationStopping.IsCancellationRequested;
 
+    /// <summary>Cancelled when uploads that are still coming are given up.</summary>
+    public CancellationToken Over => _uploads.Token;
+
     /// <summary>Uploads that are still coming are given up.</summary>
     public bool IsOver => _uploads.IsCancellationRequested;
 
@@ -47,17 +49,10 @@ internal sealed class Shutdown(ShutdownOptions options, IHostApplicationLifetime
     public static void Add(WebApplicationBuilder builder)
     {
         builder.Services.AddSettings<ShutdownOptions>("Shutdown");
-        var seconds = Settings.Get<ShutdownOptions>(builder.Configuration, "Shutdown").Seconds;
-        builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = TimeSpan.FromSeconds(seconds) + Grace);
+        builder.Services.AddOptions<HostOptions>().Configure<ShutdownOptions>(
+            (host, shutdown) => host.ShutdownTimeout = TimeSpan.FromSeconds(shutdown.Seconds) + Grace);
         builder.Services.AddSingleton<Shutdown>();
         builder.Services.AddHostedService(services => services.GetRequiredService<Shutdown>());
-    }
-
-    /// <summary>Gives up the bodies that are still being read when the time is over: whoever reads gets an <see cref="OperationCanceledException"/>.</summary>
-    public async Task GuardAsync(HttpContext context, RequestDelegate next)
-    {
-        await using var guard = _uploads.Token.UnsafeRegister(static body => GiveUp((PipeReader)body!), context.Request.BodyReader);
-        await next(context);
     }
 
     /// <inheritdoc/>
@@ -87,17 +82,5 @@ internal sealed class Shutdown(ShutdownOptions options, IHostApplicationLifetime
     {
         _timer?.Dispose();
         _uploads.Dispose();
-    }
-
-    private static void GiveUp(PipeReader body)
-    {
-        try
-        {
-            body.CancelPendingRead();
-        }
-        catch (Exception exception) when (exception is ObjectDisposedException or OperationCanceledException)
-        {
-            // It ended by itself at the same moment.
-        }
     }
 }

@@ -14,7 +14,7 @@ internal static class PredictionApi
     public static void MapPredictions(this IEndpointRouteBuilder app)
     {
         // curl -T sends PUT.
-        app.MapPut("/predict", PredictAsync).WithMetadata(new AnswersPicturesAttribute()).ForClients().ExcludeFromDescription();
+        app.MapPut("/predict", PredictAsync).WithMetadata(new AnswersPicturesAttribute()).For(Audience.Clients).ExcludeFromDescription();
         app.MapPost("/predict", PredictAsync)
             .WithName("Predict")
             .WithTags("Predictions")
@@ -24,7 +24,7 @@ internal static class PredictionApi
                 + "{\"image\":\"<base64 or data URL>\"}. JPEG, PNG, WebP, GIF (first frame), AVIF, TIFF, BMP, ICO and Netpbm. "
                 + "Server-Timing repeats the answer's timing.")
             .WithMetadata(new PictureBodyAttribute(), new AnswersPicturesAttribute())
-            .ForClients()
+            .For(Audience.Clients)
             .Produces<PredictionResponse>()
             .ProducesProblem(400).ProducesProblem(401).ProducesProblem(404).ProducesProblem(408).ProducesProblem(413).ProducesProblem(415).ProducesProblem(422)
                 .ProducesProblem(429).ProducesProblem(503).ProducesProblem(504);

@@ -3,7 +3,6 @@ using OpenTelemetry.Resources;
 using OpenTelemetry.Trace;
 using Whatsit.Inference;
 using Whatsit.Server.Access;
-using Whatsit.Server.Management;
 
 namespace Whatsit.Server.Telemetry;
 
@@ -38,8 +37,14 @@ internal static class OpenTelemetryExport
     }
 
     /// <summary><c>GET /metrics</c> in the Prometheus text format, or OpenMetrics for who prefers it.</summary>
-    public static void MapMetrics(this WebApplication app) =>
-        app.MapPrometheusScrapingEndpoint().WithMetadata(new ManagementAttribute(only: true)).ForOperations();
+    public static void MapMetrics(this WebApplication app)
+    {
+        var scraping = new Lazy<RequestDelegate>(() => ((IApplicationBuilder)app).New().UseOpenTelemetryPrometheusScrapingEndpoint(_ => true).Build());
+        app.MapGet("/metrics", context => scraping.Value(context)).ExcludeFromDescription().For(Audience.Operations);
+    }
+
+    /// <summary>Begins to count, on another thread: it takes 30 ms, while which the rest of the server can start. The host waits for it before it listens.</summary>
+    public static void BeginMetrics(this WebApplication app) => _ = Task.Run(app.Services.GetRequiredService<MeterProvider>);
 
     // A method of its own: its packages are loaded when it is compiled.
     private static void AddOtlp(OpenTelemetry.OpenTelemetryBuilder telemetry) => telemetry

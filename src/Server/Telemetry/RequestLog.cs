@@ -32,15 +32,20 @@ internal static class RequestLog
     public static void AddRequestLog(this WebApplicationBuilder builder)
     {
         builder.Services.AddSettings<LogOptions>("Log");
-        var options = Settings.Get<LogOptions>(builder.Configuration, "Log");
-        var logger = new LoggerConfiguration().Enrich.FromLogContext();
+        builder.Logging.ClearProviders();
+        builder.Services.AddSerilog((services, logger) => Configure(logger, builder.Configuration, services.GetRequiredService<LogOptions>()));
+    }
+
+    private static void Configure(LoggerConfiguration logger, ConfigurationManager configuration, LogOptions options)
+    {
+        logger.Enrich.FromLogContext();
         // Where the section has levels only, the program's folder need not be searched for sinks: 30 ms of a start.
-        var reader = builder.Configuration.GetSection("Serilog").GetChildren().All(setting => setting.Key == "MinimumLevel")
+        var reader = configuration.GetSection("Serilog").GetChildren().All(setting => setting.Key == "MinimumLevel")
             ? new ConfigurationReaderOptions(typeof(Serilog.ILogger).Assembly)
             : new ConfigurationReaderOptions();
         try
         {
-            logger.ReadFrom.Configuration(builder.Configuration, reader);
+            logger.ReadFrom.Configuration(configuration, reader);
         }
         catch (Exception exception) when (exception is InvalidOperationException or ArgumentException or FormatException)
         {
@@ -58,9 +63,6 @@ internal static class RequestLog
                 .WriteTo.Conditional(line => !HasRequest(line),
                     sink => sink.Console(outputTemplate: Time + "{Message:lj}{NewLine}{Exception}", formatProvider: CultureInfo.InvariantCulture));
         }
-
-        builder.Logging.ClearProviders();
-        builder.Services.AddSerilog(logger.CreateLogger(), dispose: true);
 
         static bool HasRequest(LogEvent line) => line.Properties.ContainsKey(RequestId);
     }
