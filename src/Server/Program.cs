@@ -33,6 +33,10 @@ public static class Program
         {
             var app = Build(args);
             Settings.Check(app.Services);
+            // What takes time begins, each on a thread of its own.
+            app.Services.GetRequiredService<CatalogLoader>().Begin();
+            app.BeginMetrics();
+            Map(app);
             await Settings.RunAsync(app);
             return 0;
         }
@@ -78,7 +82,8 @@ public static class Program
 
         // The core.
         builder.Services.AddWhatsit();
-        builder.Services.AddHostedService<CatalogLoader>();
+        builder.Services.AddSingleton<CatalogLoader>();
+        builder.Services.AddHostedService(services => services.GetRequiredService<CatalogLoader>());
 
         // The web.
         builder.Services.AddSingleton<UploadBudget>();
@@ -96,8 +101,11 @@ public static class Program
             json.SerializerOptions.Converters.Add(new KebabCaseEnumConverter<ModelState>());
         });
 
-        var app = builder.Build();
-        app.BeginMetrics();
+        return builder.Build();
+    }
+
+    private static void Map(WebApplication app)
+    {
         app.UseAccess();
         app.UseExceptionHandler();
         app.UseProblems();
@@ -116,7 +124,6 @@ public static class Program
         app.MapMetrics();
         app.MapGet("/config.json", ClientConfiguration.Get).ExcludeFromDescription();
         app.MapOpenApiDocument();
-        return app;
     }
 
     // Speaks the service manager's protocol where that started the process (deploy/README.md). A method of its own: elsewhere its package is not loaded.

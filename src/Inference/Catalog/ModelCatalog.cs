@@ -40,7 +40,7 @@ public sealed partial class ModelCatalog : IAsyncDisposable
     private readonly ILogger<ModelCatalog> _logger;
     private readonly TimeProvider _time;
     private readonly CancellationTokenSource _stopping = new();
-    private Task _watching = Task.CompletedTask;
+    private Task _looking = Task.CompletedTask, _watching = Task.CompletedTask;
     private volatile bool _scanned;
     private bool _unreadable;
 
@@ -103,7 +103,8 @@ public sealed partial class ModelCatalog : IAsyncDisposable
             Log.FallsBack(_logger, missing, providers);
         }
 
-        await LookAsync(firstLook: true, cancellationToken).ConfigureAwait(false);
+        using var ends = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, _stopping.Token);
+        await (_looking = LookAsync(firstLook: true, ends.Token)).ConfigureAwait(false);
         _scanned = true;
         var ready = _entries.Values.Count(entry => entry.Model is not null);
         Log.Looked(_logger, ready, _entries.Count);
@@ -122,6 +123,8 @@ public sealed partial class ModelCatalog : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         await _stopping.CancelAsync().ConfigureAwait(false);
+        // A model that is being loaded cannot be stopped; a process that ends meanwhile is aborted.
+        await _looking.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         await _watching.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         foreach (var entry in _entries.Values)
         {
