@@ -55,16 +55,16 @@ public sealed class ImageClassifier(IImageDecoder decoder, DecodePermits permits
             using var tensors = model.Backend.Lease(options.Explain);
 
             // 1. Decode, and 2. preprocess straight into the input tensor. Both on one permit: they are one processor's work.
-            var cost = decoder.Measure(file, model.Preprocessor.ShrinkTo);
+            var picture = decoder.Open(file, model.Preprocessor.ShrinkTo);
             long started;
             ImageDescription description;
             IReadOnlyList<Warning> warnings;
             TimeSpan decode, preprocess;
-            using (await permits.AcquireAsync(cost, deadline.Token).ConfigureAwait(false))
+            using (await permits.AcquireAsync(picture.Cost, deadline.Token).ConfigureAwait(false))
             {
                 started = _time.GetTimestamp();
                 using var decoding = InferenceTracing.Start("decode");
-                using var image = decoder.Decode(file, model.Preprocessor.ShrinkTo, deadline.Token);
+                using var image = picture.Decode(deadline.Token);
                 decoding.Stop();
                 decode = _time.GetElapsedTime(started);
                 (description, warnings) = (new(image.OriginalWidth, image.OriginalHeight, image.Format, file.Length), image.Warnings);
@@ -102,8 +102,13 @@ public sealed class ImageClassifier(IImageDecoder decoder, DecodePermits permits
                 Timings = timings,
             };
         }
-        catch (InferenceException exception) when (exception.Error != InferenceError.BackendFailed)
+        catch (InferenceException exception)
         {
+            if (exception.Error == InferenceError.BackendFailed)
+            {
+                model.Failed();
+            }
+
             metrics.Failed(model.Manifest.Name, exception.Error);
             throw;
         }
@@ -117,14 +122,12 @@ public sealed class ImageClassifier(IImageDecoder decoder, DecodePermits permits
             metrics.Failed(model.Manifest.Name, InferenceError.TimedOut);
             throw new InferenceException(InferenceError.TimedOut, $"The answer took longer than {timeout.TotalSeconds:0.###} seconds and was given up.");
         }
-        catch (Exception exception) when (exception is not OperationCanceledException)
+        catch (Exception exception)
         {
-            // The backend's failure, or one that nobody foresaw: a library that does not load, no memory, no descriptors.
+            // What nobody foresaw: a library that does not load, no memory, no descriptors.
             model.Failed();
             metrics.Failed(model.Manifest.Name, InferenceError.BackendFailed);
-            throw exception is InferenceException
-                ? exception
-                : new InferenceException(InferenceError.BackendFailed, "The server failed on this picture. The cause has been logged.", exception);
+            throw new InferenceException(InferenceError.BackendFailed, "The server failed on this picture. The cause has been logged.", exception);
         }
     }
 

@@ -1,4 +1,3 @@
-using Microsoft.Extensions.Options;
 using Microsoft.ML.OnnxRuntime;
 using Microsoft.ML.OnnxRuntime.Tensors;
 using Whatsit.Benchmarks.Photos;
@@ -17,7 +16,7 @@ internal sealed class Floor : IDisposable
     private readonly ModelManifest _manifest;
     private readonly InferenceSession _session;
     private readonly Preprocessor _preprocessor;
-    private readonly VipsImageDecoder _decoder = new(Options.Create(new DecodingOptions()));
+    private readonly IImageDecoder _decoder = ImageDecoders.Create(new DecodingOptions());
 
     public Floor(string model, string variant)
     {

@@ -6,7 +6,6 @@ using BenchmarkDotNet.Jobs;
 using BenchmarkDotNet.Loggers;
 using BenchmarkDotNet.Running;
 using BenchmarkDotNet.Toolchains.InProcess.NoEmit;
-using Microsoft.Extensions.Options;
 using Perfolizer.Horology;
 using Whatsit.Benchmarks.Contestants;
 using Whatsit.Benchmarks.Load;
@@ -44,7 +43,7 @@ public class Layers : IDisposable
     private readonly InferenceMetrics _metrics = new();
     private readonly NoBackend _nothing = new();
     private readonly int[] _best = new int[5];
-    private VipsImageDecoder _decoder = null!;
+    private IImageDecoder _decoder = null!;
     private ImageClassifier _classifier = null!;
     private DecodePermits _permits = null!;
     private ModelLease _lease;
@@ -87,7 +86,7 @@ public class Layers : IDisposable
         var folder = Repository.BundleOf(_model);
         var manifest = Bundle.ReadManifest(folder);
         _file = photo.Files[0];
-        _decoder = new(Options.Create(_decoding));
+        _decoder = ImageDecoders.Create(_decoding);
         _permits = new(_decoding, _scheduling);
         _classifier = new(_decoder, _permits, _metrics, _scheduling);
         _lease = new(Model.Load(manifest, folder, "fp32", new OnnxBackendOptions(), _scheduling));

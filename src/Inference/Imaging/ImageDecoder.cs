@@ -12,14 +12,14 @@ public abstract class ImageDecoder : IImageDecoder
     private protected ImageDecoder(DecodingOptions options) => _options = options;
 
     /// <inheritdoc/>
-    public DecodeCost Measure(ReadOnlyMemory<byte> file, (int Width, int Height)? shrinkTo = null) => Check(ImageHeader.Read(file.Span), shrinkTo);
-
-    /// <inheritdoc/>
-    public RgbImage Decode(ReadOnlyMemory<byte> file, (int Width, int Height)? shrinkTo = null, CancellationToken cancellationToken = default)
+    public EncodedImage Open(ReadOnlyMemory<byte> file, (int Width, int Height)? shrinkTo = null)
     {
-        cancellationToken.ThrowIfCancellationRequested();
         var header = ImageHeader.Read(file.Span);
-        Check(header, shrinkTo);
+        return new EncodedImage(Check(header, shrinkTo), cancellationToken => Decode(file, header, shrinkTo, cancellationToken));
+    }
+
+    private RgbImage Decode(ReadOnlyMemory<byte> file, ImageHeader header, (int Width, int Height)? shrinkTo, CancellationToken cancellationToken)
+    {
         switch (header)
         {
             case { Format: "webp", FirstFrame: { } patch }:

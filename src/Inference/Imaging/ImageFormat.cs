@@ -5,6 +5,8 @@ namespace Whatsit.Inference.Imaging;
 /// <summary>Tells from a file's first bytes what it is; names and content types are only claims.</summary>
 public static class ImageFormat
 {
+    private const string Heic = "heic", IsoMedia = "isom";
+
     private const string SendInstead = "send JPEG, PNG, WebP, GIF, AVIF, TIFF, BMP or ICO";
 
     /// <summary>The format's name as <see cref="RgbImage.Format"/> gives it.</summary>
@@ -19,28 +21,41 @@ public static class ImageFormat
             throw new InferenceException(InferenceError.InvalidImage, "The picture is empty: 0 bytes.");
         }
 
-        return file switch
+        return Find(file) switch
         {
-            [0xFF, 0xD8, 0xFF, ..] => "jpeg",
-            [0x89, (byte)'P', (byte)'N', (byte)'G', 0x0D, 0x0A, 0x1A, 0x0A, ..] => "png",
-            [(byte)'R', (byte)'I', (byte)'F', (byte)'F', _, _, _, _, (byte)'W', (byte)'E', (byte)'B', (byte)'P', ..] => "webp",
-            [(byte)'G', (byte)'I', (byte)'F', (byte)'8', (byte)'7' or (byte)'9', (byte)'a', ..] => "gif",
-            // Classic TIFF and BigTIFF, in both byte orders.
-            [(byte)'I', (byte)'I', 42 or 43, 0, ..] or [(byte)'M', (byte)'M', 0, 42 or 43, ..] => "tiff",
-            [(byte)'B', (byte)'M', ..] when file.Length > 14 && file[14] is 12 or 40 or 52 or 56 or 64 or 108 or 124 => "bmp",
-            // A digit and a blank: other files begin with the letter, too.
-            [(byte)'P', >= (byte)'1' and <= (byte)'6', (byte)'\n' or (byte)'\r' or (byte)'\t' or (byte)' ' or (byte)'#', ..] => "pnm",
-            [0, 0, 1, 0, > 0, 0, ..] => "ico",
-            [_, _, _, _, (byte)'f', (byte)'t', (byte)'y', (byte)'p', ..] => DetectIsoMedia(file),
-            _ => throw Unsupported(NameOf(file)),
+            null => throw Unsupported(NameOf(file)),
+            Heic => throw new InferenceException(
+                InferenceError.UnsupportedImage,
+                "HEIC pictures are not supported: on the iPhone choose Settings > Camera > Formats > Most Compatible, or send JPEG or PNG."),
+            IsoMedia => throw Unsupported("a video (or another file in the MP4 container)"),
+            var format => format,
         };
     }
+
+    /// <summary>Whether a file begins as a picture does, of those that we read or of those that are refused by their name.</summary>
+    public static bool IsKnown(ReadOnlySpan<byte> file) => Find(file) is not null;
+
+    private static string? Find(ReadOnlySpan<byte> file) => file switch
+    {
+        [0xFF, 0xD8, 0xFF, ..] => "jpeg",
+        [0x89, (byte)'P', (byte)'N', (byte)'G', 0x0D, 0x0A, 0x1A, 0x0A, ..] => "png",
+        [(byte)'R', (byte)'I', (byte)'F', (byte)'F', _, _, _, _, (byte)'W', (byte)'E', (byte)'B', (byte)'P', ..] => "webp",
+        [(byte)'G', (byte)'I', (byte)'F', (byte)'8', (byte)'7' or (byte)'9', (byte)'a', ..] => "gif",
+        // Classic TIFF and BigTIFF, in both byte orders.
+        [(byte)'I', (byte)'I', 42 or 43, 0, ..] or [(byte)'M', (byte)'M', 0, 42 or 43, ..] => "tiff",
+        [(byte)'B', (byte)'M', ..] when file.Length > 14 && file[14] is 12 or 40 or 52 or 56 or 64 or 108 or 124 => "bmp",
+        // A digit and a blank: other files begin with the letter, too.
+        [(byte)'P', >= (byte)'1' and <= (byte)'6', (byte)'\n' or (byte)'\r' or (byte)'\t' or (byte)' ' or (byte)'#', ..] => "pnm",
+        [0, 0, 1, 0, > 0, 0, ..] => "ico",
+        [_, _, _, _, (byte)'f', (byte)'t', (byte)'y', (byte)'p', ..] => FindIsoMedia(file),
+        _ => null,
+    };
 
     /// <summary>
     /// AVIF and HEIC are the same container (ISO/IEC 14496-12, <c>ftyp</c>); the brands tell the codec. <c>mif1</c> alone says only "a picture",
     /// and stands first in files of either kind.
     /// </summary>
-    private static string DetectIsoMedia(ReadOnlySpan<byte> file)
+    private static string FindIsoMedia(ReadOnlySpan<byte> file)
     {
         var end = (int)Math.Min(BinaryPrimitives.ReadUInt32BigEndian(file), (uint)file.Length);
         var heif = false;
@@ -56,11 +71,7 @@ public static class ImageFormat
             heif |= brand.StartsWith("hei"u8) || brand.StartsWith("hev"u8) || brand.SequenceEqual("mif1"u8) || brand.SequenceEqual("msf1"u8);
         }
 
-        throw heif
-            ? new InferenceException(
-                InferenceError.UnsupportedImage,
-                "HEIC pictures are not supported: on the iPhone choose Settings > Camera > Formats > Most Compatible, or send JPEG or PNG.")
-            : Unsupported("a video (or another file in the MP4 container)");
+        return heif ? Heic : IsoMedia;
     }
 
     private static InferenceException Unsupported(string? name) => new(

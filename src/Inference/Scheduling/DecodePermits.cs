@@ -33,7 +33,7 @@ public sealed class DecodePermits : IDisposable
     }
 
     /// <summary>Waits for a permit; disposing gives it back.</summary>
-    /// <param name="cost">As <see cref="IImageDecoder.Measure"/> estimates it.</param>
+    /// <param name="cost">As <see cref="EncodedImage.Cost"/> estimates it.</param>
     /// <param name="cancellationToken">Who waits has left.</param>
     /// <exception cref="InferenceException"><see cref="InferenceError.QueueFull"/>: too many wait already.</exception>
     public async ValueTask<Permit> AcquireAsync(DecodeCost cost, CancellationToken cancellationToken)

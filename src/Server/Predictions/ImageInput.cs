@@ -2,6 +2,7 @@ using System.Runtime.CompilerServices;
 using System.Text;
 using Microsoft.Net.Http.Headers;
 using Whatsit.Inference;
+using Whatsit.Inference.Imaging;
 using Whatsit.Server.Limits;
 
 namespace Whatsit.Server.Predictions;
@@ -58,7 +59,7 @@ internal sealed class ImageInput(LimitsOptions limits, ImageFetcher fetcher)
         }
 
         var kind = KindOf(body.Available, type);
-        if (isMultipart && !(kind == Kind.Picture ? PictureText.IsKnown(body.Available) : kind != Kind.Text))
+        if (isMultipart && !(kind == Kind.Picture ? ImageFormat.IsKnown(body.Available) : kind != Kind.Text))
         {
             throw new InferenceException(InferenceError.InvalidRequest, "multipart-boundary-missing",
                 "The multipart content type has no usable boundary, and the body shows none.");

@@ -38,16 +38,9 @@ internal static partial class PictureText
     }
 
     /// <summary>Whether bytes, of which these are the first, may be a picture as they are.</summary>
-    public static bool IsPicture(ReadOnlySpan<byte> bytes)
-    {
-        if (!IsText(bytes))
-        {
-            return true;
-        }
-
-        // Some formats are text (PNM); the decoder knows them.
-        return IsKnown(bytes);
-    }
+    public static bool IsPicture(ReadOnlySpan<byte> bytes) =>
+        // Some formats are text (PNM).
+        !IsText(bytes) || ImageFormat.IsKnown(bytes);
 
     /// <summary>Whether text, of which this is the beginning, is a data URL or the base64 of a picture.</summary>
     public static bool IsBase64(ReadOnlySpan<byte> text)
@@ -56,6 +49,12 @@ internal static partial class PictureText
         if (StartsWithIgnoringCase(text, "data:"u8))
         {
             return true;
+        }
+
+        // Most of what is asked about is a picture's own bytes; trying to decode those would end in an exception.
+        if (!IsText(text))
+        {
+            return false;
         }
 
         // Twelve bytes tell every format.
@@ -77,7 +76,7 @@ internal static partial class PictureText
         start = start[..(length & ~3)];
         // A + that became a space is named later.
         start.Replace((byte)' ', (byte)'+');
-        return length >= 16 && TryDecode(start, out var decoded) && IsKnown(start[..decoded]);
+        return length >= 16 && TryDecode(start, out var decoded) && ImageFormat.IsKnown(start[..decoded]);
     }
 
     /// <summary>
@@ -170,20 +169,6 @@ internal static partial class PictureText
         {
             length = 0;
             return false;
-        }
-    }
-
-    /// <summary>Whether bytes begin as a picture of a known format does.</summary>
-    public static bool IsKnown(ReadOnlySpan<byte> file)
-    {
-        try
-        {
-            return ImageFormat.Detect(file) is not null;
-        }
-        catch (InferenceException)
-        {
-            // HEIC and its like (ISO/IEC 14496-12) are pictures too, and refused by their names later.
-            return file.Length >= 8 && file[4..].StartsWith("ftyp"u8);
         }
     }
 

@@ -169,9 +169,9 @@ public sealed class FaultsTests : IAsyncDisposable
     {
         public Exception? Failure { get; set; }
 
-        public DecodeCost Measure(ReadOnlyMemory<byte> file, (int Width, int Height)? shrinkTo = null) => new(1, false);
+        public EncodedImage Open(ReadOnlyMemory<byte> file, (int Width, int Height)? shrinkTo = null) => new(new(1, false), _ => Decode());
 
-        public RgbImage Decode(ReadOnlyMemory<byte> file, (int Width, int Height)? shrinkTo = null, CancellationToken cancellationToken = default)
+        private RgbImage Decode()
         {
             if (Failure is { } failure)
             {

@@ -418,15 +418,15 @@ public abstract class ImageDecoderContract
     {
         var decoder = Create(new DecodingOptions { MaxPixels = Width * Height / 4 });
 
-        Assert.Equal(InferenceError.ImageTooLarge, Assert.Throws<InferenceException>(() => decoder.Measure(File("subsampled.jpg"))).Error);
-        Assert.Equal(InferenceError.ImageTooLarge, Assert.Throws<InferenceException>(() => decoder.Measure(File("progressive.jpg"), (72, 54))).Error);
+        Assert.Equal(InferenceError.ImageTooLarge, Assert.Throws<InferenceException>(() => decoder.Open(File("subsampled.jpg")).Cost).Error);
+        Assert.Equal(InferenceError.ImageTooLarge, Assert.Throws<InferenceException>(() => decoder.Open(File("progressive.jpg"), (72, 54)).Cost).Error);
         if (ReducesJpeg)
         {
             decoder.Decode(File("subsampled.jpg"), (72, 54)).Dispose();
         }
         else
         {
-            Assert.Equal(InferenceError.ImageTooLarge, Assert.Throws<InferenceException>(() => decoder.Measure(File("subsampled.jpg"), (72, 54))).Error);
+            Assert.Equal(InferenceError.ImageTooLarge, Assert.Throws<InferenceException>(() => decoder.Open(File("subsampled.jpg"), (72, 54)).Cost).Error);
         }
     }
 
@@ -595,7 +595,7 @@ public abstract class ImageDecoderContract
         ];
         var decoder = Create(new DecodingOptions { MaxMemory = 192_000_000 });
 
-        foreach (var attempt in (Action<byte[]>[])[file => decoder.Measure(file), file => decoder.Decode(file).Dispose()])
+        foreach (var attempt in (Action<byte[]>[])[file => decoder.Open(file), file => decoder.Decode(file).Dispose()])
         {
             var refusal = Assert.Throws<InferenceException>(() => attempt(Pictures.Tiff(65_535, 762, new byte[7000], tags)));
             Assert.Equal(InferenceError.ImageTooLarge, refusal.Error);
@@ -615,13 +615,13 @@ public abstract class ImageDecoderContract
     public void The_cost_grows_with_what_must_be_held()
     {
         var decoder = Decoder;
-        var plain = decoder.Measure(File("picture.png"));
-        var interlaced = decoder.Measure(File("interlaced.png"));
+        var plain = decoder.Open(File("picture.png")).Cost;
+        var interlaced = decoder.Open(File("interlaced.png")).Cost;
 
         Assert.InRange(plain.Bytes, Width * Height * 3, Width * Height * 8);
         Assert.InRange(interlaced.Bytes, plain.Bytes, Width * Height * 12);
         Assert.False(plain.IsLong);
-        Assert.True(decoder.Measure(Pictures.ProgressiveJpeg(4500, 4500, 2)).IsLong);
+        Assert.True(decoder.Open(Pictures.ProgressiveJpeg(4500, 4500, 2)).Cost.IsLong);
     }
 
     [Fact]

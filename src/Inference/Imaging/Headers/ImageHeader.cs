@@ -58,6 +58,9 @@ internal sealed record ImageHeader
     /// <summary>Samples per pixel without transparency: 1 grey, 3 RGB, 4 CMYK.</summary>
     public int Colors => Bands - (HasAlpha ? 1 : 0);
 
+    /// <summary>Of a JPEG: whether its colours are sRGB, by its profile or for want of one.</summary>
+    public bool IsSrgb { get; init; } = true;
+
     /// <summary>Whether the file goes on to its end marker, or as long as it says.</summary>
     public bool IsComplete { get; init; } = true;
 

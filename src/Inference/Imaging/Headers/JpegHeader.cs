@@ -12,6 +12,7 @@ internal static class JpegHeader
         ImageHeader? header = null;
         var orientation = 1;
         var scans = 0;
+        byte[] profile = [];
         for (var at = 2; NextMarker(file, at) is >= 0 and var marker; at = marker + 2)
         {
             var code = file[marker + 1];
@@ -46,6 +47,10 @@ internal static class JpegHeader
                 case 0xE1 when body.StartsWith("Exif\0\0"u8):
                     orientation = Exif.Orientation(body[6..]) ?? orientation;
                     break;
+                // ICC.1:2022, B.4: a profile may take several segments, each with its number and their count.
+                case 0xE2 when body.StartsWith("ICC_PROFILE\0"u8) && body.Length > 14:
+                    profile = [.. profile, .. body[14..]];
+                    break;
                 case 0xDA when header is not null && body.Length > 0:
                     scans++;
                     // Components that come one after the other wait for each other in memory, as the scans of a progressive picture do.
@@ -70,9 +75,13 @@ internal static class JpegHeader
 
         ImageHeader Finish(bool complete) => scans == 0 || header is null
             ? throw ImageHeader.Damaged("jpeg")
-            : (orientation, scans, complete) == (1, 1, true)
-                ? header
-                : header with { Orientation = new(orientation), Scans = scans, IsComplete = complete };
+            : header with
+            {
+                Orientation = new(orientation),
+                Scans = scans,
+                IsComplete = complete,
+                IsSrgb = profile.Length == 0 || IccProfile.IsSrgb(profile),
+            };
     }
 
     /// <summary>The same file with more rows in its header than it has in its data.</summary>

@@ -19,7 +19,7 @@ internal static class ReducedJpeg
     /// <exception cref="InferenceException"><see cref="InferenceError.InvalidImage"/>: rows are missing or wrong.</exception>
     public static RgbImage? TryDecode(ReadOnlyMemory<byte> file, ImageHeader header, int shrink, CancellationToken cancellationToken)
     {
-        if (shrink == 1 || !IsSrgb(file.Span) || JpegReducedDecoder.TryOpen(file, shrink) is not { } decoder)
+        if (shrink == 1 || !header.IsSrgb || JpegReducedDecoder.TryOpen(file, shrink) is not { } decoder)
         {
             return null;
         }
@@ -58,28 +58,4 @@ internal static class ReducedJpeg
     public static Warning Warn(long missing, long height) => missing > 0
         ? Warning.Of("image-truncated", $"The last {missing} of the picture's {height} rows are missing or damaged.", ("missing", missing), ("height", height))
         : Warning.Of("image-end-missing", "The file lacks its end marker, as after an interrupted transfer; all of its pixels are there.");
-
-    /// <summary>Whether no profile, or one that is sRGB, lies in the APP2 segments (ICC.1:2022, B.4).</summary>
-    private static bool IsSrgb(ReadOnlySpan<byte> file)
-    {
-        byte[] profile = [];
-        for (var at = 2; at + 4 <= file.Length && file[at] == 0xFF && file[at + 1] != 0xDA;)
-        {
-            var length = (file[at + 2] << 8) | file[at + 3];
-            if (length < 2 || at + 2 + length > file.Length)
-            {
-                break;
-            }
-
-            var segment = file.Slice(at + 4, length - 2);
-            if (file[at + 1] == 0xE2 && segment.StartsWith("ICC_PROFILE\0"u8) && segment.Length > 14)
-            {
-                profile = [.. profile, .. segment[14..]];
-            }
-
-            at += 2 + length;
-        }
-
-        return profile.Length == 0 || IccProfile.IsSrgb(profile);
-    }
 }
