@@ -12,6 +12,7 @@
 #   ./build.sh image-check     build the Dockerfile without a container engine and start what it makes (root on Debian)
 #   ./build.sh locks    write the lock files of all platforms anew, after a change of packages (locks/)
 #   ./build.sh audit    ask both registries for known vulnerabilities
+#   ./build.sh sbom     write bills of materials (CycloneDX) of server, command and page into artifacts/sbom
 #   ./build.sh format   check (or with --fix, mend) the formatting of all sources
 set -euo pipefail
 cd "$(dirname "$0")"
@@ -186,6 +187,29 @@ audit() {
   else echo "$report"; return 1; fi
 }
 
+# What is locked and passed on, no tools of the build: CycloneDX' own programs for NuGet and npm, the former in .config/dotnet-tools.json.
+sbom() {
+  local project name version
+  need dotnet "the .NET SDK 10"
+  need node "Node.js 20 or later"
+  version=$(dotnet msbuild src/Server -getProperty:Version)
+  mkdir -p artifacts/sbom
+  dotnet tool restore
+  for project in Server ModelTools; do
+    name=$([ "$project" = Server ] && echo whatsit-server || echo whatsit)
+    # Locked: what CI restores, and nothing else.
+    CI=true dotnet dotnet-CycloneDX "src/$project/$project.csproj" --base-intermediate-output-path artifacts/obj --exclude-dev \
+      --set-name "$name" --set-version "$version" --spec-version 1.6 --output-format Json --output artifacts/sbom --filename "$name.cdx.json" >/dev/null
+  done
+  (cd client && npx --yes --ignore-scripts @cyclonedx/cyclonedx-npm@6.0.1 \
+    --package-lock-only --omit dev --spec-version 1.6 --output-file ../artifacts/sbom/whatsit-page.cdx.json)
+  node -e '
+    for (const file of process.argv.slice(1)) {
+      const { components } = JSON.parse(require("fs").readFileSync(file, "utf8"));
+      console.log(`${file}: ${components.length} components`);
+    }' artifacts/sbom/*.cdx.json
+}
+
 # The published server in a process of its own, driven by the benchmark program; always optimised code.
 bench() {
   need dotnet "the .NET SDK 10"
@@ -239,6 +263,7 @@ case "${1:-}" in
   image-check) deploy/image-check.sh ;;
   locks) lock ;;
   audit) audit ;;
+  sbom) sbom ;;
   format)
     if [ "${2:-}" = --fix ]; then dotnet format Server.sln; else dotnet format Server.sln --verify-no-changes; fi
     install_client; (cd client && npm run --silent lint)
