@@ -30,7 +30,7 @@ internal static partial class ClientApp
             Mappings = { [".webmanifest"] = "application/manifest+json", [".mjs"] = "text/javascript",
             [".onnx"] = "application/octet-stream" }
         };
-        app.Use(async (context, next) =>
+        app.Use((context, next) =>
         {
             var request = context.Request;
             var path = request.Path.Value is "/" or null ? "/index.html" : request.Path.Value;
@@ -38,11 +38,10 @@ internal static partial class ClientApp
                 || !types.TryGetContentType(path, out var type)
                 || files.GetFileInfo(path) is not { Exists: true, IsDirectory: false } file)
             {
-                await next(context);
-                return;
+                return next(context);
             }
 
-            await SendAsync(context, files, path, file, type);
+            return SendAsync(context, files, path, file, type);
         });
     }
 

@@ -31,7 +31,7 @@ internal static class Origins
         }
 
         var configured = PathBaseOf(app.Configuration);
-        app.Use(async (context, next) =>
+        app.Use((context, next) =>
         {
             var request = context.Request;
             // A proxy's own word is the more exact one.
@@ -48,11 +48,11 @@ internal static class Origins
                 {
                     // The page's own addresses are relative to a folder.
                     context.Response.Redirect(prefix.Add("/").ToUriComponent() + request.QueryString.ToUriComponent(), permanent: true, preserveMethod: true);
-                    return;
+                    return Task.CompletedTask;
                 }
             }
 
-            await next(context);
+            return next(context);
         });
     }
 

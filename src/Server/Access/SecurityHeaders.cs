@@ -17,29 +17,31 @@ internal static class SecurityHeaders
         var isShared = app.Services.GetRequiredService<CrossOriginOptions>().Origins.Count > 0;
         // A certificate that nobody vouches for must not bind a browser for a month.
         var isStrict = !app.Configuration.GetValue<bool>("https");
+        Func<object, Task> add = state =>
+        {
+            var context = (HttpContext)state;
+            var headers = context.Response.Headers;
+            headers.ContentSecurityPolicy = ContentSecurityPolicy;
+            headers["Referrer-Policy"] = "no-referrer";
+            headers["Permissions-Policy"] = "camera=(self), microphone=(), geolocation=(), payment=(), usb=()";
+            headers.XContentTypeOptions = "nosniff";
+            headers["Cross-Origin-Resource-Policy"] = isShared ? "cross-origin" : "same-origin";
+            if (isShared)
+            {
+                // https://www.w3.org/TR/resource-timing/#sec-timing-allow-origin: without it, other origins' pages do not see Server-Timing.
+                headers["Timing-Allow-Origin"] = "*";
+            }
+
+            if (isStrict && context.Features.Get<ITlsHandshakeFeature>() is not null)
+            {
+                headers.StrictTransportSecurity = "max-age=2592000";
+            }
+
+            return Task.CompletedTask;
+        };
         app.Use((context, next) =>
         {
-            context.Response.OnStarting(() =>
-            {
-                var headers = context.Response.Headers;
-                headers.ContentSecurityPolicy = ContentSecurityPolicy;
-                headers["Referrer-Policy"] = "no-referrer";
-                headers["Permissions-Policy"] = "camera=(self), microphone=(), geolocation=(), payment=(), usb=()";
-                headers.XContentTypeOptions = "nosniff";
-                headers["Cross-Origin-Resource-Policy"] = isShared ? "cross-origin" : "same-origin";
-                if (isShared)
-                {
-                    // https://www.w3.org/TR/resource-timing/#sec-timing-allow-origin: without it, other origins' pages do not see Server-Timing.
-                    headers["Timing-Allow-Origin"] = "*";
-                }
-
-                if (isStrict && context.Features.Get<ITlsHandshakeFeature>() is not null)
-                {
-                    headers.StrictTransportSecurity = "max-age=2592000";
-                }
-
-                return Task.CompletedTask;
-            });
+            context.Response.OnStarting(add, context);
             return next(context);
         });
     }

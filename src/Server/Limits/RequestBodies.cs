@@ -28,40 +28,36 @@ internal static class RequestBodies
         kestrel.Limits.RequestHeadersTimeout = TimeSpan.FromSeconds(10);
     }
 
-    public static void UseRequestBodies(this IApplicationBuilder app) => app.Use(static async (context, next) =>
+    public static void UseRequestBodies(this IApplicationBuilder app) => app.Use(static (context, next) =>
     {
-        if (context.Features.Get<IHttpRequestBodyDetectionFeature>() is not { CanHaveBody: true })
+        if (!CanHaveBody(context))
         {
-            await next(context);
-            return;
+            return next(context);
         }
 
         var limits = context.RequestServices.GetRequiredService<LimitsOptions>();
         var body = new GuardedBody(context.Request.Body, context.Upload(), limits, context);
         context.Features.Set(body);
-        if (context.Request.ContentLength > limits.RequestBytes)
-        {
-            await GuardedBody.TooLarge(context.Request.ContentLength, limits.RequestBytes).Refusal.WriteAsync(context.Response, context.RequestAborted);
-        }
-        else if (Unpack(context.Request, body, limits) is { } refusal)
-        {
-            await refusal.WriteAsync(context.Response, context.RequestAborted);
-        }
-        else
-        {
-            await next(context);
-        }
+        var refusal = context.Request.ContentLength > limits.RequestBytes
+            ? GuardedBody.TooLarge(context.Request.ContentLength, limits.RequestBytes).Refusal
+            : Unpack(context.Request, body, limits);
+        return refusal is null ? next(context) : refusal.WriteAsync(context.Response, context.RequestAborted);
     });
 
     /// <summary>Outside of the log, whose line is about the answer.</summary>
-    public static void UseDraining(this IApplicationBuilder app) => app.Use(static async (context, next) =>
+    public static void UseDraining(this IApplicationBuilder app)
     {
-        await next(context);
-        if (context.Features.Get<GuardedBody>() is { } body)
+        app.Use(static (context, next) => CanHaveBody(context) ? AnswerAsync(context, next) : next(context));
+
+        static async Task AnswerAsync(HttpContext context, RequestDelegate next)
         {
-            await DrainAsync(context, body);
+            await next(context);
+            if (context.Features.Get<GuardedBody>() is { } body)
+            {
+                await DrainAsync(context, body);
+            }
         }
-    });
+    }
 
     /// <summary>The request's account of memory and patience.</summary>
     public static Upload Upload(this HttpContext context)
@@ -79,9 +75,17 @@ internal static class RequestBodies
         return upload;
     }
 
+    private static bool CanHaveBody(HttpContext context) => context.Features.Get<IHttpRequestBodyDetectionFeature>() is { CanHaveBody: true };
+
     /// <summary>Has the route read what was packed (RFC 9110, 8.4), or says why that cannot be.</summary>
     private static Refusal? Unpack(HttpRequest request, GuardedBody body, LimitsOptions limits)
     {
+        if (request.Headers.ContentEncoding.Count == 0)
+        {
+            request.Body = body;
+            return null;
+        }
+
         Stream unpacked = body;
         // In the order in which they were applied.
         foreach (var encoding in request.Headers.ContentEncoding.ToString().Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries)

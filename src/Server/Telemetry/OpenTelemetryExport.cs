@@ -24,6 +24,8 @@ internal static class OpenTelemetryExport
                 serviceVersion: typeof(OpenTelemetryExport).Assembly.GetName().Version!.ToString(3)))
             .WithMetrics(metrics => metrics
                 .AddMeter(InferenceMetrics.MeterName, "Microsoft.AspNetCore.Hosting", "Microsoft.AspNetCore.Server.Kestrel", "System.Runtime")
+                // Room for all series of an instrument is made at start, by default for 2,000: 200 kB each. Only ours have as many as there are models.
+                .AddView(instrument => instrument.Meter.Name == InferenceMetrics.MeterName ? null : new() { CardinalityLimit = 200 })
                 .AddPrometheusExporter(prometheus =>
                 {
                     // Whoever asks sees everything until now, also right after somebody else.

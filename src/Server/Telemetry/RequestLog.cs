@@ -2,7 +2,9 @@ using System.Diagnostics;
 using System.Globalization;
 using Serilog;
 using Serilog.Events;
+using Serilog.Formatting;
 using Serilog.Formatting.Compact;
+using Serilog.Formatting.Display;
 using Serilog.Settings.Configuration;
 using Whatsit.Inference;
 
@@ -17,16 +19,12 @@ internal static class RequestLog
     /// <summary>The outcome of a request whose client did not wait; its status is 499, nginx's code, which only the log sees.</summary>
     public const string ClientLeft = "ClientLeft";
 
-    private const string Time = "{Timestamp:yyyy-MM-dd HH:mm:ss.fff zzz} {Level:u3} ";
+    private const string Template = "{RequestMethod} {RequestPath} {StatusCode} in {Elapsed} ms";
     private const string RequestId = "RequestId";
     private const string RequestIdHeader = "X-Request-Id";
 
     // Characters of a path or a query.
     private const int Longest = 500;
-
-    // What people want to see in a line; programs get everything.
-    private static readonly string[] Shown = ["Failure", "Model", "Variant", "Pictures", "Bytes", "DecodeMs", "PreprocessMs", "QueueMs",
-        "ComputeMs", "Query", "Labels"];
 
     /// <summary>Serilog, as the sections <c>Log</c> (the form) and <c>Serilog</c> (levels, further sinks) say.</summary>
     public static void AddRequestLog(this WebApplicationBuilder builder)
@@ -52,19 +50,7 @@ internal static class RequestLog
             throw Settings.Wrong($"The section Serilog of the settings is wrong: {exception.Message}");
         }
 
-        if (options.Format == "json")
-        {
-            logger.WriteTo.Console(new CompactJsonFormatter());
-        }
-        else
-        {
-            logger.WriteTo.Conditional(HasRequest,
-                sink => sink.Console(outputTemplate: Time + "[{RequestId}] {Message:lj}{NewLine}{Exception}", formatProvider: CultureInfo.InvariantCulture))
-                .WriteTo.Conditional(line => !HasRequest(line),
-                    sink => sink.Console(outputTemplate: Time + "{Message:lj}{NewLine}{Exception}", formatProvider: CultureInfo.InvariantCulture));
-        }
-
-        static bool HasRequest(LogEvent line) => line.Properties.ContainsKey(RequestId);
+        logger.WriteTo.Console(options.Format == "json" ? new CompactJsonFormatter() : new TextLine());
     }
 
     /// <summary>Outside of everything that refuses: whatever happens to a request, here it has its id, is logged and counted.</summary>
@@ -75,9 +61,7 @@ internal static class RequestLog
         app.UseSerilogRequestLogging(log =>
         {
             log.Logger = app.Services.GetRequiredService<Serilog.ILogger>();
-            log.MessageTemplate = options.Format == "json"
-                ? "{RequestMethod} {RequestPath} {StatusCode} in {Elapsed} ms"
-                : "{RequestMethod} {RequestPath} {StatusCode} in {Elapsed} ms{Details:l}";
+            log.MessageTemplate = Template;
             log.GetLevel = (context, _, exception) => LevelOf(context, exception);
             log.GetMessageTemplateProperties = (context, _, elapsed, status) => PropertiesOf(context, elapsed, status, options);
         });
@@ -171,12 +155,22 @@ internal static class RequestLog
         Add("Variant", facts.Model?.Variant);
         if (facts.Answers.Count > 0)
         {
+            var (bytes, decode, preprocess, queue, compute) = (0L, TimeSpan.Zero, TimeSpan.Zero, TimeSpan.Zero, TimeSpan.Zero);
+            foreach (var answer in facts.Answers)
+            {
+                bytes += answer.Image.Bytes;
+                decode += answer.Timings.Decode;
+                preprocess += answer.Timings.Preprocess;
+                queue += answer.Timings.Queue;
+                compute += answer.Timings.Compute;
+            }
+
             Add("Pictures", facts.Answers.Count);
-            Add("Bytes", facts.Answers.Sum(answer => answer.Image.Bytes));
-            Add("DecodeMs", Sum(facts, timings => timings.Decode));
-            Add("PreprocessMs", Sum(facts, timings => timings.Preprocess));
-            Add("QueueMs", Sum(facts, timings => timings.Queue));
-            Add("ComputeMs", Sum(facts, timings => timings.Compute));
+            Add("Bytes", bytes);
+            Add("DecodeMs", Math.Round(decode.TotalMilliseconds, 3));
+            Add("PreprocessMs", Math.Round(preprocess.TotalMilliseconds, 3));
+            Add("QueueMs", Math.Round(queue.TotalMilliseconds, 3));
+            Add("ComputeMs", Math.Round(compute.TotalMilliseconds, 3));
         }
         else
         {
@@ -193,12 +187,6 @@ internal static class RequestLog
             Add("Labels", string.Join(", ", facts.Answers.Select(answer => answer.Predictions[0].Label)));
         }
 
-        if (options.Format == "text")
-        {
-            Add("Details",
-                string.Concat(fields.Where(field => Shown.Contains(field.Name)).Select(field => $", {field.Name} {((ScalarValue)field.Value).Value}")));
-        }
-
         return fields;
 
         void Add(string name, object? value)
@@ -210,6 +198,38 @@ internal static class RequestLog
         }
     }
 
-    private static double Sum(RequestFacts facts, Func<Timings, TimeSpan> stage) =>
-        Math.Round(facts.Answers.Sum(answer => stage(answer.Timings).TotalMilliseconds), 3);
+    /// <summary>A line for people: when, how grave, which request, what; for a request also what came of it.</summary>
+    private sealed class TextLine : ITextFormatter
+    {
+        private const string Time = "{Timestamp:yyyy-MM-dd HH:mm:ss.fff zzz} {Level:u3} ";
+
+        // Programs get everything.
+        private static readonly string[] Shown = ["Failure", "Model", "Variant", "Pictures", "Bytes", "DecodeMs", "PreprocessMs", "QueueMs", "ComputeMs",
+            "Query", "Labels"];
+
+        private readonly MessageTemplateTextFormatter _alone = new(Time + "{Message:lj}", CultureInfo.InvariantCulture);
+        private readonly MessageTemplateTextFormatter _ofRequest = new(Time + "[{RequestId}] {Message:lj}", CultureInfo.InvariantCulture);
+
+        public void Format(LogEvent logEvent, TextWriter output)
+        {
+            (logEvent.Properties.ContainsKey(RequestId) ? _ofRequest : _alone).Format(logEvent, output);
+            if (logEvent.MessageTemplate.Text == Template)
+            {
+                foreach (var name in Shown)
+                {
+                    if (logEvent.Properties.TryGetValue(name, out var value))
+                    {
+                        output.Write(", ");
+                        output.Write(name);
+                        output.Write(' ');
+                        // Text without quotation marks; numbers know no such format.
+                        value.Render(output, value is ScalarValue { Value: string } ? "l" : null, CultureInfo.InvariantCulture);
+                    }
+                }
+            }
+
+            output.WriteLine();
+            output.Write(logEvent.Exception is { } exception ? exception + Environment.NewLine : "");
+        }
+    }
 }
