@@ -17,6 +17,7 @@ declare global {
   }
 }
 
+const modelOf = async (name: string) => ({ manifest: (await getModel(name)).manifest, classes: await getClasses(name) });
 const image = async (url: string) => (await fetch(url)).blob();
 
 /** What the page would try here (calibration.ts); `software` as in the page's `?software-gpu`. */
@@ -24,7 +25,7 @@ const accelerators = async (software: boolean) => candidatesFor(threadsFor(navig
 
 /** One engine, freshly made: the first answer with everything that it fetches, then runs one after another. */
 async function measure(choice: { runtime: RuntimeId; accelerator: Accelerator }, model: string, photo: string, runs: number) {
-  const engine = new BrowserEngine(async (name) => ({ manifest: (await getModel(name)).manifest, classes: await getClasses(name) }), choice);
+  const engine = new BrowserEngine(modelOf, choice);
   const blob = await image(photo);
   const signal = new AbortController().signal;
   const options = { model, topK: 5, explain: false };
@@ -62,8 +63,10 @@ async function measureGraphModel(threads: number, model: string, photo: string, 
   return { name: `TensorFlow.js, its graph model × ${threads}`, variant: 'tfjs', firstMs, compute, total, predictions };
 }
 
+let device: BrowserEngine | undefined;
+
 /**
- * One photo to the server as it is, and as the page sends it. A photo that is smaller than what phones take is enlarged first, when `shortSide` says so.
+ * One photo to the server as it is, and as the page sends it, and to this device. A photo that is smaller than what phones take is enlarged first, when `shortSide` says so.
  */
 async function sendBothWays(model: string, photo: string, shortSide: number) {
   const { manifest } = await getModel(model);
@@ -74,9 +77,11 @@ async function sendBothWays(model: string, photo: string, shortSide: number) {
   const options = { model, topK: 5, explain: false };
   const whole = await server.classify(signal, blob, options);
   // Whatever this link is worth.
-  const shrunk = await shrink(signal, blob, manifest.input);
+  const shrunk = await shrink(signal, blob, manifest);
   const sent = await server.classify(signal, shrunk?.image ?? blob, options);
-  return { bytes: blob.size, sentBytes: shrunk?.image.size ?? blob.size, shrinkMs: shrunk?.ms, whole: whole.predictions, sent: sent.predictions, abstained: whole.abstained };
+  device ??= new BrowserEngine(modelOf, { accelerator: { backend: 'wasm', threads: 1 }, runtime: 'tensorflow' });
+  const here = await device.classify(signal, blob, options);
+  return { here: here.predictions, bytes: blob.size, sentBytes: shrunk?.image.size ?? blob.size, shrinkMs: shrunk?.ms, whole: whole.predictions, sent: sent.predictions, abstained: whole.abstained };
 }
 
 async function enlarged(photo: Blob, shortSide: number): Promise<Blob> {

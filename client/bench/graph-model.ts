@@ -3,7 +3,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import { setThreadsCount, setWasmPaths } from '@tensorflow/tfjs-backend-wasm/dist/base';
 import simdUrl from '@tensorflow/tfjs-backend-wasm/dist/tfjs-backend-wasm-simd.wasm?url';
 import threadedUrl from '@tensorflow/tfjs-backend-wasm/dist/tfjs-backend-wasm-threaded-simd.wasm?url';
-import { decode } from '../src/engines/decode';
+import { decode, pixelsOf } from '../src/engines/decode';
 import { mayReduceTo } from '../src/engines/geometry';
 import { select } from '../src/engines/postprocess';
 import { preprocess } from '../src/engines/preprocess';
@@ -24,7 +24,7 @@ export async function createGraphModel(manifest: Manifest, classes: ClassInfo[],
   const { width, height } = manifest.input;
 
   return async (image: Blob) => {
-    const pixels = preprocess(await decode(image, mayReduceTo(manifest.preprocessing, manifest.input)), manifest);
+    const pixels = preprocess(pixelsOf(await decode(image, mayReduceTo(manifest.preprocessing, manifest.input))), manifest);
     const start = performance.now();
     const input = new Float32Array(pixels.length);
     for (let at = 0; at < input.length; at++) input[at] = pixels[at]! / 127.5 - 1;

@@ -1,6 +1,7 @@
-// npm run measure:page -- [--rounds 5]
+// npm run measure:page -- [--rounds 5] [--against URL] [--only photo]
 // The page against a running server (WHATSIT_URL) with an empty cache: what the first view weighs over the wire, when it can be used on a mid-range
-// phone (4x slower processor, DevTools' "fast 4G"), and Lighthouse's scores at phone size. Fails where a limit is broken.
+// phone (4x slower processor, DevTools' "fast 4G"), whether the time that it tells is a stopwatch's at 1.6 Mbit/s, how long a photo of 12 megapixels takes
+// (--against: beside another server's page, round by round), and Lighthouse's scores at phone size. Fails where a limit is broken. --only: one of them.
 import { chromium } from '@playwright/test';
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync } from 'node:fs';
@@ -8,10 +9,12 @@ import { cpus, loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { browserOptions } from '../e2e/browser.js';
+import { drawPicture } from '../e2e/pictures.js';
+import { slowServer } from './bench-page.mjs';
 
-const { values: options } = parseArgs({ options: { lighthouse: { type: 'boolean', default: false }, rounds: { type: 'string', default: '5' } } });
+const { values: options } = parseArgs({ options: { lighthouse: { type: 'boolean', default: false }, rounds: { type: 'string', default: '5' }, against: { type: 'string' }, only: { type: 'string' } } });
 const url = process.env.WHATSIT_URL ?? 'http://127.0.0.1:8080';
-const limits = { bytes: 120_000, interactiveMs: 1000, score: 0.95 };
+const limits = { bytes: 120_000, interactiveMs: 1000, score: 0.95, toldApart: 0.1 };
 // The newest Lighthouse that runs on Node 20; fetched when it is asked for, as nothing else needs it.
 const lighthouse = 'lighthouse@12.8.2';
 let broken = 0;
@@ -24,11 +27,9 @@ const report = (name, value, fine) => {
 };
 
 const browser = await chromium.launch(browserOptions);
-await weigh();
-await wait();
+const parts = { weight: weigh, use: wait, time: tell, photo: largePhoto, app: install, ...(options.lighthouse && { lighthouse: score }) };
+for (const [name, part] of Object.entries(parts)) if (!options.only || options.only === name) await part();
 await browser.close();
-await install();
-if (options.lighthouse) score();
 process.exit(broken === 0 ? 0 : 1);
 
 /** Page, styles, scripts and fonts of the first view, as they travel. Facts and pictures are the model's, not the page's. */
@@ -112,6 +113,71 @@ function processorMs(events) {
   const tasks = events.filter(({ name, ph, pid, tid, ts }) => name === 'ThreadControllerImpl::RunTask' && ph === 'X' && pid === mark.pid && tid === mark.tid && ts < mark.ts);
   if (tasks.length === 0) throw new Error('The trace names no task of the page; this Chromium traces otherwise.');
   return tasks.reduce((sum, { tdur }) => sum + (tdur ?? 0) / 1000, 0);
+}
+
+/** A new page of a new visitor, and what gives it a photo: how long its engines took by a stopwatch, from the choice to the answer that is shown, and by themselves. */
+async function visit(address, settings) {
+  const context = await browser.newContext({ viewport: { width: 1440, height: 900 }, locale: 'en' });
+  const page = await context.newPage();
+  await page.addInitScript((saved) => {
+    localStorage.setItem('whatsit.settings', saved);
+    addEventListener('change', ({ target }) => target.type === 'file' && (window.chosenAt = performance.now()), true);
+    new MutationObserver(() => {
+      const all = [...document.querySelectorAll('.prediction')];
+      const answered = all.length > 0 && all.every((panel) => panel.querySelector('.total'));
+      if (!answered) delete window.answeredAt;
+      else window.answeredAt ??= performance.now();
+    }).observe(document, { childList: true, subtree: true });
+  }, JSON.stringify({ language: 'en', ...settings }));
+  await page.goto(address);
+  await page.locator('.facts').waitFor();
+  const give = async (buffer, name) => {
+    await page.evaluate(() => {
+      delete window.answeredAt;
+      delete window.chosenAt;
+    });
+    await page.locator('input[type=file]').setInputFiles({ name, mimeType: 'image/jpeg', buffer });
+    await page.getByRole('img', { name }).waitFor();
+    const stopwatch = await (await page.waitForFunction(() => window.answeredAt > window.chosenAt && window.answeredAt - window.chosenAt, undefined, { polling: 50, timeout: 120_000 })).jsonValue();
+    const told = (await page.locator('.prediction .total').allInnerTexts()).map((text) => parseFloat(text) * (/ ms$/.test(text.replaceAll('\u00a0', ' ')) ? 1 : 1000));
+    return { stopwatch, told: told.reduce((sum, ms) => sum + ms, 0) };
+  };
+  return { page, give, close: () => context.close() };
+}
+
+/** What the page tells of a first and a second photo, both engines one after the other, on a slow link and from an empty profile. */
+async function tell() {
+  const slow = await slowServer(new URL(url), 1.6e6);
+  const visitor = await visit(slow.url, { route: 'both' });
+  const photo = await drawPicture(visitor.page, { width: 1280, height: 960 });
+  console.log('\nThe time that the page tells, at 1.6 Mbit/s');
+  for (const name of ['first.jpg', 'second.jpg']) {
+    const { stopwatch, told } = await visitor.give(photo, name);
+    report(`The ${name === 'first.jpg' ? 'first' : 'second'} photo`, `${told.toFixed(0)} ms, by a stopwatch ${stopwatch.toFixed(0)}`, Math.abs(told - stopwatch) <= limits.toldApart * stopwatch);
+  }
+  await visitor.close();
+  slow.close();
+}
+
+/** From the choice of a photo to its answer, as a visitor has it who gave one before; each engine alone. */
+async function largePhoto() {
+  console.log(`\nA JPEG of 12 megapixels, median of ${options.rounds} rounds (this machine: ${cpus().length} logical cores, load ${loadavg()[0].toFixed(1)})`);
+  for (const route of ['server', 'browser']) {
+    const sides = [];
+    for (const address of [options.against, url]) if (address) sides.push({ address, visitor: await visit(address, { route }), times: [] });
+    const photo = await drawPicture(sides[0].visitor.page, { width: 4000, height: 3000, noise: true });
+    for (let round = -2; round < Number(options.rounds); round++) {
+      for (const { visitor, times } of sides) {
+        const { stopwatch } = await visitor.give(photo, `photo-${round}.jpg`);
+        if (round >= 0) times.push(stopwatch);
+      }
+    }
+    for (const { visitor, address, times } of sides) {
+      report(`${route === 'server' ? 'The server' : 'This device'}${address === options.against ? ', before' : ''}`, `${median(times).toFixed(0)} ms (${times.map((ms) => ms.toFixed(0)).join(', ')})`, true);
+      await visitor.close();
+    }
+    if (sides.length > 1) report('  ratio of the medians', (median(sides[1].times) / median(sides[0].times)).toFixed(2), true);
+  }
 }
 
 function median(numbers) {

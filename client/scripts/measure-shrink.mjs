@@ -1,6 +1,6 @@
 // npm run measure:shrink -- --photos DIR [--model grocery] [--short-side 2000] [--limit 300]
 // What making photos smaller before the upload saves and what it costs: every photo of a folder goes to the server twice, as it is and as the page sends
-// it, and the answers are compared. Photos below --short-side are enlarged to it first (0: never), because only large ones are made smaller. Needs a
+// it, and to this device, and the answers are compared. Photos below --short-side are enlarged to it first (0: never), because only large ones are made smaller. Needs a
 // running server (WHATSIT_URL).
 import { chromium } from '@playwright/test';
 import { createReadStream, readdirSync } from 'node:fs';
@@ -41,6 +41,7 @@ const sure = made.filter(({ abstained }) => !abstained);
 const share = (part, whole) => `${part} of ${whole} (${((100 * part) / whole).toFixed(1)} %)`;
 const megabytes = (pick) => `${(made.reduce((sum, row) => sum + pick(row), 0) / made.length / 1e6).toFixed(2)} MB`;
 console.log(`${rows.length} photos, ${made.length} of them made smaller`);
+console.log(`  another best label on this device than on the server, from the whole photo  ${share(rows.filter(({ whole, here }) => whole[0].index !== here[0].index).length, rows.length)}`);
 if (made.length > 0) {
   console.log(`  bytes, on average                ${megabytes(({ bytes }) => bytes)} to ${megabytes(({ sentBytes }) => sentBytes)}`);
   console.log(`  another best label               ${share(changed.length, made.length)}`);

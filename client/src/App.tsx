@@ -115,7 +115,7 @@ export function App() {
     model: loaded?.manifest.name ?? '',
     topK: Math.min(topK, loaded?.classes.length ?? topK),
     explain: Boolean(loaded?.manifest.output.features && loaded.manifest.output.classifier_weights),
-    ...(settings.shrink && loaded && { shrinkFor: loaded.manifest.input }),
+    ...(settings.shrink && loaded && { shrinkFor: loaded.manifest }),
   }), [settings.shrink]);
   const options = useMemo(() => optionsOf(model), [optionsOf, model]);
 

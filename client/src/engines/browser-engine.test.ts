@@ -5,6 +5,7 @@ import { BrowserEngine, variantFor } from './browser-engine';
 import type { BrowserAnswer, FromWorker, ToWorker } from './browser-engine';
 import { isBetter } from './calibration';
 import type { EngineError } from './engine';
+import type { Prepared } from './photo-desk';
 import type { RuntimeId } from './runtime';
 import { onceMs, sumOf } from './timing';
 import type { Manifest } from './server-api';
@@ -40,7 +41,7 @@ const answer = (ms: number): FromWorker & { answer: BrowserAnswer } => ({
   type: 'done',
   id: 0,
   answer: {
-    model: 'grocery', version: '1', variant: 'fp16', accelerator: 'test', abstained: false, image: { width: 1, height: 1, format: 'png', bytes: 1 },
+    model: 'grocery', version: '1', variant: 'fp16', accelerator: 'test', abstained: false,
     predictions: [{ label: 'Lemon', index: 8, confidence: 1 }], timing: [{ stage: 'compute', place: 'device', ms }], fetched: [],
   },
 });
@@ -49,8 +50,11 @@ const options = { model: 'grocery', topK: 5, explain: false };
 const twoThreads: Accelerator = { backend: 'wasm', threads: 2 };
 
 const newWorker = () => new FakeWorker() as unknown as Worker;
+/** What the photo's own worker would hand over. */
+const prepared = (earlierMs = 0): Prepared => ({ tensor: new Uint8Array(3), image: { width: 1, height: 1, format: 'png', bytes: 1 }, timing: earlierMs > 0 ? [{ stage: 'decode', place: 'device', ms: earlierMs }] : [], earlierMs });
+const prepare = () => Promise.resolve(prepared());
 function engine(of: (name: string) => Manifest = () => manifest) {
-  return new BrowserEngine((name) => Promise.resolve({ manifest: of(name), classes: [] }), { accelerator: twoThreads, runtime: 'tensorflow' }, newWorker);
+  return new BrowserEngine((name) => Promise.resolve({ manifest: of(name), classes: [] }), { accelerator: twoThreads, runtime: 'tensorflow' }, newWorker, undefined, prepare);
 }
 /** Lets promises that are settled already have their say. */
 const settle = () => vi.advanceTimersByTimeAsync(0);
@@ -91,6 +95,18 @@ describe('The browser engine', () => {
     const { timing, totalMs } = await result;
     expect(totalMs).toBe(10);
     expect(sumOf(timing)).toBe(10);
+  });
+
+  test('counts what was decoded for the other engine as its own, too', async () => {
+    const device = new BrowserEngine(() => Promise.resolve({ manifest, classes: [] }), { accelerator: twoThreads, runtime: 'tensorflow' }, newWorker, undefined, () => Promise.resolve(prepared(75)));
+    const result = device.classify(new AbortController().signal, new Blob(), options);
+    await settle();
+    await vi.advanceTimersByTimeAsync(10);
+    only().say({ ...answer(3), id: only().id });
+    const { timing, totalMs } = await result;
+    expect(timing).toContainEqual({ stage: 'decode', place: 'device', ms: 75 });
+    expect(totalMs).toBe(85);
+    expect(sumOf(timing)).toBe(85);
   });
 
   test('counts what was fetched and prepared first as stages of the run that waited for it', async () => {
@@ -225,7 +241,7 @@ describe('The accelerator', () => {
   const ran = (name: string) => FakeWorker.all.filter(({ asked }) => asked.some((message) => message.type === 'classify' && nameOf(message.accelerator) === name)).length;
 
   /** Opens the page anew on this device: what is remembered counts, and the browser's own facts. */
-  const open = () => new BrowserEngine(() => Promise.resolve({ manifest, classes: [] }), undefined, newWorker);
+  const open = () => new BrowserEngine(() => Promise.resolve({ manifest, classes: [] }), undefined, newWorker, undefined, prepare);
   async function classifyAndRest(browser: BrowserEngine) {
     const result = await browser.classify(new AbortController().signal, new Blob(), options);
     await vi.advanceTimersByTimeAsync(2_000);
@@ -393,7 +409,7 @@ describe('What TensorFlow.js’ kernels cannot do', () => {
   /** Why each runtime does not answer; one that is left out answers. */
   let failing: Partial<Record<RuntimeId, 'model-unsupported' | 'engine-failed' | 'download-failed' | 'not-an-image'>>;
   const asked = () => FakeWorker.all.flatMap((worker) => worker.asked.flatMap((message) => (message.type === 'classify' ? [message.runtime] : [])));
-  const open = (of = manifest, accelerator = twoThreads) => new BrowserEngine(() => Promise.resolve({ manifest: of, classes: [] }), { accelerator }, newWorker);
+  const open = (of = manifest, accelerator = twoThreads) => new BrowserEngine(() => Promise.resolve({ manifest: of, classes: [] }), { accelerator }, newWorker, undefined, prepare);
   const classify = (browser: BrowserEngine) => browser.classify(new AbortController().signal, new Blob(), options);
 
   beforeEach(() => {

@@ -5,21 +5,26 @@ import { hasFailed, isBetter, isHopeless, rememberChoice, rememberFailure, remem
 import type { Classification, ClassifyOptions, Engine, EngineErrorCode, Progress } from './engine';
 import { EngineError } from './engine';
 import { needsOnnxRuntime, rememberOnnxRuntime } from './fallback';
+import { prepare } from './photo-desk';
+import type { Prepared } from './photo-desk';
 import type { RuntimeId } from './runtime';
 import type { ClassInfo, Manifest, Variant } from './server-api';
 import { sumOf, withRemainder } from './timing';
 
 /** What the worker is asked. */
 export type ToWorker =
-  | { type: 'classify'; id: number; image: Blob; topK: number; explain: boolean; manifest: Manifest; classes: ClassInfo[]; variant: Variant; accelerator: Accelerator; runtime: RuntimeId }
+  | { type: 'classify'; id: number; tensor: Prepared['tensor']; topK: number; explain: boolean; manifest: Manifest; classes: ClassInfo[]; variant: Variant; accelerator: Accelerator; runtime: RuntimeId }
   | { type: 'backends'; id: number; software: boolean }
   | { type: 'cancel'; id: number };
 
 /** What it answers: one result without the parts that only the page can measure, or what the held model could be run on. */
-export type BrowserAnswer = Omit<Classification, 'engine' | 'totalMs'> & {
+export type BrowserAnswer = Omit<Classification, 'engine' | 'totalMs' | 'image'> & {
   /** Every address that the worker has fetched so far. */
   fetched: string[];
 };
+
+/** What one run gave, without what stands in the page's own hands. */
+type Ran = Omit<BrowserAnswer, 'fetched'>;
 
 export type FromWorker =
   | { type: 'progress'; id: number; progress: Progress }
@@ -41,7 +46,7 @@ export interface BrowserModel {
   classes: ClassInfo[];
 }
 
-/** How long a worker may be silent while it works before it counts as wedged. Large photos on old phones take seconds. */
+/** How long a worker may be silent while it works before it counts as wedged. */
 const usualPatienceMs = 30_000;
 /** How long nobody must have asked for anything before the calibration begins. */
 const restMs = 1_500;
@@ -69,21 +74,32 @@ export class BrowserEngine implements Engine {
     private readonly createWorker = () => new Worker(new URL('./browser-worker.ts', import.meta.url), { type: 'module', name: 'browser-engine' }),
     /** How long a cancelled run may take to end by itself before its worker is ended. */
     private readonly cancelPatienceMs = 1_500,
+    private readonly prepare: typeof prepareHere = prepareHere,
   ) {}
 
   async classify(signal: AbortSignal, image: Blob, options: ClassifyOptions): Promise<Classification> {
     // Whoever waits comes first; the calibration is done another time.
     this.calibration?.abort();
-    const turn = this.queue.then(() => this.run(signal, image, options));
-    this.queue = turn.then(() => this.calibrate(image, options), () => undefined);
-    return turn;
+    const turn = this.queue.then(async () => {
+      const since = performance.now();
+      signal.throwIfAborted();
+      const model = await this.modelOf(options.model);
+      const photo = await this.prepare(signal, image, model.manifest);
+      const answer = await this.run(signal, photo, options, model);
+      // What another runtime or accelerator tried before, and the start of a worker, belong to this run too; so does what was decoded for another engine.
+      const timing = withRemainder(performance.now() - since + photo.earlierMs, [...photo.timing, ...answer.timing]);
+      const result: Classification = { ...answer, engine: this.id, image: photo.image, timing, totalMs: sumOf(timing) };
+      return { photo, result };
+    });
+    this.queue = turn.then(({ photo }) => this.calibrate(photo, options), () => undefined);
+    return (await turn).result;
   }
 
   /**
    * Once per device, behind the first answer: which accelerator is the fastest here? Each runs the same photo in a worker of its own; the winner's is
    * kept. What was remembered stands as long as the device offers the same candidates.
    */
-  private async calibrate(image: Blob, { model }: ClassifyOptions) {
+  private async calibrate(photo: Prepared, { model }: ClassifyOptions) {
     if (!this.settings.calibration) return;
     const { signal } = (this.calibration = new AbortController());
     if (!(await undisturbed(signal)) || !this.worker) return;
@@ -98,9 +114,9 @@ export class BrowserEngine implements Engine {
         let best: { engine: BrowserEngine; trial: Trial } | undefined;
         for (const accelerator of candidates) {
           // Nobody may wait for a trial: its worker is ended at once.
-          const engine = nameOf(accelerator) === nameOf(current) ? this : new BrowserEngine(this.modelOf, { accelerator, software, runtime }, this.createWorker, 0);
+          const engine = nameOf(accelerator) === nameOf(current) ? this : new BrowserEngine(this.modelOf, { accelerator, software, runtime }, this.createWorker, 0, this.prepare);
           if (engine !== this) others.push(engine);
-          const trial = await engine.attempt(signal, image, model, best?.trial);
+          const trial = await engine.attempt(signal, photo, model, best?.trial);
           if (trial) trials.push(trial);
           engine.fetched.forEach((url) => this.fetched.add(url));
           if (trial && (!best || isBetter(trial, best.trial, trials[0]!))) best = { engine, trial };
@@ -120,12 +136,12 @@ export class BrowserEngine implements Engine {
   }
 
   /** The same photo a few times, all classes. Nothing where the graphics processor fails at it: then it is no candidate. */
-  private async attempt(signal: AbortSignal, image: Blob, model: string, best?: Trial): Promise<Trial | undefined> {
+  private async attempt(signal: AbortSignal, photo: Prepared, model: string, best?: Trial): Promise<Trial | undefined> {
     const { accelerator } = this.settings;
     const trial: Trial = { accelerator, computeMs: [], predictions: [] };
     try {
       for (let turn = -1; turn < calibrationRuns; turn++) {
-        const { timing, predictions } = await this.runHere(signal, image, { model, topK: Infinity, explain: false }, await this.modelOf(model));
+        const { timing, predictions } = await this.runHere(signal, photo, { model, topK: Infinity, explain: false }, await this.modelOf(model));
         if (turn >= 0) trial.computeMs.push(timing.find(({ stage }) => stage === 'compute')?.ms ?? 0);
         trial.predictions = predictions;
         if (best && isHopeless(trial, best)) break;
@@ -148,25 +164,23 @@ export class BrowserEngine implements Engine {
    * What fails on a graphics processor, or whose kernels cannot be fetched, is run on the processor; what TensorFlow.js' kernels cannot load or run
    * there, ONNX Runtime runs: for this very photo, and remembered. Only what all of them fail at is an error.
    */
-  private async run(signal: AbortSignal, image: Blob, options: ClassifyOptions, since = performance.now()): Promise<Classification> {
-    signal.throwIfAborted();
-    const model = await this.modelOf(options.model);
+  private async run(signal: AbortSignal, photo: Prepared, options: ClassifyOptions, model: BrowserModel): Promise<Ran> {
     const { backend, threads } = this.settings.accelerator;
     const runtime = this.runtimeFor(model);
     try {
-      return await this.runHere(signal, image, options, model, since);
+      return await this.runHere(signal, photo, options, model);
     } catch (error) {
       const code = error instanceof EngineError ? error.code : undefined;
       if (runtime === 'onnxruntime' || !code) throw error;
       if (backend !== 'wasm' && (code === 'engine-failed' || code === 'download-failed')) {
         this.settings.accelerator = { backend: 'wasm', threads };
-        const answer = await this.run(signal, image, options, since);
+        const answer = await this.run(signal, photo, options, model);
         // Where WebAssembly answers with the same kernels, it was not the photo's or the model's fault.
         if (code === 'engine-failed' && this.runtimeFor(model) === runtime) rememberFailure(backend);
         return answer;
       }
       if (this.settings.runtime || (code !== 'engine-failed' && code !== 'model-unsupported')) throw error;
-      const answer = await this.runHere(signal, image, options, model, since, 'onnxruntime');
+      const answer = await this.runHere(signal, photo, options, model, 'onnxruntime');
       // What broke without a word may do on another visit.
       if (code === 'model-unsupported') rememberOnnxRuntime(model.manifest);
       else this.broken.add(model.manifest.name);
@@ -178,7 +192,7 @@ export class BrowserEngine implements Engine {
     return this.settings.runtime ?? (this.broken.has(manifest.name) || needsOnnxRuntime(manifest) ? 'onnxruntime' : 'tensorflow');
   }
 
-  private async runHere(signal: AbortSignal, image: Blob, { topK, explain, onProgress }: ClassifyOptions, model: BrowserModel, since = performance.now(), runtime = this.runtimeFor(model)): Promise<Classification> {
+  private async runHere(signal: AbortSignal, { tensor }: Prepared, { topK, explain, onProgress }: ClassifyOptions, model: BrowserModel, runtime = this.runtimeFor(model)): Promise<Ran> {
     signal.throwIfAborted();
     const { manifest, classes } = model;
     const variant = variantFor(manifest);
@@ -189,11 +203,9 @@ export class BrowserEngine implements Engine {
     this.holds = wanted;
     const worker = (this.worker ??= this.createWorker());
 
-    const { fetched, ...answer } = await this.ask<BrowserAnswer>(signal, worker, { type: 'classify', id: ++this.ids, image, topK, explain, manifest, classes, variant, accelerator, runtime }, onProgress);
+    const { fetched, ...answer } = await this.ask<BrowserAnswer>(signal, worker, { type: 'classify', id: ++this.ids, tensor, topK, explain, manifest, classes, variant, accelerator, runtime }, onProgress);
     fetched.forEach((url) => this.fetched.add(url));
-    // What another runtime or accelerator tried before, and the start of a worker, belong to this run too.
-    const timing = withRemainder(performance.now() - since, answer.timing);
-    return { ...answer, engine: this.id, timing, totalMs: sumOf(timing) };
+    return answer;
   }
 
   private ask<Answer extends BrowserAnswer | Backend[]>(signal: AbortSignal, worker: Worker, request: Exclude<ToWorker, { type: 'cancel' }>, onProgress?: (progress: Progress) => void): Promise<Answer> {
@@ -253,6 +265,8 @@ export function variantFor({ files }: Manifest): Variant {
   if (!variant) throw new EngineError('model-unsupported');
   return variant;
 }
+
+const prepareHere = (signal: AbortSignal, image: Blob, manifest: Manifest): Promise<Prepared> => prepare(signal, image, manifest);
 
 /** Whether nobody came for a while. */
 function undisturbed(signal: AbortSignal): Promise<boolean> {

@@ -1,14 +1,11 @@
 /// <reference lib="webworker" />
 import type { Accelerator, Backend } from './accelerator';
 import { backendsHere } from './accelerator';
-import { decode } from './decode';
 import type { FetchBytes } from './download';
 import { download } from './download';
 import type { Progress, StageTime } from './engine';
 import { EngineError } from './engine';
-import { mayReduceTo } from './geometry';
 import { classActivationMap, select } from './postprocess';
-import { preprocess } from './preprocess';
 import type { Runtime, RuntimeId } from './runtime';
 import { UnsupportedOperatorError } from './runtime';
 import type { ClassInfo, Manifest, ModelFile, Variant } from './server-api';
@@ -17,7 +14,7 @@ import type { BrowserAnswer, FromWorker, ToWorker } from './browser-engine';
 
 /**
  * Holds one model and runs it, for as long as it lives; another model gets another worker, and the memory of this one goes with it. A dedicated
- * worker: neither a long run nor a large photo can make the page stutter.
+ * worker: a long run cannot make the page stutter.
  */
 let held: LoadedModel | undefined;
 const running = new Map<number, AbortController>();
@@ -50,24 +47,16 @@ async function backends(software: boolean): Promise<Backend[]> {
 
 type ClassifyMessage = Extract<ToWorker, { type: 'classify' }>;
 
-/** The way of a picture, with the server's own stage names. */
+/** From the model's input to labels, with the server's own stage names. */
 async function classify(signal: AbortSignal, request: ClassifyMessage, onProgress: (progress: Progress) => void): Promise<BrowserAnswer> {
   const timing: StageTime[] = [];
   const model = await load(signal, request, onProgress, (stage, ms) => timing.push({ stage, place: stage === 'fetch' ? 'network' : 'device', ms }));
   const { manifest, variant, classes, runtime } = model;
   signal.throwIfAborted();
 
-  const timed = async <T>(stage: StageTime['stage'], work: () => T | Promise<T>): Promise<T> => {
-    const start = performance.now();
-    const result = await work();
-    timing.push({ stage, place: 'device', ms: performance.now() - start });
-    return result;
-  };
-
-  const photo = await timed('decode', () => decode(request.image, mayReduceTo(manifest.preprocessing, manifest.input)));
-  signal.throwIfAborted();
-  const tensor = await timed('preprocess', () => preprocess(photo, manifest));
-  const { scores, features } = await timed('compute', () => runtime.run(tensor));
+  const start = performance.now();
+  const { scores, features } = await runtime.run(request.tensor);
+  timing.push({ stage: 'compute', place: 'device', ms: performance.now() - start });
   const weights = request.explain && features ? await weightsOf(signal, model) : undefined;
   const mapOf = weights && features ? (index: number) => classActivationMap(features, weights, index) : undefined;
   return {
@@ -76,7 +65,6 @@ async function classify(signal: AbortSignal, request: ClassifyMessage, onProgres
     version: manifest.version,
     variant,
     accelerator: runtime.name,
-    image: photo.image,
     timing,
     fetched: performance.getEntriesByType('resource').map(({ name }) => name).filter((name) => name.startsWith('http')),
   };

@@ -3,21 +3,22 @@ import type { ImageFacts } from './engine';
 import type { Pixels } from './preprocess';
 import { decodeReduced } from './reduce';
 
-export interface DecodedPhoto extends Pixels {
+/** A decoded photo, perhaps at a fraction of its size. Whoever is done with it closes `source`. */
+export interface Picture {
+  source: ImageBitmap | VideoFrame;
+  width: number;
+  height: number;
   /** The photo as it was given. */
   image: ImageFacts;
 }
 
-/**
- * A photo's pixels: upright (EXIF), in sRGB, alpha laid on white, and not resampled: drawn 1:1. Scaling is left to `preprocess`, which does it as the
- * server does. A large JPEG is decoded at a fraction of its size, where that `fits`.
- */
-export async function decode(photo: Blob, fits: (width: number, height: number) => boolean): Promise<DecodedPhoto> {
+/** A photo, upright (EXIF) and in sRGB. A large JPEG is decoded at a fraction of its size, where that `fits`. */
+export async function decode(photo: Blob, fits: (width: number, height: number) => boolean): Promise<Picture> {
   const format = await formatOf(photo);
   const reduced = format === 'jpeg' ? await decodeReduced(photo, fits) : undefined;
   if (reduced) {
     const { frame, width, height } = reduced;
-    return { ...pixelsOf(frame, frame.displayWidth, frame.displayHeight), image: { width, height, format, bytes: photo.size } };
+    return { source: frame, width: frame.displayWidth, height: frame.displayHeight, image: { width, height, format, bytes: photo.size } };
   }
   let bitmap: ImageBitmap;
   try {
@@ -26,22 +27,23 @@ export async function decode(photo: Blob, fits: (width: number, height: number) 
     throw unreadable(format);
   }
   const { width, height } = bitmap;
-  return { ...pixelsOf(bitmap, width, height), image: { width, height, format, bytes: photo.size } };
+  return { source: bitmap, width, height, image: { width, height, format, bytes: photo.size } };
 }
 
-function pixelsOf(picture: ImageBitmap | VideoFrame, width: number, height: number): Pixels {
+/** Its pixels, alpha laid on white, and not resampled: drawn 1:1. Scaling is left to `preprocess`, which does it as the server does. The picture is closed. */
+export function pixelsOf({ source, width, height }: Picture): Pixels {
   try {
     const context = new OffscreenCanvas(width, height).getContext('2d', { willReadFrequently: true, colorSpace: 'srgb' });
     // Browsers answer null where the canvas is larger than they allow.
     if (!context) throw new EngineError('too-large');
     context.fillStyle = '#fff';
     context.fillRect(0, 0, width, height);
-    context.drawImage(picture, 0, 0);
+    context.drawImage(source, 0, 0);
     return { data: context.getImageData(0, 0, width, height).data, width, height, channels: 4 };
   } catch {
     throw new EngineError('too-large');
   } finally {
-    picture.close();
+    source.close();
   }
 }
 

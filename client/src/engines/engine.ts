@@ -1,3 +1,5 @@
+import type { Preparation } from './photo-desk';
+
 /** The two engines share one interface, one result and one set of timing names; the page does not know which it holds. */
 export interface Engine {
   readonly id: EngineId;
@@ -12,8 +14,8 @@ export interface ClassifyOptions {
   topK: number;
   /** Adds to each prediction its class activation map. */
   explain: boolean;
-  /** The model's input size: a photo much larger than that is made smaller on this device before it is uploaded (server engine only). */
-  shrinkFor?: { width: number; height: number };
+  /** How the model prepares photos: one much larger than that is made smaller on this device before it is uploaded (server engine only). */
+  shrinkFor?: Preparation;
   onProgress?: (progress: Progress) => void;
 }
 

@@ -1,7 +1,10 @@
-import type { Page } from '@playwright/test';
-
-/** A picture that nobody took: coloured blobs, drawn in the browser, so that no photo has to lie in the repository. */
-export async function drawPicture(page: Page, { width = 640, height = 480, type = 'image/jpeg', hue = 48, noise = false } = {}): Promise<Buffer> {
+/**
+ * A picture that nobody took: coloured blobs, drawn in the browser, so that no photo has to lie in the repository.
+ *
+ * @param {import('@playwright/test').Page} page
+ * @returns {Promise<Buffer>}
+ */
+export async function drawPicture(page, { width = 640, height = 480, type = 'image/jpeg', hue = 48, noise = false } = {}) {
   const address = await page.evaluate(async ([w, h, mime, h0, grainy]) => {
     const canvas = new OffscreenCanvas(w, h);
     const context = canvas.getContext('2d');
@@ -19,16 +22,16 @@ export async function drawPicture(page: Page, { width = 640, height = 480, type 
       const pixels = context.getImageData(0, 0, w, h);
       for (let at = 0, seed = 1; at < pixels.data.length; at++) {
         seed = (seed * 1103515245 + 12345) % 2147483648;
-        if (at % 4 !== 3) pixels.data[at] = pixels.data[at]! + (seed % 48) - 24;
+        if (at % 4 !== 3) pixels.data[at] = pixels.data[at] + (seed % 48) - 24;
       }
       context.putImageData(pixels, 0, 0);
     }
     const blob = await canvas.convertToBlob({ type: mime, quality: 0.9 });
-    return new Promise<string>((resolve) => {
+    return new Promise((resolve) => {
       const reader = new FileReader();
-      reader.onload = () => resolve(reader.result as string);
+      reader.onload = () => resolve(reader.result);
       reader.readAsDataURL(blob);
     });
-  }, [width, height, type, hue, noise] as const);
+  }, [width, height, type, hue, noise]);
   return Buffer.from(address.slice(address.indexOf(',') + 1), 'base64');
 }
