@@ -47,7 +47,8 @@ COPY --from=server /publish/code/ ./
 # The image's own unprivileged user (https://learn.microsoft.com/dotnet/core/docker/container-images): the process needs no more.
 USER 1654
 # PORT decides; the base image's own choice of a port would only be warned about.
-ENV PORT=8080 ASPNETCORE_HTTP_PORTS= DOTNET_EnableDiagnostics=0
+# Large pictures are decoded in pages of 2 MB where the system has them: src/README.md, Decisions.
+ENV PORT=8080 ASPNETCORE_HTTP_PORTS= DOTNET_EnableDiagnostics=0 GLIBC_TUNABLES=glibc.malloc.hugetlb=1
 EXPOSE 8080
 # CMD and not ENTRYPOINT: Heroku starts what CMD says.
 CMD ["./Whatsit.Server"]

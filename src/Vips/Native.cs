@@ -17,6 +17,7 @@ internal static unsafe partial class Native
     // GType of the fundamental types: glib/gobject/gtype.h, G_TYPE_MAKE_FUNDAMENTAL (n) = n << 2.
     public const nuint TypeBoolean = 5 << 2;
     public const nuint TypeInt = 6 << 2;
+    public const nuint TypeDouble = 15 << 2;
     public const nuint TypeString = 16 << 2;
 
     /// <summary>glib/gobject/gvalue.h: a type and room for two 64-bit values; zero means not initialised.</summary>
@@ -178,6 +179,9 @@ internal static unsafe partial class Native
 
     [LibraryImport(Library)]
     public static partial void g_value_set_int(GValue* value, int number);
+
+    [LibraryImport(Library)]
+    public static partial void g_value_set_double(GValue* value, double number);
 
     [LibraryImport(Library, StringMarshalling = StringMarshalling.Utf8)]
     public static partial void g_value_set_string(GValue* value, string text);

@@ -34,6 +34,15 @@ public sealed unsafe class VipsOperation : SafeHandleZeroOrMinusOneIsInvalid
         return SetAndUnset(property, &value);
     }
 
+    /// <summary>Sets a number.</summary>
+    public VipsOperation Set(string property, double number)
+    {
+        GValue value = default;
+        g_value_init(&value, TypeDouble);
+        g_value_set_double(&value, number);
+        return SetAndUnset(property, &value);
+    }
+
     /// <summary>Sets a flag.</summary>
     public VipsOperation Set(string property, bool flag)
     {

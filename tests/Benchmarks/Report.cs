@@ -14,33 +14,42 @@ internal sealed record FloorRow(int Round, string Variant, string Size, double R
 /// <summary>One measurement of a server under load.</summary>
 internal sealed record LoadRow(int Round, string Server, string Variant, string Size, int Connections, LoadResult Result);
 
+/// <summary>What a server held when it had been left alone after a format.</summary>
+internal sealed record CalmRow(string Server, string Size, double MemoryMb);
+
 /// <summary>One measurement of our server with requests on a schedule.</summary>
 internal sealed record OpenRow(int Round, double Factor, double Capacity, OpenLoopResult Result);
 
 /// <summary>
 /// Everything measured, as Markdown: medians over the rounds. Ratios are taken within a round, so that a slow moment of the machine cancels out.
 /// </summary>
-internal sealed class Report(ModelManifest manifest, IReadOnlyList<Photo> photos)
+internal sealed class Report(ModelManifest manifest, IReadOnlyList<Photo> photos, IReadOnlyList<Photo> formats)
 {
     /// <summary>Our server's name in the tables.</summary>
     public const string Us = "Whatsit";
 
     private readonly List<FloorRow> _floors = [];
     private readonly List<LoadRow> _loads = [];
+    private readonly List<CalmRow> _calms = [];
     private readonly List<OpenRow> _opens = [];
     private readonly List<LayerRow> _layers = [];
     private readonly List<DecoderRow> _decoders = [];
     private readonly List<JpegDecoding> _jpegs = [];
     private readonly List<string> _missing = [];
     private readonly List<(string Variant, Endurance Endurance)> _endurances = [];
+    private readonly List<(string Server, MemoryHeld Memory)> _memories = [];
 
     public void Add(FloorRow row) => _floors.Add(row);
 
     public void Add(LoadRow row) => _loads.Add(row);
 
+    public void Add(CalmRow row) => _calms.Add(row);
+
     public void Add(OpenRow row) => _opens.Add(row);
 
     public void Add(string variant, Endurance endurance) => _endurances.Add((variant, endurance));
+
+    public void Add(string server, MemoryHeld memory) => _memories.Add((server, memory));
 
     public void Add(IReadOnlyList<LayerRow> rows) => _layers.AddRange(rows);
 
@@ -54,13 +63,15 @@ internal sealed class Report(ModelManifest manifest, IReadOnlyList<Photo> photos
     public string Results()
     {
         var text = new StringBuilder();
-        Headline(text);
+        Headline(text, "Picture", photos);
         Loads(text);
+        FormatsOf(text);
         LayersOf(text);
         DecodersOf(text);
         Jpegs(text);
         Opens(text);
         Endurances(text);
+        Memories(text);
         return text.ToString().TrimEnd() + Environment.NewLine;
     }
 
@@ -96,9 +107,9 @@ internal sealed class Report(ModelManifest manifest, IReadOnlyList<Photo> photos
             $"average over five minutes {load}";
     }
 
-    private void Headline(StringBuilder text)
+    private void Headline(StringBuilder text, string what, IReadOnlyList<Photo> pictures)
     {
-        var cells = Cells().Where(cell => Common(cell.Size, cell.Variant, Us).Any()).ToList();
+        var cells = Cells(pictures).Where(cell => Common(cell.Size, cell.Variant, Us).Any()).ToList();
         if (cells.Count == 0)
         {
             return;
@@ -106,7 +117,7 @@ internal sealed class Report(ModelManifest manifest, IReadOnlyList<Photo> photos
 
         var peers = _loads.Select(row => row.Server).Where(server => server != Us).Distinct().ToList();
         text.AppendLine("At 8 connections, CPU milliseconds per request compared:").AppendLine();
-        text.AppendLine(string.Concat(["| Picture | Weights | server ÷ floor | server ÷ `Run` |", .. peers.Select(peer => $" {peer} ÷ {Us} |")]));
+        text.AppendLine(string.Concat([$"| {what} | Weights | server ÷ floor | server ÷ `Run` |", .. peers.Select(peer => $" {peer} ÷ {Us} |")]));
         text.AppendLine(string.Concat(["|---|---|--:|--:|", .. peers.Select(_ => "--:|")]));
         foreach (var (size, variant) in cells)
         {
@@ -123,30 +134,34 @@ internal sealed class Report(ModelManifest manifest, IReadOnlyList<Photo> photos
             text.AppendLine();
         }
 
-        _missing.ForEach(sentence => text.AppendLine().AppendLine(CultureInfo.InvariantCulture, $"Not measured: {sentence}"));
+        foreach (var sentence in _missing.Distinct())
+        {
+            text.AppendLine().AppendLine(CultureInfo.InvariantCulture, $"Not measured: {sentence}");
+        }
+
         text.AppendLine();
     }
 
     private void Loads(StringBuilder text)
     {
-        if (_loads.Count == 0)
+        if (!Cells(photos).Any())
         {
             return;
         }
 
-        text.AppendLine("| Picture | Weights | Server | Connections | CPU ms/request | requests/s | p50 ms | p99 ms | memory MB |");
-        text.AppendLine("|---|---|---|--:|--:|--:|--:|--:|--:|");
-        foreach (var (size, variant) in Cells())
+        text.AppendLine("| Picture | Weights | Server | Connections | CPU ms/request | page faults/request | requests/s | p50 ms | p99 ms | memory MB |");
+        text.AppendLine("|---|---|---|--:|--:|--:|--:|--:|--:|--:|");
+        foreach (var (size, variant) in Cells(photos))
         {
             var floor = _floors.Where(row => row.Size == size && row.Variant == variant).ToList();
-            text.AppendLine(CultureInfo.InvariantCulture, $"| {size} | {variant} | *bare `Run`* | | {Median(floor, row => row.Run):0.00} | | | | |");
+            text.AppendLine(CultureInfo.InvariantCulture, $"| {size} | {variant} | *bare `Run`* | | {Median(floor, row => row.Run):0.00} | | | | | |");
             text.AppendLine(CultureInfo.InvariantCulture,
-                $"| {size} | {variant} | *decode + preprocess* | | {Median(floor, row => row.Decode):0.00} | | | | |");
+                $"| {size} | {variant} | *decode + preprocess* | | {Median(floor, row => row.Decode):0.00} | | | | | |");
             foreach (var rows in _loads.Where(row => row.Size == size && row.Variant == variant).GroupBy(row => (row.Server, row.Connections)))
             {
                 text.Append(CultureInfo.InvariantCulture,
                     $"| {size} | {variant} | {rows.Key.Server} | {rows.Key.Connections} | {Median(rows, row => row.Result.CpuMs):0.00} | " +
-                    $"{Median(rows, row => row.Result.PerSecond):0.0} ");
+                    $"{Median(rows, row => row.Result.PageFaults):N0} | {Median(rows, row => row.Result.PerSecond):0.0} ");
                 text.AppendLine(CultureInfo.InvariantCulture,
                     $"| {Median(rows, row => row.Result.P50):0.0} | {Median(rows, row => row.Result.P99):0.0} | {rows.Max(row => row.Result.MemoryMb):0} |");
             }
@@ -154,6 +169,29 @@ internal sealed class Report(ModelManifest manifest, IReadOnlyList<Photo> photos
 
         text.AppendLine()
             .AppendLine("Memory is the resident set, for several processes the sum of their proportional shares: the largest of all rounds.").AppendLine();
+    }
+
+    private void FormatsOf(StringBuilder text)
+    {
+        if (_calms.Count == 0)
+        {
+            return;
+        }
+
+        text.AppendLine(CultureInfo.InvariantCulture,
+            $"What else people send: {string.Join("; ", formats.Select(photo => $"{photo.Name} {photo.Files[0].Length / 1000:N0} kB"))}.").AppendLine();
+        Headline(text, "Format", formats);
+        text.AppendLine("| Format | Server | CPU ms/request | page faults/request | memory MB in between | 15 seconds after |");
+        text.AppendLine("|---|---|--:|--:|--:|--:|");
+        foreach (var calm in _calms)
+        {
+            var rows = _loads.Where(row => row.Size == calm.Size && row.Server == calm.Server).ToList();
+            text.Append(CultureInfo.InvariantCulture, $"| {calm.Size} | {calm.Server} | {Median(rows, row => row.Result.CpuMs):0.0} ");
+            text.AppendLine(CultureInfo.InvariantCulture,
+                $"| {Median(rows, row => row.Result.PageFaults):N0} | {rows.Max(row => row.Result.MemoryMb):0} | {calm.MemoryMb:0} |");
+        }
+
+        text.AppendLine();
     }
 
     private void LayersOf(StringBuilder text)
@@ -273,7 +311,29 @@ internal sealed class Report(ModelManifest manifest, IReadOnlyList<Photo> photos
         text.AppendLine();
     }
 
-    private IEnumerable<(string Size, string Variant)> Cells() => _floors.Select(row => (row.Size, row.Variant)).Distinct();
+    private void Memories(StringBuilder text)
+    {
+        if (_memories.Count == 0)
+        {
+            return;
+        }
+
+        text.AppendLine(CultureInfo.InvariantCulture,
+            $"Resident memory in MB, with {MemoryHeld.IdleConnections:N0} connections that have asked once and wait, and around a burst of " +
+            $"{MemoryHeld.Uploads} uploads of {MemoryHeld.UploadBytes / (1 << 20)} MB; each figure but the burst's own after 30 calm seconds.").AppendLine();
+        text.AppendLine("| Server | ready | with idle connections | before the burst | in it | answered | after it |");
+        text.AppendLine("|---|--:|--:|--:|--:|--:|--:|");
+        foreach (var (server, memory) in _memories)
+        {
+            text.Append(CultureInfo.InvariantCulture, $"| {server} | {memory.ReadyMb:0} | {memory.IdleMb:0} | {memory.BeforeMb:0} | {memory.BurstMb:0} ");
+            text.AppendLine(CultureInfo.InvariantCulture, $"| {memory.Answered} | {memory.AfterMb:0} |");
+        }
+
+        text.AppendLine();
+    }
+
+    private IEnumerable<(string Size, string Variant)> Cells(IReadOnlyList<Photo> pictures) =>
+        _floors.Where(row => pictures.Any(picture => picture.Name == row.Size)).Select(row => (row.Size, row.Variant)).Distinct();
 
     private IEnumerable<LoadRow> Common(string size, string variant, string server) =>
         _loads.Where(row => row.Size == size && row.Variant == variant && row.Server == server && row.Connections == 8);

@@ -8,9 +8,10 @@ namespace Whatsit.Benchmarks;
 /// <summary>The parts of a run.</summary>
 internal static class Parts
 {
-    public const string Layers = "layers", Closed = "closed", Peers = "peers", Open = "open", Endurance = "endurance", Decoders = "decoders", Jpeg = "jpeg";
+    public const string Layers = "layers", Closed = "closed", Peers = "peers", Open = "open", Endurance = "endurance", Decoders = "decoders",
+        Jpeg = "jpeg", Formats = "formats", Memory = "memory";
 
-    public static readonly IReadOnlyList<string> All = [Layers, Closed, Peers, Open, Endurance, Decoders, Jpeg];
+    public static readonly IReadOnlyList<string> All = [Layers, Closed, Peers, Open, Endurance, Decoders, Jpeg, Formats, Memory];
 }
 
 /// <summary>What to measure.</summary>
@@ -30,12 +31,15 @@ internal sealed record SuiteOptions(
 internal sealed class Suite : IDisposable
 {
     private const int CommonConnections = 8;
+    // Longer than a server of ours keeps what it has done with.
+    private static readonly TimeSpan Calm = TimeSpan.FromSeconds(15);
     private static readonly double[] LoadFactors = [0.5, 0.8, 1.2, 2.0];
 
     private readonly SuiteOptions _options;
     private readonly ModelManifest _manifest;
     private readonly IReadOnlyList<string> _variants;
     private readonly List<Photo> _photos;
+    private readonly IReadOnlyList<Photo> _formats;
     private readonly List<Contestant> _contestants = [];
     private readonly Dictionary<string, Floor> _floors = [];
     private readonly Report _report;
@@ -47,7 +51,8 @@ internal sealed class Suite : IDisposable
         _variants = options.Variants.Count > 0 ? options.Variants : [.. _manifest.Files.Keys.Where(variant => variant is "fp32" or "int8")];
         Console.WriteLine("Drawing the pictures …");
         _photos = [.. options.Sizes.Select(Photo.Create)];
-        _report = new Report(_manifest, _photos);
+        _formats = options.Parts.Contains(Parts.Formats) ? Formats.Create() : [];
+        _report = new Report(_manifest, _photos, _formats);
     }
 
     /// <summary>Measures, prints, and where everything was measured writes tests/Benchmarks/README.md.</summary>
@@ -79,7 +84,7 @@ internal sealed class Suite : IDisposable
 
         if (options.Parts.Contains(Parts.Closed) || options.Parts.Contains(Parts.Peers))
         {
-            await suite.StartAsync();
+            await suite.StartAsync(suite._variants, withPeers: options.Parts.Contains(Parts.Peers));
             for (var round = 1; round <= options.Rounds; round++)
             {
                 Console.WriteLine($"Round {round} of {options.Rounds} …");
@@ -90,6 +95,22 @@ internal sealed class Suite : IDisposable
             }
 
             suite.StopAll();
+        }
+
+        if (options.Parts.Contains(Parts.Formats))
+        {
+            await suite.StartAsync([suite.Served], withPeers: true);
+            foreach (var format in suite._formats)
+            {
+                await suite.FormatAsync(format);
+            }
+
+            suite.StopAll();
+        }
+
+        if (options.Parts.Contains(Parts.Memory))
+        {
+            await suite.MemoryAsync();
         }
 
         if (options.Parts.Contains(Parts.Open))
@@ -109,9 +130,12 @@ internal sealed class Suite : IDisposable
 
     public void Dispose() => StopAll();
 
-    private async Task StartAsync()
+    /// <summary>The variant that the server chooses by itself where the processor computes.</summary>
+    private string Served => _variants.Contains("int8") ? "int8" : _variants[0];
+
+    private async Task StartAsync(IReadOnlyList<string> variants, bool withPeers)
     {
-        foreach (var variant in _variants)
+        foreach (var variant in variants)
         {
             Console.WriteLine($"Starting the servers with {variant} …");
             _floors[variant] = new Floor(_options.Model, variant);
@@ -121,10 +145,12 @@ internal sealed class Suite : IDisposable
                 _contestants.Add(await Starter.WhatsitAsync(_options.Against, "Whatsit, before", _options.Model, variant));
             }
 
-            if (_options.Parts.Contains(Parts.Peers))
+            if (withPeers)
             {
-                await AddPeerAsync(Starter.NodeAsync, variant);
-                await AddPeerAsync(Starter.FastApiAsync, variant);
+                await AddPeerAsync("Node", Starter.NodeAsync, variant);
+                await AddPeerAsync("ImageSharp", Starter.ImageSharpAsync, variant);
+                await AddPeerAsync("ML.NET", Starter.MlNetAsync, variant);
+                await AddPeerAsync("FastAPI", Starter.FastApiAsync, variant);
             }
         }
 
@@ -137,11 +163,11 @@ internal sealed class Suite : IDisposable
                 await ClosedLoop.RunAsync(contestant, photo, CommonConnections, Count(photo));
             }
 
-            _floors[_variants[0]].Decode(photo, Count(photo));
+            _floors[variants[0]].Decode(photo, Count(photo));
         }
     }
 
-    private async Task AddPeerAsync(Func<string, ModelManifest, string, Task<Contestant>> start, string variant)
+    private async Task AddPeerAsync(string name, Func<string, ModelManifest, string, Task<Contestant>> start, string variant)
     {
         try
         {
@@ -149,7 +175,7 @@ internal sealed class Suite : IDisposable
         }
         catch (PeerMissingException missing)
         {
-            _report.Missing($"{(start.Method.Name.StartsWith("Node", StringComparison.Ordinal) ? "Node" : "FastAPI")} with {variant}: {missing.Message}");
+            _report.Missing($"{name} with {variant}: {missing.Message}");
         }
     }
 
@@ -166,6 +192,46 @@ internal sealed class Suite : IDisposable
                     _report.Add(new LoadRow(round, contestant.Name, variant, photo.Name, connections, result));
                 }
             }
+        }
+    }
+
+    /// <summary>All rounds of one format, and what each server holds when it has been left alone for a while.</summary>
+    private async Task FormatAsync(Photo photo)
+    {
+        Console.WriteLine($"{photo.Name} …");
+        var count = Math.Max(16, Count(photo) / 3);
+        var floor = _floors[Served];
+        List<Contestant> readers = [];
+        foreach (var contestant in _contestants)
+        {
+            // The first ones warm up, and tell whether it can read the format.
+            if (await ClosedLoop.TryAsync(contestant, photo, CommonConnections, count / 2))
+            {
+                readers.Add(contestant);
+            }
+        }
+
+        for (var round = 1; round <= _options.Rounds; round++)
+        {
+            _report.Add(new FloorRow(round, Served, photo.Name, floor.Run(photo, count), floor.Decode(photo, count)));
+            foreach (var reader in readers)
+            {
+                var result = await ClosedLoop.RunAsync(reader, photo, CommonConnections, count);
+                _report.Add(new LoadRow(round, reader.Name, Served, photo.Name, CommonConnections, result));
+            }
+        }
+
+        await Task.Delay(Calm);
+        readers.ForEach(reader => _report.Add(new CalmRow(reader.Name, photo.Name, reader.MemoryMb)));
+    }
+
+    private async Task MemoryAsync()
+    {
+        Console.WriteLine("Idle connections, and a burst of large uploads …");
+        _report.Add(Report.Us, await MemoryHeld.MeasureAsync(_options.Server, _options.Model, Served, _photos[^1]));
+        if (_options.Against is not null)
+        {
+            _report.Add("Whatsit, before", await MemoryHeld.MeasureAsync(_options.Against, _options.Model, Served, _photos[^1]));
         }
     }
 

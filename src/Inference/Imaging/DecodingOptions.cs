@@ -9,7 +9,7 @@ public sealed class DecodingOptions
 
     /// <summary>
     /// What reads and writes pictures: <c>libvips</c>, or <c>imagesharp</c>, which is managed code only. With it no native code stands between a stranger's
-    /// bytes and the process, but large photos take up to three times as long, there is no AVIF, and every colour profile is taken for sRGB. The default is
+    /// bytes and the process, but large pictures take up to twice as long, there is no AVIF, and every colour profile is taken for sRGB. The default is
     /// <c>libvips</c>.
     /// </summary>
     [AllowedValues(ImageDecoders.Libvips, ImageDecoders.ImageSharp, ErrorMessage = "It must be libvips or imagesharp.")]

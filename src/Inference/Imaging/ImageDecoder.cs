@@ -51,18 +51,18 @@ public abstract class ImageDecoder : IImageDecoder
     internal abstract RgbImage DecodeStill(ReadOnlyMemory<byte> file, ImageHeader header, (int Width, int Height)? shrinkTo,
         CancellationToken cancellationToken);
 
-    /// <summary>Whether a JPEG is decoded to fewer pixels than it has where that is enough.</summary>
-    internal abstract bool ReducesJpeg { get; }
+    /// <summary>Whether a picture is decoded to fewer pixels than it has where that is enough.</summary>
+    internal abstract bool Reduces(ImageHeader header);
 
     /// <summary>
     /// What the library will hold besides the picture that it gives, and nanoseconds that it takes for a pixel: both measured, and rounded up.
     /// </summary>
     internal abstract (long Bytes, double NanosecondsPerPixel) Estimate(ImageHeader header, int shrink);
 
-    /// <summary>libjpeg can leave out frequencies: the inverse transform then gives 1/2, 1/4 or 1/8 of the size, rounded down.</summary>
+    /// <summary>JPEG can leave out frequencies: the inverse transform then gives 1/2, 1/4 or 1/8 of the size, rounded down. Others get the same margin.</summary>
     internal static int LargestShrink(ImageHeader header, (int Width, int Height)? atLeast)
     {
-        if (header.Format != "jpeg" || atLeast is not { } upright)
+        if (atLeast is not { } upright)
         {
             return 1;
         }
@@ -80,8 +80,8 @@ public abstract class ImageDecoder : IImageDecoder
     private DecodeCost Check(ImageHeader header, (int Width, int Height)? shrinkTo)
     {
         const double Long = 100e6;
-        var shrink = ReducesJpeg ? LargestShrink(header, shrinkTo) : 1;
-        DecodingLimits.Check(header, shrink, _options);
+        var shrink = Reduces(header) ? LargestShrink(header, shrinkTo) : 1;
+        DecodingLimits.Check(header, header.Format == "jpeg" ? shrink : 1, _options);
         var pixels = header.Width * header.Height;
         var (held, nanoseconds) = Estimate(header, shrink);
         // Neither factor exceeds what the limits above leave, but the size of a TIFF's tiles does.

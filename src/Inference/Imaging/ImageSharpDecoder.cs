@@ -30,7 +30,7 @@ public sealed class ImageSharpDecoder(IOptions<DecodingOptions> options) : Image
         MemoryAllocator = MemoryAllocator.Create(new MemoryAllocatorOptions { MaximumPoolSizeMegabytes = 8 }),
     };
 
-    internal override bool ReducesJpeg => false;
+    internal override bool Reduces(ImageHeader header) => false;
 
     internal override (long Bytes, double NanosecondsPerPixel) Estimate(ImageHeader header, int shrink)
     {

@@ -9,14 +9,14 @@ namespace Whatsit.Inference.Imaging;
 /// <summary>Decodes with libvips' own loaders: header, limits, then the pixels straight into the rented picture.</summary>
 /// <remarks>
 /// Transparency is laid on white, in every format. CMYK is converted through the embedded profile, without one by the plain formula that Pillow and
-/// browsers use. A profile that is sRGB costs nothing; one that does not fit its picture is ignored. Only JPEG can be decoded smaller.
+/// browsers use. A profile that is sRGB costs nothing; one that does not fit its picture is ignored. JPEG and WebP can be decoded smaller.
 /// </remarks>
 public sealed class VipsImageDecoder(IOptions<DecodingOptions> options) : ImageDecoder(options.Value)
 {
     // libvips has loaders for neither, and common they are not: the library is loaded with the first of them.
     private readonly Lazy<ImageSharpDecoder> _others = new(() => new ImageSharpDecoder(options));
 
-    internal override bool ReducesJpeg => true;
+    internal override bool Reduces(ImageHeader header) => header.Format is "jpeg" or "webp";
 
     internal override (long Bytes, double NanosecondsPerPixel) Estimate(ImageHeader header, int shrink)
     {
@@ -26,6 +26,8 @@ public sealed class VipsImageDecoder(IOptions<DecodingOptions> options) : ImageD
         {
             "jpeg" => (header.Interlaced ? header.CoefficientBytes : 0, (shrink > 1 ? 2.5 : 4) * (header.Interlaced ? 3 : 1)),
             "png" => (header.Interlaced ? samples : 0, 10),
+            // Reduced as its rows come, but what is lossless or transparent is first there as a whole.
+            "webp" when shrink > 1 => (header.PieceBytes + (pixels / 2), 20),
             "webp" => (pixels * (header.HasAlpha ? 10 : 8), 20),
             "gif" => (pixels * 8, 10),
             // Frame threads of dav1d hold several frames, and libheif a copy in RGB.
@@ -46,9 +48,10 @@ public sealed class VipsImageDecoder(IOptions<DecodingOptions> options) : ImageD
 
         try
         {
+            var shrink = Reduces(header) ? LargestShrink(header, shrinkTo) : 1;
             return header.Format == "jpeg"
-                ? DecodeJpeg(file, header, LargestShrink(header, shrinkTo), cancellationToken)
-                : Decode(file, header, shrink: 1, header.Tiled ? VipsFailOn.Warning : VipsFailOn.Error, cancellationToken);
+                ? DecodeJpeg(file, header, shrink, cancellationToken)
+                : Decode(file, header, shrink, header.Tiled ? VipsFailOn.Warning : VipsFailOn.Error, cancellationToken);
         }
         catch (VipsException e)
         {
@@ -115,7 +118,8 @@ public sealed class VipsImageDecoder(IOptions<DecodingOptions> options) : ImageD
         load.Set("buffer", file).Set("access", Sequential).Set("fail-on", (int)failOn);
         if (shrink > 1)
         {
-            load.Set("shrink", shrink);
+            // The one leaves out frequencies, the other averages.
+            _ = format == "webp" ? load.Set("scale", 1.0 / shrink) : load.Set("shrink", shrink);
         }
 
         return load.Build();

@@ -15,6 +15,7 @@ internal static class AccessExtensions
         builder.Services.AddApiKeys();
         builder.Services.AddOrigins();
         builder.AddHttps();
+        builder.Services.AddSingleton<IMemoryPoolFactory<byte>, ReceiveBlocks>();
         builder.Services.AddSingleton<ConnectionLimit>();
         builder.Services.AddSingleton<IConnectionListenerFactory, ConnectionLimit.Transport>();
         builder.WebHost.ConfigureKestrel(kestrel =>

@@ -1,3 +1,4 @@
+using System.IO.Pipelines;
 using Microsoft.AspNetCore.Connections;
 using Whatsit.Inference;
 
@@ -6,6 +7,8 @@ namespace Whatsit.Server.Limits;
 /// <summary>A request's body as it comes from the network: bounded in bytes and in patience, with the client's mistakes named as such.</summary>
 internal sealed class GuardedBody(Stream body, Upload upload, LimitsOptions limits, HttpContext context) : ReadOnlyStream
 {
+    // Of the body as it comes: what reads it later is this.
+    private readonly PipeReader _reader = context.Request.BodyReader;
     private readonly TimeSpan _window = TimeSpan.FromSeconds(limits.UploadPauseSeconds);
     private long _received;
 
@@ -26,8 +29,13 @@ internal sealed class GuardedBody(Stream body, Upload upload, LimitsOptions limi
         Started = true;
         try
         {
-            // Not the caller's token: Kestrel ends the read itself where the client leaves.
-            var reading = body.ReadAsync(buffer, upload.Stopped);
+            if (upload.IsStopped)
+            {
+                throw new OperationCanceledException("The upload was stopped.");
+            }
+
+            // Not the caller's token: Kestrel ends the read itself where the client leaves. Nor one of our own: what has come already needs none.
+            var reading = body.ReadAsync(buffer, CancellationToken.None);
             var read = reading.IsCompleted ? await reading : await WaitAsync(reading);
             Ended = read == 0 && !buffer.IsEmpty;
             _received += read;
@@ -38,7 +46,7 @@ internal sealed class GuardedBody(Stream body, Upload upload, LimitsOptions limi
 
             return upload.IsFastEnough(read, _window, limits.MinUploadBytesPerSecond) || Ended ? read : throw TooSlow();
         }
-        catch (OperationCanceledException exception) when (upload.Stopped.IsCancellationRequested && !context.RequestAborted.IsCancellationRequested)
+        catch (OperationCanceledException exception) when (upload.IsStopped && !context.RequestAborted.IsCancellationRequested)
         {
             upload.ThrowIfGivenWay();
             // The end of the server has a sentence of its own.
@@ -54,7 +62,7 @@ internal sealed class GuardedBody(Stream body, Upload upload, LimitsOptions limi
 
     private async ValueTask<int> WaitAsync(ValueTask<int> reading)
     {
-        upload.Wait(_window);
+        upload.Wait(_window, _reader);
         try
         {
             return await reading;

@@ -2,7 +2,6 @@ using System.IO.Compression;
 using Microsoft.AspNetCore.Http.Features;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Whatsit.Inference;
-using Whatsit.Server.Access;
 using Whatsit.Server.Management;
 
 namespace Whatsit.Server.Limits;
@@ -26,6 +25,8 @@ internal static class RequestBodies
         kestrel.Limits.MaxRequestBodySize = null;
         kestrel.Limits.MinRequestBodyDataRate = null;
         kestrel.Limits.RequestHeadersTimeout = TimeSpan.FromSeconds(10);
+        // What a client may send ahead of the route that reads it; the default of 1 MB is outside of every budget.
+        kestrel.Limits.MaxRequestBufferSize = 4 * ReceiveBlocks.Large;
     }
 
     public static void UseRequestBodies(this IApplicationBuilder app) => app.Use(static (context, next) =>
@@ -64,12 +65,8 @@ internal static class RequestBodies
     {
         if (context.Features.Get<Upload>() is not { } upload)
         {
-            upload = new(
-                context.RequestServices.GetRequiredService<UploadBudget>(),
-                () => Clients.Of(context),
-                context.RequestServices.GetRequiredService<Shutdown>().Over);
+            upload = new(context.RequestServices.GetRequiredService<UploadBudget>(), context, context.RequestServices.GetRequiredService<Shutdown>().Over);
             context.Features.Set(upload);
-            context.Response.RegisterForDispose(upload);
         }
 
         return upload;

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.IO.Pipelines;
 using Whatsit.Inference;
 using Whatsit.Server.Access;
 
@@ -105,18 +106,30 @@ internal sealed class UploadBudget(LimitsOptions limits)
 
 /// <summary>One request's upload: what it holds, how fast it comes, and how it is stopped.</summary>
 /// <param name="budget">Where its memory is counted.</param>
-/// <param name="client">Who sends, where that is known; asked when the first byte is taken.</param>
+/// <param name="context">The request, if it is one.</param>
 /// <param name="over">Cancelled when the server ends, and no upload is waited for any longer.</param>
-internal sealed class Upload(UploadBudget budget, Func<Client?> client, CancellationToken over = default) : IDisposable
+internal sealed class Upload(UploadBudget budget, HttpContext? context = null, CancellationToken over = default) : IDisposable
 {
-    private readonly Lazy<Client?> _client = new(client);
-    private readonly CancellationTokenSource _stopped = CancellationTokenSource.CreateLinkedTokenSource(over);
+    private CancellationTokenSource? _stopped;
+    private bool _isClientKnown;
     private long _waitingSince;
     private TimeSpan _waited;
     private volatile bool _gaveWay;
 
-    /// <summary>Who sends, where that is known.</summary>
-    public Client? Client => _client.Value;
+    /// <summary>Who sends, where that is known: when the first byte is taken, keys have been looked at.</summary>
+    public Client? Client
+    {
+        get
+        {
+            if (!_isClientKnown)
+            {
+                field = context is null ? null : Clients.Of(context);
+                _isClientKnown = true;
+            }
+
+            return field;
+        }
+    }
 
     /// <summary>Bytes in memory; the budget's lock guards them.</summary>
     public long Bytes { get; set; }
@@ -130,8 +143,8 @@ internal sealed class Upload(UploadBudget budget, Func<Client?> client, Cancella
     /// <summary>How long the server has waited for them.</summary>
     public TimeSpan Waited => _waited + Pause;
 
-    /// <summary>Cancelled when the upload must end: it has given way, or paused too long, or the server ends.</summary>
-    public CancellationToken Stopped => _stopped.Token;
+    /// <summary>It must end: it has given way, or paused too long, or the server ends.</summary>
+    public bool IsStopped => _stopped?.IsCancellationRequested == true;
 
     /// <summary>Takes memory.</summary>
     /// <exception cref="InferenceException"><see cref="InferenceError.QueueFull"/>.</exception>
@@ -141,16 +154,25 @@ internal sealed class Upload(UploadBudget budget, Func<Client?> client, Cancella
     public void Return(int bytes) => budget.Return(this, bytes);
 
     /// <summary>The server waits for bytes, for so long at most.</summary>
-    public void Wait(TimeSpan atMost)
+    /// <param name="atMost">The longest pause.</param>
+    /// <param name="reader">Whose read is cancelled when it must end meanwhile. What is small has come with its headers, and nobody waits for it.</param>
+    public void Wait(TimeSpan atMost, PipeReader reader)
     {
         Volatile.Write(ref _waitingSince, Stopwatch.GetTimestamp());
+        if (_stopped is null)
+        {
+            _stopped = CancellationTokenSource.CreateLinkedTokenSource(over);
+            context?.Response.RegisterForDispose(this);
+            _stopped.Token.UnsafeRegister(static reader => ((PipeReader)reader!).CancelPendingRead(), reader);
+        }
+
         _stopped.CancelAfter(atMost);
     }
 
     /// <summary>The wait is over.</summary>
     public void Arrived()
     {
-        _stopped.CancelAfter(Timeout.InfiniteTimeSpan);
+        _stopped!.CancelAfter(Timeout.InfiniteTimeSpan);
         _waited += Stopwatch.GetElapsedTime(_waitingSince);
         Volatile.Write(ref _waitingSince, 0);
     }
@@ -174,7 +196,7 @@ internal sealed class Upload(UploadBudget budget, Func<Client?> client, Cancella
     {
         _gaveWay = true;
         // Not here: the one that needs the memory holds the budget's lock.
-        _ = _stopped.CancelAsync();
+        _ = _stopped!.CancelAsync();
     }
 
     /// <summary>The server ends.</summary>
@@ -192,5 +214,5 @@ internal sealed class Upload(UploadBudget budget, Func<Client?> client, Cancella
     }
 
     /// <inheritdoc/>
-    public void Dispose() => _stopped.Dispose();
+    public void Dispose() => _stopped?.Dispose();
 }

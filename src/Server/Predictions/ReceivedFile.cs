@@ -1,34 +1,25 @@
-using System.Buffers;
+using System.Diagnostics;
 using Whatsit.Inference;
 using Whatsit.Server.Limits;
 
 namespace Whatsit.Server.Predictions;
 
 /// <summary>
-/// An uploaded or fetched file in memory, never on disk; small ones in rented buffers. Only what has come counts: who announces megabytes and sends nothing
-/// must not keep others out.
+/// An uploaded or fetched file in memory, never on disk. Its buffer grows with what comes: who announces megabytes and sends nothing must not keep others out.
 /// </summary>
 internal sealed class ReceivedFile : IDisposable
 {
-    private const int LargestPooled = 256 * 1024;
+    // Most pictures of web pages fit in. Whoever announces a length gets buffers that grow faster, for it is copied less, and the last is no larger than that.
+    private const int First = 64 * 1024, Growth = 2, GrowthToAnnounced = 4;
 
-    // ArrayPool.Shared keeps arrays for every thread that gave one back; that is far more than ever were in use at once.
-    private static readonly ArrayPool<byte> Buffers = ArrayPool<byte>.Create(LargestPooled, maxArraysPerBucket: 64);
+    private static readonly byte[] Surplus = new byte[1];
 
     private readonly Upload _upload;
-    private readonly byte[]? _pooled;
-    private readonly IMemoryOwner<byte>? _lazy;
+    private PooledMemory? _buffer;
     private Memory<byte> _memory;
     private int _taken;
-    private bool _disposed;
 
-    private ReceivedFile(int length, Upload upload)
-    {
-        _upload = upload;
-        _pooled = length <= LargestPooled ? Buffers.Rent(length) : null;
-        _lazy = _pooled is null ? new LazyBuffer(length) : null;
-        _memory = _pooled ?? _lazy!.Memory;
-    }
+    private ReceivedFile(Upload upload) => _upload = upload;
 
     /// <summary>The bytes read.</summary>
     public Memory<byte> Memory => _memory;
@@ -51,12 +42,12 @@ internal sealed class ReceivedFile : IDisposable
         }
 
         var most = (int)(announced ?? maxBytes);
-        // One byte more: the read that finds the end, or that there is none, needs room.
-        var file = new ReceivedFile(most + 1, upload);
+        var file = new ReceivedFile(upload);
         try
         {
             var length = 0;
-            while (await stream.ReadAsync(file._memory[length..(most + 1)], cancellationToken) is > 0 and var read)
+            file.Grow(Math.Min(most, First), length);
+            while (await file.ReadAsync(stream, length, most, cancellationToken) is > 0 and var read)
             {
                 length += read;
                 if (length > most)
@@ -66,8 +57,10 @@ internal sealed class ReceivedFile : IDisposable
                         : new InferenceException(InferenceError.InvalidRequest, $"The file is longer than the {announced:N0} bytes that were announced.");
                 }
 
-                upload.Take(read);
-                file._taken += read;
+                if (length == file._memory.Length && length < most)
+                {
+                    file.Grow((int)Math.Min(most, (long)length * (announced is null ? Growth : GrowthToAnnounced)), length);
+                }
             }
 
             file.Narrow((0, length));
@@ -86,17 +79,11 @@ internal sealed class ReceivedFile : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
-        if (Interlocked.Exchange(ref _disposed, true))
-        {
-            return;
-        }
-
         _memory = default;
-        _upload.Return(_taken);
-        _lazy?.Dispose();
-        if (_pooled is not null)
+        if (Interlocked.Exchange(ref _buffer, null) is { } buffer)
         {
-            Buffers.Return(_pooled);
+            ((IDisposable)buffer).Dispose();
+            _upload.Return(_taken);
         }
     }
 
@@ -105,4 +92,35 @@ internal sealed class ReceivedFile : IDisposable
         ? new(InferenceError.ImageTooLarge, "file-too-large", $"The file has {known:N0} bytes; the limit is {maxBytes:N0}.", ("bytes", known),
             ("limit", maxBytes))
         : new(InferenceError.ImageTooLarge, "file-too-large", $"The file is larger than the limit of {maxBytes:N0} bytes.", ("limit", maxBytes));
+
+    private async ValueTask<int> ReadAsync(Stream stream, int length, int most, CancellationToken cancellationToken)
+    {
+        if (length < _memory.Length)
+        {
+            return await stream.ReadAsync(_memory[length..], cancellationToken);
+        }
+
+        // It is full, and should be over; what comes is one byte too many, whichever.
+        Debug.Assert(length == most);
+        return await stream.ReadAsync(Surplus, cancellationToken);
+    }
+
+    private void Grow(int length, int kept)
+    {
+        var buffer = new PooledMemory(length);
+        try
+        {
+            _upload.Take(length - _taken);
+        }
+        catch
+        {
+            ((IDisposable)buffer).Dispose();
+            throw;
+        }
+
+        _taken = length;
+        _memory[..kept].CopyTo(buffer.Memory);
+        ((IDisposable?)_buffer)?.Dispose();
+        (_buffer, _memory) = (buffer, buffer.Memory[..length]);
+    }
 }

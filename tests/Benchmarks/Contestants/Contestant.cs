@@ -39,7 +39,12 @@ internal sealed class Contestant : IDisposable
     public TimeSpan StartTime { get; private set; }
 
     /// <summary>The CPU time of all its processes so far, in milliseconds.</summary>
-    public double CpuMs => Tree().Sum(CpuMsOf);
+    public double CpuMs => Tree().Select(StatOf).Sum(fields => (fields[11] + fields[12]) / TicksPerMs);
+
+    /// <summary>
+    /// Pages that its processes have touched for the first time, without the disk: each costs the kernel a fault and, where it is new memory, 4 KB of zeros.
+    /// </summary>
+    public double PageFaults => Tree().Select(StatOf).Sum(fields => fields[7]);
 
     /// <summary>Resident memory of its one process, or of several the sum of their proportional shares (shared pages counted once), in MB.</summary>
     public double MemoryMb => Tree() switch
@@ -141,12 +146,11 @@ internal sealed class Contestant : IDisposable
         return ((IPEndPoint)listener.LocalEndpoint).Port;
     }
 
-    // man 5 proc_pid_stat: after the name in parentheses, fields 14 and 15 of the line are utime and stime.
-    private static double CpuMsOf(int process)
+    // man 5 proc_pid_stat: what comes after the name in parentheses; the line's fields 10, 14 and 15 are minflt, utime and stime. The first is a letter.
+    private static double[] StatOf(int process)
     {
         var stat = File.ReadAllText($"/proc/{process}/stat");
-        var fields = stat[(stat.LastIndexOf(')') + 2)..].Split(' ');
-        return (double.Parse(fields[11], CultureInfo.InvariantCulture) + double.Parse(fields[12], CultureInfo.InvariantCulture)) / TicksPerMs;
+        return [0, .. stat[(stat.LastIndexOf(')') + 4)..].Split(' ').Select(field => double.Parse(field, CultureInfo.InvariantCulture))];
     }
 
     private static double Kilobytes(string file, string entry) =>

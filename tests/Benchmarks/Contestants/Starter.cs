@@ -44,6 +44,16 @@ internal static class Starter
             "/ready");
     }
 
+    /// <summary>ASP.NET Core with ImageSharp and ONNX Runtime's package in one process.</summary>
+    /// <exception cref="PeerMissingException">It could not be built.</exception>
+    public static Task<Contestant> ImageSharpAsync(string bundle, ModelManifest manifest, string variant) =>
+        DotNetAsync("ASP.NET Core: ImageSharp, ONNX Runtime", "imagesharp", "ImageSharpPeer", bundle, manifest, variant);
+
+    /// <summary>ML.NET's image pipeline behind ASP.NET Core, with prediction engines in a pool.</summary>
+    /// <exception cref="PeerMissingException">It could not be built.</exception>
+    public static Task<Contestant> MlNetAsync(string bundle, ModelManifest manifest, string variant) =>
+        DotNetAsync("ASP.NET Core: ML.NET", "mlnet", "MlNetPeer", bundle, manifest, variant);
+
     /// <summary>FastAPI under uvicorn with Pillow and TorchScript in two workers, from Debian's packages.</summary>
     /// <exception cref="PeerMissingException">The packages are not installed, or the weights are not fp32.</exception>
     public static async Task<Contestant> FastApiAsync(string bundle, ModelManifest manifest, string variant)
@@ -70,6 +80,20 @@ internal static class Starter
             "/ready");
     }
 
+    private static async Task<Contestant> DotNetAsync(string name, string folder, string project, string bundle, ModelManifest manifest, string variant)
+    {
+        await CheckAsync(Repository.PathOf("tests", "Benchmarks", "peers", folder), "dotnet", "build", "-c", "Release", "--nologo", "-v", "quiet",
+            "-clp:ErrorsOnly");
+        return await Contestant.StartAsync(
+            name,
+            variant,
+            [Repository.PathOf("artifacts", "bin", project, "release", project), "{port}", Path.Combine(bundle, manifest.Files[variant].File),
+                Path.Combine(bundle, manifest.Labels), $"{manifest.Input.Width}"],
+            [],
+            "/predict",
+            "/ready");
+    }
+
     private static async Task CheckAsync(string folder, string program, params string[] arguments)
     {
         try
@@ -81,12 +105,12 @@ internal static class Starter
                 RedirectStandardError = true
             })!;
             var output = process.StandardOutput.ReadToEndAsync();
-            var error = await process.StandardError.ReadToEndAsync();
-            await output;
+            var error = process.StandardError.ReadToEndAsync();
             await process.WaitForExitAsync();
             if (process.ExitCode != 0)
             {
-                throw new PeerMissingException(error.TrimEnd().Split('\n')[^1]);
+                // Compilers complain on the one, interpreters on the other.
+                throw new PeerMissingException((await error is { Length: > 0 } complaint ? complaint : await output).TrimEnd().Split('\n')[^1]);
             }
         }
         catch (System.ComponentModel.Win32Exception)

@@ -15,9 +15,10 @@ internal sealed class HttpConnection(int port) : IDisposable
     private Socket? _socket;
 
     /// <summary>A whole request that posts a picture, built once.</summary>
-    public static byte[] Post(string path, byte[] picture) =>
-        [.. Encoding.ASCII.GetBytes($"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: image/jpeg\r\nContent-Length: {picture.Length}\r\n\r\n"),
-            .. picture];
+    public static byte[] Post(string path, byte[] picture) => [
+        .. Encoding.ASCII.GetBytes(
+            $"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/octet-stream\r\nContent-Length: {picture.Length}\r\n\r\n"),
+        .. picture];
 
     /// <summary>A whole request for a page.</summary>
     public static byte[] Get(string path) => Encoding.ASCII.GetBytes($"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n");

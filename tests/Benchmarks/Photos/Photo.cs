@@ -6,7 +6,7 @@ namespace Whatsit.Benchmarks.Photos;
 /// <param name="Name">As the tables say it.</param>
 /// <param name="Width">Pixels per row.</param>
 /// <param name="Height">Rows.</param>
-/// <param name="Files">Several JPEG files, so that no cache learns one by heart.</param>
+/// <param name="Files">The files, where they are small several, so that no cache learns one by heart.</param>
 internal sealed record Photo(string Name, int Width, int Height, IReadOnlyList<byte[]> Files)
 {
     /// <summary>What people send: a web picture, what a page's shrinking makes of a photo, and a photo as a phone takes it.</summary>
@@ -33,7 +33,7 @@ internal sealed record Photo(string Name, int Width, int Height, IReadOnlyList<b
     /// "Dead leaves": discs that hide one another, their radii distributed as r⁻³, have the edges and the spectrum of photos
     /// (Lee, Mumford and Huang, Occlusion models for natural images, 2001). On top, texture on each leaf and the noise of a sensor.
     /// </summary>
-    private static byte[] Draw(int width, int height, float noise, int seed)
+    public static byte[] Draw(int width, int height, float noise, int seed)
     {
         var random = new Random(seed);
         var pixels = new float[width * height * 3];

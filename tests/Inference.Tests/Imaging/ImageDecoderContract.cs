@@ -33,7 +33,7 @@ public abstract class ImageDecoderContract
 
     protected abstract IImageEncoder Encoder { get; }
 
-    private IImageDecoder Decoder => Create(new DecodingOptions());
+    protected IImageDecoder Decoder => Create(new DecodingOptions());
 
     [Theory]
     [InlineData("picture.png", "png")]

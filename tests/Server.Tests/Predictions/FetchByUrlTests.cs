@@ -101,7 +101,7 @@ public sealed class FetchByUrlTests : IAsyncLifetime
 
             return [];
         });
-        using var upload = new Upload(new(new()), () => null);
+        using var upload = new Upload(new(new()));
         var fetches = Enumerable.Range(0, 200).Select(name => fetcher.FetchAsync($"http://{name}.example/", upload, TestContext.Current.CancellationToken))
             .ToArray();
         try

@@ -16,7 +16,7 @@ internal static class WebpHeader
 
         var complete = BinaryPrimitives.ReadUInt32LittleEndian(file[4..]) + 8L <= file.Length;
         (ImageHeader? header, Patch? first) = (null, null);
-        var (frames, orientation) = (0, 1);
+        var (frames, orientation, lossless) = (0, 1, false);
         foreach (var chunk in new Chunks(file[12..]))
         {
             if (chunk.Is("VP8X"u8) && chunk.Data.Length >= 10)
@@ -35,6 +35,7 @@ internal static class WebpHeader
                 // RFC 9649, 3.4: one byte of signature, two numbers of 14 bits less one, one bit of alpha
                 var bits = BinaryPrimitives.ReadUInt32LittleEndian(chunk.Data[1..]);
                 header ??= Picture((bits & 0x3FFF) + 1, ((bits >> 14) & 0x3FFF) + 1, (bits & (1 << 28)) != 0);
+                lossless = true;
                 frames++;
             }
             else if (chunk.Is("ANMF"u8) && chunk.Data.Length >= 16)
@@ -48,8 +49,10 @@ internal static class WebpHeader
             }
         }
 
-        return (header ?? throw ImageHeader.Damaged("webp")) with
+        return header is null ? throw ImageHeader.Damaged("webp") : header with
         {
+            // What is lossless is decoded as a whole, and so is transparency.
+            PieceBytes = header.Width * header.Height * (lossless ? 4 : header.HasAlpha ? 1 : 0),
             Frames = Math.Max(frames, 1),
             FirstFrame = first,
             Orientation = new(orientation),
