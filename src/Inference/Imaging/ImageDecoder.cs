@@ -7,6 +7,9 @@ namespace Whatsit.Inference.Imaging;
 /// </summary>
 public abstract class ImageDecoder : IImageDecoder
 {
+    // Of a PNG. What programs write into one has some kilobytes.
+    private const int MostText = 64 << 10;
+
     private readonly DecodingOptions _options;
 
     private protected ImageDecoder(DecodingOptions options) => _options = options;
@@ -15,35 +18,54 @@ public abstract class ImageDecoder : IImageDecoder
     public EncodedImage Open(ReadOnlyMemory<byte> file, (int Width, int Height)? shrinkTo = null)
     {
         var header = ImageHeader.Read(file.Span);
-        return new EncodedImage(Check(header, shrinkTo), cancellationToken => Decode(file, header, shrinkTo, cancellationToken));
+        return new EncodedImage(Check(header, shrinkTo, file.Length), cancellationToken => Decode(file, header, shrinkTo, cancellationToken));
     }
+
+    /// <summary>Whether a copy is decoded, without what only costs.</summary>
+    private static bool IsCutDown(ImageHeader header) => header.Frames > 1 || header.TextBytes > MostText;
+
+    private static ReadOnlyMemory<byte> CutDown(ReadOnlyMemory<byte> file, ImageHeader header) => header switch
+    {
+        _ when !IsCutDown(header) => file,
+        { Coding: "png" } => PngHeader.WithoutTexts(file.Span),
+        { Format: "gif" } => GifHeader.FirstFrame(file),
+        { Format: "tiff" } => TiffHeader.FirstPage(file.Span),
+        _ => file,
+    };
 
     private RgbImage Decode(ReadOnlyMemory<byte> file, ImageHeader header, (int Width, int Height)? shrinkTo, CancellationToken cancellationToken)
     {
         switch (header)
         {
             case { Format: "webp", FirstFrame: { } patch }:
-                var still = header with { Width = patch.Width, Height = patch.Height, Orientation = new(1) };
-                using (var frame = DecodeStill(WebpHeader.FirstFrame(file.Span), still, null, cancellationToken))
+                var frame = WebpHeader.FirstFrame(file.Span);
+                var still = WebpHeader.Read(frame);
+                // The frame has a size of its own, and limits were held against the animation's.
+                if ((still.Width, still.Height) != (patch.Width, patch.Height))
                 {
-                    return OnCanvas(frame, patch, header);
+                    throw ImageHeader.Damaged(header.Format);
+                }
+
+                using (var picture = DecodeStill(frame, still, null, cancellationToken))
+                {
+                    return OnCanvas(picture, patch, header);
                 }
 
             case { Format: "gif" }:
-                var picture = DecodeStill(header.Frames > 1 ? GifHeader.FirstFrame(file) : file, header, shrinkTo, cancellationToken);
-                WhitenAround(picture, header.FirstFrame);
-                return picture;
+                var first = DecodeStill(CutDown(file, header), header, shrinkTo, cancellationToken);
+                WhitenAround(first, header.FirstFrame);
+                return first;
 
             case { Format: "ico" }:
-                var icon = DecodeStill(IcoHeader.Still(file.Span), header, null, cancellationToken);
+                var icon = DecodeStill(CutDown(IcoHeader.Still(file.Span), header), header, null, cancellationToken);
                 IcoHeader.ApplyMask(file.Span, icon);
                 return icon;
 
             case { Format: "tiff" or "png", Bits: 16, HasAlpha: false, Colors: not 4 }:
-                return UsesAllBits(DecodeStill(file, header, shrinkTo, cancellationToken));
+                return UsesAllBits(DecodeStill(CutDown(file, header), header, shrinkTo, cancellationToken));
 
             default:
-                return DecodeStill(file, header, shrinkTo, cancellationToken);
+                return DecodeStill(CutDown(file, header), header, shrinkTo, cancellationToken);
         }
     }
 
@@ -77,7 +99,7 @@ public abstract class ImageDecoder : IImageDecoder
         return shrink;
     }
 
-    private DecodeCost Check(ImageHeader header, (int Width, int Height)? shrinkTo)
+    private DecodeCost Check(ImageHeader header, (int Width, int Height)? shrinkTo, int fileBytes)
     {
         const double Long = 100e6;
         var shrink = Reduces(header) ? LargestShrink(header, shrinkTo) : 1;
@@ -85,7 +107,7 @@ public abstract class ImageDecoder : IImageDecoder
         var pixels = header.Width * header.Height;
         var (held, nanoseconds) = Estimate(header, shrink);
         // Neither factor exceeds what the limits above leave, but the size of a TIFF's tiles does.
-        var bytes = (long)Math.Min(((double)pixels / (shrink * shrink) * 3) + held, long.MaxValue / 2);
+        var bytes = (long)Math.Min(((double)pixels / (shrink * shrink) * 3) + held + (IsCutDown(header) ? fileBytes : 0), long.MaxValue / 2);
         return bytes <= _options.MemoryBudget
             ? new DecodeCost(bytes, pixels * nanoseconds > Long)
             : throw new InferenceException(

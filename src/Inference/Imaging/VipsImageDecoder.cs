@@ -160,6 +160,12 @@ public sealed class VipsImageDecoder(IOptions<DecodingOptions> options) : ImageD
                 $"The {header.Format.ToUpperInvariant()} picture has samples that are neither 8 nor 16 bits wide; save it with 8 bits per channel.");
         }
 
+        // Limits and memory were held against the header that we read; the library has read another one.
+        if ((long)image.Width * image.Height > header.Width * header.Height)
+        {
+            throw ImageHeader.Damaged(header.Format);
+        }
+
         var orientation = header.Orientation;
         (var width, var height) = orientation.Apply(image.Width, image.Height);
         (var originalWidth, var originalHeight) = orientation.Apply((int)header.Width, (int)header.Height);

@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using System.Text;
 using Whatsit.Inference.Imaging;
+using Whatsit.Inference.Imaging.Headers;
 
 namespace Whatsit.Inference.Tests.Imaging;
 
@@ -740,6 +741,83 @@ public abstract class ImageDecoderContract
         BinaryPrimitives.WriteInt32LittleEndian(file.AsSpan(directory + 2 + (9 * 12)), directory);
 
         AssertRefusedForFree(file, "frames or pages; at most 10,000 are allowed");
+    }
+
+    /// <summary>A library reads the directory of every page, and all may name the same megabytes of strips: 10,000 pages took longer than 25 s once.</summary>
+    [Fact]
+    public void Of_several_pages_the_first_is_read_and_the_others_are_not_looked_at()
+    {
+        var file = Pictures.Tiff(16, 16, Enumerable.Range(0, 16 * 16 * 3).Select(i => (byte)i).ToArray());
+        var directory = BinaryPrimitives.ReadInt32LittleEndian(file.AsSpan(4));
+        // The second says that it has 500 entries, of which none is one.
+        byte[] pages = [.. file, 244, 1, .. Enumerable.Repeat((byte)255, 500 * 12), 0, 0, 0, 0];
+        BinaryPrimitives.WriteInt32LittleEndian(pages.AsSpan(directory + 2 + (9 * 12)), file.Length);
+
+        using var first = Decoder.Decode(pages);
+        using var only = Decoder.Decode(file);
+        Assert.Equal(only.Pixels.ToArray(), first.Pixels.ToArray());
+        Assert.Equal(Decoder.Open(file).Cost.Bytes + pages.Length, Decoder.Open(pages).Cost.Bytes);
+    }
+
+    [Fact]
+    public void A_directory_has_so_many_entries_and_no_more()
+    {
+        // 4,097 times width or height: 64
+        var entries = Enumerable.Range(0, 0x1001).SelectMany(i => (byte[])[(byte)(i & 1), 1, 4, 0, 1, 0, 0, 0, 64, 0, 0, 0]);
+        byte[] file = [.. "II*\0"u8, 8, 0, 0, 0, 0x01, 0x10, .. entries, 0, 0, 0, 0];
+
+        Assert.Equal(InferenceError.InvalidImage, Refusal(file).Error);
+    }
+
+    /// <summary>Gathered piece by piece, a million of them took minutes once, and 320 large ones 3 GB.</summary>
+    [Fact]
+    public void Pieces_of_a_colour_profile_are_gathered_as_far_as_it_may_be_sRGB()
+    {
+        byte[] piece = [0xFF, 0xE2, 0x40, 0x10, .. "ICC_PROFILE\0"u8, 1, 1, .. new byte[0x4000]];
+        var picture = File("picture.jpg");
+        byte[] file = [.. picture[..2], .. Enumerable.Repeat(piece, 200).SelectMany(bytes => bytes), .. picture[2..]];
+        var before = GC.GetAllocatedBytesForCurrentThread();
+
+        var decoder = Decoder;
+        Assert.Equal(decoder.Open(picture).Cost, decoder.Open(file).Cost);
+
+        Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, 2 << 20);
+    }
+
+    /// <summary>The library keeps each: a million Exif segments in 20 MB held 230 MB once.</summary>
+    [Fact]
+    public void A_jpeg_of_a_million_segments_is_refused()
+    {
+        var picture = File("picture.jpg");
+        byte[] file = [.. picture[..2], .. Enumerable.Repeat<byte[]>([0xFF, 0xE9, 0, 2], 1_000_000).SelectMany(segment => segment), .. picture[2..]];
+
+        AssertRefusedForFree(file, "has more than 2000 segments", InferenceError.UnsupportedImage);
+    }
+
+    /// <summary>An animation of 16 × 16 pixels whose frame of 2 × 2 is one of 268 megapixels: 300 bytes ended the process once.</summary>
+    [Fact]
+    public void A_frame_that_is_not_as_large_as_its_animation_says_is_refused()
+    {
+        var still = Pictures.RedWebp.ToArray();
+        // 14 bits for each side less one
+        BinaryPrimitives.WriteUInt32LittleEndian(still.AsSpan(21), 0x0FFF_FFFF);
+
+        AssertRefusedForFree(Pictures.AnimatedWebp(16, 16, (0, 0), still), "its header cannot be read", InferenceError.InvalidImage);
+    }
+
+    /// <summary>A library unpacks what nobody reads: 20 MB of it are 20 GB.</summary>
+    [Fact]
+    public void Texts_of_a_png_are_left_out_where_they_are_many()
+    {
+        var picture = File("picture.png");
+        byte[] text = [.. "zTXt"u8, (byte)'a', 0, 0, .. new byte[100_000]];
+        byte[] chunk = [0, 1, 0x86, 0xA3, .. text, .. Crc32(text)];
+        byte[] file = [.. picture[..33], .. chunk, .. chunk, .. picture[33..]];
+
+        using var image = Decoder.Decode(file);
+        Assert.Equal(Pixels("picture.u8"), image.Pixels.ToArray());
+        Assert.Equal(Decoder.Open(picture).Cost.Bytes + file.Length, Decoder.Open(file).Cost.Bytes);
+        Assert.Equal(picture, PngHeader.WithoutTexts(file));
     }
 
     [Fact]

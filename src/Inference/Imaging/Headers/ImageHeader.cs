@@ -37,6 +37,9 @@ internal sealed record ImageHeader
     /// <summary>Pictures in the file: frames of an animation, directories of a TIFF.</summary>
     public int Frames { get; init; } = 1;
 
+    /// <summary>Bytes of text in a PNG, packed or not.</summary>
+    public long TextBytes { get; init; }
+
     /// <summary>Passes over the picture that a JPEG asks for.</summary>
     public int Scans { get; init; } = 1;
 

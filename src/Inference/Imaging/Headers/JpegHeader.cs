@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Buffers.Binary;
 
 namespace Whatsit.Inference.Imaging.Headers;
@@ -7,12 +8,18 @@ internal static class JpegHeader
 {
     private const string Instead = "save it as an ordinary JPEG with 8 bits per channel, or as PNG";
 
+    // What says no more than "sRGB" has 3 KB; a file may have any number of segments, and what they add up to is the library's to bear.
+    private const int LargestSrgbProfile = 64 << 10;
+
+    // The library keeps each of them. 320 of the largest fill an upload, and a hundred scans bring a few tables each.
+    private const int MostSegments = 2000;
+
     public static ImageHeader Read(ReadOnlySpan<byte> file)
     {
         ImageHeader? header = null;
-        var orientation = 1;
-        var scans = 0;
-        byte[] profile = [];
+        int? orientation = null;
+        var (scans, segments) = (0, 0);
+        var profile = new ArrayBufferWriter<byte>();
         for (var at = 2; NextMarker(file, at) is >= 0 and var marker; at = marker + 2)
         {
             var code = file[marker + 1];
@@ -37,6 +44,11 @@ internal static class JpegHeader
                 break;
             }
 
+            if (++segments > MostSegments)
+            {
+                throw ImageHeader.Unsupported("jpeg", $"has more than {MostSegments} segments", Instead);
+            }
+
             var body = file.Slice(marker + 4, length - 2);
             switch (code)
             {
@@ -44,12 +56,13 @@ internal static class JpegHeader
                 case >= 0xC0 and <= 0xCF and not (0xC4 or 0xC8 or 0xCC) when header is null:
                     header = ReadFrame(code, body);
                     break;
-                case 0xE1 when body.StartsWith("Exif\0\0"u8):
-                    orientation = Exif.Orientation(body[6..]) ?? orientation;
+                // The first: where Exif is too long for one segment, the others go on with its data.
+                case 0xE1 when orientation is null && body.StartsWith("Exif\0\0"u8):
+                    orientation = Exif.Orientation(body[6..]) ?? 1;
                     break;
                 // ICC.1:2022, B.4: a profile may take several segments, each with its number and their count.
-                case 0xE2 when body.StartsWith("ICC_PROFILE\0"u8) && body.Length > 14:
-                    profile = [.. profile, .. body[14..]];
+                case 0xE2 when body.StartsWith("ICC_PROFILE\0"u8) && body.Length > 14 && profile.WrittenCount <= LargestSrgbProfile:
+                    profile.Write(body[14..]);
                     break;
                 case 0xDA when header is not null && body.Length > 0:
                     scans++;
@@ -77,10 +90,10 @@ internal static class JpegHeader
             ? throw ImageHeader.Damaged("jpeg")
             : header with
             {
-                Orientation = new(orientation),
+                Orientation = new(orientation ?? 1),
                 Scans = scans,
                 IsComplete = complete,
-                IsSrgb = profile.Length == 0 || IccProfile.IsSrgb(profile),
+                IsSrgb = profile.WrittenCount == 0 || (profile.WrittenCount <= LargestSrgbProfile && IccProfile.IsSrgb(profile.WrittenSpan)),
             };
     }
 

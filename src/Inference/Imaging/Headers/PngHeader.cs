@@ -13,7 +13,7 @@ internal static class PngHeader
             throw ImageHeader.Damaged("png");
         }
 
-        var (type, orientation, transparent, complete, frames) = (file[25], 1, false, false, 1);
+        var (type, orientation, transparent, complete, frames, texts) = (file[25], 1, false, false, 1, 0L);
         for (long at = 33; !complete && at + 12 <= file.Length;)
         {
             var chunk = file[(int)at..];
@@ -22,6 +22,7 @@ internal static class PngHeader
             var name = chunk.Slice(4, 4);
             complete = name.SequenceEqual("IEND"u8) && at <= file.Length;
             transparent |= name.SequenceEqual("tRNS"u8);
+            texts += IsText(name) ? length : 0;
             if (name.SequenceEqual("eXIf"u8) && at <= file.Length)
             {
                 orientation = Exif.Orientation(chunk.Slice(8, (int)length)) ?? orientation;
@@ -46,9 +47,32 @@ internal static class PngHeader
             Interlaced = file[28] != 0,
             Orientation = new(orientation),
             Frames = frames,
+            TextBytes = texts,
             IsComplete = complete,
         };
     }
+
+    /// <summary>The file without its texts, which libraries unpack: a thousand times as many bytes.</summary>
+    public static byte[] WithoutTexts(ReadOnlySpan<byte> file)
+    {
+        using var still = new MemoryStream(file.Length);
+        still.Write(file[..8]);
+        for (var rest = file[8..]; rest.Length >= 8;)
+        {
+            var length = (int)Math.Min(BinaryPrimitives.ReadUInt32BigEndian(rest) + 12L, rest.Length);
+            if (!IsText(rest.Slice(4, 4)))
+            {
+                still.Write(rest[..length]);
+            }
+
+            rest = rest[length..];
+        }
+
+        return still.ToArray();
+    }
+
+    // 11.3.4: tEXt, zTXt, iTXt
+    private static bool IsText(ReadOnlySpan<byte> name) => name.SequenceEqual("tEXt"u8) || name.SequenceEqual("zTXt"u8) || name.SequenceEqual("iTXt"u8);
 
     /// <summary>The embedded colour profile, as far as 64 KB of it; empty where there is none.</summary>
     public static ReadOnlySpan<byte> Profile(ReadOnlySpan<byte> file)

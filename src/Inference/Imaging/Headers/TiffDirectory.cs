@@ -8,6 +8,9 @@ namespace Whatsit.Inference.Imaging.Headers;
 /// </summary>
 internal readonly ref struct TiffDirectory
 {
+    // As libtiff: what has more is refused. Each value that is asked for is looked for among them.
+    private const int MostEntries = 4096;
+
     private readonly ReadOnlySpan<byte> _file;
     private readonly bool _little, _big;
     private readonly long _entries, _count;
@@ -18,14 +21,14 @@ internal readonly ref struct TiffDirectory
         (_little, _big) = (little, big);
         _count = big ? Number(at, 8) : Number(at, 2);
         _entries = at + (big ? 8 : 2);
-        if (_count < 0 || _count > (file.Length - _entries) / EntrySize)
+        if (_count is < 0 or > MostEntries || _count > (file.Length - _entries) / EntrySize)
         {
             (_count, IsWhole) = (0, false);
             return;
         }
 
         IsWhole = true;
-        Next = Number(_entries + (_count * EntrySize), big ? 8 : 4);
+        Next = Number(_entries + (_count * EntrySize), LinkSize);
     }
 
     /// <summary>Whether all entries lie inside the file.</summary>
@@ -34,7 +37,12 @@ internal readonly ref struct TiffDirectory
     /// <summary>Where the next directory starts; 0 or less after the last.</summary>
     public long Next { get; }
 
+    /// <summary>The bytes that say so, where there are any.</summary>
+    public Range Link => (int)(_entries + (_count * EntrySize))..(int)(_entries + (_count * EntrySize) + LinkSize);
+
     private int EntrySize => _big ? 20 : 12;
+
+    private int LinkSize => _big ? 8 : 4;
 
     /// <summary>The first directory of a file, or one that lies elsewhere in it.</summary>
     public static TiffDirectory Open(ReadOnlySpan<byte> file, long? at = null)

@@ -93,6 +93,14 @@ internal static class TiffHeader
         };
     }
 
+    /// <summary>The file without its pages but the first: the library reads the directory of each, and they may share tables of megabytes.</summary>
+    public static byte[] FirstPage(ReadOnlySpan<byte> file)
+    {
+        var first = file.ToArray();
+        first.AsSpan(TiffDirectory.Open(file).Link).Clear();
+        return first;
+    }
+
     private static int CountDirectories(ReadOnlySpan<byte> file, long next)
     {
         var count = 1;
