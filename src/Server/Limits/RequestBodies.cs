@@ -19,6 +19,9 @@ internal static class RequestBodies
     // A client that is still sending reads the answer only when it is done; the least patient of them give up after a minute.
     private static readonly TimeSpan DrainFor = TimeSpan.FromSeconds(60);
 
+    // Each has buffers of its own, and a header has room for thousands.
+    private const int MostEncodings = 2;
+
     /// <summary>Kestrel's own limits, where ours say more: its answers have no sentence, and its rate is an average since the start.</summary>
     public static void UseRequestLimits(this KestrelServerOptions kestrel)
     {
@@ -85,8 +88,14 @@ internal static class RequestBodies
 
         Stream unpacked = body;
         // In the order in which they were applied.
-        foreach (var encoding in request.Headers.ContentEncoding.ToString().Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries)
-            .Reverse())
+        var encodings = request.Headers.ContentEncoding.ToString().Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries);
+        if (encodings.Length > MostEncodings)
+        {
+            return Unsupported(request.Headers.ContentEncoding.ToString(),
+                $"The body is packed {encodings.Length:N0} times over; at most {MostEncodings} content encodings are supported.");
+        }
+
+        foreach (var encoding in encodings.Reverse())
         {
             switch (encoding.ToLowerInvariant())
             {
@@ -102,13 +111,7 @@ internal static class RequestBodies
                 case "identity":
                     break;
                 default:
-                    var named = Refusal.Shorten(encoding);
-                    return new(
-                        StatusCodes.Status415UnsupportedMediaType,
-                        "Unsupported encoding",
-                        "unsupported-content-encoding",
-                        $"The content encoding '{named}' is not supported. Send gzip, deflate, br or none.",
-                        new Dictionary<string, object> { ["encoding"] = named });
+                    return Unsupported(encoding, $"The content encoding '{Refusal.Shorten(encoding)}' is not supported. Send gzip, deflate, br or none.");
             }
         }
 
@@ -121,6 +124,13 @@ internal static class RequestBodies
         }
 
         return null;
+
+        static Refusal Unsupported(string encoding, string detail) => new(
+            StatusCodes.Status415UnsupportedMediaType,
+            "Unsupported encoding",
+            "unsupported-content-encoding",
+            detail,
+            new Dictionary<string, object> { ["encoding"] = Refusal.Shorten(encoding) });
     }
 
     /// <summary>

@@ -50,7 +50,7 @@ internal static class JsonBody
         string? other = null;
         while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
         {
-            var name = reader.GetString()!;
+            var name = Text(reader);
             reader.Read();
             if (name is "image" or "url")
             {
@@ -61,7 +61,7 @@ internal static class JsonBody
 
                 if (name == "url")
                 {
-                    url = reader.GetString();
+                    url = Text(reader);
                 }
                 else
                 {
@@ -73,11 +73,11 @@ internal static class JsonBody
             {
                 fields.Set(name, reader.TokenType switch
                 {
-                    JsonTokenType.String => reader.GetString()!,
+                    JsonTokenType.String => Text(reader),
                     JsonTokenType.True => "true",
                     JsonTokenType.False => "false",
                     JsonTokenType.Null => "",
-                    JsonTokenType.Number => Encoding.UTF8.GetString(reader.ValueSpan),
+                    JsonTokenType.Number => Beginning(reader),
                     _ => throw new InferenceException(InferenceError.InvalidRequest, "invalid-parameter", $"{name} must be a number, a flag or text.",
                         ("name", name)),
                 });
@@ -109,6 +109,13 @@ internal static class JsonBody
 
         return image;
     }
+
+    // What is longer than any name is none that is known; its beginning is enough to say so.
+    private static string Text(in Utf8JsonReader reader) =>
+        reader.ValueSpan.Length <= LimitsOptions.MaxPartLineBytes ? reader.GetString()! : Beginning(reader);
+
+    private static string Beginning(in Utf8JsonReader reader) =>
+        Encoding.UTF8.GetString(reader.ValueSpan[..Math.Min(reader.ValueSpan.Length, LimitsOptions.MaxPartLineBytes)]);
 
     private static int Unescape(Span<byte> json, (int Start, int Length) text)
     {

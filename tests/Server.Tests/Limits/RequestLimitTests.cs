@@ -163,6 +163,16 @@ public sealed class RequestLimitTests(WhatsitServer server)
         Assert.Contains("'zstd'", (string)problem["detail"]!, StringComparison.Ordinal);
     }
 
+    /// <summary>Each has buffers of its own, and there is room for thousands in a header.</summary>
+    [Fact]
+    public async Task A_chain_of_encodings_is_refused_before_any_is_undone()
+    {
+        var chain = string.Join(",", Enumerable.Repeat("gzip", 3000));
+        var (status, problem) = await Wire.PredictAsync(server, $"Content-Encoding: {chain}", WhatsitServer.Picture);
+        Assert.Equal((415, "unsupported-content-encoding"), (status, (string)problem["code"]!));
+        Assert.Equal("The body is packed 3,000 times over; at most 2 content encodings are supported.", (string)problem["detail"]!);
+    }
+
     [Fact]
     public async Task An_upload_that_pauses_or_drips_is_given_up()
     {
