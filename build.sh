@@ -4,6 +4,7 @@
 #   ./build.sh run      build, then serve on http://localhost:8080 (PORT overrides)
 #   ./build.sh test     every .NET, client and browser test; the last line reads "N passed, N failed"
 #   ./build.sh e2e      only the browser tests, against the published server
+#   ./build.sh hostile  send the published server what strangers may send, and write the table in tests/README.md (--help: what else)
 #   ./build.sh bench    the benchmarks, and their tables in tests/Benchmarks/README.md (--quick: a minute or two; --help: what else)
 #   ./build.sh tool     pack the command `whatsit` and put it on the PATH (--tool-path DIR: there instead; --all: pack for every platform and install nothing)
 #   ./build.sh packages pack the libraries Whatsit.Inference and Whatsit.Vips into artifacts/package
@@ -210,6 +211,24 @@ sbom() {
     }' artifacts/sbom/*.cdx.json
 }
 
+# The published server under a memory limit, and what strangers may send to it.
+hostile() {
+  need dotnet "the .NET SDK 10"
+  publish
+  dotnet build tests/Hostile -c Release --nologo -v quiet
+  artifacts/bin/Hostile/release/Hostile "$@"
+}
+
+test_hostile() {
+  local code=0 log counts
+  log=$(mktemp)
+  hostile --quick 2>&1 | tee "$log" || code=$?
+  counts=$(sed -nE 's/^hostile: ([0-9]+) inputs passed, ([0-9]+) failed$/\1 \2/p' "$log")
+  # shellcheck disable=SC2086
+  count "hostile" "$code" $counts
+  rm -f "$log"
+}
+
 # The published server in a process of its own, driven by the benchmark program; always optimised code.
 bench() {
   need dotnet "the .NET SDK 10"
@@ -253,11 +272,12 @@ summary() {
 case "${1:-}" in
   build) build ;;
   run) build; exec dotnet run --no-build -c "$CONFIGURATION" --project src/Server "${@:2}" ;;
-  test) build; test_dotnet; test_tool; test_client; test_browser; publish_check "$(foreign_platform)"; summary ;;
+  test) build; test_dotnet; test_tool; test_client; test_browser; test_hostile; publish_check "$(foreign_platform)"; summary ;;
   e2e) build; test_browser; summary ;;
   tool) tool "${@:2}" ;;
   packages) for library in Vips Inference; do dotnet pack "src/$library" -c Release --nologo -v quiet -o artifacts/package; done ;;
   tool-check) tests/tool-check.sh --whole ;;
+  hostile) hostile "${@:2}" ;;
   bench) bench "${@:2}" ;;
   publish-check) if [ $# -gt 1 ]; then publish_check "${@:2}"; else publish_check "${PLATFORMS[@]}"; fi; summary ;;
   image-check) deploy/image-check.sh ;;
