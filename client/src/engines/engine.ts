@@ -83,6 +83,7 @@ export type EngineErrorCode =
   | 'model-unsupported' // this model cannot be run by what was asked to
   | 'download-failed' // runtime or model could not be fetched
   | 'engine-failed' // the engine broke and was ended; the next run starts a new one
+  | 'key-needed' // the server asks for an API key, or does not know the one that it got
   | 'bad-request' // the server refused the request; its sentence says why
   | 'server-failed'; // the server broke
 

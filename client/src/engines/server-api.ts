@@ -114,6 +114,8 @@ export function errorFrom(status: number, body: string, retryAfter: string | nul
 
 function codeFor(status: number, body: string): EngineErrorCode {
   switch (status) {
+    case 401:
+      return 'key-needed';
     case 404:
       return 'model-missing';
     case 413:

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { rememberKey } from './access';
 import type { EngineError } from './engine';
 import { ServerEngine } from './server-engine';
 import { sumOf } from './timing';
@@ -92,6 +93,17 @@ describe('The server engine', () => {
     expect(timing.find(({ stage }) => stage === 'compute')?.ms).toBe(5);
   });
 
+  test('sends the key that the visitor gave, on every request', async () => {
+    rememberKey('secret-1');
+    try {
+      void new ServerEngine().classify(new AbortController().signal, photo, options);
+      await Promise.resolve();
+      expect(FakeRequest.last.sent?.headers.authorization).toBe('Bearer secret-1');
+    } finally {
+      rememberKey('');
+    }
+  });
+
   test('does not send what the server would refuse for its size', async () => {
     const server = new ServerEngine();
     server.maxUploadBytes = 4;
@@ -109,7 +121,7 @@ describe('The server engine', () => {
 
 describe('What the server refuses becomes one word of the page', () => {
   test.each([
-    [400, 'bad-request'], [404, 'model-missing'], [413, 'too-large'], [415, 'not-an-image'], [422, 'not-an-image'], [429, 'busy'], [500, 'server-failed'], [502, 'offline'], [503, 'busy'], [504, 'timeout'],
+    [400, 'bad-request'], [401, 'key-needed'], [404, 'model-missing'], [413, 'too-large'], [415, 'not-an-image'], [422, 'not-an-image'], [429, 'busy'], [500, 'server-failed'], [502, 'offline'], [503, 'busy'], [504, 'timeout'],
   ])('%i is %s', async (status, code) => {
     expect(await failure(status, { title: 'No', status, detail: 'The server’s own sentence.' })).toMatchObject({ code, detail: 'The server’s own sentence.' });
   });

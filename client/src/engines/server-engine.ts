@@ -1,3 +1,4 @@
+import { accessKey } from './access';
 import type { Classification, ClassifyOptions, Engine, Prediction } from './engine';
 import { EngineError } from './engine';
 import { errorFrom, serverUrl } from './server-api';
@@ -54,6 +55,7 @@ function send(signal: AbortSignal, image: Blob, { model, topK, explain, onProgre
     request.open('POST', serverUrl(`/predict?${query}`));
     request.setRequestHeader('content-type', image.type || 'application/octet-stream');
     request.setRequestHeader('accept', 'application/json');
+    if (accessKey()) request.setRequestHeader('authorization', `Bearer ${accessKey()}`);
     request.upload.onprogress = ({ loaded, total }) => onProgress?.({ step: 'upload', loaded, total });
     request.upload.onload = () => (marks.uploaded = performance.now());
     request.onreadystatechange = () => {

@@ -3,6 +3,7 @@ import { Icon } from '../../components/Icon';
 import { Label } from '../../components/Label';
 import { useLate } from '../../components/useLate';
 import type { Classification, EngineError, EngineErrorCode, EngineId, EngineRun, Prediction, Progress } from '../../engines/engine';
+import { rememberKey } from '../../engines/access';
 import { onceMs } from '../../engines/timing';
 import { useSpeech } from '../../texts';
 
@@ -153,8 +154,27 @@ function Failure({ error, onRetry }: { error: EngineError; onRetry: () => void }
       <p>{error.code === 'format-unsupported' && error.detail ? t.result.cannotRead(error.detail) : words.text}</p>
       {error.detail && error.code !== 'offline' && error.code !== 'format-unsupported' && <p className="trouble-detail" lang="en">{error.detail}</p>}
       {error.retryAfterSeconds !== undefined && <p>{t.result.retryIn(error.retryAfterSeconds)}</p>}
-      {!final.includes(error.code) && <RetryButton onRetry={onRetry} />}
+      {error.code === 'key-needed' ? <KeyForm onKey={onRetry} /> : !final.includes(error.code) && <RetryButton onRetry={onRetry} />}
     </div>
+  );
+}
+
+/** Asks once; a key that the server does not know is asked for again. */
+function KeyForm({ onKey }: { onKey: () => void }) {
+  const { t } = useSpeech();
+  return (
+    <form
+      className="address"
+      onSubmit={(event) => {
+        event.preventDefault();
+        const key = new FormData(event.currentTarget).get('key');
+        if (typeof key === 'string') rememberKey(key);
+        onKey();
+      }}
+    >
+      <input name="key" type="password" autoComplete="current-password" required aria-label={t.result.key} placeholder={t.result.key} />
+      <button type="submit" className="button">{t.result.useKey}</button>
+    </form>
   );
 }
 
