@@ -5,11 +5,11 @@ public sealed class InferenceException : Exception
 {
     /// <summary>A failure whose kind says all that a program needs.</summary>
     public InferenceException(InferenceError error, string message, Exception? innerException = null)
-        : base(message, innerException) => (Error, Code, Parameters) = (error, Codes.Of(error), Codes.None);
+        : base(Sentence.OneLine(message), innerException) => (Error, Code, Parameters) = (error, Codes.Of(error), Codes.None);
 
     /// <summary>A failure with a code of its own and the values of its sentence.</summary>
     public InferenceException(InferenceError error, string code, string message, params ReadOnlySpan<(string Name, object Value)> parameters)
-        : base(message) => (Error, Code, Parameters) = (error, code, Codes.Named(parameters));
+        : base(Sentence.OneLine(message)) => (Error, Code, Parameters) = (error, code, Codes.Named(parameters));
 
     /// <summary>What kind of failure it is; decides the status code and whether retrying helps.</summary>
     public InferenceError Error { get; }

@@ -20,7 +20,7 @@ internal sealed record Refusal(int Status, string Title, string Code, string Det
     }
 
     /// <summary>Enough of what a client wrote to know it again.</summary>
-    public static string Shorten(string text, int most = 40) => text.Length <= most ? text : text[..most] + "…";
+    public static string Shorten(string text, int most = 40) => Sentence.OneLine(text, most);
 
     /// <summary>As it is written.</summary>
     public ProblemDetails ToProblem()

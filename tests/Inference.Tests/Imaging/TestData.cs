@@ -3,7 +3,8 @@ namespace Whatsit.Inference.Tests.Imaging;
 /// <summary>The files under tests/data, wherever the tests were built to.</summary>
 internal static class TestData
 {
-    private static readonly string Root = FindRoot();
+    /// <summary>The repository.</summary>
+    public static string Root { get; } = FindRoot();
 
     public static string Path(string folder, string file) => System.IO.Path.Combine(Root, "tests", "data", folder, file);
 

@@ -1,6 +1,6 @@
 namespace Whatsit.Inference.Imaging.Jpeg;
 
-/// <summary>What is wrong with a JPEG file: all that libjpeg-turbo warns of, and coefficients outside of their block.</summary>
+/// <summary>What is wrong with a JPEG file: all that libjpeg-turbo warns of, and what it passes over while much of the file is left.</summary>
 internal enum JpegDamageKind
 {
     /// <summary>Nothing.</summary>

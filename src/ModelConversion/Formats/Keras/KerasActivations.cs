@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Whatsit.ModelConversion.Formats.TensorFlowJs;
 
 namespace Whatsit.ModelConversion.Formats.Keras;
 
@@ -44,11 +45,11 @@ internal static class KerasActivations
 
         if (activation.ValueKind == JsonValueKind.String)
         {
-            return ByName(call, x, activation.GetString()!);
+            return ByName(call, x, activation.Text()!);
         }
 
         // {"class_name": "function", "config": "relu6"}, or a layer with settings of its own: {"class_name": "LeakyReLU", "config": {…}}
-        var className = KerasConfig.Property(activation, "class_name") is { ValueKind: JsonValueKind.String } text ? text.GetString()!.Split('>')[^1] : "";
+        var className = KerasConfig.Property(activation, "class_name") is { ValueKind: JsonValueKind.String } text ? text.Text()!.Split('>')[^1] : "";
         if (KerasConfig.Property(activation, "config") is not { } config)
         {
             return ByName(call, x, className);
@@ -56,7 +57,7 @@ internal static class KerasActivations
 
         if (config.ValueKind == JsonValueKind.String)
         {
-            return ByName(call, x, config.GetString()!);
+            return ByName(call, x, config.Text()!);
         }
 
         var layer = new KerasConfig(className, call.Config.Name, config);

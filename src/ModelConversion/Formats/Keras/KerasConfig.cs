@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Whatsit.ModelConversion.Formats.TensorFlowJs;
 
 namespace Whatsit.ModelConversion.Formats.Keras;
 
@@ -37,7 +38,7 @@ internal sealed class KerasConfig(string className, string name, JsonElement set
         ? value.ValueKind == JsonValueKind.Number ? value.GetDouble() : throw Wrong(key, "a number")
         : fallback ?? throw Wrong(key, "a number");
 
-    public string? Text(string key) => this[key] is { } value ? value.ValueKind == JsonValueKind.String ? value.GetString() : throw Wrong(key, "text") : null;
+    public string? Text(string key) => this[key] is { } value ? value.ValueKind == JsonValueKind.String ? value.Text() : throw Wrong(key, "text") : null;
 
     /// <summary>Whole numbers; a single one stands for itself.</summary>
     public int[]? Integers(string key) => this[key] switch

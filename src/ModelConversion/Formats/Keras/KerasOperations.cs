@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Whatsit.ModelConversion.Formats.TensorFlowJs;
 using Whatsit.ModelConversion.Graphs;
 
 namespace Whatsit.ModelConversion.Formats.Keras;
@@ -90,7 +91,7 @@ internal static class KerasOperations
             case { ValueKind: JsonValueKind.String } text:
                 try
                 {
-                    using var document = JsonDocument.Parse(text.GetString()!);
+                    using var document = JsonDocument.Parse(text.Text()!);
                     return KerasConfig.Property(document.RootElement, "op")?.ToString();
                 }
                 catch (JsonException)
@@ -312,7 +313,7 @@ internal static class KerasOperations
         }
 
         static bool IsEllipsis(JsonElement item) =>
-            item.ValueKind == JsonValueKind.String ? item.GetString() is "..." or "Ellipsis"
+            item.ValueKind == JsonValueKind.String ? item.Text() is "..." or "Ellipsis"
                 : KerasConfig.Property(item, "class_name")?.ToString() == "__ellipsis__";
 
         long? Whole(JsonElement slice, string key) => KerasConfig.Property(slice, key) is not { } value ? null
@@ -412,7 +413,7 @@ internal sealed class OperationCall(KerasConversion conversion, KerasLayer layer
         is KerasArgument.Constant { Value.ValueKind: JsonValueKind.True or JsonValueKind.False } flag ? flag.Value.GetBoolean() : fallback;
 
     public string? Text(string name, int place) => Argument(place, name) is KerasArgument.Constant constant
-        ? constant.Value.ValueKind == JsonValueKind.String ? constant.Value.GetString() : throw Config.Refuse($"has a '{name}' that is not text")
+        ? constant.Value.ValueKind == JsonValueKind.String ? constant.Value.Text() : throw Config.Refuse($"has a '{name}' that is not text")
         : null;
 
     /// <summary>Whole numbers; a single one stands for itself.</summary>

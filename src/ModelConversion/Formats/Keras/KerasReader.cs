@@ -3,6 +3,7 @@ using System.Text.Json;
 using Whatsit.Inference.Preprocessing;
 using Whatsit.ModelConversion.Formats.Hdf5;
 using Whatsit.ModelConversion.Formats.TensorFlow;
+using Whatsit.ModelConversion.Formats.TensorFlowJs;
 
 namespace Whatsit.ModelConversion.Formats.Keras;
 
@@ -98,7 +99,7 @@ public sealed class KerasReader : IModelReader
         static string? Version(byte[] metadata)
         {
             using var document = Parse(metadata);
-            return KerasConfig.Property(document.RootElement, "keras_version") is { ValueKind: JsonValueKind.String } version ? version.GetString() : null;
+            return KerasConfig.Property(document.RootElement, "keras_version").Text();
         }
     }
 

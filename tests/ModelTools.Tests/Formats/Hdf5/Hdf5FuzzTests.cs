@@ -13,7 +13,7 @@ public sealed class Hdf5FuzzTests
     public void A_damaged_file_is_read_or_refused_in_bounded_time_and_memory(string file)
     {
         var original = File.ReadAllBytes(KerasFiles.Path(file));
-        Damage.AssertBounded(400, refusedAtLeast: 50, Read, (_, random) => Damage.Apply(original, random));
+        DamagedFiles.AssertBounded(400, refusedAtLeast: 50, Read, (_, random) => Damage.Apply(original, random));
 
         static void Read(byte[] damaged)
         {

@@ -14,7 +14,7 @@ public sealed class KerasFuzzTests
         var original = File.ReadAllBytes(KerasFiles.Path(file));
         var archive = file.EndsWith(".keras", StringComparison.Ordinal);
         using var damaged = new DamagedFile(new KerasReader());
-        Damage.AssertBounded(250, refusedAtLeast: 30, damaged.Read, (seed, random) => archive && seed % 4 > 0 ? DamageEntry(original, random)
+        DamagedFiles.AssertBounded(250, refusedAtLeast: 30, damaged.Read, (seed, random) => archive && seed % 4 > 0 ? DamageEntry(original, random)
             : Damage.Apply(original, random));
     }
 

@@ -18,7 +18,7 @@ public sealed class TensorFlowJsFuzzTests
         var original = File.ReadAllText(Golden.Data(Path.Combine("tfjs", model, "model.json")));
         using var damaged = new DamagedFile(new TensorFlowJsReader(), beside: Golden.Data(Path.Combine("tfjs", model)), name: "model.json");
         // Damaged bytes are seldom JSON, so that most damage is done to what the JSON says.
-        Damage.AssertBounded(400, refusedAtLeast: 50, damaged.Read, (seed, random) =>
+        DamagedFiles.AssertBounded(400, refusedAtLeast: 50, damaged.Read, (seed, random) =>
             seed % 8 == 0 ? Damage.Apply(Encoding.UTF8.GetBytes(original), random) : Encoding.UTF8.GetBytes(Lie(JsonNode.Parse(original)!, random)));
     }
 

@@ -15,7 +15,7 @@ public sealed class TensorFlowLiteFuzzTests
         foreach (var dequantize in new[] { false, true })
         {
             using var damaged = new DamagedFile(new TensorFlowLiteReader(dequantize));
-            Damage.AssertBounded(200, refusedAtLeast: 25, damaged.Read, (_, random) => Damage.Apply(original, random));
+            DamagedFiles.AssertBounded(200, refusedAtLeast: 25, damaged.Read, (_, random) => Damage.Apply(original, random));
         }
     }
 }
