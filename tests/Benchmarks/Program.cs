@@ -39,6 +39,14 @@ root.SetAction(parsed =>
 
     IReadOnlyList<T> Chosen<T>(Option<T[]> option, IReadOnlyList<T> otherwise) => parsed.GetValue(option) is { Length: > 0 } chosen ? chosen : otherwise;
 });
+
+var minutes = new Option<double>("--minutes") { Description = "How long. The default is 30.", DefaultValueFactory = _ => 30 };
+var soak = new Command("soak", "Half an hour at 80 % of capacity, good, bad and slow requests mixed: wrong answers, and the slopes of memory and descriptors.")
+{
+    minutes, model, server,
+};
+soak.SetAction(parsed => Soak.RunAsync(parsed.GetValue(server)!, parsed.GetValue(model)!, parsed.GetValue(minutes)));
+root.Subcommands.Add(soak);
 return await root.Parse(args).InvokeAsync();
 
 static Option<T[]> List<T>(string name, string description) => new(name) { Description = description, AllowMultipleArgumentsPerToken = true };

@@ -53,6 +53,12 @@ internal sealed class Contestant : IDisposable
         var several => several.Sum(process => Kilobytes($"/proc/{process}/smaps_rollup", "Pss:")) / 1024,
     };
 
+    /// <summary>Files, sockets and the like that its processes hold open.</summary>
+    public int Descriptors => Tree().Sum(process => Directory.EnumerateFileSystemEntries($"/proc/{process}/fd").Count());
+
+    /// <summary>Its process is no more.</summary>
+    public bool HasEnded => _process.HasExited;
+
     /// <summary>Starts a command and waits until <paramref name="readyPath"/> answers 200.</summary>
     /// <param name="name">As the tables say it.</param>
     /// <param name="variant">The variant of the weights that it runs.</param>
