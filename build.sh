@@ -6,6 +6,8 @@
 #   ./build.sh e2e      only the browser tests, against the published server
 #   ./build.sh hostile  send the published server what strangers may send, and write the table in tests/README.md (--help: what else)
 #   ./build.sh bench    the benchmarks, and their tables in tests/Benchmarks/README.md (--quick: a minute or two; --help: what else)
+#   ./build.sh soak     half an hour at 80 % of capacity, good, bad and slow requests mixed: slopes of memory and descriptors (--minutes N)
+#   ./build.sh fuzz     three hours of coverage-guided fuzzing of whatever reads bytes from strangers (--minutes N, names of targets; installs AFL++)
 #   ./build.sh tool     pack the command `whatsit` and put it on the PATH (--tool-path DIR: there instead; --all: pack for every platform and install nothing)
 #   ./build.sh packages pack the libraries Whatsit.Inference and Whatsit.Vips into artifacts/package
 #   ./build.sh tool-check   install `whatsit` from its package in an empty folder, import, classify, serve
@@ -263,6 +265,16 @@ test_tool() {
   count "tool" "$code" $((code == 0)) $((code != 0))
 }
 
+# The short form of ./build.sh fuzz: the same inputs each time.
+test_fuzz() {
+  local code=0 log
+  log=$(mktemp)
+  "artifacts/bin/Fuzz/$configuration_folder/Fuzz" short | tee "$log" || code=$?
+  # shellcheck disable=SC2046
+  count "fuzz" "$code" $(sed -nE 's/^([0-9]+) passed, ([0-9]+) failed$/\1 \2/p' "$log")
+  rm -f "$log"
+}
+
 summary() {
   echo
   if [ "$skipped" -gt 0 ]; then echo "$passed passed, $failed failed, $skipped skipped"; else echo "$passed passed, $failed failed"; fi
@@ -272,13 +284,15 @@ summary() {
 case "${1:-}" in
   build) build ;;
   run) build; exec dotnet run --no-build -c "$CONFIGURATION" --project src/Server "${@:2}" ;;
-  test) build; test_dotnet; test_tool; test_client; test_browser; test_hostile; publish_check "$(foreign_platform)"; summary ;;
+  test) build; test_dotnet; test_tool; test_client; test_browser; test_hostile; test_fuzz; publish_check "$(foreign_platform)"; summary ;;
   e2e) build; test_browser; summary ;;
   tool) tool "${@:2}" ;;
   packages) for library in Vips Inference; do dotnet pack "src/$library" -c Release --nologo -v quiet -o artifacts/package; done ;;
   tool-check) tests/tool-check.sh --whole ;;
   hostile) hostile "${@:2}" ;;
   bench) bench "${@:2}" ;;
+  soak) bench soak "${@:2}" ;;
+  fuzz) tests/Fuzz/fuzz.sh "${@:2}" ;;
   publish-check) if [ $# -gt 1 ]; then publish_check "${@:2}"; else publish_check "${PLATFORMS[@]}"; fi; summary ;;
   image-check) deploy/image-check.sh ;;
   locks) lock ;;

@@ -24,6 +24,12 @@ public static class Program
     /// <returns>The exit code: 0 after an orderly stop, 1 where a setting keeps it from starting, which standard error names.</returns>
     public static async Task<int> Main(string[] args)
     {
+        if (Descriptors.Problem is { } problem)
+        {
+            await Console.Error.WriteLineAsync(problem);
+            return 1;
+        }
+
         ResidentMemory.ShareHeaps();
 
         // Decoding and computing keep a thread per processor each; requests must still be read, answered and above all refused meanwhile.

@@ -13,21 +13,20 @@ namespace Whatsit.Server.Tests;
 public sealed class WhatsitServer : IAsyncLifetime
 {
     // artifacts/bin/Server.Tests/release/ → artifacts/bin/Server/release/
-    private static readonly string Program =
+    public static string Program { get; } =
         Path.GetFullPath(Path.Combine(AppContext.BaseDirectory, "../../Server", Path.GetFileName(Path.TrimEndingDirectorySeparator(AppContext.BaseDirectory)),
             "Whatsit.Server.dll"));
 
     private readonly List<string> _log = [];
     private Dictionary<string, string> _settings = [];
-    private int? _descriptors;
+    private string? _shell;
     private TaskCompletionSource _logGrows = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private Process? _process;
 
     /// <summary>Another server, with settings of its own.</summary>
     /// <param name="settings">Settings.</param>
-    /// <param name="descriptors">The most descriptors that the process may open.</param>
-    public static WhatsitServer With(Dictionary<string, string> settings, int? descriptors = null) =>
-        new() { _settings = settings, _descriptors = descriptors };
+    /// <param name="shell">What a shell runs first, in the process that becomes the server's: <c>ulimit -n 400</c>.</param>
+    public static WhatsitServer With(Dictionary<string, string> settings, string? shell = null) => new() { _settings = settings, _shell = shell };
 
     /// <summary>The folder above src and tests.</summary>
     public static string Root { get; } = FindRoot();
@@ -41,7 +40,7 @@ public sealed class WhatsitServer : IAsyncLifetime
     public static byte[] Picture => File.ReadAllBytes(Path.Combine(Root, "models/grocery/sample.png"));
 
     /// <summary>Starts the program, on a free port unless the settings name one.</summary>
-    public static Process Start(IReadOnlyDictionary<string, string> settings, int? descriptors = null)
+    public static Process Start(IReadOnlyDictionary<string, string> settings, string? shell = null, string? program = null)
     {
         var all = new Dictionary<string, string>(settings);
         all.TryAdd("Catalog:Models", Path.Combine(Root, "models"));
@@ -50,10 +49,10 @@ public sealed class WhatsitServer : IAsyncLifetime
             all.TryAdd("urls", "http://127.0.0.1:0");
         }
 
-        string[] command = ["dotnet", "exec", Program, .. all.Select(setting => $"--{setting.Key}={setting.Value}")];
-        if (descriptors is not null)
+        string[] command = ["dotnet", "exec", program ?? Program, .. all.Select(setting => $"--{setting.Key}={setting.Value}")];
+        if (shell is not null)
         {
-            command = ["sh", "-c", $"ulimit -n {descriptors}; exec \"$@\"", "sh", .. command];
+            command = ["sh", "-ec", $"{shell}; exec \"$@\"", "sh", .. command];
         }
 
         return Process.Start(new ProcessStartInfo(command[0], command[1..]) { RedirectStandardOutput = true, RedirectStandardError = true })!;
@@ -62,7 +61,7 @@ public sealed class WhatsitServer : IAsyncLifetime
     /// <summary>Starts it, and waits until it listens.</summary>
     public async Task StartAsync()
     {
-        _process = Start(_settings, _descriptors);
+        _process = Start(_settings, _shell);
         _ = ReadLogAsync(_process);
         Http.BaseAddress = new Uri((await LoggedAsync("Now listening on: (.+)")).Groups[1].Value);
     }

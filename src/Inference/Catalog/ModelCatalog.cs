@@ -217,7 +217,9 @@ public sealed partial class ModelCatalog : IAsyncDisposable
             model?.Release();
             // At the end, what a model needs is taken away under it; that is no fault of its own.
             cancellationToken.ThrowIfCancellationRequested();
-            var problem = exception is InferenceException ? exception.Message : $"The model '{entry.Name}' does not load.";
+            var problem = exception is InferenceException ? exception.Message
+                : exception.GetBaseException() is DllNotFoundException ? $"The model '{entry.Name}' does not load: ONNX Runtime's library is missing."
+                : $"The model '{entry.Name}' does not load.";
             if (problem != entry.Status.Problem)
             {
                 Log.DoesNotLoad(_logger, entry.Name, problem, exception is InferenceException ? exception.InnerException : exception);

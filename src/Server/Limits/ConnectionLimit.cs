@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Net;
 using System.Text;
 using Microsoft.AspNetCore.Connections;
@@ -56,11 +55,8 @@ internal sealed class ConnectionLimit(LimitsOptions limits)
     private static int Default()
     {
         const int Most = 10_000, Headroom = 160 + MostRefusedAtOnce;
-        // man 5 proc_pid_limits
-        var line = OperatingSystem.IsLinux() ? File.ReadLines("/proc/self/limits").First(line => line.StartsWith("Max open files", StringComparison.Ordinal))
-            : "";
-        return long.TryParse(line.Split(' ', StringSplitOptions.RemoveEmptyEntries).ElementAtOrDefault(3), CultureInfo.InvariantCulture, out var descriptors)
-            ? (int)Math.Clamp(descriptors - Headroom - Directory.EnumerateFiles("/proc/self/fd").Count(), Math.Max(1, descriptors / 8), Most)
+        return Descriptors.Limit is { } descriptors
+            ? (int)Math.Clamp(descriptors - Headroom - Descriptors.Open, Math.Max(1, descriptors / 8), Most)
             : Most;
     }
 

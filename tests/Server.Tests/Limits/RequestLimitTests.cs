@@ -290,7 +290,7 @@ public sealed class RequestLimitTests(WhatsitServer server)
     public async Task With_few_descriptors_the_server_answers_however_many_connect()
     {
         Assert.SkipUnless(OperatingSystem.IsLinux(), "skipped: sets the limit with sh");
-        await using var small = WhatsitServer.With([], descriptors: 400);
+        await using var small = WhatsitServer.With([], shell: "ulimit -n 400");
         await small.InitializeAsync();
         // The client's own connection, which it keeps.
         await small.GetJsonAsync("/models");
