@@ -1,15 +1,18 @@
 import { Suspense, lazy, useCallback, useEffect, useEffectEvent, useMemo, useRef, useState } from 'react';
 import { Icon } from './components/Icon';
 import { Listeners, useListener } from './components/Listeners';
+import { useKeptFocus } from './components/useKeptFocus';
 import { BrowserEngine, variantFor } from './engines/browser-engine';
 import { formatName } from './engines/decode';
 import { EngineError } from './engines/engine';
 import type { Classification, Engine, EngineId, EngineRun } from './engines/engine';
+import { seenRegion } from './engines/geometry';
 import { toPhoto } from './engines/photo';
 import type { Photo } from './engines/photo';
 import { getConfig } from './engines/server-api';
 import type { Variant } from './engines/server-api';
 import { ServerEngine } from './engines/server-engine';
+import { agreementOf } from './features/comparison/agreement';
 import { AgreementLine } from './features/comparison/AgreementLine';
 import { enginesFor } from './features/comparison/routing';
 import type { Route } from './features/comparison/routing';
@@ -19,7 +22,7 @@ import { ImageFrame } from './features/image-picker/ImageFrame';
 import { Samples } from './features/image-picker/Samples';
 import { useImageSources } from './features/image-picker/useImageSources';
 import { givenAt, usePhotos } from './features/image-picker/usePhotos';
-import { mediansOf, useHistory } from './features/latency/history';
+import { mediansOf, summarize, useHistory } from './features/latency/history';
 import { Waterfall } from './features/latency/Waterfall';
 import { ModelFacts } from './features/models/ModelFacts';
 import { ModelSwitcher } from './features/models/ModelSwitcher';
@@ -40,6 +43,8 @@ import { addressOf, useAddress } from './useAddress';
 
 // Not needed for the first view.
 const Developers = lazy(() => import('./features/models/Developers'));
+const ClassList = lazy(() => import('./components/ClassList'));
+const Corrections = lazy(() => import('./features/corrections/Corrections'));
 const CameraDialog = lazy(() => import('./features/image-picker/CameraDialog'));
 const HistoryLabel = lazy(() => import('./features/latency/HistoryLabel'));
 const MeasureLabel = lazy(() => import('./features/latency/MeasureLabel'));
@@ -91,6 +96,7 @@ export function App() {
     if (result.engine === 'server' && result.model === model?.manifest.name && result.version !== model.manifest.version) refresh();
   };
   const { runs, run, runOne, cancel, clear, startNow } = useComparison(onResult);
+  useKeptFocus();
 
   const [predictByUrl, setPredictByUrl] = useState(false);
   useEffect(() => {
@@ -104,6 +110,9 @@ export function App() {
 
   const [shown, setShown] = useState<Shown>();
   const [camera, setCamera] = useState(false);
+  const [allClasses, setAllClasses] = useState(false);
+  /** The photo whose answer is being corrected. */
+  const [wrong, setWrong] = useState<number>();
   const chooser = useRef<HTMLInputElement>(null);
 
   const name = model?.manifest.name ?? '';
@@ -153,6 +162,14 @@ export function App() {
     const misread = id === 'browser' && own.state === 'failed' && own.error.code === 'not-an-image' && other?.state === 'done';
     return misread ? { state: 'failed', error: new EngineError('format-unsupported', formatName(other.result.image.format)) } : own;
   };
+  const agreed = results.length > 1 && agreementOf(results[0]!, results[1]!).sameTop;
+  const knows = useMemo(() => ({
+    count: model?.classes.length ?? 0,
+    groups: [...new Set(model?.classes.map(({ label, group }) => group ?? label))],
+    threshold: model?.manifest.abstain?.threshold,
+    groupOf: (index: number) => model?.classes[index]?.group,
+    onShowAll: () => setAllClasses(true),
+  }), [model]);
   const shownPrediction = shown?.photo === photo?.id ? results.find(({ engine }) => engine === shown?.engine)?.predictions.find(({ index }) => index === shown?.index) : undefined;
   const announce = (result: Classification) => {
     const [best] = result.predictions;
@@ -168,7 +185,7 @@ export function App() {
   const refusal = refused && <p className="refused" role="alert"><Icon name="alert" />{t.pick.notAnImage(refused)}</p>;
   const keptHere = isKept(name, model?.manifest.version);
   const facts = model && (
-    <ModelFacts info={model} classCount={model.classes.length} address={addressOf({ page: '', model: name })}>
+    <ModelFacts info={model} classCount={model.classes.length} folds={view === 'photo'} address={addressOf({ page: '', model: name })}>
       {canKeep() && <KeepModel state={keptHere ? 'kept' : keeping === name ? 'keeping' : notKept === name ? 'failed' : 'missing'} onKeep={() => void keepModel(model)} />}
     </ModelFacts>
   );
@@ -216,7 +233,7 @@ export function App() {
         }}
       />
 
-      <main id="photo" className={view} tabIndex={-1}>
+      <main id="photo" className={`${view} ${shownPrediction ? 'mapped' : ''}`} tabIndex={-1}>
         {view === 'developers' && (
           <Suspense>
             <Developers model={name} topK={options.topK} file={photo && /\.\w+$/.test(photo.name) ? photo.name : 'photo.jpg'} answer={withoutMaps(results.find(({ engine }) => engine === 'server'))} />
@@ -238,7 +255,7 @@ export function App() {
             <ImageFrame
               photo={photo}
               hovering={hovering}
-              overlay={model && <ActivationMap prediction={shownPrediction} manifest={model.manifest} />}
+              overlay={model && <ActivationMap prediction={shownPrediction} engine={shown?.engine} manifest={model.manifest} onEnd={() => setShown(undefined)} />}
               onChoose={() => chooser.current?.click()}
               onCamera={() => setCamera(true)}
               onClear={reset}
@@ -278,13 +295,10 @@ export function App() {
                   engine={id}
                   run={toldBy(id)}
                   topK={options.topK}
-                  groupOf={(index) => model?.classes[index]?.group}
+                  knows={knows}
+                  same={agreed && id === results[1]?.engine}
                   shownMap={shown?.engine === id ? shownPrediction?.index : undefined}
-                  onShowMap={(prediction) => {
-                    setShown(prediction && { photo: photo.id, engine: id, index: prediction.index });
-                    // On a phone the photo may have been scrolled away.
-                    if (prediction) document.querySelector('.frame')?.scrollIntoView({ block: 'nearest' });
-                  }}
+                  onShowMap={(prediction) => setShown(prediction && { photo: photo.id, engine: id, index: prediction.index })}
                   onCancel={() => cancel(id)}
                   onStartNow={startNow}
                   onRetry={() => void runOne(engineOf(id), photo.blob, options)}
@@ -296,6 +310,20 @@ export function App() {
               {settings.route === 'both' && results.length > 1 && <button type="button" className="button small" onClick={() => chooseRoute('faster')}>{t.agreement.useFaster}</button>}
               {settings.route === 'faster' && routed && <p>{t.agreement.routed(t.engine[routed], duration(medians[routed]!), duration(medians[routed === 'server' ? 'browser' : 'server']!))}</p>}
               {settings.route !== 'both' && !offline && <button type="button" className="button small" onClick={() => chooseRoute('both')}>{t.agreement.showBoth}</button>}
+              {results.length > 0 && !photo.remote && <button type="button" className="button small" aria-expanded={wrong === photo.id} onClick={() => setWrong(wrong === photo.id ? undefined : photo.id)}>{t.corrections.wrong}</button>}
+            </div>
+            {model && wrong === photo.id && results.length > 0 && (
+              <Suspense>
+                <Corrections key={photo.id} model={name} classes={model.classes} photo={photo} />
+              </Suspense>
+            )}
+            <div className="beside">
+              {model && (
+                <Suspense>
+                  <ClassList key={String(allClasses)} classes={model.classes} title={t.classes.heading} folds={!allClasses} autoFocus={allClasses} />
+                </Suspense>
+              )}
+              {facts}
             </div>
           </div>
         )}
@@ -305,14 +333,13 @@ export function App() {
           <div className="more">
             <div>
               <Suspense>
-                <MeasureLabel key={photo.id} engines={panels.map(engineOf)} image={photo.blob} options={options} modelBytes={modelBytes} />
+                <MeasureLabel key={photo.id} engines={panels.map(engineOf)} image={photo.blob} options={options} modelBytes={modelBytes} firstMs={({ id }) => summarize(entries, id, name)?.firstMs} />
               </Suspense>
               {sampleStrip}
             </div>
             <Suspense>
               <HistoryLabel entries={entries} model={name} onForget={forget} />
             </Suspense>
-            {facts}
           </div>
         )}
       </main>
@@ -322,7 +349,10 @@ export function App() {
       {camera && (
         <Suspense>
           <CameraDialog
+            seen={model && ((width, height) => seenRegion(width, height, model.manifest.preprocessing, model.manifest.input))}
+            classify={model && ((signal, frame) => browser.classify(signal, frame, { model: name, topK: 3, explain: false }))}
             onClose={() => setCamera(false)}
+            onChoose={() => chooser.current?.click()}
             onPhoto={(blob) => {
               setCamera(false);
               show(toPhoto(blob, t.pick.captured));

@@ -1,6 +1,6 @@
-/** Hands text to the visitor as a file. */
-export function saveAs(name: string, type: string, text: string) {
-  const url = URL.createObjectURL(new Blob([text], { type }));
+/** Hands what was made here to the visitor as a file. */
+export function saveAs(name: string, type: string, content: BlobPart) {
+  const url = URL.createObjectURL(new Blob([content], { type }));
   const link = document.createElement('a');
   link.href = url;
   link.download = name;

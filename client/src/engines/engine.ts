@@ -1,4 +1,5 @@
-import type { Preparation } from './photo-desk';
+import type { Said } from '../texts/said';
+import type { Preparation } from './manifest';
 
 /** The two engines share one interface, one result and one set of timing names; the page does not know which it holds. */
 export interface Engine {
@@ -51,6 +52,8 @@ export interface Classification {
   totalMs: number;
   /** What the shrinking before the upload saved, where it was done. */
   shrunk?: { from: number; to: number };
+  /** What the server answered although something was amiss. */
+  warnings?: Said[];
 }
 
 export interface ImageFacts {
@@ -94,6 +97,8 @@ export class EngineError extends Error {
     /** The server's or the runtime's own sentence, where there is one. */
     readonly detail?: string,
     readonly retryAfterSeconds?: number,
+    /** The same from the server, to be said in the page's language. */
+    readonly said?: Said,
   ) {
     super(detail ?? code);
   }

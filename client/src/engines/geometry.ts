@@ -73,3 +73,9 @@ export function seenRegion(width: number, height: number, preprocessing: Pick<Pr
   const [across, down] = [share(x, width), share(y, height)];
   return { left: across.start, top: down.start, width: across.length, height: down.length };
 }
+
+/** The size to shrink to, sides in proportion; undefined where the photo is not larger than that. */
+export function shrunkSize(width: number, height: number, shortSide: number): Size | undefined {
+  const scale = shortSide / Math.min(width, height);
+  return scale < 0.9 ? { width: Math.round(width * scale), height: Math.round(height * scale) } : undefined;
+}

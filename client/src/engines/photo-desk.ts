@@ -1,9 +1,6 @@
 import type { EngineErrorCode, ImageFacts, StageTime } from './engine';
 import { EngineError } from './engine';
-import type { Manifest } from './server-api';
-
-/** What of a model says how its photos are prepared. */
-export type Preparation = Pick<Manifest, 'preprocessing' | 'input'>;
+import type { Preparation } from './manifest';
 
 /** A photo as the model takes it. */
 export interface Prepared {

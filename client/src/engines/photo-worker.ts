@@ -3,10 +3,9 @@ import type { Picture } from './decode';
 import { decode, pixelsOf } from './decode';
 import { asEngineError } from './engine';
 import type { StageTime } from './engine';
-import { mayReduceTo } from './geometry';
+import { mayReduceTo, shrunkSize } from './geometry';
 import type { Prepared, FromPhotoWorker, ToPhotoWorker } from './photo-desk';
 import { preprocess } from './preprocess';
-import { shrunkSize } from './shrink';
 
 /** What making a photo smaller for the server has left to this device's own engine, which takes it away: no photo is decoded twice, and none is kept for nobody. */
 let left: { key: string; picture: Picture; ms: number } | undefined;

@@ -1,5 +1,9 @@
 import { EngineError } from './engine';
 import type { EngineErrorCode } from './engine';
+import type { Said } from '../texts/said';
+import type { Manifest } from './manifest';
+
+export type { Manifest, ModelFile, Preprocessing, Resample, Variant } from './manifest';
 
 /** Empty where the server serves this page; a wrapped app (see mobile/) names its server when it is built. */
 const base: string = import.meta.env.VITE_SERVER_URL ?? '';
@@ -21,51 +25,6 @@ export interface ModelSummary {
   default: boolean;
   variants: string[];
 }
-
-export type Variant = 'fp32' | 'fp16' | 'int8';
-
-export interface ModelFile {
-  file: string;
-  bytes: number;
-  sha256: string;
-}
-
-/** `model.json`, as far as the page reads it. */
-export interface Manifest {
-  name: string;
-  version: string;
-  title?: string;
-  description?: string;
-  license?: string;
-  source?: string;
-  labels: string;
-  files: Partial<Record<Variant, ModelFile>>;
-  input: { name: string; type: 'uint8' | 'float32'; layout: 'nhwc' | 'nchw'; width: number; height: number };
-  preprocessing: Preprocessing;
-  output: {
-    name: string;
-    kind: 'probabilities' | 'logits';
-    features?: string | null;
-    classifier_weights?: ModelFile | null;
-  };
-  abstain?: { threshold: number } | null;
-  metrics?: Partial<Record<Variant, { photos?: number; top1?: number; top5?: number; coarse_top1?: number; largest_difference?: number; data?: string }>> | null;
-  samples?: { file: string; title: string; index: number }[] | null;
-}
-
-export interface Preprocessing {
-  crop: 'none' | 'center-square' | 'resize-then-center';
-  resize_shortest?: number | null;
-  resample: Resample;
-  rescale_factor: number;
-  image_mean: number[];
-  image_std: number[];
-  channel_order: 'rgb' | 'bgr';
-  /** Whether a large photo may be decoded smaller; without it the antialiased resizers allow it. */
-  fidelity?: 'fast' | 'exact' | null;
-}
-
-export type Resample = 'pil-nearest' | 'pil-bilinear' | 'pil-bicubic' | 'pil-lanczos' | 'tf-bilinear' | 'tfjs-bilinear';
 
 export interface ModelInfo {
   manifest: Manifest;
@@ -109,10 +68,11 @@ async function get<T>(path: string, signal?: AbortSignal): Promise<T> {
 
 /** Turns a status and a problem document (RFC 9457) into the page's short list of what can go wrong. */
 export function errorFrom(status: number, body: string, retryAfter: string | null): EngineError {
-  return new EngineError(codeFor(status, body), detailOf(body), retryAfter ? Number(retryAfter) || undefined : undefined);
+  const said = saidIn(body);
+  return new EngineError(codeFor(status), said?.detail, retryAfter ? Number(retryAfter) || undefined : undefined, said);
 }
 
-function codeFor(status: number, body: string): EngineErrorCode {
+function codeFor(status: number): EngineErrorCode {
   switch (status) {
     case 401:
       return 'key-needed';
@@ -122,7 +82,7 @@ function codeFor(status: number, body: string): EngineErrorCode {
       return 'too-large';
     case 415:
     case 422:
-      return /hei[cf]/i.test(body) ? 'heic' : 'not-an-image';
+      return 'not-an-image';
     case 429:
     case 503:
       return 'busy';
@@ -138,10 +98,11 @@ function codeFor(status: number, body: string): EngineErrorCode {
   }
 }
 
-function detailOf(body: string): string | undefined {
+function saidIn(body: string): Said | undefined {
   try {
-    const problem = JSON.parse(body) as { detail?: string; title?: string; error?: string };
-    return problem.detail ?? problem.title ?? problem.error;
+    const { code = '', detail, title, error, parameters = {} } = JSON.parse(body) as Partial<Said> & { title?: string; error?: string };
+    const sentence = detail ?? title ?? error;
+    return sentence === undefined ? undefined : { code, detail: sentence, parameters };
   } catch {
     return undefined;
   }

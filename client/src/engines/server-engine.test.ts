@@ -66,8 +66,8 @@ afterEach(() => {
   vi.restoreAllMocks();
 });
 
-async function failure(status: number, problem: object | string, headers?: Record<string, string>): Promise<EngineError> {
-  const result = new ServerEngine().classify(new AbortController().signal, photo, options);
+async function failure(status: number, problem: object | string, headers?: Record<string, string>, image = photo): Promise<EngineError> {
+  const result = new ServerEngine().classify(new AbortController().signal, image, options);
   await Promise.resolve();
   FakeRequest.last.answer(status, problem, headers);
   return (await result.catch((error: unknown) => error)) as EngineError;
@@ -127,7 +127,9 @@ describe('What the server refuses becomes one word of the page', () => {
   });
 
   test('HEIC has its own, because its owner can do something about it', async () => {
-    expect(await failure(415, { detail: 'HEIC pictures are not read; save the photo as JPEG.' })).toMatchObject({ code: 'heic' });
+    const heic = new Blob([new Uint8Array([0, 0, 0, 16]), 'ftypheic', new Uint8Array(4)]);
+    expect(await failure(415, { code: 'unsupported-image', detail: 'No.' }, {}, heic)).toMatchObject({ code: 'heic', said: { code: 'unsupported-image', parameters: {} } });
+    expect(await failure(415, { code: 'unsupported-image', detail: 'HEIC is not read.' })).toMatchObject({ code: 'not-an-image' });
   });
 
   test('how long to wait is passed on', async () => {

@@ -1,6 +1,8 @@
 import { accessKey } from './access';
+import { formatOf } from './decode';
 import type { Classification, ClassifyOptions, Engine, Prediction } from './engine';
 import { EngineError } from './engine';
+import type { Said } from '../texts/said';
 import { errorFrom, serverUrl } from './server-api';
 import { noteUpload, roundTripMs, worthShrinking } from './link';
 import { shrink } from './shrink';
@@ -13,6 +15,7 @@ interface PredictResponse {
   predictions: Prediction[];
   abstained: boolean;
   image: { width: number; height: number; format: string; bytes: number };
+  warnings?: Said[];
 }
 
 /** The model on the server, by HTTP: the photo goes up, the labels come back with the stages that the server measured. */
@@ -24,9 +27,16 @@ export class ServerEngine implements Engine {
   async classify(signal: AbortSignal, image: Blob, options: ClassifyOptions): Promise<Classification> {
     const shrunk = options.shrinkFor && worthShrinking(image.size) ? await shrink(signal, image, options.shrinkFor) : undefined;
     const sent = shrunk?.image ?? image;
-    if (sent.size > this.maxUploadBytes) throw new EngineError('too-large', `The file has ${sent.size.toLocaleString('en')} bytes; the limit is ${this.maxUploadBytes.toLocaleString('en')}.`);
+    const { maxUploadBytes: limit } = this;
+    if (sent.size > limit) {
+      const detail = `The file has ${sent.size.toLocaleString('en')} bytes; the limit is ${limit.toLocaleString('en')}.`;
+      throw new EngineError('too-large', detail, undefined, { code: 'file-too-large', detail, parameters: { bytes: sent.size, limit } });
+    }
 
-    const { response, marks } = await send(signal, sent, options);
+    const { response, marks } = await send(signal, sent, options).catch(async (error: unknown) => {
+      const heic = error instanceof EngineError && error.code === 'not-an-image' && (await formatOf(sent)) === 'heic';
+      throw heic ? new EngineError('heic', error.detail, undefined, error.said) : error;
+    });
     const answer = JSON.parse(response.body) as PredictResponse;
     const timing = divideRoundTrip(marks, parseServerTiming(response.serverTiming));
     noteUpload(sent.size, sumOf(timing.filter(({ stage }) => stage === 'upload' || stage === 'network')), roundTripMs());

@@ -1,7 +1,7 @@
 import { isAbort } from './engine';
 import { noteShrinking } from './link';
 import { shrinkPhoto } from './photo-desk';
-import type { Preparation } from './photo-desk';
+import type { Preparation } from './manifest';
 
 /** What the page sends where the model looks at less than the photo holds. */
 export interface Shrunk {
@@ -25,10 +25,4 @@ export async function shrink(signal: AbortSignal, image: Blob, model: Preparatio
     if (isAbort(error)) throw error;
     return undefined;
   }
-}
-
-/** The size to shrink to, sides in proportion; undefined where the photo is not larger than that. */
-export function shrunkSize(width: number, height: number, shortSide: number): { width: number; height: number } | undefined {
-  const scale = shortSide / Math.min(width, height);
-  return scale < 0.9 ? { width: Math.round(width * scale), height: Math.round(height * scale) } : undefined;
 }

@@ -45,6 +45,8 @@ export const de: Texts = {
     denied: 'Der Browser darf die Kamera nicht benutzen. Erlaube es in der Adresszeile oder wähle ein Foto.',
     missing: 'Keine Kamera gefunden. Wähle stattdessen ein Foto.',
     failed: 'Die Kamera ließ sich nicht starten. Vielleicht benutzt sie ein anderes Programm.',
+    live: 'Live',
+    stop: 'Live-Antwort anhalten',
   },
 
   engine: { server: 'Server', browser: 'Dieses Gerät' },
@@ -57,7 +59,6 @@ export const de: Texts = {
     waiting: 'Gib ein Foto hinein',
     running: 'Schaut hin…',
     notSure: 'Nicht sicher',
-    notSureWhy: 'Nichts erreicht die Sicherheit, die dieses Modell verlangt. Am nächsten liegen:',
     cancelled: 'Abgebrochen',
     cancelledWhy: 'Du hast es angehalten. Starte es neu, wann du willst.',
     cancel: 'Abbrechen',
@@ -70,7 +71,40 @@ export const de: Texts = {
     whereFor: (label) => `Zeigen, wo es hinsah für ${label}`,
     announce: (engine, label, percent, time) => `${engine}: ${label}, ${percent}, in ${time}.`,
     announceNotSure: (engine, label, time) => `${engine}: nicht sicher, am nächsten liegt ${label}, in ${time}.`,
-    topOf: (count) => `Die ersten ${count}`,
+    notSureHowFar: (nearest, threshold) => `Am nächsten liegt etwas mit ${nearest}; dieses Modell antwortet ab ${threshold}.`,
+    canName: (count, names) => `Es kennt ${count} Dinge: ${names} …`,
+    allItCanName: 'Alle zeigen',
+    same: 'Sagt dasselbe',
+    showWhole: 'Zahlen zeigen',
+  },
+
+  map: {
+    words: (engine, place) => `${engine} sah ${place} hin`,
+    end: 'Nicht mehr zeigen, wo es hinsah',
+    place: {
+      topLeft: 'oben links', top: 'oben', topRight: 'oben rechts', left: 'links', centre: 'in der Mitte', right: 'rechts',
+      bottomLeft: 'unten links', bottom: 'unten', bottomRight: 'unten rechts', everywhere: 'überall',
+    },
+  },
+
+  classes: {
+    heading: 'Was es kennt',
+    search: 'Suchen',
+    found: (found, all) => `${found} von ${all}`,
+    all: (all) => `${all} Klassen`,
+  },
+
+  corrections: {
+    wrong: 'Das ist falsch',
+    heading: 'Berichtigung',
+    whatIsIt: 'Was ist es?',
+    note: 'Foto und Name bleiben auf diesem Gerät, bis du sie mitnimmst oder vergisst.',
+    other: 'Etwas anderes',
+    keep: 'Behalten',
+    kept: (label) => `Behalten als „${label}“.`,
+    count: (count) => (count === 1 ? '1 berichtigtes Foto auf diesem Gerät.' : `${count} berichtigte Fotos auf diesem Gerät.`),
+    export: 'Als Trainingsordner sichern',
+    failed: 'Dieser Browser behält hier nichts.',
   },
 
   agreement: {

@@ -44,6 +44,8 @@ export const en = {
     denied: 'The browser may not use the camera. Allow it in the address bar, or choose a photo instead.',
     missing: 'No camera was found. Choose a photo instead.',
     failed: 'The camera could not be started. Another program may be using it.',
+    live: 'Live',
+    stop: 'Stop the live answer',
   },
 
   engine: { server: 'Server', browser: 'This device' },
@@ -56,7 +58,6 @@ export const en = {
     waiting: 'Give it a photo',
     running: 'Looking…',
     notSure: 'Not sure',
-    notSureWhy: 'Nothing reaches the confidence that this model asks for. The nearest:',
     cancelled: 'Cancelled',
     cancelledWhy: 'You stopped it. Run it again when you like.',
     cancel: 'Cancel',
@@ -69,7 +70,40 @@ export const en = {
     whereFor: (label: string) => `Show where it looked for ${label}`,
     announce: (engine: string, label: string, percent: string, time: string) => `${engine}: ${label}, ${percent}, in ${time}.`,
     announceNotSure: (engine: string, label: string, time: string) => `${engine}: not sure, nearest is ${label}, in ${time}.`,
-    topOf: (count: number) => `Top ${count}`,
+    notSureHowFar: (nearest: string, threshold: string) => `The nearest has ${nearest}; this model answers from ${threshold} on.`,
+    canName: (count: number, names: string) => `It can name ${count} things: ${names} …`,
+    allItCanName: 'See them all',
+    same: 'Says the same',
+    showWhole: 'Show its numbers',
+  },
+
+  map: {
+    words: (engine: string, place: string) => `${engine} looked ${place}`,
+    end: 'Hide where it looked',
+    place: {
+      topLeft: 'at the top left', top: 'at the top', topRight: 'at the top right', left: 'at the left', centre: 'at the centre', right: 'at the right',
+      bottomLeft: 'at the bottom left', bottom: 'at the bottom', bottomRight: 'at the bottom right', everywhere: 'at all of it',
+    },
+  },
+
+  classes: {
+    heading: 'What it can name',
+    search: 'Search',
+    found: (found: string, all: string) => `${found} of ${all}`,
+    all: (all: string) => `${all} classes`,
+  },
+
+  corrections: {
+    wrong: 'That is wrong',
+    heading: 'Correction',
+    whatIsIt: 'What is it?',
+    note: 'Photo and label stay on this device, until you take them away or forget them.',
+    other: 'Something else',
+    keep: 'Keep',
+    kept: (label: string) => `Kept as “${label}”.`,
+    count: (count: number) => (count === 1 ? '1 corrected photo on this device.' : `${count} corrected photos on this device.`),
+    export: 'Save as training folders',
+    failed: 'This browser keeps nothing here.',
   },
 
   agreement: {

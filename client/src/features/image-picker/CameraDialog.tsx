@@ -1,17 +1,34 @@
-import { useEffect, useRef, useState } from 'react';
+import type { CSSProperties } from 'react';
+import { useEffect, useEffectEvent, useRef, useState } from 'react';
 import { Icon } from '../../components/Icon';
+import type { Classification } from '../../engines/engine';
 import { useSpeech } from '../../texts';
 
 type Trouble = 'denied' | 'missing' | 'failed';
 
-/** A live picture from the camera, the one at the back first, and a shutter. */
-export default function CameraDialog({ onPhoto, onClose }: { onPhoto: (photo: Blob) => void; onClose: () => void }) {
-  const { t } = useSpeech();
+/** Beyond this the bars move faster than an eye follows, and the phone gets warm. */
+const liveEveryMs = 250;
+/** The shorter side of a frame that is classified live: enough for any model here. */
+const liveSide = 480;
+
+/** A live picture from the camera, the one at the back first, with what the model will see of it, a shutter, and the answer as it comes. */
+export default function CameraDialog({ seen, classify, onPhoto, onChoose, onClose }: {
+  /** The part of a picture of that size that the model sees, as shares. */
+  seen: ((width: number, height: number) => { left: number; top: number; width: number; height: number }) | undefined;
+  /** This device's own engine. */
+  classify: ((signal: AbortSignal, frame: Blob) => Promise<Classification>) | undefined;
+  onPhoto: (photo: Blob) => void;
+  onChoose: () => void;
+  onClose: () => void;
+}) {
+  const { t, percent } = useSpeech();
   const dialog = useRef<HTMLDialogElement>(null);
   const video = useRef<HTMLVideoElement>(null);
   const [facing, setFacing] = useState<'environment' | 'user'>('environment');
-  const [live, setLive] = useState(false);
+  const [size, setSize] = useState<{ width: number; height: number }>();
   const [trouble, setTrouble] = useState<Trouble>();
+  const [live, setLive] = useState(false);
+  const [result, setResult] = useState<Classification>();
 
   useEffect(() => {
     dialog.current?.showModal();
@@ -26,7 +43,7 @@ export default function CameraDialog({ onPhoto, onClose }: { onPhoto: (photo: Bl
         if (left || !video.current) return stop(stream);
         video.current.srcObject = stream;
         await video.current.play();
-        if (!left) setLive(true);
+        if (!left) setSize({ width: video.current.videoWidth, height: video.current.videoHeight });
       } catch (error) {
         if (!left) setTrouble(troubleOf(error));
       }
@@ -34,29 +51,67 @@ export default function CameraDialog({ onPhoto, onClose }: { onPhoto: (photo: Bl
     void open();
     return () => {
       left = true;
-      setLive(false);
+      setSize(undefined);
       stop(stream);
     };
   }, [facing]);
 
+  const look = useEffectEvent(async (signal: AbortSignal) => {
+    if (!video.current || !classify) return;
+    setResult(await classify(signal, await frameOf(video.current, liveSide)));
+  });
+  useEffect(() => {
+    if (!live || !size) return;
+    const controller = new AbortController();
+    const { signal } = controller;
+    const watch = async () => {
+      while (!signal.aborted) {
+        const since = performance.now();
+        await look(signal);
+        await new Promise((resolve) => setTimeout(resolve, Math.max(0, liveEveryMs - (performance.now() - since))));
+      }
+    };
+    watch().catch(() => {
+      if (!signal.aborted) setLive(false);
+    });
+    return () => controller.abort();
+  }, [live, size]);
+
   const take = async () => {
-    const source = video.current;
-    if (!source) return;
-    const canvas = new OffscreenCanvas(source.videoWidth, source.videoHeight);
-    canvas.getContext('2d')?.drawImage(source, 0, 0);
-    onPhoto(await canvas.convertToBlob({ type: 'image/jpeg', quality: 0.92 }));
+    if (video.current) onPhoto(await frameOf(video.current));
   };
+  const region = size && seen?.(size.width, size.height);
+  const [best] = result?.predictions ?? [];
 
   return (
     <dialog ref={dialog} className="camera" aria-label={t.camera.title} onClose={onClose}>
-      <video ref={video} className={facing === 'user' ? 'mirrored' : ''} playsInline muted />
-      {!live && <p className="camera-words" role="status">{trouble ? t.camera[trouble] : t.camera.starting}</p>}
+      <div className={`viewfinder ${facing === 'user' ? 'mirrored' : ''}`} style={{ '--ratio': size ? size.width / size.height : 4 / 3 } as CSSProperties}>
+        <video ref={video} playsInline muted />
+        {region && <span className="seen" aria-hidden="true" style={{ left: `${region.left * 100}%`, top: `${region.top * 100}%`, width: `${region.width * 100}%`, height: `${region.height * 100}%` }} />}
+      </div>
+      {live && <button type="button" className="camera-tap" aria-label={t.camera.stop} onClick={() => setLive(false)} />}
+      {!size && (
+        <div className="camera-words" role="status">
+          <p>{trouble ? t.camera[trouble] : t.camera.starting}</p>
+          {trouble && <button type="button" className="button primary" onClick={() => { dialog.current?.close(); onChoose(); }}><Icon name="photo" />{t.pick.choose}</button>}
+        </div>
+      )}
+      {live && !result && <p className="camera-live">{t.progress.start}…</p>}
+      {result && (
+        <ol className="camera-live" data-tone="browser">
+          {result.predictions.slice(0, 3).map((prediction) => (
+            <li key={prediction.index} style={{ '--share': prediction.confidence } as CSSProperties}><span>{prediction.label}</span> <span>{percent(prediction.confidence)}</span></li>
+          ))}
+        </ol>
+      )}
+      <p className="unseen" role="status">{!live && best && `${best.label}, ${percent(best.confidence)}`}</p>
       <div className="camera-bar">
         <button type="button" className="round" aria-label={t.camera.close} onClick={() => dialog.current?.close()}>
           <Icon name="close" />
         </button>
-        <button type="button" className="shutter" aria-label={t.camera.take} disabled={!live} onClick={() => void take()} />
-        <button type="button" className="round" aria-label={t.camera.flip} disabled={!live} onClick={() => setFacing(facing === 'user' ? 'environment' : 'user')}>
+        {classify && <button type="button" className="round wide" aria-pressed={live} disabled={!size} onClick={() => setLive(!live)}><Icon name="eye" />{t.camera.live}</button>}
+        <button type="button" className="shutter" aria-label={t.camera.take} disabled={!size} onClick={() => void take()} />
+        <button type="button" className="round" aria-label={t.camera.flip} disabled={!size} onClick={() => setFacing(facing === 'user' ? 'environment' : 'user')}>
           <Icon name="flip" />
         </button>
       </div>
@@ -65,6 +120,14 @@ export default function CameraDialog({ onPhoto, onClose }: { onPhoto: (photo: Bl
 }
 
 const stop = (stream?: MediaStream) => stream?.getTracks().forEach((track) => track.stop());
+
+/** The present picture as a JPEG, whole or with a shorter side of so many pixels. */
+function frameOf(video: HTMLVideoElement, side = Infinity): Promise<Blob> {
+  const scale = Math.min(1, side / Math.min(video.videoWidth, video.videoHeight));
+  const canvas = new OffscreenCanvas(Math.round(video.videoWidth * scale), Math.round(video.videoHeight * scale));
+  canvas.getContext('2d')?.drawImage(video, 0, 0, canvas.width, canvas.height);
+  return canvas.convertToBlob({ type: 'image/jpeg', quality: 0.92 });
+}
 
 // https://developer.mozilla.org/docs/Web/API/MediaDevices/getUserMedia#exceptions; without HTTPS there is no mediaDevices at all.
 function troubleOf(error: unknown): Trouble {

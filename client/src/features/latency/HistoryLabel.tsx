@@ -19,6 +19,7 @@ export default function HistoryLabel({ entries, model, onForget }: { entries: re
     <Label
       title={t.history.heading}
       className="history"
+      folds
       note={t.history.note}
       aside={<button type="button" className="button small" onClick={onForget}>{t.history.forget}</button>}
     >

@@ -9,11 +9,13 @@ import { measuredRuns, measureEngine, toCsv, toMarkdown } from './measure';
 import type { Measurement } from './measure';
 
 /** Thirty runs of each engine on this very device, as a table to take away. */
-export default function MeasureLabel({ engines, image, options, modelBytes }: {
+export default function MeasureLabel({ engines, image, options, modelBytes, firstMs }: {
   engines: readonly Engine[];
   image: Blob;
   options: ClassifyOptions;
   modelBytes: (engine: Engine) => number | undefined;
+  /** What an engine's first run took as a whole, where this browser has seen it. */
+  firstMs: (engine: Engine) => number | undefined;
 }) {
   const { t, duration, size } = useSpeech();
   const [measurements, setMeasurements] = useState<Measurement[]>([]);
@@ -31,7 +33,7 @@ export default function MeasureLabel({ engines, image, options, modelBytes }: {
     try {
       for (const engine of engines) {
         setAt({ engine: engine.id, run: 0 });
-        const measurement = await measureEngine(signal, engine, image, options, modelBytes(engine), (run) => setAt({ engine: engine.id, run }));
+        const measurement = await measureEngine(signal, engine, image, options, { modelBytes: modelBytes(engine), firstMs: firstMs(engine) }, (run) => setAt({ engine: engine.id, run }));
         setMeasurements((before) => [...before, measurement]);
       }
     } catch (thrown) {
@@ -42,22 +44,24 @@ export default function MeasureLabel({ engines, image, options, modelBytes }: {
   };
 
   return (
-    <Label title={t.measure.heading} className="measure" note={t.measure.note(measuredRuns)}>
+    <Label title={t.measure.heading} className="measure" folds note={t.measure.note(measuredRuns)}>
       {measurements.length > 0 && (
         <div className="table-scroll" tabIndex={0} role="region" aria-label={t.measure.heading}>
           <table>
             <thead>
               <tr>
                 <th scope="col">{t.measure.engine}</th>
+                <th scope="col">{t.history.first}</th>
                 <th scope="col">{t.measure.total}</th>
                 <th scope="col">{t.measure.inference}</th>
                 <th scope="col">{t.measure.modelSize}</th>
               </tr>
             </thead>
             <tbody>
-              {measurements.map(({ engine, accelerator, total, inference, modelBytes: bytes }) => (
+              {measurements.map(({ engine, accelerator, total, inference, modelBytes: bytes, firstMs: first }) => (
                 <tr key={engine} data-tone={engine}>
                   <th scope="row">{nameOf(engine)}<small>{accelerator}</small></th>
+                  <td>{first === undefined ? '' : duration(first)}</td>
                   <td>{duration(total.median)}<small>{t.measure.p95(duration(total.p95))}</small></td>
                   <td>{duration(inference.median)}<small>{t.measure.p95(duration(inference.p95))}</small></td>
                   <td>{bytes === undefined ? '' : size(bytes)}</td>

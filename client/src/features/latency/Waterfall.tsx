@@ -8,7 +8,7 @@ export function Waterfall({ results }: { results: readonly Classification[] }) {
   const { t, duration } = useSpeech();
   const end = niceCeiling(Math.max(...results.map((result) => result.totalMs)));
   return (
-    <Label title={t.time.heading} className="waterfall" note={t.time.measuredHere}>
+    <Label title={t.time.heading} className="waterfall" folds note={t.time.measuredHere}>
       {results.map((result) => (
         <figure key={result.engine} data-tone={result.engine}>
           <figcaption>

@@ -6,10 +6,12 @@ import { useSpeech } from '../../texts';
 import { ShareButton } from './ShareButton';
 
 /** What a model is, printed as what is in food is printed. */
-export function ModelFacts({ info, classCount, address, children }: {
+export function ModelFacts({ info, classCount, address, folds, children }: {
   info: ModelInfo;
   classCount: number | undefined;
   address: string;
+  /** Only its title on a narrow page, until it is asked for. */
+  folds: boolean;
   /** What this device has of it. */
   children: ReactNode;
 }) {
@@ -19,7 +21,7 @@ export function ModelFacts({ info, classCount, address, children }: {
   const local = manifest.files[variantFor(manifest)];
   const metrics = manifest.metrics?.[(variant ?? 'fp32') as Variant] ?? manifest.metrics?.fp32;
   return (
-    <Label title={t.model.facts} className="facts" aside={<ShareButton title={manifest.title ?? manifest.name} address={address} />} note={[manifest.title, manifest.description].filter(Boolean).join('. ')}>
+    <Label title={t.model.facts} className="facts" folds={folds} aside={<ShareButton title={manifest.title ?? manifest.name} address={address} />} note={[manifest.title, manifest.description].filter(Boolean).join('. ')}>
       <dl>
         {metrics?.top1 !== undefined && (
           <Fact name={t.model.accuracy} note={metrics.photos !== undefined && t.model.photos(metrics.photos)} value={percent(metrics.top1)} />

@@ -1,4 +1,5 @@
 import type { CSSProperties } from 'react';
+import { useState } from 'react';
 import { Icon } from '../../components/Icon';
 import { Label } from '../../components/Label';
 import { useLate } from '../../components/useLate';
@@ -6,14 +7,28 @@ import type { Classification, EngineError, EngineErrorCode, EngineId, EngineRun,
 import { rememberKey } from '../../engines/access';
 import { onceMs } from '../../engines/timing';
 import { useSpeech } from '../../texts';
+import { Sentence } from './Sentence';
+
+/** What a model can name, as far as an answer tells it. */
+export interface Knowledge {
+  count: number;
+  /** Examples: the groups of its classes, or the classes. */
+  groups: readonly string[];
+  threshold: number | undefined;
+  /** The coarse group of a class, where the labels have one. */
+  groupOf: (index: number) => string | undefined;
+  onShowAll: () => void;
+}
 
 /** One engine's answer, printed as a label: the best name large, then each name with a rule as long as it is likely. */
-export function PredictionLabel({ engine, run, topK, groupOf, shownMap, onShowMap, onCancel, onStartNow, onRetry }: {
+export function PredictionLabel({ engine, run, topK, knows, same, shownMap, onShowMap, onCancel, onStartNow, onRetry }: {
   engine: EngineId;
   run: EngineRun;
   topK: number;
-  /** The coarse group of a class, where the labels have one. */
-  groupOf: (index: number) => string | undefined;
+  /** What the model can name, and from which confidence on it answers. */
+  knows: Knowledge;
+  /** The other engine has said the same: on a narrow page the rest is shown when it is asked for. */
+  same: boolean;
   /** The class whose map lies over the photo now. */
   shownMap: number | undefined;
   onShowMap: (prediction: Prediction | undefined) => void;
@@ -22,15 +37,18 @@ export function PredictionLabel({ engine, run, topK, groupOf, shownMap, onShowMa
   onRetry: () => void;
 }) {
   const { t, duration } = useSpeech();
+  const [whole, setWhole] = useState(false);
+  const brief = same && !whole && run.state === 'done';
   return (
     <Label
       title={t.engine[engine]}
       tone={engine}
-      className="prediction"
+      className={`prediction ${brief ? 'brief' : ''}`}
       aside={run.state === 'done' && <span className="total">{duration(run.result.totalMs)}</span>}
       note={run.state === 'done' ? <Provenance result={run.result} /> : '\u00a0'}
     >
-      {run.state === 'done' && <Answer result={run.result} groupOf={groupOf} shownMap={shownMap} onShowMap={onShowMap} />}
+      {brief && <p className="same"><span><Icon name="check" />{t.result.same}</span><button type="button" className="button small" onClick={() => setWhole(true)}>{t.result.showWhole}</button></p>}
+      {run.state === 'done' && <Answer result={run.result} knows={knows} shownMap={shownMap} onShowMap={onShowMap} />}
       {run.state === 'running' && <Waiting progress={run.progress} rows={topK} onCancel={onCancel} />}
       {run.state === 'failed' && <Failure error={run.error} onRetry={onRetry} />}
       {run.state === 'cancelled' && (
@@ -52,25 +70,32 @@ function Provenance({ result }: { result: Classification }) {
   return <>{[`${result.model} ${result.version}`, result.variant, result.accelerator, once > 0 && t.result.firstRun(duration(once))].filter(Boolean).join(' · ')}</>;
 }
 
-function Answer({ result, groupOf, shownMap, onShowMap }: {
+function Answer({ result, knows, shownMap, onShowMap }: {
   result: Classification;
-  groupOf: (index: number) => string | undefined;
+  knows: Knowledge;
   shownMap: number | undefined;
   onShowMap: (prediction: Prediction | undefined) => void;
 }) {
   const { t, percent } = useSpeech();
-  const best = result.predictions[0];
+  const [best] = result.predictions;
+  const names = knows.groups.slice(0, 4).join(', ');
   return (
     <>
-      <p className="answer">
-        <Name>{result.abstained ? t.result.notSure : (best?.label ?? '')}</Name>
-        <span className="answer-share">{!result.abstained && best ? percent(best.confidence) : '\u00a0'}</span>
-      </p>
-      {result.abstained && <p className="answer-why">{t.result.notSureWhy}</p>}
+      {result.warnings?.map((warning) => <Sentence key={warning.code} said={warning} className="warning" />)}
+      {result.abstained && (
+        <>
+          <p className="answer"><Name>{t.result.notSure}</Name></p>
+          <p className="answer-why">
+            {best && knows.threshold !== undefined && t.result.notSureHowFar(percent(best.confidence), percent(knows.threshold))}
+            {' '}{t.result.canName(knows.count, names)}{' '}
+            <button type="button" className="link" onClick={knows.onShowAll}>{t.result.allItCanName}</button>
+          </p>
+        </>
+      )}
       <ol className="shares">
-        {result.predictions.map((prediction) => (
+        {result.predictions.map((prediction, at) => (
           <li key={prediction.index} style={{ '--share': prediction.confidence } as CSSProperties}>
-            <Share prediction={prediction} group={groupOf(prediction.index)} shown={shownMap === prediction.index} onShowMap={onShowMap} />
+            <Share prediction={prediction} best={at === 0 && !result.abstained} group={knows.groupOf(prediction.index)} shown={shownMap === prediction.index} onShowMap={onShowMap} />
           </li>
         ))}
       </ol>
@@ -82,12 +107,13 @@ function Name({ children }: { children: string }) {
   return <span className={`answer-name ${children.length > 17 ? 'long' : ''}`}>{children}</span>;
 }
 
-function Share({ prediction, group, shown, onShowMap }: { prediction: Prediction; group: string | undefined; shown: boolean; onShowMap: (prediction: Prediction | undefined) => void }) {
+function Share({ prediction, best, group, shown, onShowMap }: { prediction: Prediction; best: boolean; group: string | undefined; shown: boolean; onShowMap: (prediction: Prediction | undefined) => void }) {
   const { t, percent } = useSpeech();
+  const className = best ? 'share best' : 'share';
   const line = (
     <>
       <span className="share-name">
-        <span>{prediction.label}</span>
+        {best ? <Name>{prediction.label}</Name> : <span>{prediction.label}</span>}
         {group && group !== prediction.label && <small>{group}</small>}
       </span>
       <span className="share-value">{percent(prediction.confidence)}</span>
@@ -95,13 +121,13 @@ function Share({ prediction, group, shown, onShowMap }: { prediction: Prediction
     </>
   );
   return prediction.map ? (
-    <button type="button" className="share" aria-pressed={shown} title={t.result.where} onClick={() => onShowMap(shown ? undefined : prediction)}>
+    <button type="button" className={className} aria-pressed={shown} title={t.result.where} onClick={() => onShowMap(shown ? undefined : prediction)}>
       {line}
-      <Icon name="eye" />
+      <span className="share-eye"><Icon name="eye" />{best && <span aria-hidden="true">{t.result.where}</span>}</span>
       <span className="unseen">{t.result.whereFor(prediction.label)}</span>
     </button>
   ) : (
-    <div className="share">{line}</div>
+    <div className={className}>{line}</div>
   );
 }
 
@@ -111,13 +137,14 @@ function Waiting({ progress, rows, onCancel, onStartNow }: { progress?: Progress
   const words = progress && (progress.step === 'start' ? t.progress.start : t.progress[progress.step](size(progress.loaded), size(progress.total)));
   return (
     <>
-      <p className="answer pending">
-        <Name>{onCancel ? t.result.running : onStartNow ? t.result.next : t.result.waiting}</Name>
-        <span className="answer-share">{'\u00a0'}</span>
-      </p>
+      <div className="share best pending">
+        <span className="share-name"><Name>{onCancel ? t.result.running : onStartNow ? t.result.next : t.result.waiting}</Name></span>
+        <span className="share-value">{'\u00a0'}</span>
+        <span className="share-rule" aria-hidden="true" />
+      </div>
       <div className="pending-rows">
         <ol className="shares pending" aria-hidden="true">
-          {Array.from({ length: rows }, (_, row) => (
+          {Array.from({ length: rows - 1 }, (_, row) => (
             <li key={row}>
               <div className="share"><span className="share-rule" /></div>
             </li>
@@ -147,12 +174,13 @@ const final: readonly EngineErrorCode[] = ['heic', 'format-unsupported', 'model-
 function Failure({ error, onRetry }: { error: EngineError; onRetry: () => void }) {
   const { t } = useSpeech();
   const words = t.error[error.code];
-  // The server's sentence names the value and the limit; ours says it in the reader's language.
+  // The server's sentence names the value and the limit.
   return (
     <div className="trouble" role="alert">
       <p className="answer"><Name>{words.title}</Name></p>
       <p>{error.code === 'format-unsupported' && error.detail ? t.result.cannotRead(error.detail) : words.text}</p>
-      {error.detail && error.code !== 'offline' && error.code !== 'format-unsupported' && <p className="trouble-detail" lang="en">{error.detail}</p>}
+      {error.said ? <Sentence said={error.said} className="trouble-detail" />
+        : error.detail && error.code !== 'format-unsupported' && <p className="trouble-detail" lang="en">{error.detail}</p>}
       {error.retryAfterSeconds !== undefined && <p>{t.result.retryIn(error.retryAfterSeconds)}</p>}
       {error.code === 'key-needed' ? <KeyForm onKey={onRetry} /> : !final.includes(error.code) && <RetryButton onRetry={onRetry} />}
     </div>

@@ -1,0 +1,139 @@
+import { expect, test } from '@playwright/test';
+import { unzipSync } from 'fflate';
+import { readFileSync } from 'node:fs';
+import { expectAnswer, firstSample, give, jpeg, panel, withSettings } from './page';
+import { drawPicture } from './pictures';
+
+test.beforeEach(async ({ page }) => {
+  await withSettings(page, { route: 'server', language: 'en' });
+  await page.goto('/');
+  await expect(page.locator('.facts')).toBeVisible();
+});
+
+test('The class list stands beside the answer, grouped, and is searched', async ({ page }) => {
+  await firstSample(page);
+  await expectAnswer(page);
+  const list = page.locator('.class-list');
+  const fold = list.getByRole('button', { name: 'What it can name' });
+  if ((await fold.getAttribute('aria-expanded')) === 'false') await fold.click();
+  await expect(list.getByRole('status')).toHaveText('81 classes');
+  await expect(list.locator('h3').first()).toHaveText('Apple');
+  await list.getByLabel('Search').fill('APPLE');
+  await expect(list.locator('li')).toContainText(Array.from({ length: await list.locator('li').count() }, () => /apple|./i));
+  await list.getByLabel('Search').fill('granny');
+  await expect(list.getByRole('status')).toHaveText('1 of 81');
+  await expect(list.locator('li')).toHaveText(['Granny Smith apple']);
+});
+
+test('Who is not sure says how far it was, and what it can name', async ({ page }) => {
+  const answer = (index: number, confidence: number) => ({ label: `Thing ${index}`, index, confidence });
+  await page.route('**/predict*', (route) => route.fulfill({ json: {
+    model: 'grocery', version: '1', variant: 'fp16', abstained: true, predictions: [0.123, 0.1, 0.09, 0.08, 0.07].map((confidence, index) => answer(index, confidence)),
+    image: { width: 1, height: 1, format: 'png', bytes: 1 }, timing: {}, warnings: [{ code: 'image-truncated', detail: 'The last 3 of the picture’s 48 rows are missing or damaged.', parameters: { missing: 3, height: 48 } }],
+  } }));
+  await give(page, jpeg('cat.jpg', await drawPicture(page)));
+  await expect(panel(page, 'server')).toContainText('The nearest has 12.3%; this model answers from 24.0% on. It can name 81 things: Apple, ');
+  await expect(panel(page, 'server').locator('.warning')).toHaveText('The last 3 of the picture’s 48 rows are missing or damaged.');
+  await page.getByRole('button', { name: 'See them all' }).click();
+  await expect(page.locator('.class-list').getByLabel('Search')).toBeFocused();
+
+  // The same in German, by code and parameters.
+  await page.getByRole('button', { name: 'Settings' }).click();
+  await page.getByRole('radio', { name: 'Deutsch' }).check();
+  await expect(panel(page, 'server').locator('.warning')).toHaveText('Von den 48 Zeilen des Bildes fehlen die letzten 3, oder sie sind beschädigt.');
+});
+
+test('A map names its label and engine, keeps the photo in view, and ends with Escape', async ({ page }) => {
+  await firstSample(page);
+  await expectAnswer(page);
+  const share = panel(page, 'server').locator('button.share').first();
+  await expect(share).toContainText('Where it looked');
+  await share.scrollIntoViewIfNeeded();
+  const before = await page.evaluate(() => scrollY);
+  await share.click();
+  await expect(page.locator('.map-words')).toHaveText(/^Aubergine Server looked at /);
+  await expect(page.locator('.picture img')).toBeInViewport();
+  expect(await page.evaluate(() => scrollY)).toBe(before);
+  await page.keyboard.press('Escape');
+  await expect(page.locator('.map-words')).toHaveCount(0);
+  await expect(share).toBeFocused();
+});
+
+test('What is wrong is kept with its right label on this device, and leaves as folders to train with', async ({ page }) => {
+  const picture = jpeg('fruit.jpg', await drawPicture(page));
+  await give(page, picture);
+  await expectAnswer(page);
+  const posted: string[] = [];
+  page.on('request', (request) => request.method() === 'POST' && posted.push(request.url()));
+  await page.getByRole('button', { name: 'That is wrong' }).click();
+  const corrections = page.getByRole('region', { name: 'Correction' });
+  await corrections.getByLabel('Search').fill('lemon');
+  await corrections.getByRole('button', { name: 'Lemon', exact: true }).click();
+  await expect(corrections.getByRole('status')).toContainText('Kept as “Lemon”. 1 corrected photo on this device.');
+
+  await page.reload();
+  await give(page, { ...picture, name: 'other.jpg' });
+  await expectAnswer(page);
+  posted.length = 0;
+  await page.getByRole('button', { name: 'That is wrong' }).click();
+  await corrections.getByLabel('Something else').fill('Toy');
+  await corrections.getByRole('button', { name: 'Keep' }).click();
+  await expect(corrections).toContainText('2 corrected photos');
+  const download = page.waitForEvent('download');
+  await corrections.getByRole('button', { name: 'Save as training folders' }).click();
+  const files = unzipSync(readFileSync(await (await download).path()));
+  expect(Object.keys(files)).toEqual(['Lemon/0001-fruit.jpg', 'Toy/0002-other.jpg']);
+  for (const bytes of Object.values(files)) expect(Buffer.from(bytes).equals(picture.buffer)).toBe(true);
+  expect(posted).toEqual([]);
+  await corrections.getByRole('button', { name: 'Forget' }).click();
+  await expect(corrections).not.toContainText('corrected photo');
+});
+
+test('The model is sure of its own samples', async ({ page, request }) => {
+  const { manifest } = (await (await request.get('/models/grocery')).json()) as { manifest: { samples: { file: string; index: number }[] } };
+  for (const { file, index } of manifest.samples) {
+    const data = await (await request.get(`/models/grocery/files/${file}`)).body();
+    const { predictions } = (await (await request.post('/predict', { data, headers: { 'content-type': 'image/jpeg' } })).json()) as { predictions: { index: number; confidence: number }[] };
+    expect(predictions[0]?.index, file).toBe(index);
+    expect(predictions[0]?.confidence, file).toBeGreaterThan(0.5);
+  }
+  expect(page.url()).toBeTruthy();
+});
+
+test.describe('The camera', () => {
+  test('answers live on this device, until a tap', async ({ page }) => {
+    await page.getByRole('button', { name: 'Use the camera' }).click();
+    const dialog = page.getByRole('dialog');
+    await expect(dialog.locator('.seen')).toBeVisible();
+    await dialog.getByRole('button', { name: 'Live', exact: true }).click();
+    const bars = dialog.locator('.camera-live li');
+    await expect(bars).toHaveCount(3, { timeout: 40_000 });
+    const shown = () => bars.allInnerTexts();
+    const first = await shown();
+    // The camera's test picture moves.
+    await expect.poll(shown, { timeout: 30_000 }).not.toEqual(first);
+    await dialog.getByRole('button', { name: 'Stop the live answer' }).click({ position: { x: 40, y: 300 } });
+    await expect(dialog.getByRole('button', { name: 'Live', exact: true })).toHaveAttribute('aria-pressed', 'false');
+    await page.keyboard.press('Escape');
+    await expect(page.getByRole('button', { name: 'Use the camera' })).toBeFocused();
+  });
+
+  test('that may not be used offers the files instead', async ({ page }) => {
+    await page.evaluate(() => {
+      navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException('', 'NotAllowedError'));
+    });
+    await page.getByRole('button', { name: 'Use the camera' }).click();
+    const chooser = page.waitForEvent('filechooser');
+    await page.getByRole('dialog').getByRole('button', { name: 'Choose a photo' }).click();
+    await (await chooser).setFiles(jpeg('fruit.jpg', await drawPicture(page)));
+    await expectAnswer(page);
+  });
+});
+
+test('Focus stays where it was when what had it goes away', async ({ page }) => {
+  await firstSample(page);
+  await expectAnswer(page);
+  await page.getByRole('button', { name: 'Remove' }).press('Enter');
+  await expect(page.getByRole('heading', { level: 1 })).toBeVisible();
+  await expect.poll(() => page.evaluate(() => document.activeElement?.tagName)).not.toBe('BODY');
+});

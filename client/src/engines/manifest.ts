@@ -1,0 +1,47 @@
+export type Variant = 'fp32' | 'fp16' | 'int8';
+
+export interface ModelFile {
+  file: string;
+  bytes: number;
+  sha256: string;
+}
+
+/** `model.json`, as far as the page reads it. */
+export interface Manifest {
+  name: string;
+  version: string;
+  title?: string;
+  description?: string;
+  license?: string;
+  source?: string;
+  labels: string;
+  files: Partial<Record<Variant, ModelFile>>;
+  input: { name: string; type: 'uint8' | 'float32'; layout: 'nhwc' | 'nchw'; width: number; height: number };
+  preprocessing: Preprocessing;
+  output: {
+    name: string;
+    kind: 'probabilities' | 'logits';
+    features?: string | null;
+    classifier_weights?: ModelFile | null;
+  };
+  abstain?: { threshold: number } | null;
+  metrics?: Partial<Record<Variant, { photos?: number; top1?: number; top5?: number; coarse_top1?: number; largest_difference?: number; data?: string }>> | null;
+  samples?: { file: string; title: string; index: number }[] | null;
+}
+
+export interface Preprocessing {
+  crop: 'none' | 'center-square' | 'resize-then-center';
+  resize_shortest?: number | null;
+  resample: Resample;
+  rescale_factor: number;
+  image_mean: number[];
+  image_std: number[];
+  channel_order: 'rgb' | 'bgr';
+  /** Whether a large photo may be decoded smaller; without it the antialiased resizers allow it. */
+  fidelity?: 'fast' | 'exact' | null;
+}
+
+export type Resample = 'pil-nearest' | 'pil-bilinear' | 'pil-bicubic' | 'pil-lanczos' | 'tf-bilinear' | 'tfjs-bilinear';
+
+/** What of a model says how its photos are prepared. */
+export type Preparation = Pick<Manifest, 'preprocessing' | 'input'>;
