@@ -2,7 +2,7 @@ import { expect, test } from '@playwright/test';
 import type { Page } from '@playwright/test';
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { expectAnswer, firstSample, give, jpeg, panel, withSettings } from './page';
+import { expectAnswer, firstSample, give, jpeg, panel, unfold, withSettings } from './page';
 import { drawPicture } from './pictures';
 
 for (const colorScheme of ['light', 'dark'] as const) {
@@ -18,6 +18,10 @@ for (const colorScheme of ['light', 'dark'] as const) {
     expect(await violations(page), 'two answers').toEqual([]);
     await panel(page, 'server').locator('button.share').first().click();
     expect(await violations(page), 'a map').toEqual([]);
+    await page.getByRole('button', { name: 'That is wrong' }).click();
+    await expect(page.getByRole('region', { name: 'Correction' }).getByLabel('Search')).toBeVisible();
+    await unfold(page);
+    expect(await violations(page), 'all unfolded, and a correction').toEqual([]);
 
     await page.getByRole('button', { name: 'Settings' }).click();
     expect(await violations(page), 'settings').toEqual([]);
@@ -34,7 +38,9 @@ for (const colorScheme of ['light', 'dark'] as const) {
     await page.getByRole('button', { name: 'Close' }).click();
     await page.getByRole('button', { name: 'Use the camera' }).click();
     await expect(page.getByRole('button', { name: 'Take the photo' })).toBeEnabled();
-    expect(await violations(page), 'the camera').toEqual([]);
+    await page.getByRole('button', { name: 'Live', exact: true }).click();
+    await expect(page.locator('.camera-live li')).toHaveCount(3, { timeout: 40_000 });
+    expect(await violations(page), 'the camera, live').toEqual([]);
     await page.keyboard.press('Escape');
 
     await page.getByRole('link', { name: 'For developers' }).click();

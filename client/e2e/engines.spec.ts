@@ -4,7 +4,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { expectAnswer, firstSample, give, jpeg, labelsOf, panel, withSettings } from './page';
+import { expectAnswer, firstSample, give, jpeg, labelsOf, panel, unfold, withSettings } from './page';
 import { drawPicture } from './pictures';
 import type { Manifest, Variant } from '../src/engines/server-api';
 
@@ -145,6 +145,7 @@ test.describe('Without the service worker, whose own requests a test cannot answ
     const switcher = page.getByRole('combobox', { name: 'Model' });
     await expect(switcher.getByRole('option', { name: /^Broken/ })).toBeDisabled();
     await switcher.selectOption('other');
+    await unfold(page);
     await expect(page.locator('.facts')).toContainText('Some licence');
     await expect(panel(page, 'browser')).toContainText('other 1');
     await expectAnswer(page, 'browser');
@@ -208,6 +209,7 @@ test('Without the server, this device answers', async ({ page }) => {
 test('Where it looked is shown per label and per engine, and both saw alike', async ({ page }) => {
   await firstSample(page);
   await expectAnswer(page, 'browser');
+  await unfold(page);
   const maps: number[][] = [];
   for (const engine of ['server', 'browser'] as const) {
     const share = panel(page, engine).locator('button.share').first();
@@ -226,6 +228,7 @@ test('Thirty runs of each are measured, and the table can be taken away', async 
   test.setTimeout(240_000);
   await firstSample(page);
   await expectAnswer(page, 'browser');
+  await unfold(page);
   await page.getByRole('button', { name: 'Measure on this device' }).click();
   const table = page.locator('.measure table');
   await expect(table.locator('tbody tr')).toHaveCount(2, { timeout: 200_000 });
@@ -238,6 +241,8 @@ test('Thirty runs of each are measured, and the table can be taken away', async 
   const csv = readFileSync(await (await download).path(), 'utf8').trim().split('\r\n');
   expect(csv).toHaveLength(3);
   expect(csv[1]).toMatch(/^"?Server/);
+  await expect(table.getByRole('columnheader', { name: 'First run' })).toBeVisible();
+  await expect(table.locator('tbody tr').nth(1).locator('td').first()).toHaveText(/\d m?s/);
 
   await context.grantPermissions(['clipboard-read', 'clipboard-write']);
   await page.locator('.measure').getByRole('button', { name: 'Copy' }).click();
@@ -251,6 +256,7 @@ test('The faster one answers alone, at once, and why is said', async ({ page }) 
   await expectAnswer(page, 'browser');
   // The first run is told whole, and what it paid once is told apart.
   await expect(panel(page, 'browser')).toContainText(/first run, [\d.]+ m?s of it to fetch and prepare/);
+  await unfold(page);
   await expect(page.locator('.waterfall figure[data-tone="browser"]')).toContainText('Fetch model');
   await expect(page.locator('.history figure[data-tone="browser"]')).toContainText('First run');
   await page.getByRole('button', { name: 'Use the faster one' }).click();

@@ -51,7 +51,7 @@ test('A map names its label and engine, keeps the photo in view, and ends with E
   await share.scrollIntoViewIfNeeded();
   const before = await page.evaluate(() => scrollY);
   await share.click();
-  await expect(page.locator('.map-words')).toHaveText(/^Aubergine Server looked at /);
+  await expect(page.locator('.map-words')).toHaveText(/^Aubergine: Server looked at /);
   await expect(page.locator('.picture img')).toBeInViewport();
   expect(await page.evaluate(() => scrollY)).toBe(before);
   await page.keyboard.press('Escape');

@@ -1,5 +1,5 @@
 import { expect, test } from '@playwright/test';
-import { expectAnswer, firstSample, give, jpeg, labelsOf, panel, withSettings } from './page';
+import { expectAnswer, firstSample, give, jpeg, labelsOf, panel, unfold, withSettings } from './page';
 import { drawPicture } from './pictures';
 
 test('After one visit and one photo, in airplane mode the page opens again and this device answers as before', async ({ page, context }) => {
@@ -7,6 +7,7 @@ test('After one visit and one photo, in airplane mode the page opens again and t
   await firstSample(page);
   await expectAnswer(page, 'server');
   const before = await labelsOf(page, 'browser');
+  await unfold(page);
   await expect(page.locator('.facts')).toContainText('Works without a network');
   const picture = jpeg('fruit.jpg', await drawPicture(page));
 

@@ -32,3 +32,8 @@ export async function withSettings(page: Page, settings: object) {
 export async function firstSample(page: Page) {
   await page.getByRole('button', { name: /^Classify the sample picture/ }).first().click();
 }
+
+/** Opens what a narrow page keeps folded: the labels below the answer, and the second engine's numbers where both say the same. */
+export async function unfold(page: Page) {
+  await page.locator('.fold[aria-expanded="false"], .same button').evaluateAll((buttons) => buttons.forEach((button) => (button as HTMLButtonElement).click()));
+}

@@ -1,6 +1,6 @@
 import { expect, test } from '@playwright/test';
 import { readFileSync } from 'node:fs';
-import { expectAnswer, firstSample, give, jpeg, labelsOf, panel, withSettings } from './page';
+import { expectAnswer, firstSample, give, jpeg, labelsOf, panel, unfold, withSettings } from './page';
 import { drawPicture } from './pictures';
 
 test.beforeEach(async ({ page }) => {
@@ -106,6 +106,7 @@ test('An address is not asked for where the server does not fetch', async ({ pag
 test('The stages stand one behind the other and add up to the round trip', async ({ page }) => {
   await firstSample(page);
   await expectAnswer(page);
+  await unfold(page);
   const figure = page.locator('.waterfall figure[data-tone="server"]');
   const rows = await figure.locator('li').evaluateAll((items) =>
     items.map((item) => {
@@ -122,6 +123,7 @@ test('A large photo is made smaller before the upload, unless that is switched o
   await give(page, large);
   await expectAnswer(page);
   await expect(page.locator('.photo-facts')).toContainText(/Made smaller before the upload: [\d.]+ MB to \d+ KB/);
+  await unfold(page);
   await expect(page.locator('.waterfall')).toContainText('Shrink');
 
   await page.getByRole('button', { name: 'Settings' }).click();

@@ -1,5 +1,5 @@
 // npm run screenshots: the page's main states from a running server (WHATSIT_URL). The README's pictures go to ../docs; with OUT every state, at both sizes,
-// light and dark, goes there instead. Only the model's own sample pictures are shown.
+// light and dark, goes there instead, and the first view, an answer and a map at every size that is promised, light, dark, in forced colours and German. Only the model's own sample pictures are shown.
 import { chromium } from '@playwright/test';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -77,6 +77,7 @@ for (const [device, settings] of Object.entries(devices)) {
     await take('developers');
     await page.getByRole('link', { name: 'Classify' }).click();
 
+    await page.locator('.fold[aria-expanded="false"]').evaluateAll((buttons) => buttons.forEach((button) => button.click()));
     await page.getByRole('button', { name: 'Measure on this device' }).click();
     await page.locator('.measure tbody tr').nth(1).waitFor({ timeout: 120_000 });
     await page.getByRole('button', { name: 'Measure again' }).waitFor();
@@ -104,4 +105,24 @@ for (const [device, settings] of Object.entries(devices)) {
     await context.close();
   }
 }
+if (everything) await allSizes();
 await browser.close();
+
+async function allSizes() {
+  for (const [width, height] of [[320, 568], [390, 844], [844, 390], [720, 450], [768, 1024], [1024, 768], [1440, 900]]) {
+    for (const look of [{ colorScheme: 'light' }, { colorScheme: 'dark' }, { forcedColors: 'active' }, { locale: 'de' }]) {
+      const context = await browser.newContext({ viewport: { width, height }, locale: 'en', reducedMotion: 'reduce', serviceWorkers: 'block', ...look });
+      const page = await context.newPage();
+      const take = (state, fullPage = false) => page.screenshot({ path: join(folder, `${width}x${height}-${Object.values(look)[0]}-${state}.png`), fullPage });
+      await page.goto(url);
+      await page.locator('.facts').waitFor();
+      await take('empty');
+      await page.locator('.samples button').first().click();
+      await page.waitForFunction(() => document.querySelectorAll('.prediction .total').length === 2, undefined, { timeout: 90_000 });
+      await take('answer', true);
+      await page.locator('button.share').first().click();
+      await take('map');
+      await context.close();
+    }
+  }
+}

@@ -48,7 +48,7 @@ export function ActivationMap({ prediction, engine, manifest, onEnd }: { predict
       />
       {map && engine && (
         <p className="map-words" role="status">
-          <span><strong>{prediction.label}</strong> {t.map.words(t.engine[engine], t.map.place[placeOf(map)])}</span>
+          <span><strong>{prediction.label}:</strong> {t.map.words(t.engine[engine], t.map.place[placeOf(map)])}</span>
           <button type="button" aria-label={t.map.end} onClick={onEnd}><Icon name="close" /></button>
         </p>
       )}
