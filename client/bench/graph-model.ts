@@ -32,6 +32,6 @@ export async function createGraphModel(manifest: Manifest, classes: ClassInfo[],
     const values = (await scores.data()) as Float32Array;
     const computeMs = performance.now() - start;
     scores.dispose();
-    return { computeMs, predictions: select(values, classes, manifest, 5).predictions };
+    return { computeMs, predictions: select({ scores: values }, classes, { ...manifest, abstain: null }, 5).predictions };
   };
 }

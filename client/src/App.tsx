@@ -2,6 +2,7 @@ import { Suspense, lazy, useCallback, useEffect, useEffectEvent, useMemo, useRef
 import { Icon } from './components/Icon';
 import { Listeners, useListener } from './components/Listeners';
 import { useKeptFocus } from './components/useKeptFocus';
+import { comparesConfidence } from './engines/certainty';
 import { BrowserEngine, variantFor } from './engines/browser-engine';
 import { formatName } from './engines/decode';
 import { EngineError } from './engines/engine';
@@ -166,7 +167,8 @@ export function App() {
   const knows = useMemo(() => ({
     count: model?.classes.length ?? 0,
     groups: [...new Set(model?.classes.map(({ label, group }) => group ?? label))],
-    threshold: model?.manifest.abstain?.threshold,
+    // Confidence and threshold are numbers of one kind only where the model is judged by the first, untempered.
+    threshold: model && comparesConfidence(model.manifest) ? model.manifest.abstain?.threshold : undefined,
     groupOf: (index: number) => model?.classes[index]?.group,
     onShowAll: () => setAllClasses(true),
   }), [model]);

@@ -31,8 +31,14 @@ public sealed record Classification
     /// <summary>The best labels, best first.</summary>
     public required IReadOnlyList<Prediction> Predictions { get; init; }
 
-    /// <summary>The best label's probability lies under the manifest's threshold: the honest answer is "not sure".</summary>
+    /// <summary>The certainty lies under the manifest's threshold: the honest answer is "not sure".</summary>
     public required bool Abstained { get; init; }
+
+    /// <summary>
+    /// How sure the model is that the picture shows one of its classes, by the manifest's <see cref="Catalog.AbstainSpec.Score"/>; none where the model always
+    /// answers.
+    /// </summary>
+    public float? Certainty { get; init; }
 
     /// <summary>The picture as it was sent.</summary>
     public required ImageDescription Image { get; init; }

@@ -79,7 +79,8 @@ public sealed class ImageClassifier(IImageDecoder decoder, DecodePermits permits
             var (queue, compute) = await model.Scheduler.RunAsync(place, tensors, deadline.Token).ConfigureAwait(false);
 
             // 5. Select the best labels.
-            var (predictions, abstained) = model.Postprocessor.Select(tensors, options);
+            var (predictions, certainty) = model.Postprocessor.Select(tensors, options);
+            var abstained = model.Postprocessor.Abstains(certainty);
             var timings = new Timings
             {
                 Decode = decode,
@@ -97,6 +98,7 @@ public sealed class ImageClassifier(IImageDecoder decoder, DecodePermits permits
                 Variant = model.Variant,
                 Predictions = predictions,
                 Abstained = abstained,
+                Certainty = certainty,
                 Image = description,
                 Warnings = warnings,
                 Timings = timings,

@@ -1,6 +1,7 @@
 /// <reference lib="webworker" />
 import type { Accelerator, Backend } from './accelerator';
 import { backendsHere } from './accelerator';
+import { evidenceOf } from './certainty';
 import type { FetchBytes } from './download';
 import { download } from './download';
 import type { Progress, StageTime } from './engine';
@@ -24,8 +25,9 @@ interface LoadedModel {
   variant: Variant;
   classes: ClassInfo[];
   runtime: Runtime;
-  /** Fetched with the first question for it. */
+  /** Both fetched with the first question that needs them. */
   classifierWeights?: Float32Array;
+  vectors?: Float32Array;
 }
 
 self.onmessage = ({ data }: MessageEvent<ToWorker>) => {
@@ -55,12 +57,13 @@ async function classify(signal: AbortSignal, request: ClassifyMessage, onProgres
   signal.throwIfAborted();
 
   const start = performance.now();
-  const { scores, features } = await runtime.run(request.tensor);
+  const { features, ...answer } = await runtime.run(request.tensor);
   timing.push({ stage: 'compute', place: 'device', ms: performance.now() - start });
   const weights = request.explain && features ? await weightsOf(signal, model) : undefined;
+  const vectors = await vectorsOf(signal, model);
   const mapOf = weights && features ? (index: number) => classActivationMap(features, weights, index) : undefined;
   return {
-    ...select(scores, classes, manifest, request.topK, mapOf),
+    ...select(answer, classes, manifest, request.topK, { ...(mapOf && { mapOf }), ...(vectors && { vectors }) }),
     model: manifest.name,
     version: manifest.version,
     variant,
@@ -110,6 +113,13 @@ async function weightsOf(signal: AbortSignal, model: LoadedModel): Promise<Float
   const file = model.manifest.output.classifier_weights;
   if (!file) return undefined;
   return (model.classifierWeights ??= new Float32Array((await fetchModelFile(signal, model.manifest, file, () => {})).buffer));
+}
+
+/** What the abstain score compares with, where it does. */
+async function vectorsOf(signal: AbortSignal, model: LoadedModel): Promise<Float32Array | undefined> {
+  const file = evidenceOf(model.manifest) ? model.manifest.abstain?.vectors : undefined;
+  if (!file) return undefined;
+  return (model.vectors ??= new Float32Array((await fetchModelFile(signal, model.manifest, file, () => {})).buffer));
 }
 
 async function fetchModelFile(signal: AbortSignal, manifest: Manifest, file: ModelFile, onProgress: (loaded: number, total: number) => void): Promise<Uint8Array<ArrayBuffer>> {

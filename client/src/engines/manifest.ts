@@ -1,3 +1,5 @@
+import type { AbstainScore } from './certainty';
+
 export type Variant = 'fp32' | 'fp16' | 'int8';
 
 export interface ModelFile {
@@ -23,8 +25,12 @@ export interface Manifest {
     kind: 'probabilities' | 'logits';
     features?: string | null;
     classifier_weights?: ModelFile | null;
+    /** Divides the logits; without it 1. */
+    temperature?: number | null;
+    logits?: string | null;
+    embedding?: string | null;
   };
-  abstain?: { threshold: number } | null;
+  abstain?: { threshold: number; score?: AbstainScore | null; vectors?: ModelFile | null } | null;
   metrics?: Partial<Record<Variant, { photos?: number; top1?: number; top5?: number; coarse_top1?: number; largest_difference?: number; data?: string }>> | null;
   samples?: { file: string; title: string; index: number }[] | null;
 }

@@ -3,6 +3,7 @@ import moduleUrl from 'onnxruntime-web/ort-wasm-simd-threaded.mjs?url';
 import wasmUrl from 'onnxruntime-web/ort-wasm-simd-threaded.wasm?url';
 import type { Accelerator } from './accelerator';
 import { nameOf } from './accelerator';
+import { evidenceOf } from './certainty';
 import type { FetchBytes } from './download';
 import type { Runtime } from './runtime';
 import type { Manifest } from './server-api';
@@ -15,7 +16,8 @@ export async function createOnnxRuntime(model: Uint8Array, manifest: Manifest, {
   const session = await ort.InferenceSession.create(model, { executionProviders: ['wasm'], graphOptimizationLevel: 'all' });
   const { input, output } = manifest;
   const shape = input.layout === 'nhwc' ? [1, input.height, input.width, 3] : [1, 3, input.height, input.width];
-  const wanted = [output.name, ...(output.features && session.outputNames.includes(output.features) ? [output.features] : [])];
+  const judged = evidenceOf(manifest);
+  const wanted = [output.name, judged, output.features].filter((name): name is string => name != null && session.outputNames.includes(name));
 
   return {
     name: `ONNX Runtime, ${nameOf({ backend: 'wasm', threads })}`,
@@ -25,9 +27,10 @@ export async function createOnnxRuntime(model: Uint8Array, manifest: Manifest, {
       const answers = await session.run({ [input.name]: tensor }, wanted);
       const scores = answers[output.name]!.data as Float32Array;
       const features = output.features ? answers[output.features] : undefined;
-      if (!features) return { scores };
+      const evidence = judged && { evidence: answers[judged]!.data as Float32Array };
+      if (!features) return { scores, ...evidence };
       const [, channels = 0, height = 0, width = 0] = features.dims;
-      return { scores, features: { data: features.data as Float32Array, channels, height, width, channelStep: height * width, cellStep: 1 } };
+      return { scores, ...evidence, features: { data: features.data as Float32Array, channels, height, width, channelStep: height * width, cellStep: 1 } };
     },
   };
 }

@@ -11,20 +11,20 @@ describe('The best labels', () => {
   });
 
   test('carry label, index and confidence', () => {
-    const { predictions } = select(Float32Array.of(0.25, 0.75, 0), classes, manifest('probabilities'), 2);
+    const { predictions } = select({ scores: Float32Array.of(0.25, 0.75, 0) }, classes, manifest('probabilities'), 2);
     expect(predictions).toEqual([{ label: 'Lime', index: 1, confidence: 0.75 }, { label: 'Lemon', index: 0, confidence: 0.25 }]);
   });
 
   test('of a model that gives logits are probabilities all the same', () => {
-    const { predictions } = select(Float32Array.of(1000, 1000, -1000), classes, manifest('logits'), 3);
+    const { predictions } = select({ scores: Float32Array.of(1000, 1000, -1000) }, classes, manifest('logits'), 3);
     expect(predictions.map(({ confidence }) => confidence)).toEqual([0.5, 0.5, 0]);
   });
 
   test('are withheld under the manifest’s threshold, and only under it', () => {
     const scores = Float32Array.of(0.25, 0.5, 0.25);
-    expect(select(scores, classes, manifest('probabilities', 0.6), 1).abstained).toBe(true);
-    expect(select(scores, classes, manifest('probabilities', 0.5), 1).abstained).toBe(false);
-    expect(select(scores, classes, manifest('probabilities'), 1).abstained).toBe(false);
+    expect(select({ scores }, classes, manifest('probabilities', 0.6), 1).abstained).toBe(true);
+    expect(select({ scores }, classes, manifest('probabilities', 0.5), 1).abstained).toBe(false);
+    expect(select({ scores }, classes, manifest('probabilities'), 1).abstained).toBe(false);
   });
 });
 

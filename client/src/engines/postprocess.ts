@@ -1,23 +1,33 @@
+import { certaintyOf } from './certainty';
 import type { Prediction } from './engine';
-import type { FeatureMap } from './runtime';
+import type { FeatureMap, RuntimeAnswer } from './runtime';
 import type { ClassInfo, Manifest } from './server-api';
 
 /** From the model's output to labels, as `src/Inference/Postprocessing` on the server does it. */
 export function select(
-  scores: Float32Array,
+  { scores, evidence }: Pick<RuntimeAnswer, 'scores' | 'evidence'>,
   classes: readonly ClassInfo[],
-  { output, abstain }: Pick<Manifest, 'output' | 'abstain'>,
+  manifest: Pick<Manifest, 'output' | 'abstain'>,
   topK: number,
-  mapOf?: (index: number) => number[][],
+  { mapOf, vectors }: { mapOf?: (index: number) => number[][]; vectors?: Float32Array } = {},
 ): { predictions: Prediction[]; abstained: boolean } {
-  const probabilities = output.kind === 'logits' ? softmax(scores) : scores;
+  const { abstain } = manifest;
+  const abstained = abstain != null && certaintyOf(manifest, scores, evidence, vectors) < abstain.threshold;
+  const probabilities = toProbabilities(scores, manifest.output);
   const predictions = topIndexes(probabilities, topK).map((index) => ({
     label: classes[index]?.label ?? String(index),
     index,
     confidence: probabilities[index]!,
     ...(mapOf && { map: mapOf(index) }),
   }));
-  return { predictions, abstained: abstain != null && (predictions[0]?.confidence ?? 0) < abstain.threshold };
+  return { predictions, abstained };
+}
+
+/** The probabilities that are the answer: softmax where the model gives logits, and the temperature. What is 0 stays 0. */
+function toProbabilities(scores: Float32Array, { kind, temperature }: Manifest['output']): Float32Array {
+  const tempered = temperature ?? 1;
+  if (tempered === 1) return kind === 'logits' ? softmax(scores) : scores;
+  return softmax(scores.map((score) => (kind === 'logits' ? score : Math.log(score)) / tempered));
 }
 
 /** The largest logit is subtracted first, so that no exponential overflows. */

@@ -14,6 +14,8 @@ export interface Runtime {
 export interface RuntimeAnswer {
   /** The main output, one number per class. */
   scores: Float32Array;
+  /** What the abstain score is computed from, where that is another output. */
+  evidence?: Float32Array;
   /** The last feature map, where the manifest names one. */
   features?: FeatureMap;
 }

@@ -1,4 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
+import { evidenceOf } from './certainty';
 import type { OnnxGraph, OnnxNode } from './onnx';
 import { UnsupportedOperatorError } from './runtime';
 import type { Manifest } from './server-api';
@@ -20,14 +21,15 @@ export interface Plan {
 }
 
 /** What is to be done for each picture, in order, with everything prepared that is the same for all of them: weights as tensors, activations fused. */
-export function plan(graph: OnnxGraph, { input, output }: Manifest): Plan {
+export function plan(graph: OnnxGraph, manifest: Manifest): Plan {
+  const { input, output } = manifest;
   const constants = new Map(graph.weights);
   const pictures = new Set<string>();
   const computed = new Set([input.name]);
   const steps: Step[] = [];
   const uses = new Map<string, OnnxNode[]>();
   for (const node of graph.nodes) for (const name of node.inputs) uses.set(name, [...(uses.get(name) ?? []), node]);
-  const kept = new Set([output.name, output.features ?? '']);
+  const kept = new Set([output.name, evidenceOf(manifest) ?? '', output.features ?? '']);
   const fused = new Set<OnnxNode>();
   if (input.layout === 'nchw') pictures.add(input.name);
 

@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type { Accelerator } from './accelerator';
 import { nameOf } from './accelerator';
+import { evidenceOf } from './certainty';
 import type { FetchBytes } from './download';
 import { readOnnx } from './onnx';
 import type { Runtime } from './runtime';
@@ -24,7 +25,8 @@ export async function createTensorFlowRuntime(model: Uint8Array, manifest: Manif
   const guarded = await startBackend(accelerator, fetchBytes);
   const { steps, pictures } = plan(graph, manifest);
   const { input, output } = manifest;
-  const wanted = [output.name, ...(output.features && graph.outputs.includes(output.features) ? [output.features] : [])];
+  const judged = evidenceOf(manifest);
+  const wanted = [output.name, judged, output.features].filter((name): name is string => name != null && graph.outputs.includes(name));
 
   return {
     name: `TensorFlow.js, ${nameOf(accelerator)}`,
@@ -41,16 +43,19 @@ export async function createTensorFlowRuntime(model: Uint8Array, manifest: Manif
         }
         return wanted.map((name) => live.get(name)!);
       });
-      const [scores, data] = await guarded(Promise.all(outputs.map(async (output) => (await output.data()).slice() as Float32Array)));
+      const values = await guarded(Promise.all(outputs.map(async (output) => (await output.data()).slice() as Float32Array)));
       tf.dispose(outputs);
-      if (!data) return { scores: scores! };
-      const [, ...sides] = outputs[1]!.shape;
-      if (pictures.has(wanted[1]!)) {
+      const answer = { scores: values[0]!, ...(judged && { evidence: values[wanted.indexOf(judged)]! }) };
+      const at = wanted.indexOf(output.features ?? '');
+      if (at < 0) return answer;
+      const data = values[at]!;
+      const [, ...sides] = outputs[at]!.shape;
+      if (pictures.has(wanted[at]!)) {
         const [height = 0, width = 0, channels = 0] = sides;
-        return { scores: scores!, features: { data, channels, height, width, channelStep: 1, cellStep: channels } };
+        return { ...answer, features: { data, channels, height, width, channelStep: 1, cellStep: channels } };
       }
       const [channels = 0, height = 0, width = 0] = sides;
-      return { scores: scores!, features: { data, channels, height, width, channelStep: height * width, cellStep: 1 } };
+      return { ...answer, features: { data, channels, height, width, channelStep: height * width, cellStep: 1 } };
     },
   };
 }

@@ -23,6 +23,9 @@ public abstract class Tensors : IDisposable
     /// <summary>The main output: one score per class.</summary>
     public abstract Span<float> Scores { get; }
 
+    /// <summary>The output beside the main one that the manifest's abstain score is computed from; empty where it needs none.</summary>
+    public virtual ReadOnlySpan<float> Evidence => [];
+
     /// <summary>The last feature map, [channels, height, width]; empty where it was not asked for.</summary>
     public abstract ReadOnlySpan<float> Features { get; }
 

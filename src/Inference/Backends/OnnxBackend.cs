@@ -2,6 +2,7 @@ using Microsoft.Extensions.ObjectPool;
 using Microsoft.ML.OnnxRuntime;
 using Microsoft.ML.OnnxRuntime.Tensors;
 using Whatsit.Inference.Catalog;
+using Whatsit.Inference.Postprocessing;
 using Whatsit.Inference.Preprocessing;
 
 namespace Whatsit.Inference.Backends;
@@ -66,6 +67,9 @@ public sealed class OnnxBackend : IBackend, IPooledObjectPolicy<OnnxBackend.Onnx
     /// <summary>How many scores the main output has.</summary>
     public int Classes => (int)_shapes.Scores.Sides[^1];
 
+    /// <summary>How many numbers the abstain score is computed from beside the main output's.</summary>
+    public int EvidenceLength => (int)(_shapes.Evidence?.Sides[^1] ?? 0);
+
     /// <summary>The last feature map's shape, where the graph offers it.</summary>
     public (int Channels, int Height, int Width)? FeatureShape =>
         _shapes.Features?.Sides is [_, var channels, var height, var width] ? ((int)channels, (int)height, (int)width) : null;
@@ -119,13 +123,13 @@ public sealed class OnnxBackend : IBackend, IPooledObjectPolicy<OnnxBackend.Onnx
     bool IPooledObjectPolicy<OnnxTensors>.Return(OnnxTensors obj) => true;
 
     /// <summary>The shapes for one picture, checked against the manifest.</summary>
-    private sealed record Shapes(Value Input, Value Scores, Value? Features)
+    private sealed record Shapes(Value Input, Value Scores, Value? Evidence, Value? Features)
     {
         public string[] InputNames { get; } = [Input.Name];
 
-        public string[] ScoresNames { get; } = [Scores.Name];
+        public string[] ScoresNames { get; } = Evidence is null ? [Scores.Name] : [Scores.Name, Evidence.Name];
 
-        public string[] AllNames { get; } = [Scores.Name, Features?.Name ?? ""];
+        public string[] AllNames { get; } = Evidence is null ? [Scores.Name, Features?.Name ?? ""] : [Scores.Name, Evidence.Name, Features?.Name ?? ""];
 
         public static Shapes Of(InferenceSession session, ModelManifest manifest)
         {
@@ -146,7 +150,13 @@ public sealed class OnnxBackend : IBackend, IPooledObjectPolicy<OnnxBackend.Onnx
                 throw Mismatch($"Output '{manifest.Output.Name}' has the shape [{string.Join(',', scores.Sides)}]; a classifier gives [N, classes].");
             }
 
-            return new(new(manifest.Input.Name, type, input), scores, manifest.Output.Features is { } features ? Output(features) : null);
+            var evidence = manifest.Abstain is { } abstain && Certainty.EvidenceOf(abstain.Score, manifest.Output) is { } name ? Output(name) : null;
+            if (evidence is { Sides.Length: not 2 })
+            {
+                throw Mismatch($"Output '{evidence.Name}' has the shape [{string.Join(',', evidence.Sides)}]; an embedding is [N, features].");
+            }
+
+            return new(new(manifest.Input.Name, type, input), scores, evidence, manifest.Output.Features is { } features ? Output(features) : null);
 
             Value Output(string name)
             {
@@ -196,14 +206,16 @@ public sealed class OnnxBackend : IBackend, IPooledObjectPolicy<OnnxBackend.Onnx
         {
             (_pool, _shapes) = (pool, shapes);
             _input = [shapes.Input.Allocate()];
-            _scores = [shapes.Scores.Allocate()];
+            _scores = shapes.Evidence is null ? [shapes.Scores.Allocate()] : [shapes.Scores.Allocate(), shapes.Evidence.Allocate()];
         }
 
         public override Span<byte> Input => _input[0].GetTensorMutableRawData();
 
         public override Span<float> Scores => _scores[0].GetTensorMutableDataAsSpan<float>();
 
-        public override ReadOnlySpan<float> Features => _withFeatures ? _scoresAndFeatures![1].GetTensorDataAsSpan<float>() : [];
+        public override ReadOnlySpan<float> Evidence => _scores.Length > 1 ? _scores[1].GetTensorDataAsSpan<float>() : [];
+
+        public override ReadOnlySpan<float> Features => _withFeatures ? _scoresAndFeatures![^1].GetTensorDataAsSpan<float>() : [];
 
         public OnnxTensors Leased(bool withFeatures)
         {
@@ -212,7 +224,7 @@ public sealed class OnnxBackend : IBackend, IPooledObjectPolicy<OnnxBackend.Onnx
             if (_withFeatures)
             {
                 // Few requests ask for a map, and it is the largest value of all.
-                _scoresAndFeatures ??= [_scores[0], _shapes.Features!.Allocate()];
+                _scoresAndFeatures ??= [.. _scores, _shapes.Features!.Allocate()];
             }
 
             return this;

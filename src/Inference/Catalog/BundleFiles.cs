@@ -16,7 +16,7 @@ public sealed class BundleFiles
     public BundleFiles(ModelManifest manifest, string folder)
     {
         (_manifest, Folder) = (manifest, folder);
-        foreach (var file in (BundleFile?[])[.. manifest.Files.Values, manifest.Output.ClassifierWeights, .. manifest.Tfjs ?? []])
+        foreach (var file in (BundleFile?[])[.. manifest.Files.Values, manifest.Output.ClassifierWeights, manifest.Abstain?.Vectors, .. manifest.Tfjs ?? []])
         {
             if (file is not null)
             {

@@ -90,9 +90,11 @@ public sealed class Model
                     $"{manifest.Output.ClassifierWeights!.File} has {classifier.Length} numbers, not {backend.Classes} × {shape.Channels}");
             }
 
+            var vectors = VectorsOf(manifest, files, backend.EvidenceLength);
+
             // ONNX Runtime opens the file itself: it must still be the one that was checked.
             files.Open(weights.File).Stream.Dispose();
-            var postprocessor = new Postprocessor(manifest, labels, classifier, backend.FeatureShape);
+            var postprocessor = new Postprocessor(manifest, labels, classifier, backend.FeatureShape, vectors);
             return new(manifest, files, variant, labels, backend, postprocessor, scheduling, time);
         }
         catch
@@ -100,6 +102,35 @@ public sealed class Model
             backend.Dispose();
             throw;
         }
+    }
+
+    /// <summary>Checks what answers are judged by; answers what pictures of the classes look like, where the abstain score compares with that.</summary>
+    private static float[]? VectorsOf(ModelManifest manifest, BundleFiles files, int features)
+    {
+        if (manifest.Output.Temperature is { } temperature && !(temperature > 0 && float.IsFinite(temperature)))
+        {
+            throw NotReady(manifest, $"its temperature is {temperature}; it must be above 0");
+        }
+
+        if (manifest.Abstain is not { } abstain)
+        {
+            return null;
+        }
+
+        if (!Certainty.IsPossible(abstain.Score, manifest.Output))
+        {
+            throw NotReady(manifest, $"it abstains by {abstain.Score}, but has no output to compute that from");
+        }
+
+        if (!Certainty.NeedsVectors(abstain.Score))
+        {
+            return null;
+        }
+
+        var file = abstain.Vectors ?? throw NotReady(manifest, $"it abstains by {abstain.Score}, but names no vectors");
+        var vectors = MemoryMarshal.Cast<byte, float>(files.Read(file.File)).ToArray();
+        return vectors.Length > 0 && vectors.Length % features == 0 ? vectors
+            : throw NotReady(manifest, $"{file.File} has {vectors.Length} numbers, no multiple of the embedding's {features}");
     }
 
     internal void Succeeded() => Volatile.Write(ref _failures, 0);

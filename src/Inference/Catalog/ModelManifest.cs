@@ -90,6 +90,16 @@ public sealed record OutputSpec
     /// <summary>What it holds.</summary>
     public OutputKind Kind { get; init; }
 
+    /// <summary>
+    /// By what the logits are divided before the softmax, so that the confidence is the share of answers that are right; above 1 it makes answers less sure,
+    /// without it (1) nothing changes.
+    /// Guo et al. 2017, "On Calibration of Modern Neural Networks", section 4.2 (https://arxiv.org/abs/1706.04599).
+    /// </summary>
+    public float? Temperature { get; init; }
+
+    /// <summary>The logits, [N, classes], where the main output holds probabilities and the graph offers both.</summary>
+    public string? Logits { get; init; }
+
     /// <summary>The pooled features, [N, channels], where the graph offers them.</summary>
     public string? Embedding { get; init; }
 
@@ -100,9 +110,47 @@ public sealed record OutputSpec
     public BundleFile? ClassifierWeights { get; init; }
 }
 
+/// <summary>
+/// A number that is the larger, the surer a model is that a picture shows one of its classes. None of them knows of the temperature.
+/// </summary>
+public enum AbstainScore
+{
+    /// <summary>The largest probability. Hendrycks and Gimpel 2017 (https://arxiv.org/abs/1610.02136).</summary>
+    Probability,
+
+    /// <summary>The largest logit. Hendrycks et al. 2022 (https://arxiv.org/abs/1911.11132).</summary>
+    Logit,
+
+    /// <summary>The logarithm of the sum of the logits' exponentials. Liu et al. 2020 (https://arxiv.org/abs/2010.03759).</summary>
+    Energy,
+
+    /// <summary>The cosine between the embedding and the mean embedding of the class that is most similar.</summary>
+    ClassMean,
+
+    /// <summary>The cosine between the embedding and that of the most similar known picture. Sun et al. 2022 (https://arxiv.org/abs/2204.06507).</summary>
+    Nearest,
+}
+
 /// <summary>When the honest answer is "not sure".</summary>
-/// <param name="Threshold">The largest probability (softmax of the untempered logits) under which the model abstains.</param>
-public sealed record AbstainSpec(float Threshold);
+/// <param name="Threshold">The score under which the model abstains.</param>
+public sealed record AbstainSpec(float Threshold)
+{
+    /// <summary>What is compared with the threshold.</summary>
+    public AbstainScore Score { get; init; }
+
+    /// <summary>
+    /// For <see cref="AbstainScore.ClassMean"/> and <see cref="AbstainScore.Nearest"/>: little-endian float32 [any number, features], each row of length 1.
+    /// </summary>
+    public BundleFile? Vectors { get; init; }
+
+    /// <summary>
+    /// The score that 0, 1, … 100 % of photos of the classes do not reach, as measured: a threshold for any share of them can be taken from it.
+    /// </summary>
+    public IReadOnlyList<float>? Percentiles { get; init; }
+
+    /// <summary>What was measured when the score was chosen, for people and programs.</summary>
+    public JsonElement? Measured { get; init; }
+}
 
 /// <summary>The picture with which the model proves itself at load.</summary>
 /// <param name="File">Its name, relative to the bundle's folder.</param>
@@ -121,7 +169,8 @@ public sealed record SamplePicture(string File, string Title, int Index);
     PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower,
     DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
     Converters = [typeof(KebabCaseEnumConverter<Crop>), typeof(KebabCaseEnumConverter<ChannelOrder>), typeof(KebabCaseEnumConverter<Fidelity>),
-        typeof(KebabCaseEnumConverter<OutputKind>), typeof(KebabCaseEnumConverter<InputElementType>), typeof(KebabCaseEnumConverter<TensorLayout>)],
+        typeof(KebabCaseEnumConverter<OutputKind>), typeof(KebabCaseEnumConverter<AbstainScore>), typeof(KebabCaseEnumConverter<InputElementType>),
+        typeof(KebabCaseEnumConverter<TensorLayout>)],
     ReadCommentHandling = JsonCommentHandling.Skip,
     AllowTrailingCommas = true,
     RespectNullableAnnotations = true,

@@ -4,13 +4,15 @@ using Whatsit.Inference.Catalog;
 namespace Whatsit.Inference.Postprocessing;
 
 /// <summary>
-/// Scores to labels: softmax where the model gives logits, the best labels, where their evidence lies, and whether the honest answer is "not sure".
+/// Scores to labels: softmax where the model gives logits, the temperature, the best labels, where their evidence lies, and whether the honest answer is
+/// "not sure".
 /// </summary>
 public sealed class Postprocessor
 {
     private readonly ModelManifest _manifest;
     private readonly IReadOnlyList<ClassLabel> _classes;
     private readonly ClassActivationMap? _map;
+    private readonly Certainty? _certainty;
     private readonly (int Channels, int Height, int Width) _grid;
 
     /// <summary>Takes what the bundle says of the model's outputs.</summary>
@@ -18,11 +20,13 @@ public sealed class Postprocessor
     /// <param name="classes">The labels in index order.</param>
     /// <param name="classifier">The classifier's weights, [classes, channels] row-major; <see langword="null"/> where answers cannot be explained.</param>
     /// <param name="features">The last feature map's shape, where the graph offers it.</param>
+    /// <param name="vectors">What the abstain score compares with, where it does.</param>
     public Postprocessor(ModelManifest manifest, IReadOnlyList<ClassLabel> classes, float[]? classifier = null,
-        (int Channels, int Height, int Width)? features = null)
+        (int Channels, int Height, int Width)? features = null, float[]? vectors = null)
     {
         _manifest = manifest;
         _classes = classes;
+        _certainty = manifest.Abstain is { } abstain ? new Certainty(abstain.Score, manifest.Output.Kind, vectors) : null;
         _grid = features.GetValueOrDefault();
         _map = classifier is null || features is null ? null : new ClassActivationMap(classifier, _grid.Channels);
     }
@@ -50,16 +54,14 @@ public sealed class Postprocessor
         }
     }
 
-    /// <summary>The best labels of a finished run, best first, and whether the honest answer is "not sure".</summary>
+    /// <summary>The best labels of a finished run, best first, and how sure the model is, where its manifest says when to abstain.</summary>
     /// <param name="tensors">A finished run; its scores are overwritten by probabilities.</param>
     /// <param name="options">As <see cref="Check"/> let them pass.</param>
-    public (IReadOnlyList<Prediction> Predictions, bool Abstained) Select(Tensors tensors, ClassifyOptions options)
+    public (IReadOnlyList<Prediction> Predictions, float? Certainty) Select(Tensors tensors, ClassifyOptions options)
     {
         var scores = tensors.Scores;
-        if (_manifest.Output.Kind == OutputKind.Logits)
-        {
-            Softmax.Apply(scores);
-        }
+        var certainty = _certainty?.Of(scores, tensors.Evidence);
+        Softmax.ToProbabilities(scores, _manifest.Output);
 
         var best = options.TopK <= 128 ? stackalloc int[options.TopK] : new int[options.TopK];
         TopK.Select(scores, best);
@@ -71,6 +73,9 @@ public sealed class Postprocessor
             predictions[place] = new(_classes[index].Label, index, scores[index], map);
         }
 
-        return (predictions, _manifest.Abstain is { } abstain && predictions[0].Confidence < abstain.Threshold);
+        return (predictions, certainty);
     }
+
+    /// <summary>Whether the honest answer is "not sure".</summary>
+    public bool Abstains(float? certainty) => certainty < _manifest.Abstain?.Threshold;
 }

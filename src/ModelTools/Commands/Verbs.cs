@@ -1,8 +1,10 @@
 using System.CommandLine;
+using Whatsit.ModelTools.Commands.Abstain;
 using Whatsit.ModelTools.Commands.Bench;
 using Whatsit.ModelTools.Commands.Evaluate;
 using Whatsit.ModelTools.Commands.Import;
 using Whatsit.ModelTools.Commands.Quantize;
+using Whatsit.ModelTools.Commands.Train;
 
 namespace Whatsit.ModelTools.Commands;
 
@@ -38,8 +40,9 @@ internal static class Verbs
         ClassifyCommand.Create(),
         ServeCommand.Create(),
 
-        // Bring one, and take it elsewhere.
+        // Bring or make one, and take it elsewhere.
         ImportCommand.Create(),
+        TrainCommand.Create(),
         ExportCommand.Create(),
 
         // Know it.
@@ -51,6 +54,7 @@ internal static class Verbs
 
         // Change it.
         QuantizeCommand.Create(),
+        AbstainCommand.Create(),
 
         // Keep order.
         ListCommand.Create(),

@@ -48,6 +48,7 @@ internal static class EvaluationJson
                 ["confidence"] = answer.Confidence,
                 ["place"] = answer.Photo.Label is null ? null : answer.Place,
                 ["abstained"] = answer.Abstained,
+                ["certainty"] = answer.Certainty,
             })]),
             ["failures"] =
                 new JsonArray([.. figures.Answers.Failures.Select(failure => new JsonObject { ["file"] = failure.Photo.Name, ["problem"] = failure.Problem })]),
@@ -70,6 +71,13 @@ internal static class EvaluationJson
             ["calibration_error"] = figures.CalibrationError,
             ["abstain"] = figures.Abstention is { } abstention
                 ? new JsonObject { ["right_kept"] = abstention.RightKept, ["wrong_caught"] = abstention.WrongCaught } : null,
+            ["others"] = row.Others is { } others ? new JsonObject
+            {
+                ["photos"] = others.Photos,
+                ["labelled"] = others.Labelled,
+                ["refused"] = others.Refused,
+                ["auroc"] = others.Auroc,
+            } : null,
             ["agreement"] = row.Agreement is { } agreement ? new JsonObject
             {
                 ["same_top1"] = agreement.SameTop1,

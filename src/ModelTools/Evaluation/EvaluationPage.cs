@@ -6,6 +6,18 @@ using Whatsit.ModelTools.Commands;
 
 namespace Whatsit.ModelTools.Evaluation;
 
+/// <summary>Photos that a report shows beside its figures.</summary>
+/// <param name="Title">What they have in common.</param>
+/// <param name="Note">Why they are shown, in a sentence.</param>
+/// <param name="Pictures">The photos.</param>
+internal sealed record ReportGallery(string Title, string Note, IReadOnlyList<ReportPicture> Pictures);
+
+/// <summary>A photo of a report.</summary>
+/// <param name="Photo">The photo.</param>
+/// <param name="Caption">What is to be said of it.</param>
+/// <param name="Small">What else.</param>
+internal sealed record ReportPicture(LabelledPhoto Photo, string Caption, string Small);
+
 /// <summary>An evaluation as one HTML file: no script, no network, pictures inside, light and dark.</summary>
 internal static class EvaluationPage
 {
@@ -36,7 +48,10 @@ internal static class EvaluationPage
         """;
 
     /// <summary>Writes the page.</summary>
-    public static string Write(EvaluationResult evaluation, Evaluator evaluator)
+    /// <param name="evaluation">What was measured.</param>
+    /// <param name="evaluator">Makes photos small.</param>
+    /// <param name="galleries">More photos to show, and why.</param>
+    public static string Write(EvaluationResult evaluation, Evaluator evaluator, IReadOnlyList<ReportGallery>? galleries = null)
     {
         var manifest = evaluation.Manifest;
         var figures = evaluation.Figures;
@@ -75,6 +90,11 @@ internal static class EvaluationPage
         Latencies(page, figures);
         page.Append("</div>\n");
         Mistakes(page, evaluation, evaluator);
+        foreach (var gallery in galleries ?? [])
+        {
+            Gallery(page, gallery, evaluator);
+        }
+
         Confusion(page, figures);
         Classes(page, figures);
         Failures(page, figures);
@@ -100,6 +120,13 @@ internal static class EvaluationPage
         if (figures.Abstention is { } abstention)
         {
             Tile(Percent(abstention.WrongCaught), $"of mistakes become “not sure”, and {Percent(1 - abstention.RightKept)} of right answers");
+        }
+
+        if (evaluation.Variants[0].Others is { } others)
+        {
+            var auroc = others.Auroc is { } area ? $" (AUROC {area:0.000})" : "";
+            Tile(Percent(others.Labelled),
+                $"of {Counted.Of(others.Photos, "photo")} of other things get a label, {Percent(others.Refused)} of its own none{auroc}");
         }
 
         Tile($"{Milliseconds(evaluation.Variants[0].Median("total"))}", "a photo, median");
@@ -187,17 +214,30 @@ internal static class EvaluationPage
             $"<section>\n<h2>{(mistakes.Length > MaxMistakes ? $"The {MaxMistakes} surest of {mistakes.Length} mistakes" : $"All {mistakes.Length} mistakes, the surest first")}</h2>\n<div class=\"gallery\">\n");
         foreach (var mistake in mistakes.Take(MaxMistakes))
         {
-            var picture = Convert.ToBase64String(evaluator.Thumbnail(mistake.Photo, ThumbnailSide));
             var truth = evaluation.Classes[mistake.Photo.Label!.Value];
             page.Append(
-                $"<figure><img alt=\"{Text(mistake.Photo.Name)}\" title=\"{Text(mistake.Photo.Name)}\" " +
-                $"src=\"data:image/jpeg;base64,{picture}\"><figcaption><b>{Text(evaluation.Classes[mistake.Best].Label)}</b> " +
+                $"<figure>{Thumbnail(mistake.Photo, evaluator)}<figcaption><b>{Text(evaluation.Classes[mistake.Best].Label)}</b> " +
                 $"{Percent(mistake.Confidence)}<br><em>{Text(truth.Label)}</em> " +
                 $"{Percent(mistake.Probabilities[truth.Index])}<small>{(mistake.Place <= 10 ? $"right one in place {mistake.Place}" : "right one beyond the first ten")}</small></figcaption></figure>\n");
         }
 
         page.Append("</div>\n</section>\n");
     }
+
+    private static void Gallery(StringBuilder page, ReportGallery gallery, Evaluator evaluator)
+    {
+        page.Append($"<section>\n<h2>{Text(gallery.Title)}</h2>\n<p class=\"note\">{Text(gallery.Note)}</p>\n<div class=\"gallery\">\n");
+        foreach (var picture in gallery.Pictures)
+        {
+            page.Append($"<figure>{Thumbnail(picture.Photo, evaluator)}<figcaption>{Text(picture.Caption)}");
+            page.Append($"<small>{Text(picture.Small)}</small></figcaption></figure>\n");
+        }
+
+        page.Append("</div>\n</section>\n");
+    }
+
+    private static string Thumbnail(LabelledPhoto photo, Evaluator evaluator) => $"<img alt=\"{Text(photo.Name)}\" title=\"{Text(photo.Name)}\" " +
+        $"src=\"data:image/jpeg;base64,{Convert.ToBase64String(evaluator.Thumbnail(photo, ThumbnailSide))}\">";
 
     private static void Confusion(StringBuilder page, Figures figures)
     {

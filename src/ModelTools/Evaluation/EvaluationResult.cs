@@ -9,7 +9,9 @@ namespace Whatsit.ModelTools.Evaluation;
 /// <param name="Bytes">The file's size.</param>
 /// <param name="Figures">What was measured.</param>
 /// <param name="Agreement">With the first variant; none for that itself.</param>
-internal sealed record VariantRow(string Variant, string Network, long Parameters, long Bytes, Figures Figures, Agreement? Agreement)
+/// <param name="Others">What it makes of photos of other things, where there were any.</param>
+internal sealed record VariantRow(string Variant, string Network, long Parameters, long Bytes, Figures Figures, Agreement? Agreement,
+    OthersFigures? Others = null)
 {
     /// <summary>The median of a stage in milliseconds.</summary>
     public double Median(string stage) => Figures.Latencies.First(latency => latency.Stage == stage).P50;

@@ -13,7 +13,8 @@ namespace Whatsit.ModelTools.Evaluation;
 /// <param name="Probabilities">One per class.</param>
 /// <param name="Abstained">The answer was "not sure".</param>
 /// <param name="Timings">Where the time went.</param>
-internal sealed record PhotoAnswer(LabelledPhoto Photo, float[] Probabilities, bool Abstained, Timings Timings)
+/// <param name="Certainty">How sure it was, where the model may abstain.</param>
+internal sealed record PhotoAnswer(LabelledPhoto Photo, float[] Probabilities, bool Abstained, Timings Timings, float? Certainty = null)
 {
     /// <summary>The class that the model named.</summary>
     public int Best { get; } = Array.IndexOf(Probabilities, Probabilities.Max());
@@ -71,7 +72,7 @@ internal sealed class Evaluator : IDisposable
             progress($"{model.Variant}: photo {photo + 1} of {photos.Count}");
             try
             {
-                var file = await File.ReadAllBytesAsync(photos[photo].Path, cancellationToken);
+                var file = photos[photo].Read();
                 for (; !warm; warm = true)
                 {
                     // The first run allocates; its time is nobody's.
@@ -85,7 +86,7 @@ internal sealed class Evaluator : IDisposable
                     probabilities[prediction.Index] = prediction.Confidence;
                 }
 
-                answers.Add(new PhotoAnswer(photos[photo], probabilities, answer.Abstained, answer.Timings));
+                answers.Add(new PhotoAnswer(photos[photo], probabilities, answer.Abstained, answer.Timings, answer.Certainty));
             }
             catch (Exception exception) when (exception is InferenceException or IOException or UnauthorizedAccessException)
             {
@@ -100,7 +101,7 @@ internal sealed class Evaluator : IDisposable
     public Tensor Prepare(ModelManifest manifest, LabelledPhoto photo)
     {
         var preprocessor = new Preprocessor(manifest.Preprocessing, manifest.Input);
-        using var image = _decoder.Decode(File.ReadAllBytes(photo.Path), preprocessor.ShrinkTo);
+        using var image = _decoder.Decode(photo.Read(), preprocessor.ShrinkTo);
         var tensor = new byte[manifest.Input.ByteLength];
         preprocessor.Process(image, tensor);
         var type = manifest.Input.ElementType == InputElementType.UInt8 ? ElementType.UInt8 : ElementType.Float32;
@@ -110,7 +111,7 @@ internal sealed class Evaluator : IDisposable
     /// <summary>A photo small enough for a report, as JPEG.</summary>
     public byte[] Thumbnail(LabelledPhoto photo, int side)
     {
-        using var image = _decoder.Decode(File.ReadAllBytes(photo.Path), (2 * side, 2 * side));
+        using var image = _decoder.Decode(photo.Read(), (2 * side, 2 * side));
         (var width, var height) = image.Width >= image.Height ? (side, Math.Max(1, side * image.Height / image.Width))
             : (Math.Max(1, side * image.Width / image.Height), side);
         var pixels = new byte[width * height * 3];

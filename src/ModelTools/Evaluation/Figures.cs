@@ -1,5 +1,6 @@
 using Whatsit.Inference;
 using Whatsit.Inference.Catalog;
+using Whatsit.ModelConversion.Training;
 
 namespace Whatsit.ModelTools.Evaluation;
 
@@ -32,6 +33,24 @@ internal sealed record Latency(string Stage, double P50, double P90, double P99,
 /// <param name="RightKept">The share of the right answers that are given all the same.</param>
 /// <param name="WrongCaught">The share of the wrong answers that become "not sure".</param>
 internal sealed record Abstention(double RightKept, double WrongCaught);
+
+/// <summary>What a model makes of photos of other things than its classes.</summary>
+/// <param name="Photos">How many there were.</param>
+/// <param name="Labelled">The share that got a label all the same.</param>
+/// <param name="Refused">The share of the photos of its classes that became "not sure".</param>
+/// <param name="Auroc">How often it is surer of a photo of its classes than of one of something else; none where it never abstains.</param>
+internal sealed record OthersFigures(int Photos, double Labelled, double Refused, double? Auroc)
+{
+    /// <summary>Counts.</summary>
+    public static OthersFigures Of(IReadOnlyList<PhotoAnswer> own, IReadOnlyList<PhotoAnswer> others)
+    {
+        float[] ofOwn = [.. own.Select(answer => answer.Certainty).OfType<float>()];
+        float[] ofOthers = [.. others.Select(answer => answer.Certainty).OfType<float>()];
+        return new OthersFigures(others.Count, (double)others.Count(answer => !answer.Abstained) / Math.Max(1, others.Count),
+            (double)own.Count(answer => answer.Abstained) / Math.Max(1, own.Count),
+            ofOwn.Length > 0 && ofOthers.Length > 0 ? AbstainChoice.Auroc(ofOwn, ofOthers) : null);
+    }
+}
 
 /// <summary>Everything that can be counted about a set of answers. Accuracies are over the labelled photos.</summary>
 internal sealed class Figures

@@ -7,10 +7,15 @@ using Whatsit.ModelConversion;
 namespace Whatsit.ModelTools.Evaluation;
 
 /// <summary>A photo file and the class that it shows, where that is known.</summary>
-/// <param name="Path">The file.</param>
+/// <param name="Path">The file, or the place in a file of many.</param>
 /// <param name="Name">The file as people name it: relative to the folder or list that it came from.</param>
 /// <param name="Label">The index of its class.</param>
-internal sealed record LabelledPhoto(string Path, string Name, int? Label);
+/// <param name="Content">The picture's bytes, where it is no file of its own.</param>
+internal sealed record LabelledPhoto(string Path, string Name, int? Label, Func<byte[]>? Content = null)
+{
+    /// <summary>The picture's file, whole.</summary>
+    public byte[] Read() => Content is null ? File.ReadAllBytes(Path) : Content();
+}
 
 /// <summary>
 /// Photos to measure with. A folder gives its pictures, labelled by the nearest folder whose name is a label, or else by the file's own name
@@ -29,11 +34,29 @@ internal static partial class LabelledPhotos
     {
         var names = new LabelNames(classes);
         var list = Directory.Exists(source) ? Path.Combine(source, List) : source;
-        var photos = File.Exists(list) ? ReadList(list, names)
+        var photos = IdxFiles.Find(source) is { } idx ? [.. idx.Evaluation ?? idx.Training]
+            : File.Exists(list) ? ReadList(list, names)
             : Directory.Exists(source) ? ReadFolder(source, names)
             : throw new ModelFormatException($"There is no folder or list '{source}'.");
         return photos.Count > 0 ? photos
             : throw new ModelFormatException($"'{source}' has no photos ({string.Join(", ", Extensions.Select(extension => extension[1..]))}).");
+    }
+
+    /// <summary>Photos of things that no class is for: labels do not matter.</summary>
+    /// <exception cref="ModelFormatException">There are none.</exception>
+    public static IReadOnlyList<LabelledPhoto> ReadOthers(string source)
+    {
+        var photos = File.Exists(source) ? ReadList(source, null) : Read(source, []);
+        return photos.Count > 0 ? photos : throw new ModelFormatException($"'{source}' names no photos.");
+    }
+
+    /// <summary>The labels that a list names, each once, as they are written.</summary>
+    public static IReadOnlyList<string> LabelsIn(string list)
+    {
+        var folder = Path.GetDirectoryName(Path.GetFullPath(list))!;
+        return [.. File.ReadLines(list).Where(line => !string.IsNullOrWhiteSpace(line)).Select(Fields)
+            .Where((fields, number) => fields.Count > 1 && fields[1].Length > 0 && (number > 0 || File.Exists(Path.Combine(folder, fields[0]))))
+            .Select(fields => fields[1]).Distinct()];
     }
 
     /// <summary>At most so many, evenly spread over the whole: lists are sorted by class as a rule.</summary>
@@ -91,7 +114,7 @@ internal static partial class LabelledPhotos
         return between is [var only] ? only : null;
     }
 
-    private static List<LabelledPhoto> ReadList(string list, LabelNames names)
+    private static List<LabelledPhoto> ReadList(string list, LabelNames? names)
     {
         var photos = new List<LabelledPhoto>();
         var folder = Path.GetDirectoryName(Path.GetFullPath(list))!;
@@ -118,7 +141,7 @@ internal static partial class LabelledPhotos
             }
 
             var text = fields.Count > 1 ? fields[1] : "";
-            int? label = text.Length == 0 ? null : names.Find(text) switch
+            int? label = text.Length == 0 || names is null ? null : names.Find(text) switch
             {
                 [var only] => only,
                 [] => throw Wrong($"'{text}' is no label of this model, and no index below {names.Count}"),

@@ -1,4 +1,9 @@
+using System.Text.Json;
+using Whatsit.Inference.Backends;
+using Whatsit.Inference.Catalog;
 using Whatsit.Inference.Postprocessing;
+using Whatsit.Inference.Preprocessing;
+using Whatsit.Inference.Tests.Imaging;
 
 namespace Whatsit.Inference.Tests.Postprocessing;
 
@@ -33,6 +38,105 @@ public sealed class PostprocessingTests
         float[] scores = [1 + offset, 2 + offset, 3 + offset];
         Softmax.Apply(scores);
         Assert.Equal([0.09003057f, 0.24472847f, 0.66524096f], scores, (expected, actual) => Math.Abs(expected - actual) < 1e-4);
+    }
+
+    [Theory]
+    [InlineData(OutputKind.Logits, 2f)]
+    [InlineData(OutputKind.Probabilities, 2f)]
+    [InlineData(OutputKind.Logits, 0.5f)]
+    public void The_temperature_divides_logits_whether_the_model_gives_them_or_probabilities(OutputKind kind, float temperature)
+    {
+        float[] logits = [1, 2, 4];
+        float[] expected = [.. logits.Select(logit => logit / temperature)];
+        Softmax.Apply(expected);
+        if (kind == OutputKind.Probabilities)
+        {
+            Softmax.Apply(logits);
+        }
+
+        Softmax.ToProbabilities(logits, new OutputSpec { Kind = kind, Temperature = temperature });
+        Assert.Equal(expected, logits, (one, other) => Math.Abs(one - other) < 1e-6);
+    }
+
+    [Fact]
+    public void What_was_impossible_stays_so_at_every_temperature()
+    {
+        float[] probabilities = [0, 0.2f, 0.8f];
+        Softmax.ToProbabilities(probabilities, new OutputSpec { Temperature = 2 });
+        Assert.Equal([0, 1f / 3, 2f / 3], probabilities, (one, other) => Math.Abs(one - other) < 1e-6);
+    }
+
+    [Theory]
+    [InlineData(AbstainScore.Probability, 0.66524096f)]
+    [InlineData(AbstainScore.Logit, 3f)]
+    [InlineData(AbstainScore.Energy, 3.4076059f)]
+    [InlineData(AbstainScore.ClassMean, 0.8f)]
+    [InlineData(AbstainScore.Nearest, 0.8f)]
+    public void How_sure_a_model_is_can_be_told_in_five_ways(AbstainScore score, float expected)
+    {
+        var certainty = new Certainty(score, OutputKind.Logits, [1, 0, 0, 1, 0, 0]);
+        Assert.Equal(expected, certainty.Of([1, 2, 3], Certainty.NeedsVectors(score) ? [6, 8] : []), 1e-5f);
+    }
+
+    [Fact]
+    public void Doubt_and_confidence_are_what_an_independent_script_says()
+    {
+        // The browser's tests read the same.
+        var cases = JsonSerializer.Deserialize<Golden[]>(File.ReadAllText(TestData.Path("certainty", "cases.json")), ManifestWords)!;
+        Assert.Equal(30, cases.Length);
+        foreach (var golden in cases)
+        {
+            var output = new OutputSpec { Kind = golden.Kind, Temperature = golden.Temperature, Embedding = "embedding", Logits = "logits" };
+            Assert.Equal(golden.Evidence is not null, Certainty.EvidenceOf(golden.Score, output) is not null);
+            Assert.Equal(golden.Certainty, new Certainty(golden.Score, golden.Kind, golden.Vectors).Of(golden.Scores, golden.Evidence), 1e-4f);
+            Softmax.ToProbabilities(golden.Scores, output);
+            Assert.Equal(golden.Confidences, golden.Scores, (expected, actual) => Math.Abs(expected - actual) < 1e-5);
+        }
+    }
+
+    [Fact]
+    public void The_model_abstains_by_its_score_whatever_its_best_label_has()
+    {
+        // The embedding points away from both classes, and the confidence is high.
+        var manifest = new ModelManifest
+        {
+            Name = "toy",
+            Files = new Dictionary<string, BundleFile>(),
+            Input = new InputSpec("image", InputElementType.UInt8, TensorLayout.Nhwc, 1, 1),
+            Output = new OutputSpec { Kind = OutputKind.Logits, Embedding = "embedding", Temperature = 0.5f },
+            Abstain = new AbstainSpec(0.5f) { Score = AbstainScore.ClassMean },
+        };
+        var postprocessor = new Postprocessor(manifest, [new ClassLabel(0, "a", null), new ClassLabel(1, "b", null)], vectors: [1, 0, 0, 1]);
+
+        var (predictions, certainty) = postprocessor.Select(new Answered([5, 0], [-3, -4]), new ClassifyOptions(1));
+        Assert.True(predictions[0].Confidence > 0.9999f);
+        Assert.Equal(-0.6f, certainty!.Value, 1e-6f);
+        Assert.True(postprocessor.Abstains(certainty));
+        Assert.False(postprocessor.Abstains(postprocessor.Select(new Answered([0, 0], [3, 4]), new ClassifyOptions(1)).Certainty));
+    }
+
+    private static readonly JsonSerializerOptions ManifestWords = new()
+    {
+        PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
+        Converters = { new KebabCaseEnumConverter<AbstainScore>(), new KebabCaseEnumConverter<OutputKind>() },
+    };
+
+    private sealed record Golden(AbstainScore Score, OutputKind Kind, float Temperature, float[] Scores, float[]? Evidence, float[]? Vectors, float Certainty,
+        float[] Confidences);
+
+    private sealed class Answered(float[] scores, float[] evidence) : Tensors
+    {
+        public override Span<byte> Input => [];
+
+        public override Span<float> Scores => scores;
+
+        public override ReadOnlySpan<float> Evidence => evidence;
+
+        public override ReadOnlySpan<float> Features => [];
+
+        public override void Dispose()
+        {
+        }
     }
 
     [Fact]

@@ -17,7 +17,8 @@ public sealed class OnnxRunner : IDisposable
     /// <param name="fewRuns">
     /// Goes without what only pays over many runs and costs a second copy of the weights, and a pool as large as all activations together.
     /// </param>
-    public OnnxRunner(string path, bool fewRuns = false)
+    /// <param name="threads">How many threads share a run; all processors by default. Runs may go on at once.</param>
+    public OnnxRunner(string path, bool fewRuns = false, int? threads = null)
     {
         if (fewRuns)
         {
@@ -26,7 +27,7 @@ public sealed class OnnxRunner : IDisposable
             ResidentMemory.Trim();
         }
 
-        _session = Load(options => new InferenceSession(path, options), fewRuns);
+        _session = Load(options => new InferenceSession(path, options), fewRuns, threads);
         _fewRuns = fewRuns;
         TrimIfFewRuns();
     }
@@ -42,6 +43,10 @@ public sealed class OnnxRunner : IDisposable
     /// <summary>The inputs, as the file describes them.</summary>
     public IReadOnlyList<GraphValue> Inputs =>
         [.. _session.InputMetadata.Select(input => new GraphValue(input.Key, (ElementType)input.Value.ElementDataType, input.Value.Dimensions))];
+
+    /// <summary>The outputs, as the file describes them.</summary>
+    public IReadOnlyList<GraphValue> Outputs =>
+        [.. _session.OutputMetadata.Select(output => new GraphValue(output.Key, (ElementType)output.Value.ElementDataType, output.Value.Dimensions))];
 
     /// <summary>Computes the named outputs, or all, from every input.</summary>
     public IReadOnlyDictionary<string, Tensor> Run(IReadOnlyDictionary<string, Tensor> inputs, params string[] outputs)
@@ -80,14 +85,14 @@ public sealed class OnnxRunner : IDisposable
         }
     }
 
-    private static InferenceSession Load(Func<SessionOptions, InferenceSession> load, bool fewRuns = false)
+    private static InferenceSession Load(Func<SessionOptions, InferenceSession> load, bool fewRuns = false, int? threads = null)
     {
         OnnxRuntimeEnvironment.EnsureCreated();
         using var options = new SessionOptions
         {
             // The last level, other layouts of the weights for the processor at hand, is one of the copies.
             GraphOptimizationLevel = fewRuns ? GraphOptimizationLevel.ORT_ENABLE_EXTENDED : GraphOptimizationLevel.ORT_ENABLE_ALL,
-            IntraOpNumThreads = Environment.ProcessorCount,
+            IntraOpNumThreads = threads ?? Environment.ProcessorCount,
             LogSeverityLevel = OrtLoggingLevel.ORT_LOGGING_LEVEL_ERROR,
             EnableCpuMemArena = !fewRuns,
             EnableMemoryPattern = !fewRuns,

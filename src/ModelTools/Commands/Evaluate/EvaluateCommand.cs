@@ -43,10 +43,14 @@ internal static class EvaluateCommand
             "Write a page with tables, confusion matrix, calibration curve and the worst mistakes: one file that needs no network."
         };
         var record = new Option<string?>("--record") { Description = "Write the figures into the bundle's manifest; the text says which photos they are of." };
+        var others = new Option<string?>("--others")
+        {
+            Description = "Photos of other things, as a folder or list: how many of them get a label, and how well the model knows them from its own."
+        };
         var models = CommonOptions.Models();
         var json = CommonOptions.Json();
-        var command = new Command("evaluate", "Measure a model on labelled photos: accuracy, mistakes, calibration, latency.") { model, images, variant,
-            compare, report, record, models, json };
+        var command = new Command("evaluate", "Measure a model on labelled photos: accuracy, mistakes, calibration, doubt, latency.") { model, images, variant,
+            compare, others, report, record, models, json };
         command.SetAction(async (arguments, cancellationToken) =>
         {
             var source = ModelSource.Find(arguments.GetValue(model)!, arguments.GetValue(models)!);
@@ -59,7 +63,7 @@ internal static class EvaluateCommand
                 : [.. manifest.Files.Keys];
 
             Task<EvaluationResult> Measure(Action<string> progress) =>
-                RunAsync(manifest, folder, variants, arguments.GetValue(images)!, progress, cancellationToken);
+                RunAsync(manifest, folder, variants, arguments.GetValue(images)!, arguments.GetValue(others), progress, cancellationToken);
             var quiet = arguments.GetValue(json) || Console.IsOutputRedirected;
             var evaluation = quiet ? await Measure(_ => { })
                 : await AnsiConsole.Status().StartAsync("Starting", status => Measure(step => status.Status(Markup.Escape(step))));
@@ -90,8 +94,8 @@ internal static class EvaluateCommand
 
     private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true };
 
-    private static async Task<EvaluationResult> RunAsync(ModelManifest bundle, string folder, string[] variants, string images, Action<string> progress,
-        CancellationToken cancellationToken)
+    private static async Task<EvaluationResult> RunAsync(ModelManifest bundle, string folder, string[] variants, string images, string? others,
+        Action<string> progress, CancellationToken cancellationToken)
     {
         var classes = Labels.Read(Bundle.PathOf(folder, bundle.Labels));
         var photos = LabelledPhotos.Read(images, classes);
@@ -102,6 +106,7 @@ internal static class EvaluateCommand
                 "Name their folders after labels, or give a list with a line 'path,label' for each.");
         }
 
+        var strangers = others is null ? null : LabelledPhotos.ReadOthers(others);
         using var evaluator = new Evaluator();
         var rows = new List<VariantRow>();
         foreach (var name in variants)
@@ -114,17 +119,34 @@ internal static class EvaluateCommand
                 throw new ModelFormatException($"No photo with a label could be read. '{answers.Failures[0].Photo.Name}': {answers.Failures[0].Problem}");
             }
 
-            // Parameters are counted in the weights as they were trained: the scales of a quantized file are no parameters.
-            var counted = manifest.Files.ContainsKey("fp32") ? "fp32" : variant;
-            var graph = new OnnxReader().Read(Bundle.PathOf(folder, manifest.Files[counted].File)).Graph;
-            rows.Add(new VariantRow(
-                name, Network(graph), graph.Constants.Values.Where(constant => constant.Type is not (ElementType.Int64 or ElementType.Bool))
-                    .Sum(constant => (long)constant.Length),
-                manifest.Files[variant].Bytes, new Figures(manifest, classes, answers), rows.Count == 0 ? null
-                    : Agreement.Of(rows[0].Figures.Answers, answers)));
+            var row = Row(manifest, folder, classes, name, variant, answers, rows.FirstOrDefault()?.Figures.Answers);
+            rows.Add(strangers is null ? row : row with
+            {
+                Others = OthersFigures.Of(row.Figures.Labelled, (await evaluator.RunAsync(lease.Model, strangers, progress, cancellationToken)).Photos),
+            });
         }
 
         return new EvaluationResult(bundle, classes, images, Machine(), rows);
+    }
+
+    /// <summary>A variant with its answers, counted.</summary>
+    /// <param name="manifest">The bundle.</param>
+    /// <param name="folder">Its folder.</param>
+    /// <param name="classes">Its labels.</param>
+    /// <param name="name">What the row is called.</param>
+    /// <param name="variant">The variant.</param>
+    /// <param name="answers">What it answered.</param>
+    /// <param name="first">What the first variant answered, for another one.</param>
+    public static VariantRow Row(ModelManifest manifest, string folder, IReadOnlyList<ClassLabel> classes, string name, string variant, Answers answers,
+        Answers? first = null)
+    {
+        // Parameters are counted in the weights as they were trained: the scales of a quantized file are no parameters.
+        var counted = manifest.Files.ContainsKey("fp32") ? "fp32" : variant;
+        var graph = new OnnxReader().Read(Bundle.PathOf(folder, manifest.Files[counted].File)).Graph;
+        return new VariantRow(
+            name, Network(graph), graph.Constants.Values.Where(constant => constant.Type is not (ElementType.Int64 or ElementType.Bool))
+                .Sum(constant => (long)constant.Length),
+            manifest.Files[variant].Bytes, new Figures(manifest, classes, answers), first is null ? null : Agreement.Of(first, answers));
     }
 
     /// <summary><c>fp32</c>, or with the bundle's fidelity replaced <c>fp32:exact</c> and <c>fp32:fast</c>.</summary>
@@ -150,7 +172,7 @@ internal static class EvaluateCommand
     }
 
     /// <summary>Speed is a number with a machine next to it.</summary>
-    private static string Machine()
+    public static string Machine()
     {
         const string CpuInfo = "/proc/cpuinfo";
         var name = File.Exists(CpuInfo)
@@ -163,29 +185,37 @@ internal static class EvaluateCommand
         var metrics = ManifestEdit.Member(manifest, "metrics");
         foreach (var row in evaluation.Variants)
         {
-            var figures = row.Figures;
-            var entry = new JsonObject
-            {
-                ["photos"] = figures.Labelled.Count,
-                ["top1"] = Math.Round(figures.Top1, 4),
-                ["top5"] = Math.Round(figures.Top5, 4),
-            };
-            if (figures.CoarseTop1 is { } coarse)
-            {
-                entry["coarse_top1"] = Math.Round(coarse, 4);
-            }
-
-            entry["calibration_error"] = Math.Round(figures.CalibrationError, 4);
-            if (row.Agreement is { } agreement)
-            {
-                entry["same_top1"] = Math.Round(agreement.SameTop1, 4);
-                entry["largest_difference"] = Math.Round(agreement.LargestDifference, 4);
-            }
-
-            entry["data"] = photos;
-            metrics[row.Variant] = entry;
+            metrics[row.Variant] = Entry(row, photos);
         }
     });
+
+    /// <summary>A variant's figures as the manifest holds them.</summary>
+    /// <param name="row">The variant.</param>
+    /// <param name="photos">Which photos they are of, for people.</param>
+    public static JsonObject Entry(VariantRow row, string photos)
+    {
+        var figures = row.Figures;
+        var entry = new JsonObject
+        {
+            ["photos"] = figures.Labelled.Count,
+            ["top1"] = Math.Round(figures.Top1, 4),
+            ["top5"] = Math.Round(figures.Top5, 4),
+        };
+        if (figures.CoarseTop1 is { } coarse)
+        {
+            entry["coarse_top1"] = Math.Round(coarse, 4);
+        }
+
+        entry["calibration_error"] = Math.Round(figures.CalibrationError, 4);
+        if (row.Agreement is { } agreement)
+        {
+            entry["same_top1"] = Math.Round(agreement.SameTop1, 4);
+            entry["largest_difference"] = Math.Round(agreement.LargestDifference, 4);
+        }
+
+        entry["data"] = photos;
+        return entry;
+    }
 
     private static void Show(EvaluationResult evaluation, bool compared)
     {
@@ -223,6 +253,17 @@ internal static class EvaluateCommand
         foreach ((var truth, var answer, var photos) in figures.Confusions.Take(5))
         {
             AnsiConsole.MarkupLineInterpolated($"· {truth.Label} taken for {answer.Label}: {photos}");
+        }
+
+        foreach (var row in evaluation.Variants)
+        {
+            if (row.Others is { } others)
+            {
+                var photosOfOthers = Counted.Of(others.Photos, "photo");
+                var auroc = others.Auroc is { } area ? $"; AUROC {area:0.000}" : "";
+                AnsiConsole.MarkupLineInterpolated(
+                    $"· {row.Variant}: {others.Labelled:P1} of {photosOfOthers} of other things get a label, {others.Refused:P1} of its own none{auroc}.");
+            }
         }
 
         var unlabelled = figures.Answers.Photos.Count - figures.Labelled.Count;

@@ -22,7 +22,7 @@ internal static class BundleWriter
         {
             Name = request.Name,
             Version = version,
-            Title = request.Title ?? Title(request.Name),
+            Title = request.Title ?? ModelCard.Title(request.Name),
             Description = $"An image classifier with {model.Labels.Count} classes.",
             License = request.License,
             Source = request.Source ?? $"{Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(request.Path)))} ({model.Format})",
@@ -55,6 +55,4 @@ internal static class BundleWriter
         TopK.Select(probabilities, best);
         return [.. best.Select(index => new Prediction(model.Labels[index].Split('\t')[0], index, probabilities[index]))];
     }
-
-    private static string Title(string name) => char.ToUpperInvariant(name[0]) + name[1..].Replace('_', ' ').Replace('-', ' ');
 }

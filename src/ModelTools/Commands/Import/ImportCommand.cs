@@ -5,6 +5,8 @@ using Spectre.Console;
 using Whatsit.Inference.Catalog;
 using Whatsit.Inference.Preprocessing;
 using Whatsit.ModelConversion;
+using Whatsit.ModelTools.Commands.Abstain;
+using Whatsit.ModelTools.Commands.Train;
 
 namespace Whatsit.ModelTools.Commands.Import;
 
@@ -30,14 +32,16 @@ internal static class ImportCommand
         var title = new Option<string?>("--title") { Description = "The name as people read it." };
         var license = new Option<string?>("--license") { Description = "The weights' licence, as an SPDX identifier." };
         var source = new Option<string?>("--source") { Description = "Where the weights come from." };
+        var images = AbstainCommand.Images("Photos of its classes, labelled, that it was not trained on: they set how sure it is and when it is \"not sure\".");
+        var others = AbstainCommand.Others();
         var dryRun = new Option<bool>("--dry-run") { Description = "Read, convert and prove, but install nothing." };
         var json = CommonOptions.Json();
         var command = new Command("import",
             "Import a Keras, TensorFlow.js, TensorFlow Lite or ONNX model as a bundle that the server, the browser and the tools run alike.")
         {
-            path, name, labels, preset, resample, models, size, keepInput, dequantize, softmax, title, license, source, dryRun, json,
+            path, name, labels, preset, resample, models, size, keepInput, dequantize, softmax, title, license, source, images, others, dryRun, json,
         };
-        command.SetAction(arguments =>
+        command.SetAction(async (arguments, cancellationToken) =>
         {
             var request = new ImportRequest(arguments.GetValue(path)!, arguments.GetValue(name)!, Bundle.FindCatalog(arguments.GetValue(models)!))
             {
@@ -53,13 +57,33 @@ internal static class ImportCommand
                 Source = arguments.GetValue(source),
                 DryRun = arguments.GetValue(dryRun),
             };
-            if (arguments.GetValue(json))
+            var photos = request.DryRun ? null : arguments.GetValue(images);
+            if (photos is not null && !Path.Exists(photos))
             {
-                Console.WriteLine(ToJson(ModelImporter.Import(request, _ => { })).ToJsonString(Indented));
+                throw new ModelFormatException($"There is no folder or list '{photos}'.");
+            }
+
+            var quiet = arguments.GetValue(json);
+            var report = quiet ? ModelImporter.Import(request, _ => { })
+                : AnsiConsole.Status().Start("Starting", status => ModelImporter.Import(request, step => status.Status(Markup.Escape(step))));
+            var choice = photos is null ? null : await TrainingProgress.RunAsync(progress => AbstainSetter.SetAsync(report.Folder, new AbstainRequest(photos)
+            {
+                Others = arguments.GetValue(others),
+                Cache = EmbeddingCache.UsualFolder(),
+            }, progress, cancellationToken));
+            report = choice is null ? report : report with { Manifest = Bundle.ReadManifest(report.Folder) };
+            if (quiet)
+            {
+                Console.WriteLine(ToJson(report).ToJsonString(Indented));
                 return 0;
             }
 
-            Show(request, AnsiConsole.Status().Start("Starting", status => ModelImporter.Import(request, step => status.Status(Markup.Escape(step)))));
+            Show(request, report);
+            if (choice is not null)
+            {
+                AbstainCommand.Show(request.Name, choice, report.Manifest);
+            }
+
             return 0;
         });
         return command;

@@ -2,6 +2,7 @@ using System.Text;
 using Whatsit.Inference.Catalog;
 using Whatsit.Inference.Preprocessing;
 using Whatsit.ModelConversion;
+using Whatsit.ModelTools.Commands.Abstain;
 
 namespace Whatsit.ModelTools.Commands.Import;
 
@@ -36,6 +37,7 @@ internal static class ModelCard
             card.AppendLine($"| {prediction.Label.Replace("|", "\\|", StringComparison.Ordinal)} | {prediction.Confidence:0.0000} |");
         }
 
+        card.AppendLine().Append(AbstainWriter.Section(manifest));
         card.AppendLine().AppendLine("## Notes from the import").AppendLine();
         foreach (var note in model.Notes)
         {
@@ -60,6 +62,9 @@ internal static class ModelCard
         var std = spec.ImageStd.All(value => value == 1) ? "" : $", ÷ {Numbers(spec.ImageStd)}";
         return $"{crop} ({spec.Resample}); {rescale}{mean}{std}{order}";
     }
+
+    /// <summary>A bundle's name as people read it.</summary>
+    public static string Title(string name) => char.ToUpperInvariant(name[0]) + name[1..].Replace('_', ' ').Replace('-', ' ');
 
     /// <summary>A file's size for people.</summary>
     public static string Size(long bytes) => bytes < 100_000 ? $"{bytes / 1e3:0.0} kB" : $"{bytes / 1e6:0.00} MB";

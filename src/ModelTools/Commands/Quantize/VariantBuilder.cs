@@ -194,7 +194,7 @@ internal static class VariantBuilder
     /// recorded answer of its own, and is held to that as strictly. The sample need not look like a photo, and what a network makes of such a picture
     /// moves more than what it was trained for.
     /// </summary>
-    private static async Task<IReadOnlyList<Prediction>?> OwnAnswerAsync(Evaluator evaluator, Model model, CancellationToken cancellationToken)
+    public static async Task<IReadOnlyList<Prediction>?> OwnAnswerAsync(Evaluator evaluator, Model model, CancellationToken cancellationToken)
     {
         if (model.Manifest.Sample is not { } sample)
         {

@@ -1,0 +1,51 @@
+import type { Manifest } from './manifest';
+
+/** A number that is the larger, the surer a model is that a picture shows one of its classes; `AbstainScore` on the server says more of each. */
+export type AbstainScore = 'probability' | 'logit' | 'energy' | 'class-mean' | 'nearest';
+
+type Judged = Pick<Manifest, 'output' | 'abstain'>;
+
+const comparesVectors = (score: AbstainScore): boolean => score === 'class-mean' || score === 'nearest';
+
+/** Whether the threshold is one for the confidence that is shown. */
+export const comparesConfidence = ({ output, abstain }: Judged): boolean => (abstain?.score ?? 'probability') === 'probability' && (output.temperature ?? 1) === 1;
+
+/** The output that the abstain score is computed from, where that is not the main one. */
+export function evidenceOf({ output, abstain }: Judged): string | undefined {
+  const score = abstain?.score ?? 'probability';
+  if (!abstain || score === 'probability') return undefined;
+  if (comparesVectors(score)) return output.embedding ?? undefined;
+  return output.kind === 'probabilities' ? (output.logits ?? undefined) : undefined;
+}
+
+/**
+ * The score of one picture, as `Certainty` on the server computes it.
+ * @param scores The main output as the model gave it, before softmax and temperature.
+ * @param evidence The output that `evidenceOf` names, where it names one.
+ * @param vectors What pictures of the classes look like: rows as long as the evidence, each of length 1.
+ */
+export function certaintyOf({ output, abstain }: Judged, scores: Float32Array, evidence?: Float32Array, vectors?: Float32Array): number {
+  const score = abstain?.score ?? 'probability';
+  if (comparesVectors(score)) return similarity(evidence!, vectors!);
+  if (score === 'probability' && output.kind === 'probabilities') return largestOf(scores);
+  const logits = evidence ?? scores;
+  const largest = largestOf(logits);
+  if (score === 'logit') return largest;
+  const sum = logits.reduce((total, logit) => total + Math.exp(logit - largest), 0);
+  return score === 'energy' ? largest + Math.log(sum) : 1 / sum;
+}
+
+/** The cosine to the most similar row. */
+function similarity(embedding: Float32Array, vectors: Float32Array): number {
+  const length = Math.sqrt(embedding.reduce((sum, value) => sum + value * value, 0));
+  if (length === 0) return 0;
+  let most = -Infinity;
+  for (let row = 0; row < vectors.length; row += embedding.length) {
+    let product = 0;
+    for (let at = 0; at < embedding.length; at++) product += vectors[row + at]! * embedding[at]!;
+    most = Math.max(most, product);
+  }
+  return most / length;
+}
+
+const largestOf = (values: Float32Array): number => values.reduce((a, b) => Math.max(a, b), -Infinity);

@@ -1,0 +1,57 @@
+using Whatsit.Inference.Catalog;
+using Whatsit.Inference.Postprocessing;
+
+namespace Whatsit.ModelConversion.Training;
+
+/// <summary>
+/// Finds the temperature with which a model's confidence is the share of its answers that are right. Guo et al. 2017, "On Calibration of Modern Neural
+/// Networks", section 4.2 (https://arxiv.org/abs/1706.04599): the one with the least −log p(class) over labelled photos that it was not trained on.
+/// </summary>
+public static class Calibration
+{
+    private const double Coldest = 0.05;
+    private const double Hottest = 20;
+
+    /// <summary>The best temperature.</summary>
+    /// <param name="scores">The main output for each photo, as the model gave it.</param>
+    /// <param name="labels">The class of each.</param>
+    /// <param name="kind">What the scores hold.</param>
+    public static float Temperature(IReadOnlyList<float[]> scores, IReadOnlyList<int> labels, OutputKind kind)
+    {
+        // The loss has one valley over the logarithm: golden section search, to a thousandth.
+        var ratio = (Math.Sqrt(5) - 1) / 2;
+        var (low, high) = (Math.Log(Coldest), Math.Log(Hottest));
+        var (left, right) = (high - (ratio * (high - low)), low + (ratio * (high - low)));
+        var (atLeft, atRight) = (Loss(left), Loss(right));
+        while (high - low > 1e-3)
+        {
+            if (atLeft < atRight)
+            {
+                (high, right, atRight) = (right, left, atLeft);
+                left = high - (ratio * (high - low));
+                atLeft = Loss(left);
+            }
+            else
+            {
+                (low, left, atLeft) = (left, right, atRight);
+                right = low + (ratio * (high - low));
+                atRight = Loss(right);
+            }
+        }
+
+        return MathF.Round((float)Math.Exp((low + high) / 2), 3);
+
+        double Loss(double logarithm)
+        {
+            var output = new OutputSpec { Kind = kind, Temperature = (float)Math.Exp(logarithm) };
+            var losses = new double[scores.Count];
+            Parallel.For(0, scores.Count, photo =>
+            {
+                float[] probabilities = [.. scores[photo]];
+                Softmax.ToProbabilities(probabilities, output);
+                losses[photo] = -Math.Log(Math.Max(probabilities[labels[photo]], 1e-30f));
+            });
+            return losses.Sum();
+        }
+    }
+}

@@ -1,0 +1,96 @@
+using System.Globalization;
+using System.Runtime.InteropServices;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Whatsit.Inference.Catalog;
+using Whatsit.ModelConversion.Training;
+
+namespace Whatsit.ModelTools.Commands.Abstain;
+
+/// <summary>What was chosen and measured, as a bundle holds it and as people read it.</summary>
+internal static class AbstainWriter
+{
+    private const string VectorsFile = "abstain.f32";
+    private const string Title = "## When it does not know\n\n";
+
+    /// <summary>Writes what the score compares with beside the network, and answers the manifest's entry.</summary>
+    public static AbstainSpec Write(AbstainChoice choice, int photos, int others, string folder)
+    {
+        BundleFile? vectors = null;
+        if (choice.Vectors is not null)
+        {
+            var path = Path.Combine(folder, VectorsFile);
+            File.WriteAllBytes(path + ".new", MemoryMarshal.AsBytes(choice.Vectors.AsSpan()));
+            File.Move(path + ".new", path, overwrite: true);
+            vectors = Bundle.Describe(folder, VectorsFile);
+        }
+
+        var measured = new JsonObject { ["photos"] = photos, ["refused"] = Math.Round(choice.Refused, 4), ["others"] = others };
+        if (choice.Chosen.Auroc is { } auroc)
+        {
+            measured["auroc"] = Math.Round(auroc, 4);
+            measured["others_labelled"] = Math.Round(choice.Chosen.OthersLabelled!.Value, 4);
+            measured["auroc_by_score"] = new JsonObject(choice.Candidates.Select(candidate =>
+                KeyValuePair.Create(Name(candidate.Score), (JsonNode?)Math.Round(candidate.Auroc!.Value, 4))));
+        }
+
+        return new AbstainSpec(choice.Chosen.Threshold)
+        {
+            Score = choice.Chosen.Score,
+            Vectors = vectors,
+            Percentiles = choice.Percentiles,
+            Measured = JsonSerializer.SerializeToElement(measured),
+        };
+    }
+
+    /// <summary>The score as the manifest spells it.</summary>
+    public static string Name(AbstainScore score) => JsonSerializer.Serialize(score, ManifestJson.Default.AbstainScore).Trim('"');
+
+    /// <summary>The score in words.</summary>
+    public static string Describe(AbstainScore score) => score switch
+    {
+        AbstainScore.Probability => "the largest probability",
+        AbstainScore.Logit => "the largest logit",
+        AbstainScore.Energy => "the energy of the logits",
+        AbstainScore.ClassMean => "the cosine to the most similar class in the embedding",
+        _ => "the cosine to the most similar known photo in the embedding",
+    };
+
+    /// <summary>Brings the card's part up to date, and leaves the rest as it is.</summary>
+    public static void UpdateCard(string folder, ModelManifest manifest)
+    {
+        var path = Path.Combine(folder, "README.md");
+        var card = File.Exists(path) ? File.ReadAllText(path) : $"# {manifest.Title ?? manifest.Name}\n";
+        var from = card.IndexOf(Title, StringComparison.Ordinal);
+        var to = from < 0 ? -1 : card.IndexOf("\n## ", from + Title.Length, StringComparison.Ordinal);
+        var rest = to < 0 ? "" : card[to..];
+        File.WriteAllText(path, $"{(from < 0 ? card.TrimEnd() + "\n\n" : card[..from])}{Section(manifest)}{rest}");
+    }
+
+    /// <summary>When the model abstains, what that was measured to do, and what it cannot: a part of the card.</summary>
+    public static string Section(ModelManifest manifest)
+    {
+        if (manifest.Abstain is not { } abstain)
+        {
+            return Title + "It always answers: nobody has told it what a picture of something else looks like. `whatsit abstain` does that.\n";
+        }
+
+        var text = $"{Title}It says \"not sure\" where {Describe(abstain.Score)} is under {abstain.Threshold:0.####}.";
+        if (abstain.Measured is { } measured)
+        {
+            text += $" On {Photos("photos")} photos of its classes that refused {Share("refused")}.";
+            if (measured.TryGetProperty("auroc", out var auroc))
+            {
+                var labelled = measured.TryGetProperty("others_labelled", out _) ? $", {Share("others_labelled")} of which got a label all the same" : "";
+                text += $" It is surer of them than of {Photos("others")} photos of other things{labelled} (AUROC {auroc.GetDouble():0.000}).";
+            }
+
+            string Photos(string name) => measured.GetProperty(name).GetInt32().ToString("N0", CultureInfo.InvariantCulture);
+
+            string Share(string name) => measured.GetProperty(name).GetDouble().ToString("0.0 %", CultureInfo.InvariantCulture);
+        }
+
+        return text + "\n\nThis tells apart pictures that have nothing to do with the classes. It does not see a mistake between two classes, and hardly a " +
+            "thing of the same kind that it was never shown: an unknown fruit looks like a fruit.\n";
+    }
+}

@@ -1,0 +1,170 @@
+using System.Security.Cryptography;
+using System.Text.Json;
+using Whatsit.Inference;
+using Whatsit.Inference.Catalog;
+using Whatsit.Inference.Imaging;
+using Whatsit.Inference.Preprocessing;
+using Whatsit.ModelConversion.Formats.Onnx;
+using Whatsit.ModelConversion.Graphs;
+using Whatsit.ModelTools.Evaluation;
+
+namespace Whatsit.ModelTools.Commands.Train;
+
+/// <summary>What a network said to a photo.</summary>
+/// <param name="Photo">The photo.</param>
+/// <param name="Copy">0 for the photo itself, from 1 for a changed copy.</param>
+/// <param name="Sha256">Of the photo's file.</param>
+/// <param name="Outputs">One array for each output that was asked for.</param>
+internal sealed record Seen(LabelledPhoto Photo, int Copy, string Sha256, float[][] Outputs);
+
+/// <summary>How far a piece of work is.</summary>
+/// <param name="What">Which work, for people.</param>
+/// <param name="Done">How much is done.</param>
+/// <param name="Total">Of how much; 0 where nobody knows.</param>
+internal sealed record TrainingStep(string What, int Done = 0, int Total = 0);
+
+/// <summary>Runs a bundle's network on many photos, prepared as the server prepares them, on all processors, and remembers what it answered.</summary>
+internal sealed class Embedder : IDisposable
+{
+    private readonly ModelManifest _manifest;
+    private readonly Preprocessor _preprocessor;
+    private readonly IImageDecoder _decoder = ImageDecoders.Create(new DecodingOptions());
+    private readonly OnnxRunner _runner;
+    private readonly string[] _outputs;
+    private readonly int[] _lengths;
+    private readonly EmbeddingCache? _cache;
+
+    /// <summary>Loads the network.</summary>
+    /// <param name="manifest">The bundle.</param>
+    /// <param name="folder">Its folder.</param>
+    /// <param name="variant">Which of its weights.</param>
+    /// <param name="outputs">Which of its outputs.</param>
+    /// <param name="cache">The folder in which to remember, or nothing.</param>
+    public Embedder(ModelManifest manifest, string folder, string variant, string[] outputs, string? cache)
+    {
+        (_manifest, _outputs) = (manifest, outputs);
+        _preprocessor = new Preprocessor(manifest.Preprocessing, manifest.Input);
+        _runner = new OnnxRunner(Bundle.PathOf(folder, manifest.Files[variant].File), threads: 1);
+        _lengths = [.. outputs.Select(output => _runner.Outputs.First(value => value.Name == output).Shape[^1])];
+        if (cache is not null)
+        {
+            var preparation = JsonSerializer.Serialize(manifest.Preprocessing, ManifestJson.Default.PreprocessingSpec);
+            _cache = new EmbeddingCache(cache, $"1 {manifest.Files[variant].Sha256} {preparation} {string.Join(' ', outputs)}", _lengths.Sum());
+        }
+    }
+
+    /// <summary>Asks the network.</summary>
+    /// <param name="photos">The photos.</param>
+    /// <param name="copies">How many changed copies of each to ask for, too.</param>
+    /// <param name="what">The work, for people.</param>
+    /// <param name="progress">Told after each photo.</param>
+    /// <param name="cancellationToken">Nobody waits for it any more.</param>
+    /// <returns>What was said to each photo that could be read, in their order, its copies behind it; and why the others could not.</returns>
+    public async Task<(IReadOnlyList<Seen> Photos, IReadOnlyList<(LabelledPhoto Photo, string Problem)> Failures)> RunAsync(
+        IReadOnlyList<LabelledPhoto> photos, int copies, string what, Action<TrainingStep> progress, CancellationToken cancellationToken)
+    {
+        var seen = new Seen[]?[photos.Count];
+        var problems = new string?[photos.Count];
+        var done = 0;
+        progress(new TrainingStep(what, 0, photos.Count));
+        await Parallel.ForEachAsync(Enumerable.Range(0, photos.Count), cancellationToken, (photo, _) =>
+        {
+            try
+            {
+                seen[photo] = Ask(photos[photo], copies);
+            }
+            catch (Exception exception) when (exception is InferenceException or IOException or UnauthorizedAccessException)
+            {
+                problems[photo] = exception is InferenceException ? exception.Message : "The file cannot be read.";
+            }
+
+            progress(new TrainingStep(what, Interlocked.Increment(ref done), photos.Count));
+            return ValueTask.CompletedTask;
+        });
+        return ([.. seen.Where(answers => answers is not null).SelectMany(answers => answers!)],
+            [.. problems.Select((problem, photo) => (photos[photo], problem!)).Where(failure => failure.Item2 is not null)]);
+    }
+
+    public void Dispose()
+    {
+        _runner.Dispose();
+        _cache?.Dispose();
+    }
+
+    private Seen[] Ask(LabelledPhoto photo, int copies)
+    {
+        var file = photo.Read();
+        var hash = SHA256.HashData(file);
+        var name = Convert.ToHexStringLower(hash);
+        var seen = new Seen[copies + 1];
+        RgbImage? image = null;
+        try
+        {
+            for (var copy = 0; copy <= copies; copy++)
+            {
+                var key = copy == 0 ? hash : SHA256.HashData([.. hash, .. BitConverter.GetBytes(copy)]);
+                var numbers = _cache?.Find(key);
+                if (numbers is null)
+                {
+                    image ??= _decoder.Decode(file, _preprocessor.ShrinkTo);
+                    using var changed = copy == 0 ? null : Change(image, new Random(BitConverter.ToInt32(key)));
+                    numbers = Run(changed ?? image);
+                    _cache?.Add(key, numbers);
+                }
+
+                seen[copy] = new Seen(photo, copy, name, Divide(numbers));
+            }
+        }
+        finally
+        {
+            image?.Dispose();
+        }
+
+        return seen;
+    }
+
+    private float[] Run(RgbImage image)
+    {
+        var tensor = new byte[_manifest.Input.ByteLength];
+        _preprocessor.Process(image, tensor);
+        var type = _manifest.Input.ElementType == InputElementType.UInt8 ? ElementType.UInt8 : ElementType.Float32;
+        var answers = _runner.Run(new Dictionary<string, Tensor>
+        {
+            [_manifest.Input.Name] = new(type, [.. _manifest.Input.Shape.Select(side => (int)side)], tensor),
+        }, _outputs);
+        return [.. _outputs.SelectMany(output => answers[output].ToFloats())];
+    }
+
+    private float[][] Divide(float[] numbers)
+    {
+        var place = 0;
+        return Array.ConvertAll(_lengths, length => numbers[place..(place += length)]);
+    }
+
+    /// <summary>A part of the picture, at least half of its area, and every other time its mirror image.</summary>
+    private static RgbImage Change(RgbImage image, Random random)
+    {
+        var share = Math.Sqrt(0.5 + (0.5 * random.NextDouble()));
+        var (width, height) = (Math.Max(1, (int)(image.Width * share)), Math.Max(1, (int)(image.Height * share)));
+        var (left, top) = (random.Next(image.Width - width + 1), random.Next(image.Height - height + 1));
+        var mirrored = random.Next(2) == 1;
+        var changed = new RgbImage(width, height) { OriginalWidth = width, OriginalHeight = height, Format = image.Format };
+        for (var row = 0; row < height; row++)
+        {
+            var from = image.Pixels.Slice((((top + row) * image.Width) + left) * 3, width * 3);
+            var to = changed.Pixels.Slice(row * width * 3, width * 3);
+            if (!mirrored)
+            {
+                from.CopyTo(to);
+                continue;
+            }
+
+            for (var column = 0; column < width; column++)
+            {
+                from.Slice(column * 3, 3).CopyTo(to[((width - 1 - column) * 3)..]);
+            }
+        }
+
+        return changed;
+    }
+}

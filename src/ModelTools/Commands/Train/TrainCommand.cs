@@ -1,0 +1,205 @@
+using System.CommandLine;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Spectre.Console;
+using Whatsit.Inference.Catalog;
+using Whatsit.ModelTools.Commands.Abstain;
+using Whatsit.ModelTools.Evaluation;
+
+namespace Whatsit.ModelTools.Commands.Train;
+
+/// <summary><c>whatsit train --images DIR --name NAME</c>: photos of your classes become a classifier of your own.</summary>
+internal static class TrainCommand
+{
+    private const int MostListed = 5;
+
+    public static Command Create()
+    {
+        var images = new Option<string>("--images")
+        {
+            Description = "The photos: a folder per class (also in train and val), a list with a line 'path,label' for each, or a folder with IDX files.",
+            Required = true,
+        };
+        var name = new Option<string>("--name") { Description = "The bundle's name: its folder, and the model's name in URLs.", Required = true };
+        var models = CommonOptions.Models();
+        var network = CommonOptions.Model("--base", "The model whose network is the base: any bundle with an embedding (default: the only one there is).",
+            models);
+        var validation = new Option<string>("--validation")
+        {
+            Description = "The share of each class's photos that judges and is not learnt from (default 0.2), or a folder or list with the photos that judge.",
+            DefaultValueFactory = _ => "0.2",
+        };
+        var labels = new Option<string?>("--labels")
+        {
+            Description = "The classes' names in index order, where a list or IDX files number them: one per line (a coarse group after a tab), or JSON."
+        };
+        var perClass = new Option<int?>("--per-class") { Description = "At most so many photos of each class, evenly spread." };
+        perClass.Require(value => value is null or >= 2, "--per-class must be at least 2.");
+        var copies = new Option<int>("--augment") { Description = "Learn from so many cropped and mirrored copies of each photo, too (default 0)." };
+        copies.Require(value => value is >= 0 and <= 100, "--augment must be from 0 to 100.");
+        var balanced = new Option<bool>("--balanced") { Description = "Let every class count the same, however many photos it has." };
+        var others = AbstainCommand.Others();
+        var refuse = AbstainCommand.Refuse();
+        var to = new Option<string[]>("--to")
+        {
+            Description = "Reduced variants to make, too: fp16, int8.",
+            Arity = ArgumentArity.ZeroOrMore,
+            AllowMultipleArgumentsPerToken = true,
+        };
+        to.AcceptOnlyFromAmong("fp16", "int8");
+        var seed = new Option<int>("--seed") { Description = "Decides the split and the parts of cross-validation (default 1).", DefaultValueFactory = _ => 1 };
+        var noCache = new Option<bool>("--no-cache") { Description = "Remember no embeddings (they lie in the user's cache folder)." };
+        var title = new Option<string?>("--title") { Description = "The name as people read it." };
+        var license = new Option<string?>("--license") { Description = "The licence of what comes out, as an SPDX identifier." };
+        var json = CommonOptions.Json();
+        var command = new Command("train", "Train a classifier on your photos: a new last layer on a network that knows pictures.")
+        {
+            images, name, network, validation, labels, perClass, copies, balanced, others, refuse, to, seed, noCache, title, license, models, json,
+        };
+        command.SetAction(async (arguments, cancellationToken) =>
+        {
+            var catalog = ModelFolder.Open(arguments.GetValue(models)!);
+            var judged = arguments.GetValue(validation)!;
+            var isShare = Shares.TryParse(judged, out var share) && !Path.Exists(judged);
+            if (isShare && share is <= 0 or >= 1)
+            {
+                await Console.Error.WriteLineAsync($"--validation is {judged}; a share must be above 0 and below 1.");
+                return 1;
+            }
+
+            var request = new TrainRequest(
+                arguments.GetValue(images)!, arguments.GetValue(name)!, arguments.GetValue(network) ?? catalog.Default("--base"), catalog.Path)
+            {
+                ValidationShare = isShare ? share : 0,
+                Validation = isShare ? null : judged,
+                Labels = arguments.GetValue(labels),
+                PerClass = arguments.GetValue(perClass),
+                Copies = arguments.GetValue(copies),
+                Balanced = arguments.GetValue(balanced),
+                Others = arguments.GetValue(others),
+                Refuse = Shares.Parse(arguments.GetValue(refuse)!),
+                To = [.. arguments.GetValue(to)!.Distinct()],
+                Seed = arguments.GetValue(seed),
+                Cache = arguments.GetValue(noCache) ? null : EmbeddingCache.UsualFolder(),
+                Title = arguments.GetValue(title),
+                License = arguments.GetValue(license),
+            };
+            var report = await TrainingProgress.RunAsync(progress => Trainer.RunAsync(request, progress, cancellationToken));
+            if (arguments.GetValue(json))
+            {
+                Console.WriteLine(ToJson(report).ToJsonString(Indented));
+            }
+            else
+            {
+                Show(report);
+            }
+
+            return report.Reduced.All(reduced => reduced.Problem is null) ? 0 : 1;
+        });
+        return command;
+    }
+
+    private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true };
+
+    private static JsonObject ToJson(TrainReport report) => new()
+    {
+        ["folder"] = report.Folder,
+        ["report"] = report.ReportPage,
+        ["base"] = report.Facts.Base,
+        ["photos"] = report.Facts.Photos,
+        ["judged"] = report.Facts.Judged,
+        ["top1"] = report.Evaluation.Figures.Top1,
+        ["top5"] = report.Evaluation.Figures.Top5,
+        ["coarse_top1"] = report.Evaluation.Figures.CoarseTop1,
+        ["calibration_error"] = report.Evaluation.Figures.CalibrationError,
+        ["temperature"] = report.Manifest.Output.Temperature,
+        ["strength"] = report.Facts.Strength,
+        ["loss"] = report.Facts.Loss,
+        ["iterations"] = report.Facts.Iterations,
+        ["seconds"] = report.Facts.Seconds,
+        ["trials"] = new JsonArray([.. report.Chosen.Trials.Select(trial => new JsonObject
+        {
+            ["strength"] = trial.Strength,
+            ["loss"] = trial.Loss,
+            ["top1"] = trial.Top1,
+        })]),
+        ["too_few"] = new JsonArray([.. report.Quality.Few.Select(entry => new JsonObject { ["label"] = entry.Class.Label, ["photos"] = entry.Photos })]),
+        ["near_duplicates"] = new JsonArray([.. report.Quality.Duplicates.Select(pair => new JsonObject
+        {
+            ["judged"] = pair.Judged.Name,
+            ["learnt"] = pair.Learnt.Name,
+            ["cosine"] = Math.Round(pair.Cosine, 4),
+        })]),
+        ["suspects"] = new JsonArray([.. report.Quality.Suspects.Select(suspect => new JsonObject
+        {
+            ["file"] = suspect.Photo.Name,
+            ["label"] = suspect.Photo.Label,
+            ["answer"] = suspect.Answer,
+            ["confidence"] = suspect.Confidence,
+        })]),
+        ["classes"] = EvaluationJson.Write(report.Evaluation)["classes"]!.DeepClone(),
+        ["reduced"] = new JsonArray([.. report.Reduced.Select(reduced => new JsonObject { ["variant"] = reduced.Variant, ["problem"] = reduced.Problem })]),
+        ["notes"] = new JsonArray([.. report.Notes.Select(note => JsonValue.Create(note))]),
+        ["manifest"] = JsonSerializer.SerializeToNode(report.Manifest, ManifestJson.Default.ModelManifest),
+    };
+
+    private static void Show(TrainReport report)
+    {
+        var figures = report.Evaluation.Figures;
+        var table = new Table().Border(TableBorder.Rounded).HideHeaders().AddColumn("").AddColumn("");
+        var classes = Counted.Of(figures.Classes.Count, "class", "classes");
+        table.AddRow("Learnt from", Markup.Escape($"{Counted.Of(report.Facts.Photos, "photo")} of {classes}, on {report.Facts.Base}"));
+        table.AddRow("Judged by", Markup.Escape($"{Counted.Of(figures.Labelled.Count, "other photo")}: {report.Evaluation.Source}"));
+        table.AddRow("Top-1", figures.CoarseTop1 is { } coarse ? $"{figures.Top1:P1} (group {coarse:P1})" : $"{figures.Top1:P1}");
+        table.AddRow("Top-5", $"{figures.Top5:P1}");
+        table.AddRow("Calibration error", $"{figures.CalibrationError:P1}");
+        if (report.Manifest.Abstain is { } abstain)
+        {
+            var others = abstain.Measured?.TryGetProperty("others_labelled", out var labelled) == true
+                ? $"; {labelled.GetDouble():P1} of other things get a label" : "";
+            table.AddRow("Not sure", $"{abstain.Measured?.GetProperty("refused").GetDouble():P1} of these photos{others}");
+        }
+
+        table.AddRow("Regularisation", $"C = {1 / report.Facts.Strength:0.###}, by cross-validation");
+        AnsiConsole.Write(table);
+        foreach ((var truth, var taken, var photos) in figures.Confusions.Take(MostListed))
+        {
+            AnsiConsole.MarkupLineInterpolated($"· {truth.Label} taken for {taken.Label}: {photos}");
+        }
+
+        var quality = report.Quality;
+        if (quality.Few.Count > 0)
+        {
+            var few = string.Join(", ", quality.Few.Take(MostListed).Select(entry => $"{entry.Class.Label} ({entry.Photos})"));
+            var more = quality.Few.Count > MostListed ? $" and {quality.Few.Count - MostListed} classes more" : "";
+            AnsiConsole.MarkupLineInterpolated($"· Fewer than {DataQuality.FewestPhotos} photos to learn from: {few}{more}.");
+        }
+
+        if (quality.Duplicates.Count > 0)
+        {
+            AnsiConsole.MarkupLineInterpolated(
+                $"· {Counted.Of(quality.Duplicates.Count, "photo")} that judged: nearly the same as one that was learnt from ({quality.Duplicates[0].Judged.Name}).");
+        }
+
+        if (quality.Suspects.Count > 0)
+        {
+            var answer = report.Evaluation.Classes[quality.Suspects[0].Answer].Label;
+            AnsiConsole.MarkupLineInterpolated(
+                $"· {Counted.Of(quality.Suspects.Count, "photo")} may have a wrong label, such as {quality.Suspects[0].Photo.Name}: {answer}?");
+        }
+
+        foreach (var note in report.Notes)
+        {
+            AnsiConsole.MarkupLineInterpolated($"· {note}");
+        }
+
+        foreach (var reduced in report.Reduced)
+        {
+            var what = reduced.Problem ?? $"{reduced.Reduced.Bytes / 1e6:0.00} MB, {reduced.Agreement.SameTop1:P1} the same answer";
+            AnsiConsole.MarkupLineInterpolated($"· {reduced.Variant}: {what}");
+        }
+
+        AnsiConsole.MarkupLineInterpolated(
+            $"[green]{report.Manifest.Name}[/] is in {report.Folder} ({report.Facts.Seconds:0.0} s); tables and pictures are in {report.ReportPage}.");
+    }
+}

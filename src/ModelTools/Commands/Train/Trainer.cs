@@ -1,0 +1,310 @@
+using System.Text.Json;
+using Whatsit.Inference;
+using Whatsit.Inference.Catalog;
+using Whatsit.Inference.Imaging;
+using Whatsit.Inference.Postprocessing;
+using Whatsit.ModelConversion;
+using Whatsit.ModelConversion.Formats.Onnx;
+using Whatsit.ModelConversion.Training;
+using Whatsit.ModelTools.Commands.Abstain;
+using Whatsit.ModelTools.Commands.Evaluate;
+using Whatsit.ModelTools.Commands.Import;
+using Whatsit.ModelTools.Commands.Quantize;
+using Whatsit.ModelTools.Evaluation;
+
+namespace Whatsit.ModelTools.Commands.Train;
+
+/// <summary>What to learn, from which photos, as which bundle.</summary>
+/// <param name="Images">A folder per class, a list, or a folder with IDX files.</param>
+/// <param name="Name">The bundle's name.</param>
+/// <param name="Base">The bundle whose network is the base, by name or folder.</param>
+/// <param name="Models">The folder with the bundles.</param>
+internal sealed record TrainRequest(string Images, string Name, string Base, string Models)
+{
+    /// <summary>The share of each class's photos to judge by.</summary>
+    public double ValidationShare { get; init; } = 0.2;
+
+    /// <summary>A folder or list to judge by instead.</summary>
+    public string? Validation { get; init; }
+
+    /// <summary>The classes' names in index order.</summary>
+    public string? Labels { get; init; }
+
+    /// <summary>At most so many photos of each class.</summary>
+    public int? PerClass { get; init; }
+
+    /// <summary>How many changed copies of each photo to learn from, too.</summary>
+    public int Copies { get; init; }
+
+    /// <summary>Every class counts the same, however many photos it has.</summary>
+    public bool Balanced { get; init; }
+
+    /// <summary>Photos of other things.</summary>
+    public string? Others { get; init; }
+
+    /// <summary>The share of photos of the classes that may be refused.</summary>
+    public double Refuse { get; init; } = 0.05;
+
+    /// <summary>Decides the split and the parts of cross-validation.</summary>
+    public int Seed { get; init; } = 1;
+
+    /// <summary>Where embeddings are remembered.</summary>
+    public string? Cache { get; init; }
+
+    /// <summary>Reduced variants to make, too.</summary>
+    public IReadOnlyList<string> To { get; init; } = [];
+
+    public string? Title { get; init; }
+
+    public string? License { get; init; }
+}
+
+/// <summary>What was learnt, and how good it is.</summary>
+internal sealed record TrainReport(string Folder, string ReportPage, ModelManifest Manifest, EvaluationResult Evaluation, CrossValidated Chosen,
+    DataQuality Quality, TrainingFacts Facts, IReadOnlyList<QuantizeReport> Reduced, IReadOnlyList<string> Notes);
+
+/// <summary>How it was learnt.</summary>
+/// <param name="Base">The bundle that the network came from.</param>
+/// <param name="Photos">How many photos were learnt from.</param>
+/// <param name="Copies">How many changed copies of each.</param>
+/// <param name="Judged">How many photos judged.</param>
+/// <param name="Strength">The regularisation: λ times the number of photos.</param>
+/// <param name="Loss">The head's loss.</param>
+/// <param name="Iterations">How many steps it took.</param>
+/// <param name="Seed">The seed.</param>
+/// <param name="Seconds">From the first photo to the finished bundle.</param>
+internal sealed record TrainingFacts(string Base, int Photos, int Copies, int Judged, double Strength, double Loss, int Iterations, int Seed, double Seconds);
+
+/// <summary>
+/// Transfer learning: a network that knows pictures, and a new last layer that knows the classes. Nothing is left behind where a step fails.
+/// <code>
+///   photos ─1─► embeddings ─2─► learn from, judge by ─3─► head ─4─► model.onnx ─5─► temperature, doubt ─6─► bundle ─7─► judged, in place
+/// </code>
+/// </summary>
+internal static class Trainer
+{
+    private const string Full = "fp32";
+    private const string ModelFile = "model.onnx";
+    private const string WeightsFile = "classifier.f32";
+    private const string SampleFile = "sample.png";
+    private const string ReportFile = "report.html";
+
+    // Judging is one photo at a time, as the server answers.
+    private const int MostJudged = 2000;
+
+    public static async Task<TrainReport> RunAsync(TrainRequest request, Action<TrainingStep> progress, CancellationToken cancellationToken)
+    {
+        var started = TimeProvider.System.GetTimestamp();
+        var bundle = new BundleFolder(request.Models, request.Name);
+        var notes = new List<string>();
+        var source = ModelSource.Find(request.Base, request.Models);
+        var network = source.Manifest
+            ?? throw new ModelFormatException($"'{request.Base}' is not a bundle. Import it first: whatsit import {request.Base} --name NAME");
+        var embedding = network.Output.Embedding
+            ?? throw new ModelFormatException($"The model '{network.Name}' has no embedding, so that nothing can be put on it. Take another one with --base.");
+        var variant = network.Files.ContainsKey(Full) ? Full : network.Files.Keys.First();
+        var folder = Path.GetFullPath(source.Path);
+        Bundle.Verify(network, folder, network.Files[variant]);
+
+        // 1. Photos, and what the base makes of them.
+        var photos = TrainingPhotos.Read(request.Images, request.Validation, request.Labels, request.PerClass);
+        IReadOnlyList<Seen> all, given = [], others = [];
+        using (var embedder = new Embedder(network, folder, variant, [embedding], request.Cache))
+        {
+            all = await See(photos.Training, request.Copies, "Photos to learn from");
+            given = photos.Validation is null ? [] : await See(photos.Validation, 0, "Photos to judge by");
+            others = request.Others is null ? [] : await See(LabelledPhotos.ReadOthers(request.Others), 0, "Photos of other things");
+
+            async Task<IReadOnlyList<Seen>> See(IReadOnlyList<LabelledPhoto> asked, int copies, string what)
+            {
+                var (seen, failures) = await embedder.RunAsync(asked, copies, what, progress, cancellationToken);
+                if (seen.Count == 0)
+                {
+                    throw new ModelFormatException($"None of the {asked.Count} photos could be read. '{failures[0].Photo.Name}': {failures[0].Problem}");
+                }
+
+                notes.AddRange(failures.Take(10).Select(failure => $"'{failure.Photo.Name}' was left out: {failure.Problem}"));
+                if (failures.Count > 10)
+                {
+                    notes.Add($"{failures.Count - 10} photos more were left out.");
+                }
+
+                return seen;
+            }
+        }
+
+        // 2. What is learnt from never judges.
+        var (learnt, judged) = Divide(all, photos.Validation is null ? null : given, request, notes);
+
+        // 3. The head.
+        progress(new TrainingStep("Choosing the regularisation"));
+        int[] labels = [.. learnt.Select(photo => photo.Photo.Label!.Value)];
+        var data = new LabelledEmbeddings([.. learnt.Select(photo => photo.Outputs[0])], labels, photos.Classes.Count)
+        {
+            ClassWeights = request.Balanced ? LabelledEmbeddings.Balanced(labels, photos.Classes.Count) : null,
+        };
+        var chosen = await Task.Run(
+            () => CrossValidation.Run(data, PhotoNumbers(learnt), request.Seed, step => progress(new TrainingStep(step)), cancellationToken),
+            cancellationToken);
+        progress(new TrainingStep("Training the head"));
+        var (head, loss, iterations) = await Task.Run(
+            () => new SoftmaxRegression(data).Fit(chosen.Strength / labels.Length, cancellationToken: cancellationToken), cancellationToken);
+        var facts = new TrainingFacts(network.Name, learnt.Count(photo => photo.Copy == 0), request.Copies, judged.Count, chosen.Strength, loss, iterations,
+            request.Seed, 0);
+        var temporary = bundle.NewTemporary();
+        Directory.CreateDirectory(temporary);
+        try
+        {
+            // 4. The network with the head.
+            progress(new TrainingStep($"Writing {ModelFile}"));
+            var graph = new OnnxReader().Read(source.File(variant)).Graph;
+            var (output, weights) = HeadGraph.Apply(graph, embedding, head);
+            OnnxWriter.Write(graph, Path.Combine(temporary, ModelFile), new Dictionary<string, string> { ["base"] = $"{network.Name} {network.Version}" });
+            if (weights is not null)
+            {
+                await File.WriteAllBytesAsync(Path.Combine(temporary, WeightsFile), weights.Data.ToArray(), cancellationToken);
+                output = output with { ClassifierWeights = Bundle.Describe(temporary, WeightsFile) };
+            }
+
+            // 5. Confidence that means what it says, and doubt.
+            progress(new TrainingStep("Choosing temperature and doubt"));
+            Evidence[] own = [.. judged.Select(photo => ToEvidence(photo, head))];
+            output = output with
+            {
+                Temperature = Calibration.Temperature([.. own.Select(photo => photo.Logits!)], [.. own.Select(photo => photo.Label!.Value)], OutputKind.Logits),
+            };
+            Evidence[] known = [.. learnt.Where(photo => photo.Copy == 0).Select(photo => ToEvidence(photo, head))];
+            var abstain = AbstainChoice.Choose(output, photos.Classes.Count, own, known, [.. others.Select(photo => ToEvidence(photo, head))], request.Refuse);
+
+            // 6. Everything beside it.
+            var manifest = new ModelManifest
+            {
+                Name = request.Name,
+                Version = bundle.NextVersion(),
+                Title = request.Title ?? ModelCard.Title(request.Name),
+                Description = $"An image classifier with {photos.Classes.Count} classes, trained on {Counted.Of(facts.Photos, "photo")}.",
+                License = request.License,
+                Source = $"a new last layer on {network.Title ?? network.Name} ({network.Source ?? "origin not stated"})",
+                Files = new Dictionary<string, BundleFile> { [Full] = Bundle.Describe(temporary, ModelFile) },
+                Input = network.Input,
+                Preprocessing = network.Preprocessing,
+                Output = output,
+                Abstain = AbstainWriter.Write(abstain, own.Length, others.Count, temporary),
+            };
+            File.WriteAllLines(Path.Combine(temporary, manifest.Labels),
+                photos.Classes.Select(label => label.Group is null ? label.Label : $"{label.Label}\t{label.Group}"));
+            using (var picture = Import.SamplePicture.Draw())
+            {
+                File.WriteAllBytes(Path.Combine(temporary, SampleFile), ImageDecoders.CreateEncoder(new DecodingOptions())
+                    .ToPng(picture.Pixels.ToArray(), picture.Width, picture.Height));
+            }
+
+            // 7. Judged as it will be served.
+            using var evaluator = new Evaluator();
+            var quality = DataQuality.Of(photos.Classes, learnt, judged, chosen.Probabilities);
+            EvaluationResult evaluation;
+            using (var lease = evaluator.Load(manifest, temporary, Full))
+            {
+                var sample = await File.ReadAllBytesAsync(Path.Combine(temporary, SampleFile), cancellationToken);
+                var recorded = await evaluator.Classifier.ClassifyAsync(lease.Model, sample, ClassifyOptions.For(lease.Model), cancellationToken);
+                manifest = manifest with { Sample = new SampleSpec(SampleFile, recorded.Predictions) };
+                var judges = LabelledPhotos.Spread([.. judged.Select(photo => photo.Photo)], MostJudged);
+                if (judges.Count < judged.Count)
+                {
+                    notes.Add($"{judges.Count:N0} of {judged.Count:N0} photos judged, evenly spread; all of them chose temperature and threshold.");
+                }
+
+                var done = 0;
+                var answers = await evaluator.RunAsync(lease.Model, judges, _ => progress(new TrainingStep("Judging as it is served", done++, judges.Count)),
+                    cancellationToken);
+                var judgedBy = request.Validation ?? (photos.Validation is null ? $"{request.ValidationShare:0.#%} of {request.Images}" : request.Images);
+                evaluation = new EvaluationResult(manifest, photos.Classes, judgedBy, EvaluateCommand.Machine(),
+                    [EvaluateCommand.Row(manifest, temporary, photos.Classes, Full, Full, answers)]);
+            }
+
+            manifest = manifest with
+            {
+                Metrics = evaluation.Variants.ToDictionary(row => row.Variant,
+                    row => JsonSerializer.SerializeToElement(EvaluateCommand.Entry(row, Path.GetFileName(evaluation.Source)))),
+            };
+            facts = facts with { Seconds = Math.Round(TimeProvider.System.GetElapsedTime(started).TotalSeconds, 1) };
+            await File.WriteAllTextAsync(Path.Combine(temporary, Bundle.ManifestFile),
+                JsonSerializer.Serialize(manifest, ManifestJson.Default.ModelManifest) + "\n", cancellationToken);
+            ManifestEdit.Apply(temporary, _ => { });
+            await File.WriteAllTextAsync(Path.Combine(temporary, "README.md"), TrainingCard.Write(manifest, evaluation, quality, facts, chosen),
+                cancellationToken);
+            await File.WriteAllTextAsync(Path.Combine(temporary, ReportFile),
+                EvaluationPage.Write(evaluation, evaluator, TrainingGalleries.Of(evaluation, quality, learnt, judged)), cancellationToken);
+            bundle.Install(temporary);
+            var reduced = new List<QuantizeReport>();
+            foreach (var to in request.To)
+            {
+                reduced.Add(await VariantBuilder.BuildAsync(new QuantizeRequest(request.Name, request.Models, to)
+                {
+                    Calibrate = to == "int8" ? request.Images : null,
+                    Images = request.Validation,
+                }, step => progress(new TrainingStep($"{to}: {step}")), cancellationToken));
+            }
+
+            return new TrainReport(bundle.Path, Path.Combine(bundle.Path, ReportFile), manifest, evaluation, chosen, quality, facts, reduced, notes);
+        }
+        catch when (Directory.Exists(temporary))
+        {
+            Directory.Delete(temporary, recursive: true);
+            throw;
+        }
+    }
+
+    /// <summary>
+    /// Which photos are learnt from and which judge. Files with the same content stay on one side: of photos that are given apart the judges keep them.
+    /// </summary>
+    private static (IReadOnlyList<Seen> Learnt, IReadOnlyList<Seen> Judged) Divide(IReadOnlyList<Seen> all, IReadOnlyList<Seen>? given, TrainRequest request,
+        List<string> notes)
+    {
+        HashSet<string> judges;
+        IReadOnlyList<Seen> judged;
+        if (given is not null)
+        {
+            (judges, judged) = ([.. given.Select(photo => photo.Sha256)], given);
+            var doubled = all.Where(photo => photo.Copy == 0 && judges.Contains(photo.Sha256)).ToArray();
+            if (doubled.Length > 0)
+            {
+                notes.Add($"{Counted.Of(doubled.Length, "photo")} to learn from left out: the same file judges ('{doubled[0].Photo.Name}').");
+            }
+        }
+        else
+        {
+            var random = new Random(request.Seed);
+            judges = [];
+            foreach (var group in all.Where(photo => photo.Copy == 0).GroupBy(photo => photo.Photo.Label!.Value).OrderBy(group => group.Key))
+            {
+                string[] files = [.. group.Select(photo => photo.Sha256).Distinct()];
+                random.Shuffle(files);
+                judges.UnionWith(files.Take(Math.Min((int)Math.Round(request.ValidationShare * files.Length), files.Length - 1)));
+            }
+
+            judged = [.. all.Where(photo => photo.Copy == 0 && judges.Contains(photo.Sha256))];
+        }
+
+        IReadOnlyList<Seen> learnt = [.. all.Where(photo => !judges.Contains(photo.Sha256))];
+        return judged.Count == 0 ? throw new ModelFormatException(
+                "No photo is left to judge by: give more photos of each class, a larger --validation, or a folder or list as --validation.")
+            : learnt.Select(photo => photo.Photo.Label).Distinct().Count() < 2
+                ? throw new ModelFormatException("Photos of at least two classes are needed to learn from, beside those that judge.") : (learnt, judged);
+    }
+
+    /// <summary>The number of the photo that each is of: its copies have its own.</summary>
+    private static int[] PhotoNumbers(IReadOnlyList<Seen> learnt)
+    {
+        var number = -1;
+        return [.. learnt.Select(photo => photo.Copy == 0 ? ++number : number)];
+    }
+
+    private static Evidence ToEvidence(Seen photo, DenseHead head)
+    {
+        var logits = head.LogitsOf(photo.Outputs[0]);
+        float[] probabilities = [.. logits];
+        Softmax.Apply(probabilities);
+        return new Evidence(probabilities, logits, photo.Outputs[0], photo.Photo.Label);
+    }
+}

@@ -1,0 +1,71 @@
+using System.Text;
+using Whatsit.Inference.Catalog;
+using Whatsit.ModelConversion.Training;
+using Whatsit.ModelTools.Commands.Abstain;
+using Whatsit.ModelTools.Commands.Import;
+using Whatsit.ModelTools.Evaluation;
+
+namespace Whatsit.ModelTools.Commands.Train;
+
+/// <summary>The <c>README.md</c> of a bundle that was trained here.</summary>
+internal static class TrainingCard
+{
+    private const int MostClasses = 20;
+
+    public static string Write(ModelManifest manifest, EvaluationResult evaluation, DataQuality quality, TrainingFacts facts, CrossValidated chosen)
+    {
+        var figures = evaluation.Figures;
+        var card = new StringBuilder();
+        card.AppendLine($"# {manifest.Title}").AppendLine().AppendLine(manifest.Description).AppendLine();
+        card.AppendLine("| | |").AppendLine("|---|---|");
+        card.AppendLine($"| Source | {manifest.Source} |");
+        card.AppendLine($"| Licence | {manifest.License ?? "not stated: that of the photos and of the base"} |");
+        card.AppendLine($"| Network | {evaluation.Variants[0].Network}, {evaluation.Variants[0].Parameters:N0} parameters |");
+        card.AppendLine($"| Input | `{manifest.Input.Name}`: {manifest.Input.Width} × {manifest.Input.Height}; {ModelCard.Describe(manifest.Preprocessing)} |");
+        string?[] outputs = [manifest.Output.Name, manifest.Output.Embedding, manifest.Output.Features, manifest.Output.Logits];
+        card.AppendLine($"| Output | {string.Join(", ", outputs.OfType<string>().Select(output => $"`{output}`"))} |");
+        card.AppendLine().AppendLine("## Figures").AppendLine();
+        card.AppendLine($"On {Counted.Of(figures.Labelled.Count, "photo")} that it was not trained on ({evaluation.Source}):").AppendLine();
+        card.AppendLine("| | |").AppendLine("|---|--:|");
+        card.AppendLine($"| Top-1 | {figures.Top1:0.0 %} |");
+        card.AppendLine($"| Top-5 | {figures.Top5:0.0 %} |");
+        if (figures.CoarseTop1 is { } coarse)
+        {
+            card.AppendLine($"| Right group | {coarse:0.0 %} |");
+        }
+
+        card.AppendLine($"| Calibration error | {figures.CalibrationError:0.0 %} |");
+        var crossValidated = chosen.Trials.First(trial => trial.Strength == chosen.Strength);
+        card.AppendLine($"| Cross-validated top-1, on photos that were learnt from | {crossValidated.Top1:0.0 %} |");
+        card.AppendLine().AppendLine(
+            "These photos also chose temperature and threshold, which are one number each. `report.html` has each class, the confusions, and the mistakes as " +
+            "pictures.").AppendLine();
+        ClassFigures[] weakest = [.. figures.Classes.Where(entry => entry.Photos > 0 && entry.Right < entry.Photos).OrderBy(entry => entry.Recall)
+            .Take(MostClasses)];
+        if (weakest.Length > 0)
+        {
+            card.AppendLine("| Weakest classes | Photos | Right |").AppendLine("|---|--:|--:|");
+            foreach (var entry in weakest)
+            {
+                card.AppendLine($"| {entry.Class.Label.Replace("|", "\\|", StringComparison.Ordinal)} | {entry.Photos} | {entry.Right} |");
+            }
+
+            card.AppendLine();
+        }
+
+        card.AppendLine("## Recipe").AppendLine();
+        var copies = facts.Copies > 0 ? $" and {Counted.Of(facts.Copies, "copy", "copies")} of each, cropped and mirrored" : "";
+        card.AppendLine(
+            $"Everything up to the embedding is `{facts.Base}`, unchanged. The last layer is a softmax regression on the embeddings of " +
+            $"{Counted.Of(facts.Photos, "photo")}{copies}, found by L-BFGS in {facts.Iterations} steps (loss {facts.Loss:0.0000}); cross-validation in " +
+            $"five parts chose C = {1 / facts.Strength:0.###} for embeddings of a mean length of 1. Temperature {manifest.Output.Temperature:0.###}. " +
+            $"Seed {facts.Seed}; {facts.Seconds:0} s.").AppendLine();
+        card.Append(AbstainWriter.Section(manifest)).AppendLine();
+        card.AppendLine("## Photos").AppendLine();
+        card.AppendLine(quality.Few.Count == 0 ? $"- Every class has {DataQuality.FewestPhotos} photos or more to learn from."
+            : $"- Too few photos to learn from: {string.Join(", ", quality.Few.Select(entry => $"{entry.Class.Label} ({entry.Photos})"))}.");
+        card.AppendLine($"- {Counted.Of(quality.Duplicates.Count, "photo")} that judged looks nearly the same as one that was learnt from.");
+        card.AppendLine($"- {Counted.Of(quality.Suspects.Count, "photo")} may have a wrong label.");
+        return card.ToString();
+    }
+}

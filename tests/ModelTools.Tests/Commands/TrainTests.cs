@@ -1,0 +1,272 @@
+using System.Buffers.Binary;
+using System.IO.Compression;
+using System.Text.Json.Nodes;
+using Whatsit.Inference.Catalog;
+using Whatsit.Inference.Imaging;
+using Whatsit.ModelConversion.Formats.Onnx;
+using Whatsit.ModelConversion.Graphs;
+using Whatsit.ModelTools.Commands.Import;
+using Whatsit.ModelTools.Commands.Train;
+using Whatsit.ModelTools.Evaluation;
+using Whatsit.ModelTools.Tests.Graphs;
+
+namespace Whatsit.ModelTools.Tests.Commands;
+
+/// <summary>Photos in folders become a classifier that is served like any other: <c>whatsit train</c>, <c>whatsit abstain</c>.</summary>
+public sealed class TrainTests : IDisposable
+{
+    private static readonly string[] Kinds = ["blue", "green", "red"];
+
+    private readonly string _root = Directory.CreateTempSubdirectory("train").FullName;
+
+    public TrainTests()
+    {
+        var onnx = Path.Combine(_root, "base.onnx");
+        OnnxWriter.Write(Network(), onnx);
+        ModelImporter.Import(new ImportRequest(onnx, "base", Models) { Preset = "zero-to-one" }, _ => { });
+        for (var kind = 0; kind < Kinds.Length; kind++)
+        {
+            Directory.CreateDirectory(Path.Combine(Photos, Kinds[kind]));
+            for (var photo = 0; photo < 20; photo++)
+            {
+                File.WriteAllBytes(Path.Combine(Photos, Kinds[kind], $"{photo:00}.png"), Photo(2 - kind, (kind * 100) + photo));
+            }
+        }
+
+        Directory.CreateDirectory(Others);
+        for (var photo = 0; photo < 20; photo++)
+        {
+            File.WriteAllBytes(Path.Combine(Others, $"{photo:00}.png"), Photo(null, 1000 + photo));
+        }
+    }
+
+    private string Models => Path.Combine(_root, "models");
+
+    private string Photos => Path.Combine(_root, "photos");
+
+    private string Others => Path.Combine(_root, "others");
+
+    public void Dispose() => Directory.Delete(_root, recursive: true);
+
+    [Fact]
+    public async Task A_folder_for_each_class_becomes_a_bundle_that_is_right_about_photos_it_never_saw()
+    {
+        var report = await TrainAsync(new TrainRequest(Photos, "colours", "base", Models) { Others = Others, To = ["fp16"] });
+
+        Assert.Equal(1, report.Evaluation.Figures.Top1);
+        Assert.Equal(12, report.Facts.Judged);
+        Assert.Equal(48, report.Facts.Photos);
+        var folder = Path.Combine(Models, "colours");
+        var manifest = Bundle.ReadManifest(folder);
+        Assert.Equal(Kinds, File.ReadAllLines(Path.Combine(folder, "labels.txt")));
+        Assert.Equal(("probabilities", "embedding", "features"), (manifest.Output.Name, manifest.Output.Embedding, manifest.Output.Features));
+        Assert.Equal(["fp32", "fp16"], manifest.Files.Keys);
+        Assert.NotNull(manifest.Output.ClassifierWeights);
+        Assert.Equal(1, manifest.Metrics!["fp32"].GetProperty("top1").GetDouble());
+        var page = await File.ReadAllTextAsync(report.ReportPage, TestContext.Current.CancellationToken);
+        Assert.Contains("<h2>Classes", page, StringComparison.Ordinal);
+
+        // As a server would before it says that it is ready.
+        using var evaluator = new Evaluator();
+        using var lease = evaluator.Load(manifest, folder, "fp32");
+        await evaluator.SelfTestAsync(lease.Model, TestContext.Current.CancellationToken);
+
+        // Grey things are none of its colours.
+        var others = await evaluator.RunAsync(lease.Model, LabelledPhotos.ReadOthers(Others), _ => { }, TestContext.Current.CancellationToken);
+        Assert.True(others.Photos.Count(answer => answer.Abstained) >= 18);
+        var card = await File.ReadAllTextAsync(Path.Combine(folder, "README.md"), TestContext.Current.CancellationToken);
+        Assert.Contains("## When it does not know", card, StringComparison.Ordinal);
+        Assert.Contains("an unknown fruit looks like a fruit", card, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task The_same_seed_gives_the_same_model_and_what_was_embedded_before_is_not_embedded_again()
+    {
+        var cache = Path.Combine(_root, "cache");
+        var first = await TrainAsync(new TrainRequest(Photos, "one", "base", Models) { Cache = cache, Copies = 1 });
+        var file = Assert.Single(Directory.GetFiles(cache));
+        var length = new FileInfo(file).Length;
+        var second = await TrainAsync(new TrainRequest(Photos, "two", "base", Models) { Cache = cache, Copies = 1 });
+
+        Assert.Equal(first.Manifest.Files["fp32"].Sha256, second.Manifest.Files["fp32"].Sha256);
+        Assert.Equal(length, new FileInfo(file).Length);
+
+        // Half a record is cut off, and its photo embedded anew.
+        await using (var half = File.OpenWrite(file))
+        {
+            half.SetLength(length - 7);
+        }
+
+        Assert.Equal(first.Manifest.Files["fp32"].Sha256,
+            (await TrainAsync(new TrainRequest(Photos, "three", "base", Models) { Cache = cache, Copies = 1 })).Manifest.Files["fp32"].Sha256);
+        Assert.Equal(length, new FileInfo(file).Length);
+    }
+
+    [Fact]
+    public async Task What_is_wrong_with_the_photos_is_said_with_their_names()
+    {
+        // A red photo among the blue ones, a class with few photos, and a file that judges and would be learnt from.
+        File.WriteAllBytes(Path.Combine(Photos, "blue", "wrong.png"), Photo(0, 777));
+        Directory.CreateDirectory(Path.Combine(Photos, "black"));
+        for (var photo = 0; photo < 5; photo++)
+        {
+            File.WriteAllBytes(Path.Combine(Photos, "black", $"{photo}.png"), Photo(null, photo, dark: true));
+        }
+
+        var judges = Path.Combine(_root, "judges");
+        Directory.CreateDirectory(Path.Combine(judges, "green"));
+        File.Copy(Path.Combine(Photos, "green", "03.png"), Path.Combine(judges, "green", "same.png"));
+        File.WriteAllBytes(Path.Combine(judges, "green", "new.png"), Photo(1, 888));
+        File.WriteAllText(Path.Combine(Photos, "green", "broken.png"), "no picture");
+
+        var report = await TrainAsync(new TrainRequest(Photos, "colours", "base", Models) { Validation = judges });
+
+        Assert.Equal("black", Assert.Single(report.Quality.Few).Class.Label);
+        Assert.Contains(report.Quality.Suspects, suspect => suspect.Photo.Name == "blue/wrong.png" && report.Evaluation.Classes[suspect.Answer].Label == "red");
+        Assert.Contains(report.Notes, note => note.Contains("green/03.png", StringComparison.Ordinal));
+        Assert.Contains(report.Notes, note => note.Contains("green/broken.png", StringComparison.Ordinal));
+        Assert.Contains(report.Quality.Duplicates, pair => pair.Judged.Name == "green/new.png");
+        Assert.DoesNotContain(report.Quality.Duplicates, pair => pair.Learnt.Name == "green/03.png");
+        var page = await File.ReadAllTextAsync(report.ReportPage, TestContext.Current.CancellationToken);
+        Assert.Contains("Probably mislabelled", page, StringComparison.Ordinal);
+        Assert.Contains("blue/wrong.png", page, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Lists_and_idx_files_are_learnt_from_too()
+    {
+        var list = Path.Combine(Photos, "all.csv");
+        File.WriteAllLines(list,
+            ["photo,class", .. Kinds.SelectMany((kind, index) => Enumerable.Range(0, 20).Select(photo => $"{kind}/{photo:00}.png,{index}"))]);
+        var labels = Path.Combine(_root, "names.txt");
+        File.WriteAllLines(labels, ["B\tcold", "G\tcold", "R\twarm"]);
+        var listed = await TrainAsync(new TrainRequest(list, "listed", "base", Models) { Labels = labels, PerClass = 12, ValidationShare = 0.25 });
+        Assert.Equal(["B", "G", "R"], listed.Evaluation.Classes.Select(label => label.Label));
+        Assert.Equal((27, 9), (listed.Facts.Photos, listed.Facts.Judged));
+        Assert.NotNull(listed.Evaluation.Figures.CoarseTop1);
+
+        var idx = Path.Combine(_root, "idx");
+        Directory.CreateDirectory(idx);
+        WriteIdx(idx, "train", 40);
+        WriteIdx(idx, "t10k", 10);
+        var bars = await TrainAsync(new TrainRequest(idx, "bars", "base", Models));
+        Assert.Equal((40, 10), (bars.Facts.Photos, bars.Facts.Judged));
+        Assert.Equal(["0", "1"], bars.Evaluation.Classes.Select(label => label.Label));
+        Assert.Equal(1, bars.Evaluation.Figures.Top1);
+    }
+
+    [Fact]
+    public async Task The_threshold_can_be_changed_without_photos_and_measured_anew_with_them()
+    {
+        await TrainAsync(new TrainRequest(Photos, "colours", "base", Models));
+        var folder = Path.Combine(Models, "colours");
+        var before = Bundle.ReadManifest(folder);
+        var (code, output, error) = await WhatsitCommand.RunAsync("abstain", "colours", "--refuse", "20%", "--models", Models);
+        Assert.True(code == 0, error);
+        Assert.Contains("20%", output, StringComparison.Ordinal);
+        var after = Bundle.ReadManifest(folder);
+        Assert.Equal(before.Abstain!.Percentiles![20], after.Abstain!.Threshold);
+        Assert.Equal("2", after.Version);
+
+        (code, _, error) = await WhatsitCommand.RunAsync("abstain", "colours", "--off", "--models", Models);
+        Assert.True(code == 0, error);
+        Assert.Null(Bundle.ReadManifest(folder).Abstain);
+        var card = await File.ReadAllTextAsync(Path.Combine(folder, "README.md"), TestContext.Current.CancellationToken);
+        Assert.Contains("It always answers", card, StringComparison.Ordinal);
+
+        (code, _, error) = await WhatsitCommand.RunAsync("abstain", "colours", "--models", Models);
+        Assert.Equal((1, true), (code, error.Contains("--images", StringComparison.Ordinal)));
+
+        (code, _, error) = await WhatsitCommand.RunAsync("abstain", "colours", "--images", Photos, "--others", Others, "--models", Models);
+        Assert.True(code == 0, error);
+        using var evaluator = new Evaluator();
+        var manifest = Bundle.ReadManifest(folder);
+        Assert.Equal(0.05, manifest.Abstain!.Measured!.Value.GetProperty("refused").GetDouble(), 2);
+        using var lease = evaluator.Load(manifest, folder, "fp32");
+        await evaluator.SelfTestAsync(lease.Model, TestContext.Current.CancellationToken);
+
+        (code, output, error) = await WhatsitCommand.RunAsync("evaluate", "colours", "--images", Photos, "--others", Others, "--json", "--models", Models);
+        Assert.True(code == 0, error);
+        var others = JsonNode.Parse(output)!["variants"]![0]!["others"]!;
+        Assert.Equal((20, 0.05), ((int)others["photos"]!, Math.Round((double)others["refused"]!, 2)));
+        Assert.True((double)others["auroc"]! > 0.9);
+    }
+
+    [Theory]
+    [InlineData("There is no folder or list", "--images", "nowhere")]
+    [InlineData("has no model 'nothing'|no model 'nothing'|no model of that name", "--base", "nothing")]
+    [InlineData("a share must be above 0", "--validation", "1.0")]
+    [InlineData("--refuse must be a share", "--refuse", "many")]
+    public async Task What_cannot_be_is_refused_in_a_sentence(string sentences, string option, string value)
+    {
+        string[] arguments = ["train", "--images", Photos, "--name", "x", "--base", "base", "--models", Models, "--no-cache"];
+        var place = Array.IndexOf(arguments, option);
+        arguments = place < 0 ? [.. arguments, option, value] : [.. arguments[..(place + 1)], value, .. arguments[(place + 2)..]];
+        var (code, _, error) = await WhatsitCommand.RunAsync(arguments);
+        Assert.NotEqual(0, code);
+        Assert.Contains(sentences.Split('|'), sentence => error.Contains(sentence, StringComparison.Ordinal));
+        Assert.DoesNotContain("   at ", error, StringComparison.Ordinal);
+        Assert.False(Directory.Exists(Path.Combine(Models, "x")));
+    }
+
+    private static Task<TrainReport> TrainAsync(TrainRequest request) => Trainer.RunAsync(request, _ => { }, TestContext.Current.CancellationToken);
+
+    /// <summary>A picture in which one channel is bright; without one a grey checkerboard.</summary>
+    private static byte[] Photo(int? channel, int seed, bool dark = false)
+    {
+        var random = new Random(seed);
+        var pixels = new byte[40 * 40 * 3];
+        for (var i = 0; i < pixels.Length; i++)
+        {
+            var (x, y) = (i / 3 % 40, i / 120);
+            pixels[i] = channel is null ? (byte)(dark ? random.Next(12) : ((x / 5) + (y / 5)) % 2 == 0 ? 180 + random.Next(70) : random.Next(20))
+                : (byte)(i % 3 == channel ? 150 + random.Next(100) : random.Next(60));
+        }
+
+        return ImageDecoders.CreateEncoder(new DecodingOptions()).ToPng(pixels, 40, 40);
+    }
+
+    /// <summary>Convolutions of random weights: enough to tell colours apart.</summary>
+    private static Graph Network()
+    {
+        var builder = new GraphBuilder("random");
+        var value = builder.AddInput("x", ElementType.Float32, -1, 3, 32, 32);
+        foreach (var (name, from, to) in ((string, int, int)[])[("first", 3, 16), ("second", 16, 32)])
+        {
+            value = builder.AddNode("Relu", name + "_relu", [builder.AddNode("Conv", name,
+                [value, builder.AddConstant(name + "_w", Numbers.Random(name.Length, -0.4f, 0.4f, [to, from, 3, 3]))],
+                ("strides", new long[] { 2, 2 }), ("pads", new long[] { 1, 1, 1, 1 }))]);
+        }
+
+        value = builder.AddNode("Flatten", "flat", [builder.AddNode("GlobalAveragePool", "pool", [value])]);
+        value = builder.AddNode("Gemm", "dense", [value, builder.AddConstant("dense_w", Numbers.Random(4, -1.5f, 1.5f, [32, 7]))]);
+        builder.AddOutput(builder.AddNode("Softmax", "softmax", [value], ("axis", -1L)), ElementType.Float32, -1, 7);
+        return builder.Graph;
+    }
+
+    /// <summary>Two kinds of picture, bright on one side or on the whole, as MNIST is handed out; the labels packed.</summary>
+    private static void WriteIdx(string folder, string part, int photos)
+    {
+        var images = new byte[16 + (photos * 28 * 28)];
+        var labels = new byte[8 + photos];
+        BinaryPrimitives.WriteInt32BigEndian(images, 0x803);
+        BinaryPrimitives.WriteInt32BigEndian(images.AsSpan(4), photos);
+        BinaryPrimitives.WriteInt32BigEndian(images.AsSpan(8), 28);
+        BinaryPrimitives.WriteInt32BigEndian(images.AsSpan(12), 28);
+        BinaryPrimitives.WriteInt32BigEndian(labels, 0x801);
+        BinaryPrimitives.WriteInt32BigEndian(labels.AsSpan(4), photos);
+        var random = new Random(part.Length);
+        for (var photo = 0; photo < photos; photo++)
+        {
+            labels[8 + photo] = (byte)(photo % 2);
+            for (var pixel = 0; pixel < 28 * 28; pixel++)
+            {
+                images[16 + (photo * 28 * 28) + pixel] = (byte)(random.Next(40) + (photo % 2 == 0 || pixel % 28 < 8 ? 200 : 0));
+            }
+        }
+
+        File.WriteAllBytes(Path.Combine(folder, $"{part}-images-idx3-ubyte"), images);
+        using var packed = new GZipStream(File.Create(Path.Combine(folder, $"{part}-labels-idx1-ubyte.gz")), CompressionLevel.Fastest);
+        packed.Write(labels);
+    }
+}
