@@ -1,7 +1,4 @@
-import type { Manifest } from './manifest';
-
-/** A number that is the larger, the surer a model is that a picture shows one of its classes; `AbstainScore` on the server says more of each. */
-export type AbstainScore = 'probability' | 'logit' | 'energy' | 'class-mean' | 'nearest';
+import type { AbstainScore, Manifest } from './manifest';
 
 type Judged = Pick<Manifest, 'output' | 'abstain'>;
 

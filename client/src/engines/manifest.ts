@@ -1,5 +1,3 @@
-import type { AbstainScore } from './certainty';
-
 export type Variant = 'fp32' | 'fp16' | 'int8';
 
 export interface ModelFile {
@@ -51,3 +49,6 @@ export type Resample = 'pil-nearest' | 'pil-bilinear' | 'pil-bicubic' | 'pil-lan
 
 /** What of a model says how its photos are prepared. */
 export type Preparation = Pick<Manifest, 'preprocessing' | 'input'>;
+
+/** A number that is the larger, the surer a model is that a picture shows one of its classes; `AbstainScore` on the server says more of each. */
+export type AbstainScore = 'probability' | 'logit' | 'energy' | 'class-mean' | 'nearest';
