@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Net.Sockets;
 using System.Text;
@@ -14,6 +15,7 @@ namespace Whatsit.Benchmarks;
 internal static class Soak
 {
     private const double Load = 0.8;
+    private static readonly TimeSpan MostIdle = TimeSpan.FromSeconds(60);
 
     // The server must answer each kind so, or say that it is busy.
     private static readonly int[] Busy = [429, 503];
@@ -38,7 +40,7 @@ internal static class Soak
         var samples = new List<(double Seconds, double Memory, double Descriptors)>();
         var counts = kinds.ToDictionary(kind => kind.Name, _ => new int[3]);
         var wrong = new Dictionary<string, int>();
-        var idle = new System.Collections.Concurrent.ConcurrentStack<HttpConnection>();
+        var idle = new ConcurrentStack<(HttpConnection Connection, long Since)>();
         var pending = new HashSet<Task>();
         var clock = Stopwatch.StartNew();
         var (due, sampled, printed) = (0.0, 0.0, 0);
@@ -92,7 +94,7 @@ internal static class Soak
 
         async Task SendAsync(Kind kind)
         {
-            var connection = idle.TryPop(out var free) ? free : new HttpConnection(server.Port);
+            var connection = TakeIdle() ?? new HttpConnection(server.Port);
             string? problem = null;
             var index = 0;
             try
@@ -100,7 +102,7 @@ internal static class Soak
                 var status = kind.Send is null ? await connection.SendAsync(kind.Request) : await kind.Send(server.Port);
                 index = status == kind.Status ? 0 : Busy.Contains(status) ? 1 : 2;
                 problem = index == 2 ? $"{kind.Name}: {status} instead of {kind.Status}" : null;
-                idle.Push(connection);
+                idle.Push((connection, Stopwatch.GetTimestamp()));
             }
             catch (Exception exception) when (exception is SocketException or IOException)
             {
@@ -116,6 +118,22 @@ internal static class Soak
                     wrong[problem] = wrong.GetValueOrDefault(problem) + 1;
                 }
             }
+        }
+
+        // Servers close what was idle for minutes (Kestrel: 130 s), perhaps under the next request.
+        HttpConnection? TakeIdle()
+        {
+            while (idle.TryPop(out var free))
+            {
+                if (Stopwatch.GetElapsedTime(free.Since) < MostIdle)
+                {
+                    return free.Connection;
+                }
+
+                free.Connection.Dispose();
+            }
+
+            return null;
         }
 
         void Print(string minute)

@@ -16,7 +16,7 @@ public sealed class FaultsTests
         Assert.SkipUnless(OperatingSystem.IsLinux(), "skipped: sets the limit with sh");
         Assert.Equal(
             $"The process may open {limit} files and connections (ulimit -n); the server needs 384 at least.",
-            await RefusalAsync(WhatsitServer.Start(new Dictionary<string, string>(), $"ulimit -n {limit}")));
+            await WhatsitServer.RefusalAsync(WhatsitServer.Start(new Dictionary<string, string>(), $"ulimit -n {limit}")));
     }
 
     [Fact(Timeout = 120_000)]
@@ -34,7 +34,7 @@ public sealed class FaultsTests
         Assert.SkipUnless(OperatingSystem.IsLinux(), "skipped: the library is called otherwise");
         Assert.SkipWhen(NativeLibrary.TryLoad("libvips.so.42", out _), "skipped: this system has a libvips of its own, which is taken then");
         using var copy = new ServerWithout("libvips.so.42");
-        var refusal = await RefusalAsync(WhatsitServer.Start(new Dictionary<string, string>(), program: copy.Program));
+        var refusal = await WhatsitServer.RefusalAsync(WhatsitServer.Start(new Dictionary<string, string>(), program: copy.Program));
         Assert.Contains("libvips", refusal, StringComparison.Ordinal);
         Assert.DoesNotContain("   at ", refusal, StringComparison.Ordinal);
     }
@@ -136,26 +136,6 @@ public sealed class FaultsTests
             }
         });
         return (process, http);
-    }
-
-    /// <summary>All that a server printed that did not start.</summary>
-    private static async Task<string> RefusalAsync(Process server)
-    {
-        using (server)
-        {
-            try
-            {
-                var output = server.StandardOutput.ReadToEndAsync(TestContext.Current.CancellationToken);
-                var error = await server.StandardError.ReadToEndAsync(TestContext.Current.CancellationToken);
-                await server.WaitForExitAsync(TestContext.Current.CancellationToken);
-                Assert.Equal(1, server.ExitCode);
-                return (await output + error).Trim();
-            }
-            finally
-            {
-                server.Kill();
-            }
-        }
     }
 
     /// <summary>A copy of the server's program that lacks a file.</summary>

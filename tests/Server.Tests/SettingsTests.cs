@@ -64,21 +64,6 @@ public sealed class SettingsTests
         Assert.NotEqual(0, server.Http.BaseAddress!.Port);
     }
 
-    /// <summary>Starts the server with one setting, and returns all that it printed before it gave up.</summary>
-    private static async Task<string> RefusalAsync(string setting, string value)
-    {
-        using var server = WhatsitServer.Start(new Dictionary<string, string> { [setting] = value });
-        try
-        {
-            var output = server.StandardOutput.ReadToEndAsync(TestContext.Current.CancellationToken);
-            var error = await server.StandardError.ReadToEndAsync(TestContext.Current.CancellationToken);
-            await server.WaitForExitAsync(TestContext.Current.CancellationToken);
-            Assert.Equal(1, server.ExitCode);
-            return (await output + error).Trim();
-        }
-        finally
-        {
-            server.Kill();
-        }
-    }
+    private static Task<string> RefusalAsync(string setting, string value) =>
+        WhatsitServer.RefusalAsync(WhatsitServer.Start(new Dictionary<string, string> { [setting] = value }));
 }

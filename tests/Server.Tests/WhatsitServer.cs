@@ -58,6 +58,26 @@ public sealed class WhatsitServer : IAsyncLifetime
         return Process.Start(new ProcessStartInfo(command[0], command[1..]) { RedirectStandardOutput = true, RedirectStandardError = true })!;
     }
 
+    /// <summary>All that a server printed before it gave up, which it must.</summary>
+    public static async Task<string> RefusalAsync(Process server)
+    {
+        using (server)
+        {
+            try
+            {
+                var output = server.StandardOutput.ReadToEndAsync(TestContext.Current.CancellationToken);
+                var error = await server.StandardError.ReadToEndAsync(TestContext.Current.CancellationToken);
+                await server.WaitForExitAsync(TestContext.Current.CancellationToken);
+                Assert.Equal(1, server.ExitCode);
+                return (await output + error).Trim();
+            }
+            finally
+            {
+                server.Kill();
+            }
+        }
+    }
+
     /// <summary>Starts it, and waits until it listens.</summary>
     public async Task StartAsync()
     {

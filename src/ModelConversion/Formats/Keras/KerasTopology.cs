@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Whatsit.ModelConversion.Formats.TensorFlowJs;
 
 namespace Whatsit.ModelConversion.Formats.Keras;
 
@@ -95,7 +96,7 @@ internal sealed class KerasTopology
             throw new ModelFormatException($"Models are nested in models more than {DeepestNesting} deep.");
         }
 
-        var name = (config is { } withName ? Text(KerasConfig.Property(withName, "name")) : null) ?? Text(KerasConfig.Property(model, "name")) ?? "model";
+        var name = (config is { } withName ? KerasConfig.Property(withName, "name").Text() : null) ?? KerasConfig.Property(model, "name").Text() ?? "model";
         var topology = new KerasTopology(name, className);
         try
         {
@@ -267,7 +268,7 @@ internal sealed class KerasTopology
         var config = KerasConfig.Property(element, "config") ?? default;
         var network = className is "Sequential" or "Model" or "Functional"
             || (KerasConfig.Property(config, "layers") is not null && KerasConfig.Property(config, "output_layers") is not null);
-        return new KerasLayer(new KerasConfig(className, name, config), Text(KerasConfig.Property(element, "module")), [])
+        return new KerasLayer(new KerasConfig(className, name, config), KerasConfig.Property(element, "module").Text(), [])
         {
             Network = network
             ? Parse(element, depth + 1) : null
@@ -301,7 +302,7 @@ internal sealed class KerasTopology
                 }
             }
 
-            return element[0].GetString() == "_CONSTANT_VALUE" ? new KerasArgument.Constant(element[2]) : new KerasArgument.Result(Reference(element));
+            return element[0].Text() == "_CONSTANT_VALUE" ? new KerasArgument.Constant(element[2]) : new KerasArgument.Result(Reference(element));
         }
 
         // Results in named arguments have the same form; nothing but the layer's name tells them from a constant list.
@@ -309,7 +310,7 @@ internal sealed class KerasTopology
         {
             var list = element.ValueKind == JsonValueKind.Array && element.GetArrayLength() > 0;
             return !list ? new KerasArgument.Constant(element)
-                : element[0].ValueKind == JsonValueKind.String && element.GetArrayLength() >= 3 && layers.Contains(element[0].GetString()!)
+                : element[0].ValueKind == JsonValueKind.String && element.GetArrayLength() >= 3 && layers.Contains(element[0].Text()!)
                     ? new KerasArgument.Result(Reference(element))
                 : element[0].ValueKind == JsonValueKind.Array ? new KerasArgument.List([.. element.EnumerateArray().Select(Named)]) is { } named
                     && named.References.Any() ? named : new KerasArgument.Constant(element)
@@ -337,7 +338,7 @@ internal sealed class KerasTopology
                 return list.References.Any() ? list : new KerasArgument.Constant(element);
             }
 
-            return Text(KerasConfig.Property(element, "class_name")) == "__keras_tensor__"
+            return KerasConfig.Property(element, "class_name").Text() == "__keras_tensor__"
                 && KerasConfig.Property(element, "config") is { } config
                 && KerasConfig.Property(config, "keras_history") is { ValueKind: JsonValueKind.Array } history
                     ? new KerasArgument.Result(Reference(history))
@@ -375,7 +376,7 @@ internal sealed class KerasTopology
     }
 
     private static KerasReference Reference(JsonElement element) =>
-        element.GetArrayLength() >= 3 && element[1].TryGetInt32(out var call) && element[2].TryGetInt32(out var output) && element[0].GetString() is { } layer
+        element.GetArrayLength() >= 3 && element[1].TryGetInt32(out var call) && element[2].TryGetInt32(out var output) && element[0].Text() is { } layer
             ? new KerasReference(layer, call, output)
             : throw new ModelFormatException($"'{element}' does not name a layer's output.");
 
@@ -383,13 +384,11 @@ internal sealed class KerasTopology
         first.Config["batch_input_shape"] ?? first.Config["batch_shape"] ?? first.Network?.InputShape;
 
     private static string NameOf(JsonElement layer) =>
-        Text(KerasConfig.Property(layer, "name")) ?? (KerasConfig.Property(layer, "config") is { } config ? Text(KerasConfig.Property(config, "name")) : null)
+        KerasConfig.Property(layer, "name").Text() ?? (KerasConfig.Property(layer, "config") is { } config ? KerasConfig.Property(config, "name").Text() : null)
         ?? throw new ModelFormatException("The model has a layer without a name.");
 
     // Custom classes are registered as package>class.
     private static string ClassNameOf(JsonElement element) =>
-        (Text(KerasConfig.Property(element, "class_name")) ?? Text(KerasConfig.Property(element, "className"))
+        (KerasConfig.Property(element, "class_name").Text() ?? KerasConfig.Property(element, "className").Text()
             ?? throw new ModelFormatException("The model's description names no class.")).Split('>')[^1];
-
-    private static string? Text(JsonElement? element) => element is { ValueKind: JsonValueKind.String } text ? text.GetString() : null;
 }

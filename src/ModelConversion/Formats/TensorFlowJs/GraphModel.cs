@@ -39,7 +39,7 @@ internal sealed class GraphNode
     /// <summary>A type by name; old converters wrote its number (tensorflow/core/framework/types.proto).</summary>
     public string? Type(string attribute) => Attribute(attribute, "type") switch
     {
-        { ValueKind: JsonValueKind.String } name => name.GetString(),
+        { ValueKind: JsonValueKind.String } name => name.Text(),
         { } number => number.Integer() switch { 1 => "DT_FLOAT", 3 => "DT_INT32", 4 => "DT_UINT8", 9 => "DT_INT64", 10 => "DT_BOOL", _ => null },
         _ => null,
     };
