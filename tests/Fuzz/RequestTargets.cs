@@ -51,7 +51,7 @@ internal static class RequestTargets
     private static (InferenceException? Refusal, string All) Outcome(string type, byte[] body, int piece)
     {
         var context = new DefaultHttpContext();
-        using var upload = new Upload(new UploadBudget(Limits), () => null);
+        using var upload = new Upload(new(Limits));
         context.Features.Set(upload);
         context.Request.ContentType = type;
         context.Request.Body = new Pieces(body, piece);
