@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import type { AbstainScore } from './certainty';
+import type { AbstainScore } from './manifest';
 import { certaintyOf, evidenceOf } from './certainty';
 import { select } from './postprocess';
 import type { Manifest } from './server-api';
