@@ -2,6 +2,8 @@
 ARG NODE_IMAGE=node:24.9.0-bookworm-slim
 ARG SDK_IMAGE=mcr.microsoft.com/dotnet/sdk:10.0.401
 ARG RUNTIME_IMAGE=mcr.microsoft.com/dotnet/aspnet:10.0.12
+# A libvips of the distribution's that reads HEIC, too: --build-arg LIBVIPS_PACKAGES="libvips42t64 libheif-plugin-libde265" (Ubuntu), libvips42 (Debian 12).
+ARG LIBVIPS_PACKAGES=
 
 FROM ${NODE_IMAGE} AS page
 WORKDIR /source/client
@@ -38,6 +40,10 @@ LABEL org.opencontainers.image.title="Whatsit" \
       org.opencontainers.image.description="A photo in, labels out: serves an image classifier over HTTP, with a page." \
       org.opencontainers.image.licenses="Apache-2.0"
 WORKDIR /app
+ARG LIBVIPS_PACKAGES
+RUN if [ -n "$LIBVIPS_PACKAGES" ]; then \
+      apt-get update -qq && apt-get install -y -qq --no-install-recommends $LIBVIPS_PACKAGES && rm -rf /var/lib/apt/lists/*; fi
+ENV Decoding__LibvipsPath=${LIBVIPS_PACKAGES:+libvips.so.42}
 # Seldom changed first: an update of the code sends the last layer alone.
 COPY --from=server /publish/engines/ ./
 COPY --from=server /publish/models/ models/

@@ -64,6 +64,7 @@ public static class WhatsitServices
     /// <summary>A library that is not there is said now, in a sentence, and not with each picture.</summary>
     private static IImageDecoder CreateDecoder(DecodingOptions options)
     {
+        VipsFile.Path = options.LibvipsPath;
         var decoder = ImageDecoders.Create(options);
         try
         {
@@ -72,7 +73,10 @@ public static class WhatsitServices
         }
         catch (TypeInitializationException exception) when (exception.GetBaseException() is DllNotFoundException missing)
         {
-            throw new InferenceException(InferenceError.BackendFailed, missing.Message, exception);
+            throw new InferenceException(
+                InferenceError.BackendFailed,
+                options.LibvipsPath is { Length: > 0 } path ? $"The setting Decoding:LibvipsPath is '{path}'. {missing.Message}" : missing.Message,
+                exception);
         }
     }
 }

@@ -12,6 +12,7 @@ internal static class Settings
     /// <summary>Settings that got another name; who still has the old one is told the new.</summary>
     private static readonly Dictionary<string, string> Renamed = new(StringComparer.OrdinalIgnoreCase)
     {
+        ["Decoding:MaxProgressivePixels"] = "Decoding:MaxProgressiveBytes",
         ["Scheduling:Instances"] = "Scheduling:Concurrency",
     };
 

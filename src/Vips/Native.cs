@@ -202,8 +202,8 @@ internal static unsafe partial class Native
     public static partial void g_free(void* memory);
 
     /// <summary>
-    /// The library's file name carries its version, so it is found by pattern beside the assembly; where none was shipped, the system's own
-    /// libvips does as well. GLib's symbols are looked up in the same handle: the shipped build contains them.
+    /// The library that was named, or the one that was shipped; where none was, the system's own does as well. GLib's symbols are looked up in the same
+    /// handle: the shipped build contains them, and of others the system's loader looks through what they are linked with.
     /// </summary>
     private static nint Resolve(string name, Assembly assembly, DllImportSearchPath? searchPath)
     {
@@ -211,6 +211,14 @@ internal static unsafe partial class Native
         {
             return 0;
         }
+
+        if (VipsFile.Path is { Length: > 0 } named)
+        {
+            return NativeLibrary.TryLoad(named, out var other) && NativeLibrary.TryGetExport(other, nameof(vips_block_untrusted_set), out _)
+                ? other
+                : throw new DllNotFoundException($"{named} is no libvips of version 8.13 or later, or one of the libraries that it needs was not found.");
+        }
+
         // The names of the ABI, https://www.libvips.org/API/current/: exact, or a plug-in beside the library would be loaded in its place. .NET looks in the
         // folders of NuGet's native files first (runtimes/<rid>/native, or beside the program where that was published for a platform), then on the system.
         var file = OperatingSystem.IsWindows() ? "libvips-42.dll" : OperatingSystem.IsMacOS() ? "libvips.42.dylib" : "libvips.so.42";

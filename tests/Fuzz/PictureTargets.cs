@@ -13,7 +13,7 @@ internal static class PictureTargets
     private static readonly string[] Endings = [".jpg", ".png", ".gif", ".webp", ".tif", ".avif", ".bmp", ".ico", ".ppm"];
 
     // Small: what is allowed is decoded soon, and what is not is refused by the same lines as ever.
-    private static readonly DecodingOptions Limits = new() { MaxPixels = 500_000, MaxProgressivePixels = 250_000, MaxMemory = 64 << 20, MaxFrames = 100 };
+    private static readonly DecodingOptions Limits = new() { MaxPixels = 500_000, MaxProgressiveBytes = 1_500_000, MaxMemory = 64 << 20, MaxFrames = 100 };
 
     // Those that libvips reads at once, and a row of MCUs that libjpeg-turbo reads ahead.
     private const int Rows = 8 + 16;

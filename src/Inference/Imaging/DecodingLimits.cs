@@ -5,7 +5,9 @@ namespace Whatsit.Inference.Imaging;
 /// <summary>The limits of <see cref="DecodingOptions"/>, checked after the header and before the first pixel.</summary>
 internal static class DecodingLimits
 {
+    // Each scan is a pass over all blocks, however few bytes it has: so many at so many pixels, in proportion more of smaller pictures.
     private const int ScansOfLargePictures = 20;
+    private const long FewScansAtPixels = 25_000_000;
 
     // As many as JPEG can hold, the largest of the formats of cameras. The tables for resizing grow with the longer side.
     private const int MaxSide = 65_535;
@@ -28,14 +30,19 @@ internal static class DecodingLimits
         }
 
         var pixels = header.Width * header.Height;
-        if ((header.Interlaced ? pixels : pixels / (shrink * shrink)) > options.MaxPixels)
+        if (header.KeptBytes > options.MaxProgressiveBytes)
         {
-            throw TooLarge("The picture", options.MaxPixels);
+            throw new InferenceException(
+                InferenceError.ImageTooLarge,
+                FormattableString.Invariant($"The picture of {header.Width} × {header.Height} pixels is progressive: {header.KeptBytes:N0} bytes would ") +
+                FormattableString.Invariant($"have to be kept until its last pass; the limit is {options.MaxProgressiveBytes:N0}. Save it without."));
         }
 
-        if (header.Interlaced && pixels > options.MaxProgressivePixels)
+        if (pixels / (shrink * shrink) > options.MaxPixels)
         {
-            throw TooLarge("The picture is progressive, which takes far more memory to decode; it", options.MaxProgressivePixels);
+            throw new InferenceException(
+                InferenceError.ImageTooLarge,
+                FormattableString.Invariant($"The picture has {header.Width} × {header.Height} = {pixels:N0} pixels; the limit is {options.MaxPixels:N0}."));
         }
 
         if (header.Frames > options.MaxFrames)
@@ -45,16 +52,12 @@ internal static class DecodingLimits
                     FormattableString.Invariant($"The picture has {header.Frames:N0} frames or pages; at most {options.MaxFrames:N0} are allowed."));
         }
 
-        var scans = Math.Min(options.MaxScans, Math.Max(ScansOfLargePictures, ScansOfLargePictures * options.MaxProgressivePixels / pixels));
+        var scans = Math.Min(options.MaxScans, Math.Max(ScansOfLargePictures, ScansOfLargePictures * FewScansAtPixels / pixels));
         if (header.Scans > scans)
         {
             throw new InferenceException(
                 InferenceError.ImageTooLarge,
                     FormattableString.Invariant($"The JPEG picture has {header.Scans:N0} scans; at its size at most {scans:N0} are allowed."));
         }
-
-        InferenceException TooLarge(string what, long limit) => new(
-            InferenceError.ImageTooLarge,
-            FormattableString.Invariant($"{what} has {header.Width} × {header.Height} = {pixels:N0} pixels; the limit is {limit:N0}."));
     }
 }

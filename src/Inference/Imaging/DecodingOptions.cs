@@ -16,6 +16,12 @@ public sealed class DecodingOptions
     public string Library { get; set; } = ImageDecoders.Libvips;
 
     /// <summary>
+    /// The file of another libvips than the one that is shipped: the system's, which may read more (Debian's <c>libvips42</c> reads HEIC, what iPhones write).
+    /// A path, or a name that the system's loader finds (<c>libvips.so.42</c>). The default is the shipped one.
+    /// </summary>
+    public string? LibvipsPath { get; set; }
+
+    /// <summary>
     /// Width × height above which a picture is refused before a single pixel is decoded. A small file can ask for gigabytes. Of a JPEG that is decoded smaller,
     /// as photos are for most models, the smaller size counts: phones take up to 200 megapixels. The default is 50 megapixels.
     /// </summary>
@@ -23,15 +29,15 @@ public sealed class DecodingOptions
     public long MaxPixels { get; set; } = 50_000_000;
 
     /// <summary>
-    /// The same for progressive JPEG and interlaced PNG, whose rows are not finished before all of the file was read: libjpeg keeps up to 8 bytes
-    /// of each pixel until then. The default is 25 megapixels.
+    /// Bytes that a progressive JPEG or an interlaced PNG may have kept until its last pass, since no row is finished before: the coefficients, two bytes for
+    /// each sample, or the samples. The default is 150 MB (150,000,000): a JPEG of 50 megapixels with its colours at half the size, 25 with them in full.
     /// </summary>
-    [Range(1, 700_000_000)]
-    public long MaxProgressivePixels { get; set; } = 25_000_000;
+    [Range(1, 4_000_000_000)]
+    public long MaxProgressiveBytes { get; set; } = 150_000_000;
 
     /// <summary>
     /// How many passes a JPEG may take over its pixels. Encoders write about ten; each costs time on the whole picture, however few bytes it has. The default
-    /// is 100, as in libtiff, and for pictures of more than a fifth of <see cref="MaxProgressivePixels"/> in proportion less, down to 20.
+    /// is 100, as in libtiff, and for pictures of more than 5 megapixels in proportion less, down to 20.
     /// </summary>
     [Range(1, 10_000)]
     public int MaxScans { get; set; } = 100;

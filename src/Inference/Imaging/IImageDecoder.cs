@@ -14,6 +14,9 @@ public interface IImageDecoder
     /// </exception>
     EncodedImage Open(ReadOnlyMemory<byte> file, (int Width, int Height)? shrinkTo = null);
 
+    /// <summary>The library, its version and the formats that it reads, for a log.</summary>
+    string Reads => GetType().Name;
+
     /// <summary>Opens a picture and decodes it at once.</summary>
     /// <inheritdoc cref="Open"/>
     /// <inheritdoc cref="EncodedImage.Decode"/>

@@ -15,10 +15,24 @@ public abstract class ImageDecoder : IImageDecoder
     private protected ImageDecoder(DecodingOptions options) => _options = options;
 
     /// <inheritdoc/>
+    public abstract string Reads { get; }
+
+    /// <inheritdoc/>
     public EncodedImage Open(ReadOnlyMemory<byte> file, (int Width, int Height)? shrinkTo = null)
     {
+        if (CannotRead(ImageFormat.Detect(file.Span)) is { } refusal)
+        {
+            throw refusal;
+        }
+
         var header = ImageHeader.Read(file.Span);
-        return new EncodedImage(Check(header, shrinkTo, file.Length), cancellationToken => Decode(file, header, shrinkTo, cancellationToken));
+        var cost = Check(header, shrinkTo, file.Length);
+        if (CannotRead(header) is { } kind)
+        {
+            throw kind;
+        }
+
+        return new EncodedImage(cost, cancellationToken => Decode(file, header, shrinkTo, cancellationToken));
     }
 
     /// <summary>Whether a copy is decoded, without what only costs.</summary>
@@ -52,9 +66,7 @@ public abstract class ImageDecoder : IImageDecoder
                 }
 
             case { Format: "gif" }:
-                var first = DecodeStill(CutDown(file, header), header, shrinkTo, cancellationToken);
-                WhitenAround(first, header.FirstFrame);
-                return first;
+                return OnScreen(DecodeStill(CutDown(file, header), header, shrinkTo, cancellationToken), header);
 
             case { Format: "ico" }:
                 var icon = DecodeStill(CutDown(IcoHeader.Still(file.Span), header), header, null, cancellationToken);
@@ -75,6 +87,12 @@ public abstract class ImageDecoder : IImageDecoder
 
     /// <summary>Whether a picture is decoded to fewer pixels than it has where that is enough.</summary>
     internal abstract bool Reduces(ImageHeader header);
+
+    /// <summary>Why no picture of this format is read; <see langword="null"/> where they are.</summary>
+    internal abstract InferenceException? CannotRead(string format);
+
+    /// <summary>The same of a kind within the format.</summary>
+    internal abstract InferenceException? CannotRead(ImageHeader header);
 
     /// <summary>
     /// What the library will hold besides the picture that it gives, and nanoseconds that it takes for a pixel: both measured, and rounded up.
@@ -164,18 +182,39 @@ public abstract class ImageDecoder : IImageDecoder
         return canvas;
     }
 
-    /// <summary>The rest of a GIF's screen is transparent, which some decoders show as black.</summary>
-    private static void WhitenAround(RgbImage picture, Patch? first)
+    /// <summary>
+    /// The rest of a GIF's screen is transparent, which some decoders show as black; and of a screen that they find too large, or of a size that only broken
+    /// files name, they show what the frame covers.
+    /// </summary>
+    private static RgbImage OnScreen(RgbImage picture, ImageHeader header)
     {
-        if (first is not { } patch)
+        if (header.FirstFrame is not { } patch)
         {
-            return;
+            return picture;
         }
 
-        (var left, var right) = ((int)Math.Min(patch.Left, picture.Width), (int)Math.Min(patch.Left + patch.Width, picture.Width));
-        for (var y = 0; y < picture.Height; y++)
+        var screen = picture;
+        if ((picture.Width, picture.Height) != (header.Width, header.Height))
         {
-            var row = picture.Pixels.Slice(y * picture.Width * 3, picture.Width * 3);
+            screen = new RgbImage((int)header.Width, (int)header.Height)
+            {
+                OriginalWidth = (int)header.Width,
+                OriginalHeight = (int)header.Height,
+                Format = header.Format,
+            };
+            var bytes = Math.Min(picture.Width, screen.Width) * 3;
+            for (var y = 0; y < Math.Min(picture.Height, screen.Height); y++)
+            {
+                picture.Pixels.Slice(y * picture.Width * 3, bytes).CopyTo(screen.Pixels[(y * screen.Width * 3)..]);
+            }
+
+            picture.Dispose();
+        }
+
+        (var left, var right) = ((int)Math.Min(patch.Left, screen.Width), (int)Math.Min(patch.Left + patch.Width, screen.Width));
+        for (var y = 0; y < screen.Height; y++)
+        {
+            var row = screen.Pixels.Slice(y * screen.Width * 3, screen.Width * 3);
             if (y < patch.Top || y >= patch.Top + patch.Height)
             {
                 row.Fill(255);
@@ -185,5 +224,7 @@ public abstract class ImageDecoder : IImageDecoder
             row[..(left * 3)].Fill(255);
             row[(right * 3)..].Fill(255);
         }
+
+        return screen;
     }
 }

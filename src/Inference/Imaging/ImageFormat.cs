@@ -24,13 +24,16 @@ public static class ImageFormat
         return Find(file) switch
         {
             null => throw Unsupported(NameOf(file)),
-            Heic => throw new InferenceException(
-                InferenceError.UnsupportedImage,
-                "HEIC pictures are not supported: on the iPhone choose Settings > Camera > Formats > Most Compatible, or send JPEG or PNG."),
             IsoMedia => throw Unsupported("a video (or another file in the MP4 container)"),
             var format => format,
         };
     }
+
+    /// <summary>The refusal where the library has no decoder for what iPhones write: no package may carry one.</summary>
+    public static InferenceException HeicUnread() => new(
+        InferenceError.UnsupportedImage,
+        "HEIC pictures are not supported by this server: share the photo as JPEG (on the iPhone: Settings > Camera > Formats > Most Compatible), or let the "
+        + "server use a libvips that reads HEIC (setting Decoding:LibvipsPath).");
 
     /// <summary>Whether a file begins as a picture does, of those that we read or of those that are refused by their name.</summary>
     public static bool IsKnown(ReadOnlySpan<byte> file) => Find(file) is not null;

@@ -30,13 +30,32 @@ public sealed class ImageSharpDecoder(IOptions<DecodingOptions> options) : Image
         MemoryAllocator = MemoryAllocator.Create(new MemoryAllocatorOptions { MaximumPoolSizeMegabytes = 8 }),
     };
 
-    internal override bool Reduces(ImageHeader header) => false;
+    /// <summary>What <see cref="ReducedJpeg"/> decodes: neither progressive, nor with other colours.</summary>
+    internal override bool Reduces(ImageHeader header) => header is { Format: "jpeg", Interlaced: false, IsSrgb: true, Bands: 1 or 3 };
+
+    internal override InferenceException? CannotRead(string format) => format switch
+    {
+        "heic" => ImageFormat.HeicUnread(),
+        "avif" => Refusal(format, "is not read by ImageSharp, this server's decoder"),
+        _ => null,
+    };
+
+    internal override InferenceException? CannotRead(ImageHeader header) => header switch
+    {
+        { Tiled: true } => Refusal(header.Format, "keeps its pixels in tiles, which ImageSharp, this server's decoder, does not read"),
+        { Format: "tiff", Colors: 4 } => Refusal(header.Format, "is in CMYK, which ImageSharp, this server's decoder, does not read"),
+        _ => null,
+    };
+
+    /// <inheritdoc/>
+    public override string Reads => "ImageSharp reads JPEG, PNG, WebP, GIF, TIFF, BMP, ICO, PBM, PGM and PPM";
 
     internal override (long Bytes, double NanosecondsPerPixel) Estimate(ImageHeader header, int shrink)
     {
         var pixels = header.Width * header.Height;
         return header.Coding switch
         {
+            "jpeg" when shrink > 1 => (0, 2.5),
             "jpeg" => ((pixels * 3) + (header.Interlaced ? header.CoefficientBytes : 0), header.Interlaced ? 20 : 7),
             "png" => (pixels * 4, 20),
             "webp" => (pixels * 12, 40),
@@ -52,9 +71,28 @@ public sealed class ImageSharpDecoder(IOptions<DecodingOptions> options) : Image
     {
         try
         {
-            if (header.Format == "jpeg" && ReducedJpeg.TryDecode(file, header, LargestShrink(header, shrinkTo), cancellationToken) is { } reduced)
+            IReadOnlyList<Warning> warnings = [];
+            if (header.Format == "jpeg")
             {
-                return reduced;
+                var shrink = LargestShrink(header, shrinkTo);
+                if (ReducedJpeg.TryDecode(file, header, shrink, cancellationToken) is { } reduced)
+                {
+                    return reduced;
+                }
+
+                if (shrink > 1 && Reduces(header))
+                {
+                    // A sampling that few use: now all pixels count.
+                    Open(file);
+                }
+
+                // The library invents what it does not find, and says nothing: an eighth of the size, read before, shows what is there.
+                using var look = ReducedJpeg.TryDecode(file, header with { IsSrgb = true }, shrink: 8, cancellationToken);
+                if (look is not null)
+                {
+                    warnings = look.Warnings;
+                    (file, header) = (header.IsComplete ? file : (byte[])[.. file.Span, 0xFF, 0xD9], header with { IsComplete = true });
+                }
             }
 
             if (!header.IsComplete)
@@ -62,9 +100,9 @@ public sealed class ImageSharpDecoder(IOptions<DecodingOptions> options) : Image
                 throw new InvalidImageContentException("The file ends too early.");
             }
 
-            using var stream = Open(file);
+            using var stream = AsStream(file);
             // Pictures without transparency are the rule only in JPEG; the four-channel form holds all others.
-            return header.Coding switch
+            var picture = header.Coding switch
             {
                 "jpeg" => Read(new JpegDecoder().Decode<Rgb24>(Configuration, stream, cancellationToken), bands: 3, header, file),
                 "png" => Read(new PngDecoder().Decode<Rgba32>(Configuration, stream, cancellationToken), bands: 4, header, file),
@@ -75,18 +113,14 @@ public sealed class ImageSharpDecoder(IOptions<DecodingOptions> options) : Image
                     cancellationToken), bands: 4, header, file),
                 "bmp" => Read(new BmpDecoder().Decode<Rgba32>(Configuration, stream, cancellationToken), bands: 4, header, file),
                 "pnm" => Read(new PbmDecoder().Decode<Rgb24>(Configuration, stream, cancellationToken), bands: 3, header, file),
-                _ => throw Refusal(header, "is not read by ImageSharp, this server's decoder"),
+                _ => throw Refusal(header.Format, "is not read by ImageSharp, this server's decoder"),
             };
+            picture.Warnings = [.. picture.Warnings, .. warnings];
+            return picture;
         }
         catch (NotSupportedException e)
         {
-            var what = header switch
-            {
-                { Tiled: true } => "keeps its pixels in tiles, which",
-                { Format: "tiff", Colors: 4 } => "is in CMYK, which",
-                _ => "is of a kind that",
-            };
-            throw Refusal(header, $"{what} ImageSharp, this server's decoder, does not read", e);
+            throw Refusal(header.Format, "is of a kind that ImageSharp, this server's decoder, does not read", e);
         }
         // The decoders meet damaged files with exceptions of many kinds.
         catch (Exception e) when (e is not (InferenceException or OperationCanceledException or OutOfMemoryException))
@@ -95,10 +129,10 @@ public sealed class ImageSharpDecoder(IOptions<DecodingOptions> options) : Image
         }
     }
 
-    private static InferenceException Refusal(ImageHeader header, string what, Exception? cause = null) =>
-        new(InferenceError.UnsupportedImage, $"The {header.Format.ToUpperInvariant()} picture {what}: send JPEG, PNG or WebP.", cause);
+    private static InferenceException Refusal(string format, string what, Exception? cause = null) =>
+        new(InferenceError.UnsupportedImage, $"The {format.ToUpperInvariant()} picture {what}: send JPEG, PNG or WebP.", cause);
 
-    private static MemoryStream Open(ReadOnlyMemory<byte> file) => MemoryMarshal.TryGetArray(file, out var segment)
+    private static MemoryStream AsStream(ReadOnlyMemory<byte> file) => MemoryMarshal.TryGetArray(file, out var segment)
         ? new MemoryStream(segment.Array!, segment.Offset, segment.Count, writable: false)
         : new MemoryStream(file.ToArray(), writable: false);
 

@@ -29,7 +29,9 @@ public sealed class RgbImage : IDisposable
     /// <summary>The upright picture's full height in the file.</summary>
     public required int OriginalHeight { get; init; }
 
-    /// <summary>The file's format: <c>jpeg</c>, <c>png</c>, <c>webp</c>, <c>gif</c>, <c>avif</c>, <c>tiff</c>, <c>bmp</c>, <c>ico</c>, <c>pnm</c>.</summary>
+    /// <summary>
+    /// The file's format: <c>jpeg</c>, <c>png</c>, <c>webp</c>, <c>gif</c>, <c>avif</c>, <c>heic</c>, <c>tiff</c>, <c>bmp</c>, <c>ico</c>, <c>pnm</c>.
+    /// </summary>
     public required string Format { get; init; }
 
     /// <summary>Width × height × 3 bytes, R G B.</summary>

@@ -16,7 +16,39 @@ public sealed class VipsImageDecoder(IOptions<DecodingOptions> options) : ImageD
     // libvips has loaders for neither, and common they are not: the library is loaded with the first of them.
     private readonly Lazy<ImageSharpDecoder> _others = new(() => new ImageSharpDecoder(options));
 
+    /// <summary>
+    /// A picture of 16 × 16 pixels as HEIC, made by heif-enc 1.15.1: whether the library's libheif has a decoder for it, only decoding tells.
+    /// </summary>
+    private static readonly Lazy<bool> ReadsHeic = new(() =>
+    {
+        const string Picture =
+        "AAAAHGZ0eXBoZWljAAAAAG1pZjFoZWljbWlhZgAAAa1tZXRhAAAAAAAAACFoZGxyAAAAAAAAAABwaWN0AAAAAAAAAAAAAAAAAAAAAA5waXRtAAAAAAACAAAAEGlkYXQAAAAAABAA" +
+        "EAAAADhpbG9jAQAAAERAAAIAAQAAAAAAAAHRAAEAAAAAAAAAJgACAAEAAAAAAAAAAQAAAAAAAAAIAAAAOGlpbmYAAAAAAAIAAAAVaW5mZQIAAAEAAQAAaHZjMQAAAAAVaW5mZQIA" +
+        "AAAAAgAAZ3JpZAAAAADYaXBycAAAALZpcGNvAAAAdmh2Y0MBA3AAAAAAAAAAAAAe8AD8/fj4AAAPAyAAAQAYQAEMAf//A3AAAAMAkAAAAwAAAwAeugJAIQABACpCAQEDcAAAAwCQ" +
+        "AAADAAADAB6gIIEFluqumubgQEDAgAAAAwCAAAADAIQiAAEABkQBwXPBiQAAABRpc3BlAAAAAAAAAEAAAABAAAAAFGlzcGUAAAAAAAAAEAAAABAAAAAQcGl4aQAAAAADCAgIAAAA" +
+        "GmlwbWEAAAAAAAAAAgABAoECAAICA4QAAAAaaXJlZgAAAAAAAAAOZGltZwACAAEAAQAAAC5tZGF0AAAAIigBrwQSE0zg+OnCaD+6L+zZVu48n7SrK+NJn3exGJKp/6A=";
+        try
+        {
+            using var image = Open(Convert.FromBase64String(Picture), "heic", shrink: 1, VipsFailOn.Error);
+            image.CopyTo(new byte[image.Width * image.Height * image.Bands]);
+            return true;
+        }
+        catch (VipsException)
+        {
+            return false;
+        }
+    });
+
     internal override bool Reduces(ImageHeader header) => header.Format is "jpeg" or "webp";
+
+    internal override InferenceException? CannotRead(string format) => format == "heic" && !ReadsHeic.Value ? ImageFormat.HeicUnread() : null;
+
+    internal override InferenceException? CannotRead(ImageHeader header) => null;
+
+    /// <inheritdoc/>
+    public override string Reads =>
+        $"libvips {VipsLibrary.Version} reads JPEG, PNG, WebP, GIF, TIFF, AVIF{(ReadsHeic.Value ? " and HEIC" : ", no HEIC")}; " +
+        "ImageSharp reads BMP, ICO, PBM, PGM and PPM";
 
     internal override (long Bytes, double NanosecondsPerPixel) Estimate(ImageHeader header, int shrink)
     {
@@ -31,7 +63,7 @@ public sealed class VipsImageDecoder(IOptions<DecodingOptions> options) : ImageD
             "webp" => (pixels * (header.HasAlpha ? 10 : 8), 20),
             "gif" => (pixels * 8, 10),
             // Frame threads of dav1d hold several frames, and libheif a copy in RGB.
-            "avif" => (pixels * 14 * (header.Bits / 8), 30),
+            "avif" or "heic" => (pixels * 14 * (header.Bits / 8), 30),
             // Rows of tiles are kept while the next are read.
             "tiff" => (header.PieceBytes * (header.Tiled ? 3 : 2), 10),
             _ => _others.Value.Estimate(header, shrink),
@@ -88,6 +120,14 @@ public sealed class VipsImageDecoder(IOptions<DecodingOptions> options) : ImageD
         catch (VipsException)
         {
             var whole = header.IsComplete ? file : (byte[])[.. file.Span, 0xFF, 0xD9];
+            if (header is { IsComplete: false, Interlaced: true })
+            {
+                // Where each scan has all of its data, only the end marker was missing.
+                var progressive = Decode(whole, header, shrink, VipsFailOn.Warning, cancellationToken);
+                progressive.Warnings = [ReducedJpeg.Warn(0, header.Height)];
+                return progressive;
+            }
+
             var missing = header.Height - IntactRows(whole, header, cancellationToken);
             if (!ReducedJpeg.IsBearable(missing, header.Height))
             {
@@ -114,7 +154,7 @@ public sealed class VipsImageDecoder(IOptions<DecodingOptions> options) : ImageD
     private static VipsImage Open(ReadOnlyMemory<byte> file, string format, int shrink, VipsFailOn failOn)
     {
         const int Sequential = 1;
-        using var load = new VipsOperation(format == "avif" ? "heifload_buffer" : format + "load_buffer");
+        using var load = new VipsOperation(format is "avif" or "heic" ? "heifload_buffer" : format + "load_buffer");
         load.Set("buffer", file).Set("access", Sequential).Set("fail-on", (int)failOn);
         if (shrink > 1)
         {
@@ -168,7 +208,10 @@ public sealed class VipsImageDecoder(IOptions<DecodingOptions> options) : ImageD
 
         var orientation = header.Orientation;
         (var width, var height) = orientation.Apply(image.Width, image.Height);
-        (var originalWidth, var originalHeight) = orientation.Apply((int)header.Width, (int)header.Height);
+        // The container of AVIF and HEIC turns and crops by itself.
+        (var originalWidth, var originalHeight) = header.Format is "avif" or "heic"
+            ? (width, height)
+            : orientation.Apply((int)header.Width, (int)header.Height);
         var picture = new RgbImage(width, height) { OriginalWidth = originalWidth, OriginalHeight = originalHeight, Format = header.Format };
         try
         {

@@ -6,23 +6,28 @@ namespace Whatsit.Server;
 /// <summary>What a client may send, and how slowly. Configuration section <c>Limits</c>.</summary>
 public sealed class LimitsOptions
 {
+    // What 32 photos of today's phones have together.
+    private const long Enough = 256L * 1024 * 1024;
+
     /// <summary>Form fields beside the pictures of one request, and headers of one part. Browsers send three headers.</summary>
     internal const int MaxFields = 32, MaxPartHeaders = 16;
 
     /// <summary>Bytes of one line in front of a part: a header with a long file name.</summary>
     internal const int MaxPartLineBytes = 8 * 1024;
 
-    /// <summary>Bytes of one picture's file. A phone's 12-megapixel JPEG has 4 MB; the default is 20 MB (20,971,520).</summary>
+    /// <summary>
+    /// Bytes of one picture's file. A phone's 12-megapixel JPEG has 4 MB, one of 200 megapixels up to 40; the default is 64 MB (67,108,864).
+    /// </summary>
     [Range(1024, 1_000_000_000)]
-    public int MaxImageBytes { get; set; } = 20 * 1024 * 1024;
+    public int MaxImageBytes { get; set; } = 64 * 1024 * 1024;
 
     /// <summary>Pictures in one multipart request. They are answered one after the other. The default is 32.</summary>
     [Range(1, 10_000)]
     public int MaxImagesPerRequest { get; set; } = 32;
 
     /// <summary>
-    /// Bytes of one request's body, on every route, sent and decompressed. The default is what the other limits allow: as many pictures as one request may
-    /// have, each as base64 text, and the fields beside them.
+    /// Bytes of one request's body, on every route, sent and decompressed. The default is what the other limits allow (as many pictures as one request may
+    /// have, each as base64 text, and the fields beside them), but 256 MB (268,435,456) or one picture as base64 text at most, whichever is more.
     /// </summary>
     [Range(1024, 1_000_000_000_000)]
     public long? MaxRequestBytes { get; set; }
@@ -62,7 +67,8 @@ public sealed class LimitsOptions
     /// <summary>Bytes of a picture as base64 text with some room around it.</summary>
     internal int MaxTextBytes => (int)Math.Min(int.MaxValue - 64, (MaxImageBytes * 4L / 3) + MaxPartLineBytes);
 
-    internal long RequestBytes => MaxRequestBytes ?? ((long)MaxImagesPerRequest * MaxTextBytes) + ((long)MaxFields * MaxPartLineBytes);
+    internal long RequestBytes => MaxRequestBytes
+        ?? Math.Min((long)MaxImagesPerRequest * MaxTextBytes, Math.Max(Enough, MaxTextBytes)) + (MaxFields * MaxPartLineBytes);
 
     internal long UploadBytesPerClient => MaxUploadBytesPerClient ?? Math.Max(MaxUploadBytesInMemory / 2, MaxTextBytes);
 

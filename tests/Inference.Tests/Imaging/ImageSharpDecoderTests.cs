@@ -19,9 +19,7 @@ public sealed class ImageSharpDecoderTests : ImageDecoderContract
 
     protected override (double OnAverage, int AtMost) HalvedColorsLose => (0.2, 25);
 
-    protected override bool ReducesJpeg => false;
-
-    protected override bool DetectsDamagedJpeg => false;
+    protected override bool ReducesProgressive => false;
 
     protected override IImageEncoder Encoder { get; } = new ImageSharpEncoder();
 

@@ -16,9 +16,7 @@ public sealed class VipsImageDecoderTests : ImageDecoderContract
 
     protected override (double OnAverage, int AtMost) HalvedColorsLose => (0, 0);
 
-    protected override bool ReducesJpeg => true;
-
-    protected override bool DetectsDamagedJpeg => true;
+    protected override bool ReducesProgressive => true;
 
     protected override IImageEncoder Encoder { get; } = new VipsImageEncoder();
 

@@ -46,8 +46,11 @@ internal sealed record ImageHeader
     /// <summary>Rows that a JPEG codes together: 8, or 16 where colours have half the height.</summary>
     public int UnitRows { get; init; } = 8;
 
-    /// <summary>Bytes of coefficients that a progressive JPEG keeps until its last scan.</summary>
+    /// <summary>Bytes of a JPEG's coefficients.</summary>
     public long CoefficientBytes { get; init; }
+
+    /// <summary>Bytes that are kept until the last pass, where no row is finished before: coefficients of JPEG, samples of PNG.</summary>
+    public long KeptBytes => !Interlaced ? 0 : CoefficientBytes > 0 ? CoefficientBytes : Width * Height * Bands * (Bits / 8);
 
     /// <summary>Whether the pixels lie in tiles.</summary>
     public bool Tiled { get; init; }

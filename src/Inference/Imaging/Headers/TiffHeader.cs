@@ -90,6 +90,7 @@ internal static class TiffHeader
             Tiled = tiled,
             PieceBytes = piece,
             Frames = CountDirectories(file, directory.Next),
+            IsComplete = HasAllBytes(file, directory, tiled, tiled || planar ? 0 : ((width * bands * bits) + 7) / 8, pieceHeight, height),
         };
     }
 
@@ -99,6 +100,23 @@ internal static class TiffHeader
         var first = file.ToArray();
         first.AsSpan(TiffDirectory.Open(file).Link).Clear();
         return first;
+    }
+
+    /// <summary>Whether strips or tiles lie within the file, and uncompressed strips have all of their rows.</summary>
+    private static bool HasAllBytes(ReadOnlySpan<byte> file, TiffDirectory directory, bool tiled, long rowBytes, long rowsPerStrip, long height)
+    {
+        var (offsets, counts) = tiled ? (Tag.TileOffsets, Tag.TileByteCounts) : (Tag.StripOffsets, Tag.StripByteCounts);
+        var isPlain = (directory.Value((ushort)Tag.Compression) ?? 1) == 1;
+        for (var piece = 0; piece < directory.Count((ushort)counts); piece++)
+        {
+            if (directory.Value((ushort)offsets, piece) is not { } at || directory.Value((ushort)counts, piece) is not { } bytes || bytes > file.Length - at
+                || (isPlain && (double)bytes < (double)rowBytes * Math.Min(rowsPerStrip, height - (piece * rowsPerStrip))))
+            {
+                return false;
+            }
+        }
+
+        return true;
     }
 
     private static int CountDirectories(ReadOnlySpan<byte> file, long next)

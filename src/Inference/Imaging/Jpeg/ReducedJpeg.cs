@@ -39,7 +39,7 @@ internal static class ReducedJpeg
                 }
 
                 // What is odd but leaves all rows right is what every viewer shows, and libjpeg too.
-                picture.Warnings = missing > 0 || damage.Kind == JpegDamageKind.MissingEnd ? [Warn(missing, decoder.FullHeight)] : [];
+                picture.Warnings = missing > 0 || damage.Kind == JpegDamageKind.MissingEnd || !header.IsComplete ? [Warn(missing, decoder.FullHeight)] : [];
             }
 
             return picture;

@@ -1,0 +1,347 @@
+#!/usr/bin/env python3
+"""Writes the pictures that people send, good and bad, with what is expected of each: make.py FOLDER. The standard library alone, in some seconds.
+
+FOLDER/cases.json lists them; FOLDER/NAME.expected.ppm is what a decoder of ours in double precision makes of NAME, or the very pixels that went into a
+lossless form. Where that has fewer pixels than the picture, it is its average over squares. The files in encoded/ are the few that no script writes in a
+moment (encode.sh); they show the same scene.
+"""
+import json
+import os
+import random
+import struct
+import sys
+import zlib
+
+from writers import (PALETTE, bgr, bmp, chunk, gif, icon, icon_bmp, indices, jpeg, large_jpeg, netpbm, of_palette, png, read_png, riff, tiff, tiles_of,
+                     vp8l)
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+OUT = sys.argv[1]
+SIDE = 128
+CASES = []
+
+
+def case(name, file, status=200, code=None, sentence=None, warning=None, pixels=None, on_average=0.0, at_most=0, squares=1, imagesharp=None, kind=None):
+    """`imagesharp`: what differs under that decoder. `squares`: how many pixels of the picture each expected one stands for, in a row."""
+    with open(os.path.join(OUT, name), "wb") as out:
+        out.write(file)
+    entry = {"name": name, "kind": kind or KIND, "status": status}
+    entry |= {key: value for key, value in (("code", code), ("sentence", sentence), ("warning", warning), ("imagesharp", imagesharp)) if value is not None}
+    if pixels is not None:
+        with open(os.path.join(OUT, name + ".expected.ppm"), "wb") as out:
+            out.write(b"P6\n%d %d\n255\n" % (len(pixels[0]) // 3, len(pixels)) + b"".join(pixels))
+        entry |= {"pixels": name + ".expected.ppm", "onAverage": on_average, "atMost": at_most, "squares": squares}
+    CASES.append(entry)
+
+
+def damaged(name, file, sentence=None, imagesharp=None):
+    case(name, file, 422, "invalid-image", sentence, imagesharp=imagesharp)
+
+
+def refused(name, file, sentence):
+    case(name, file, 415, "unsupported-image", sentence)
+
+
+def unread(what):
+    """Of the decoder without native code."""
+    return {"status": 415, "code": "unsupported-image", "sentence": what + " ImageSharp, this server's decoder"}
+
+
+def never(width, height, name):
+    """Alone more than Decoding:MaxMemory, 192 MB in the tests."""
+    return {"status": 413, "code": "image-too-large", "sentence": f"Decoding the {name} picture of {width} × {height} pixels would take about"}
+
+
+# The scene: the bundled sample, an apple, at half its size. ---------------------------------------------------------------------------------------
+
+full, _, sample = read_png(open(os.path.join(HERE, "../../../models/grocery/sample.png"), "rb").read())
+STEP = full // SIDE
+SCENE = [bytes(sum(sample[y + dy][x + dx * 3] for dy in range(STEP) for dx in range(STEP)) // STEP ** 2
+               for x0 in range(0, full * 3, STEP * 3) for x in (x0, x0 + 1, x0 + 2)) for y in range(0, full, STEP)]
+RAW = b"".join(SCENE)
+GREY = [bytes((299 * r + 587 * g + 114 * b) // 1000 for r, g, b in zip(row[0::3], row[1::3], row[2::3])) for row in SCENE]
+GREY_PIXELS = [bytes(value for sample in row for value in (sample,) * 3) for row in GREY]
+INDICES = indices(SCENE)
+PALETTED = of_palette(INDICES)
+WHITE, BLACK = bytes([255] * 3), bytes(3)
+
+
+def wide(rows):
+    return [bytes(value for sample in row for value in (sample, sample)) for row in rows]
+
+
+def with_alpha(rows):
+    """The upper half transparent."""
+    return [b"".join(row[x:x + 3] + bytes([0 if y < SIDE // 2 else 255]) for x in range(0, len(row), 3)) for y, row in enumerate(rows)]
+
+
+def hole(rows):
+    return [WHITE * SIDE if y < SIDE // 2 else row for y, row in enumerate(rows)]
+
+
+# JPEG: ends, middles, sizes ----------------------------------------------------------------------------------------------------------------------
+
+KIND = "ordinary"
+BASELINE, BASELINE_PIXELS = jpeg(SIDE, SIDE, SCENE)
+PROGRESSIVE, _ = jpeg(SIDE, SIDE, SCENE, progressive=True)
+RESTARTS, _ = jpeg(SIDE, SIDE, SCENE, restarts=True)
+HALVED, _ = jpeg(SIDE, SIDE, SCENE, halved=True)
+near = {"pixels": BASELINE_PIXELS, "on_average": 1.0, "at_most": 12}
+case("baseline.jpg", BASELINE, **near)
+case("progressive.jpg", PROGRESSIVE, **near)
+case("restarts.jpg", RESTARTS, **near)
+case("halved.jpg", HALVED, pixels=SCENE, on_average=4, at_most=90)
+
+KIND = "jpeg that lacks its end"
+TALL = SCENE * 7
+TALL_JPEG, TALL_PIXELS = jpeg(SIDE, SIDE * 7, TALL, restarts=True)
+TALL_PROGRESSIVE, _ = jpeg(SIDE, SIDE * 7, TALL, progressive=True)
+case("no-end-marker.jpg", BASELINE[:-2], warning="image-end-missing", **near)
+case("no-end-marker-progressive.jpg", PROGRESSIVE[:-2], warning="image-end-missing", imagesharp={"status": 422, "code": "invalid-image"}, **near)
+case("half-end-marker.jpg", BASELINE[:-1], warning="image-end-missing", **near)
+case("zeros-for-end-marker.jpg", BASELINE[:-2] + bytes(2), warning="image-end-missing", **near)
+case("end-marker-and-more.jpg", BASELINE + bytes(5000), **near)
+# Each row of units is an interval of its own: eight rows, then sixteen, then twenty-four are missing of 896.
+ENDS = [i for i in range(len(TALL_JPEG) - 1) if TALL_JPEG[i] == 0xFF and 0xD0 <= TALL_JPEG[i + 1] <= 0xD7]
+last = {"pixels": TALL_PIXELS[:-16], "on_average": 1.0, "at_most": 12}
+case("lacks-8-rows.jpg", TALL_JPEG[:ENDS[-1]], warning="image-truncated", **last)
+case("lacks-16-rows.jpg", TALL_JPEG[:ENDS[-2]], warning="image-truncated", **last)
+damaged("lacks-24-rows.jpg", TALL_JPEG[:ENDS[-3]])
+damaged("lacks-a-tenth.jpg", TALL_JPEG[:len(TALL_JPEG) * 9 // 10])
+damaged("lacks-8-rows-of-128.jpg", RESTARTS[:[i for i in range(len(RESTARTS) - 1) if RESTARTS[i] == 0xFF and 0xD0 <= RESTARTS[i + 1] <= 0xD7][-1]])
+
+KIND = "jpeg damaged in its middle"
+for name, file in (("baseline", TALL_JPEG), ("progressive", TALL_PROGRESSIVE), ("one-interval", jpeg(SIDE, SIDE * 7, TALL)[0])):
+    middle = len(file) // 2
+    # README.md, "Without native code": of a progressive JPEG that decoder does not notice.
+    damaged(f"half-ended-{name}.jpg", file[:middle] + b"\xff\xd9", imagesharp={"status": 200} if name == "progressive" else None)
+    damaged(f"half-{name}.jpg", file[:middle])
+    damaged(f"zeros-in-the-middle-{name}.jpg", file[:middle] + bytes(len(file) // 8) + file[middle + len(file) // 8:])
+    damaged(f"ones-in-the-middle-{name}.jpg", file[:middle] + b"\xff" * (len(file) // 8) + file[middle + len(file) // 8:])
+    damaged(f"wrong-marker-{name}.jpg", file[:middle] + b"\xff\xd3" + file[middle + 2:])
+damaged("interval-missing.jpg", TALL_JPEG[:ENDS[50]] + TALL_JPEG[ENDS[70]:])
+damaged("interval-twice.jpg", TALL_JPEG[:ENDS[70]] + TALL_JPEG[ENDS[50]:])
+dice = random.Random(13)
+noise = bytearray(TALL_JPEG)
+for at in dice.sample(range(len(noise) // 3, len(noise) * 2 // 3), 400):
+    noise[at] = dice.randrange(255)
+damaged("noise-in-the-middle.jpg", bytes(noise))
+
+KIND = "phone's large jpeg"
+for side, times in ((10_240, 80), (14_336, 112)):
+    megapixels = side * side // 1_000_000
+    case(f"{megapixels}-megapixels.jpg", large_jpeg(SCENE, times), pixels=SCENE, on_average=1.5, at_most=16, squares=times)
+    case(f"{megapixels}-megapixels-progressive.jpg", large_jpeg(SCENE, times, progressive=True), 413, "image-too-large",
+         f"The picture of {side} × {side} pixels is progressive: {side * side * 3:,} bytes would have to be kept until its last pass")
+case("104-megapixels-of-30-MB.jpg", large_jpeg(SCENE, 80, padding=30_000_000), pixels=SCENE, on_average=1.5, at_most=16, squares=80)
+case("37-megapixels-progressive.jpg", large_jpeg(SCENE, 48, progressive=True), imagesharp=never(6144, 6144, "JPEG"), pixels=SCENE, on_average=1.5, at_most=16, squares=48)
+
+KIND = "jpeg of another kind"
+
+
+def odd_jpeg(frame, bits, components=3):
+    body = b"".join(bytes([i + 1, 0x11, 0]) for i in range(components))
+    return (b"\xff\xd8" + bytes([0xFF, frame]) + struct.pack(">HBHHB", 8 + len(body), bits, 16, 16, components) + body
+            + b"\xff\xda\0\x08\x01\x01\0\0\x3f\0\0\xff\xd9")
+
+
+for name, frame, bits, sentence in (
+        ("12-bit", 0xC1, 12, "The JPEG picture has 12 bits per sample, which is not supported"),
+        ("16-bit", 0xC1, 16, "The JPEG picture has 16 bits per sample"), ("lossless-16-bit", 0xC3, 16, "The JPEG picture is losslessly coded"),
+        ("arithmetic", 0xC9, 8, "The JPEG picture is arithmetically coded"), ("hierarchical", 0xC5, 8, "The JPEG picture is coded in a hierarchy")):
+    refused(f"{name}.jpg", odd_jpeg(frame, bits), sentence)
+
+# PNG ---------------------------------------------------------------------------------------------------------------------------------------------
+
+KIND = "ordinary"
+exact = {"pixels": SCENE}
+PLAIN = png(SIDE, SIDE, SCENE)
+case("plain.png", PLAIN, **exact)
+case("interlaced.png", png(SIDE, SIDE, SCENE, interlaced=True), **exact)
+case("16-bit.png", png(SIDE, SIDE, wide(SCENE), depth=16), **exact)
+case("grey.png", png(SIDE, SIDE, GREY, color=0), pixels=GREY_PIXELS)
+case("palette.png", png(SIDE, SIDE, INDICES, color=3, before=chunk(b"PLTE", PALETTE)), pixels=PALETTED)
+case("hole.png", png(SIDE, SIDE, with_alpha(SCENE), color=6), pixels=hole(SCENE))
+case("hole-16-bit-interlaced.png", png(SIDE, SIDE, wide(with_alpha(SCENE)), color=6, depth=16, interlaced=True), pixels=hole(SCENE))
+# Software of all ages wrote these; Pillow, with which models are trained, takes no notice.
+for name, gamma in (("1.0", 100_000), ("0.2", 20_000), ("of-sRGB", 45_455)):
+    case(f"gamma-{name}.png", png(SIDE, SIDE, SCENE, before=chunk(b"gAMA", struct.pack(">I", gamma))), **exact)
+case("more-behind.png", PLAIN + b"trailing", **exact)
+
+KIND = "damaged png"
+damaged("half.png", PLAIN[:len(PLAIN) // 2])
+damaged("no-end.png", PLAIN[:-500])
+broken = bytearray(PLAIN)
+broken[len(broken) // 2] ^= 0x55
+damaged("flipped.png", bytes(broken))
+
+KIND = "12 bits in 16"
+dim = [bytes(byte for sample in row for byte in struct.pack(">H", sample << 4)) for row in GREY]
+dim_sentence = "has 16 bits per sample but uses only the lowest 12 of them"
+refused("12-bits-in-16.png", png(SIDE, SIDE, dim, color=0, depth=16), "The PNG picture " + dim_sentence)
+refused("12-bits-in-16.tif", tiff(SIDE, SIDE, b"".join(dim), {258: [16], 262: [1], 277: [1]}, big_endian=True), "The TIFF picture " + dim_sentence)
+refused("12-bits-in-16-colours.tif", tiff(SIDE, SIDE, b"".join(struct.pack("<H", value << 4) for value in RAW), {258: [16] * 3}),
+        "The TIFF picture " + dim_sentence)
+
+# TIFF --------------------------------------------------------------------------------------------------------------------------------------------
+
+KIND = "ordinary"
+case("plain.tif", tiff(SIDE, SIDE, RAW), **exact)
+case("big-endian.tif", tiff(SIDE, SIDE, RAW, big_endian=True), **exact)
+case("deflate.tif", tiff(SIDE, SIDE, zlib.compress(RAW), {259: [8]}), **exact)
+predicted = b"".join(bytes((row[i] - (row[i - 3] if i > 2 else 0)) & 255 for i in range(len(row))) for row in SCENE)
+case("predictor.tif", tiff(SIDE, SIDE, zlib.compress(predicted), {259: [8], 317: [2]}), **exact)
+STRIPS = [zlib.compress(b"".join(SCENE[y:y + 16])) for y in range(0, SIDE, 16)]
+case("strips.tif", tiff(SIDE, SIDE, STRIPS, {259: [8], 278: [16]}), **exact)
+case("white-is-zero.tif", tiff(SIDE, SIDE, b"".join(bytes(255 - value for value in row) for row in GREY), {258: [8], 262: [0], 277: [1]}),
+     pixels=GREY_PIXELS)
+TILES = tiles_of(SCENE, SIDE, 64)
+TILED = {259: [8], 322: [64], 323: [64]}
+tiled_unread = unread("The TIFF picture keeps its pixels in tiles, which")
+case("tiled.tif", tiff(SIDE, SIDE, TILES, TILED), imagesharp=tiled_unread, **exact)
+
+KIND = "damaged tiff"
+broken_tile = TILES[:2] + [TILES[2][:20] + b"\x55" * (len(TILES[2]) - 20)] + TILES[3:]
+damaged("tiled-broken.tif", tiff(SIDE, SIDE, broken_tile, TILED), imagesharp=tiled_unread)
+damaged("tiled-empty.tif", tiff(SIDE, SIDE, TILES[:3] + [b""], TILED), imagesharp=tiled_unread)
+damaged("tiled-all-broken.tif", tiff(SIDE, SIDE, [b"\x55" * 500] * 4, TILED), imagesharp=tiled_unread)
+damaged("strips-broken.tif", tiff(SIDE, SIDE, STRIPS[:5] + [b"\x55" * 700] + STRIPS[6:], {259: [8], 278: [16]}))
+damaged("strips-cut.tif", tiff(SIDE, SIDE, RAW)[:8 + len(RAW) // 2])
+short = tiff(SIDE, SIDE, RAW, {279: [len(RAW) // 2]})
+# A strip that says that it is shorter than its rows: readers go by the rows.
+case("strip-too-short.tif", short, imagesharp={"status": 422, "code": "invalid-image"}, **exact)
+damaged("deflated-strip-too-short.tif", tiff(SIDE, SIDE, STRIPS[:5] + [zlib.compress(b"".join(SCENE[80:84]))] + STRIPS[6:], {259: [8], 278: [16]}),
+        imagesharp={"status": 200})
+
+KIND = "tiff of another kind"
+FLOATS = b"".join(struct.pack("<f", value / 255) for value in RAW)
+for name, file, sentence in (
+        ("float", tiff(SIDE, SIDE, FLOATS, {258: [32] * 3, 339: [3] * 3}), "has floating-point samples"),
+        ("half-float", tiff(SIDE, SIDE, bytes(len(RAW) * 2), {258: [16] * 3, 339: [3] * 3}), "has floating-point samples"),
+        ("double", tiff(SIDE, SIDE, bytes(len(RAW) * 8), {258: [64] * 3, 339: [3] * 3}), "has floating-point samples"),
+        ("signed-8", tiff(SIDE, SIDE, bytes((value - 128) & 255 for value in RAW), {339: [2] * 3}), "has signed samples"),
+        ("signed-16", tiff(SIDE, SIDE, bytes(len(RAW) * 2), {258: [16] * 3, 339: [2] * 3}), "has signed samples"),
+        ("packed-12", tiff(SIDE, SIDE, bytes(len(RAW) * 3 // 2), {258: [12] * 3}), "has 12 bits per sample"),
+        ("32-bit", tiff(SIDE, SIDE, bytes(len(RAW) * 4), {258: [32] * 3}), "has 32 bits per sample"),
+        ("old-jpeg", tiff(SIDE, SIDE, BASELINE, {259: [6], 262: [6]}), "is compressed with old-style JPEG"),
+        ("tiled-planar", tiff(SIDE, SIDE, [bytes(64 * 64)] * 12, {284: [2], 322: [64], 323: [64]}), "keeps its channels apart and in tiles"),
+        ("lab", tiff(SIDE, SIDE, RAW, {262: [8]}), "is in the colour space L*a*b*"),
+        ("icc-lab", tiff(SIDE, SIDE, RAW, {262: [9]}), "is in the colour space L*a*b*"),
+        ("zstd", tiff(SIDE, SIDE, b"\x28\xb5\x2f\xfd" + bytes(500), {259: [50000]}), "is compressed with Zstandard"),
+        ("lzma", tiff(SIDE, SIDE, b"\xfd7zXZ" + bytes(500), {259: [34925]}), "is compressed with LZMA"),
+        ("webp", tiff(SIDE, SIDE, bytes(500), {259: [50001]}), "is compressed with WebP")):
+    refused(f"{name}.tif", file, f"The TIFF picture {sentence}, which is not supported: save it with 8 or 16 bits per channel")
+
+# GIF ---------------------------------------------------------------------------------------------------------------------------------------------
+
+KIND = "ordinary"
+case("plain.gif", gif(SIDE, SIDE, INDICES), pixels=PALETTED)
+case("interlaced.gif", gif(SIDE, SIDE, INDICES, interlaced=True), pixels=PALETTED)
+case("animated.gif", gif(SIDE, SIDE, INDICES, frames=3), pixels=PALETTED)
+
+KIND = "first frame smaller than its canvas"
+AROUND = [bytes([255] * 3 * (SIDE + 60))] * 20 + [WHITE * 40 + row + WHITE * 20 for row in PALETTED] + [bytes([255] * 3 * (SIDE + 60))] * 10
+case("small-frame.gif", gif(SIDE + 60, SIDE + 30, INDICES, left=40, top=20), pixels=AROUND)
+case("small-frames.gif", gif(SIDE + 60, SIDE + 30, INDICES, left=40, top=20, frames=2), pixels=AROUND)
+
+KIND = "damaged gif"
+damaged("half.gif", gif(SIDE, SIDE, INDICES)[:9000])
+
+# WebP --------------------------------------------------------------------------------------------------------------------------------------------
+
+KIND = "ordinary"
+LOSSLESS = vp8l(SIDE, SIDE, SCENE)
+case("lossless.webp", riff([(b"VP8L", LOSSLESS)]), **exact)
+TURNED = [b"".join(SCENE[SIDE - 1 - x][y * 3:y * 3 + 3] for x in range(SIDE)) for y in range(SIDE)]
+exif = b"II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0"
+case("turned.webp", riff([(b"VP8X", b"\x08\0\0\0" + struct.pack("<I", SIDE - 1)[:3] * 2), (b"VP8L", LOSSLESS), (b"EXIF", exif)]), pixels=TURNED)
+damaged("half.webp", riff([(b"VP8L", LOSSLESS)])[:20_000])
+
+# BMP, icons, Netpbm: small and common ------------------------------------------------------------------------------------------------------------
+
+KIND = "bmp"
+case("24.bmp", bmp(SIDE, SIDE, bgr(SCENE)), **exact)
+case("core.bmp", bmp(SIDE, SIDE, bgr(SCENE), core=True), **exact)
+case("top-down.bmp", bmp(SIDE, SIDE, bgr(SCENE), top_down=True), **exact)
+padded = [b"".join(row[x:x + 3][::-1] + b"\0" for x in range(0, len(row), 3)) for row in SCENE]
+case("32.bmp", bmp(SIDE, SIDE, padded, 32), **exact)
+COLORS = b"".join(PALETTE[i:i + 3][::-1] + b"\0" for i in range(0, 768, 3))
+case("8.bmp", bmp(SIDE, SIDE, INDICES, 8, COLORS), pixels=PALETTED)
+runs = b"".join(b"".join(bytes([1, index]) for index in row) + b"\0\0" for row in INDICES[::-1]) + b"\0\x01"
+case("run-length.bmp", bmp(SIDE, SIDE, None, 8, COLORS, compression=1, data=runs), pixels=PALETTED)
+five = [[(r >> 3, g >> 3, b >> 3) for r, g, b in zip(row[0::3], row[1::3], row[2::3])] for row in SCENE]
+case("555.bmp", bmp(SIDE, SIDE, [b"".join(struct.pack("<H", r << 10 | g << 5 | b) for r, g, b in row) for row in five], 16),
+     pixels=[bytes(value * 255 // 31 for pixel in row for value in pixel) for row in five], on_average=1, at_most=2)
+bits = [bytes(sum((row[x + i] > 127) << 7 - i for i in range(8)) for x in range(0, SIDE, 8)) for row in GREY]
+BITMAP = [b"".join(WHITE if sample > 127 else BLACK for sample in row) for row in GREY]
+case("1.bmp", bmp(SIDE, SIDE, bits, 1, b"\0\0\0\0\xff\xff\xff\0"), pixels=BITMAP)
+damaged("half.bmp", bmp(SIDE, SIDE, bgr(SCENE))[:20_000])
+
+KIND = "icon"
+no_mask = [bytes(SIDE // 8)] * SIDE
+case("24.ico", icon([(SIDE, 24, icon_bmp(SIDE, bgr(SCENE), 24, no_mask))]), **exact)
+opaque = [b"".join(row[x:x + 3][::-1] + b"\xff" for x in range(0, len(row), 3)) for row in SCENE]
+case("32.ico", icon([(SIDE, 32, icon_bmp(SIDE, opaque, 32, no_mask))]), **exact)
+half_mask = [b"\xff" * (SIDE // 8)] * (SIDE // 2) + [bytes(SIDE // 8)] * (SIDE // 2)
+case("masked.ico", icon([(SIDE, 24, icon_bmp(SIDE, bgr(SCENE), 24, half_mask))]), pixels=hole(SCENE))
+case("png.ico", icon([(16, 24, icon_bmp(16, [bytes(48)] * 16, 24, [bytes(2)] * 16)), (SIDE, 32, PLAIN)]), **exact)
+damaged("half.ico", icon([(SIDE, 24, icon_bmp(SIDE, bgr(SCENE), 24, no_mask))])[:9000])
+
+KIND = "netpbm"
+case("6.ppm", netpbm(6, SIDE, SIDE, RAW), **exact)
+case("3.ppm", netpbm(3, SIDE, SIDE, " ".join(map(str, RAW)).encode()), **exact)
+case("16-bit.ppm", netpbm(6, SIDE, SIDE, b"".join(wide(SCENE)), 65_535), **exact)
+case("5.pgm", netpbm(5, SIDE, SIDE, b"".join(GREY)), pixels=GREY_PIXELS)
+case("2.pgm", netpbm(2, SIDE, SIDE, " ".join(str(value) for row in GREY for value in row).encode()), pixels=GREY_PIXELS)
+case("4.pbm", netpbm(4, SIDE, SIDE, b"".join(bytes(255 - value for value in row) for row in bits)), pixels=BITMAP)
+case("1.pbm", netpbm(1, SIDE, SIDE, " ".join("01"[sample <= 127] for row in GREY for sample in row).encode()), pixels=BITMAP)
+damaged("half.ppm", netpbm(6, SIDE, SIDE, RAW)[:20_000])
+
+# Other containers --------------------------------------------------------------------------------------------------------------------------------
+
+KIND = "of another kind"
+for name, file, sentence in (
+        ("drawing.svg", b"<svg xmlns='http://www.w3.org/2000/svg'/>", "an SVG drawing"), ("scan.pdf", b"%PDF-1.7\n", "a PDF document"),
+        ("page.html", b"<!doctype html><title>404</title>", "a web page"), ("photo.jxl", b"\xff\x0a" + bytes(50), "a JPEG XL picture")):
+    refused(name, file, sentence)
+
+# What takes memory -------------------------------------------------------------------------------------------------------------------------------
+
+KIND = "large"
+
+
+flat = bytes([170, 60, 40])
+one = {"pixels": [flat * 8] * 8, "on_average": 0.5, "at_most": 1}
+case("25-megapixels-interlaced.png", png(5000, 5000, [bytes([120]) * 5000] * 5000, color=0, interlaced=True), pixels=[bytes([120] * 24)] * 8, squares=625)
+case("25-megapixels-interlaced-colour.png", png(5000, 5000, [flat * 5000] * 5000, interlaced=True), squares=625, **one)
+case("18-megapixels-interlaced-16-bit.png", png(4500, 4000, [bytes([1, 2, 3, 4, 5, 6, 255, 255]) * 4500] * 4000, color=6, depth=16, interlaced=True),
+     imagesharp={"status": 200}, **never(4500, 4000, "PNG"))
+case("48-megapixels.png", png(8000, 6000, [flat * 8000] * 6000), squares=1000, pixels=[flat * 8] * 6, imagesharp=never(8000, 6000, "PNG"))
+# Group 4: a row that is as the one above, or all white, is one bit.
+case("15-megapixels-fax.tif", tiff(4000, 3750, b"\xff" * 468 + b"\xfc\x00\x10\x01", {258: [1], 259: [4], 262: [0], 277: [1]}),
+     pixels=[WHITE * 16] * 15, squares=250)
+case("25-megapixels-one-strip.tif", tiff(5000, 5000, zlib.compress(flat * 25_000_000, 1), {259: [8]}), **never(5000, 5000, "TIFF"))
+case("25-megapixels-strips.tif", tiff(5000, 5000, [zlib.compress(flat * 5000 * 50, 1)] * 100, {259: [8], 278: [50]}), squares=625,
+     **one)
+case("one-row-of-tiles.tif", tiff(65_535, 762, [bytes(7000)], {258: [16] * 4, 277: [4], 338: [2], 322: [65_536], 323: [768]}),
+     **never(65_535, 762, "TIFF"))
+case("41-megapixels.webp", riff([(b"VP8L", vp8l(7400, 5600, color=(170, 60, 40)))]), squares=200, pixels=[flat * 37] * 28, on_average=0.5, at_most=1,
+     imagesharp=never(7400, 5600, "WEBP"))
+case("16-megapixels.webp", riff([(b"VP8L", vp8l(4000, 4000, color=(170, 60, 40)))]), squares=500, imagesharp=never(4000, 4000, "WEBP"), **one)
+case("16-megapixels.gif", gif(4000, 4000, [bytes(4000)] * 16, left=0, top=1992), squares=500,
+     pixels=[WHITE * 8] * 8, on_average=1.1, at_most=5)
+row = b"".join(bytes([250, 7]) for _ in range(32)) + b"\0\0"
+case("48-megapixels.bmp", bmp(8000, 6000, None, 8, COLORS, compression=1, data=row * 6000 + b"\0\1"), **never(8000, 6000, "BMP"))
+case("12-megapixels.bmp", bmp(4000, 3000, None, 8, COLORS, compression=1, data=(row[:32] + b"\0\0") * 3000 + b"\0\1"),
+     pixels=of_palette([bytes([7]) * 8] * 6), squares=500)
+
+# Encoded ahead -----------------------------------------------------------------------------------------------------------------------------------
+
+for name, expected in json.load(open(os.path.join(HERE, "encoded/expected.json"))).items():
+    KIND = expected.pop("kind")
+    with open(os.path.join(HERE, "encoded", name), "rb") as encoded:
+        shown = {"pixels": SCENE} if expected.pop("scene", False) else {}
+        case(name, encoded.read(), **shown, **expected)
+
+with open(os.path.join(OUT, "cases.json"), "w") as out:
+    json.dump(CASES, out, indent=1)
