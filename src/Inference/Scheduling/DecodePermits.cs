@@ -8,7 +8,7 @@ namespace Whatsit.Inference.Scheduling;
 /// <code>
 ///   quick ──────────────►┐
 ///                        ├──► at most MaxConcurrency, together at most MaxMemory
-///   long ──(one in five)─►┘    (long ones never on the last processor)
+///   long ──(one in five)─►┘    (long ones never on the last processor, and in half of the places)
 /// </code>
 /// </summary>
 public sealed class DecodePermits : IDisposable
@@ -50,7 +50,14 @@ public sealed class DecodePermits : IDisposable
 
             if (_waiting >= _maxWaiting)
             {
-                throw new InferenceException(InferenceError.QueueFull, $"As many pictures wait as may ({_maxWaiting}). Try again in a moment.");
+                throw Full("pictures", _maxWaiting);
+            }
+
+            // Each also holds a place in its model's queue: however many long ones come, quick ones find room.
+            var mostLong = (_maxWaiting + 1) / 2;
+            if (cost.IsLong && _long.Count(waiting => !waiting.Task.IsCompleted) >= mostLong)
+            {
+                throw Full("large pictures", mostLong);
             }
 
             _waiting++;
@@ -82,6 +89,9 @@ public sealed class DecodePermits : IDisposable
             _waiting = 0;
         }
     }
+
+    private static InferenceException Full(string what, int most) =>
+        new(InferenceError.QueueFull, $"As many {what} wait as may ({most}). Try again in a moment.");
 
     private bool Fits(DecodeCost cost) =>
         _running < _maxConcurrency && (!cost.IsLong || _runningLong < _maxLong) && (_running == 0 || _memory + cost.Bytes <= _maxMemory);

@@ -88,6 +88,29 @@ public sealed class DecodePermitsTests
     }
 
     [Fact]
+    public async Task Long_pictures_take_half_of_the_places_to_wait_and_no_more()
+    {
+        using var permits = Permits(concurrency: 1, memory: 100, queue: 4);
+        var running = await AcquireAsync(permits, Long);
+        using var leaving = new CancellationTokenSource();
+        var stays = AcquireAsync(permits, Long);
+        var gone = permits.AcquireAsync(Long, leaving.Token).AsTask();
+        Assert.Equal(InferenceError.QueueFull, (await Assert.ThrowsAsync<InferenceException>(() => AcquireAsync(permits, Long))).Error);
+        Task<DecodePermits.Permit>[] quicks = [AcquireAsync(permits, Quick), AcquireAsync(permits, Quick)];
+        Assert.Equal(InferenceError.QueueFull, (await Assert.ThrowsAsync<InferenceException>(() => AcquireAsync(permits, Quick))).Error);
+
+        // Who has left takes no place.
+        await leaving.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => gone);
+        var another = AcquireAsync(permits, Long);
+        running.Dispose();
+        foreach (var waiting in (Task<DecodePermits.Permit>[])[.. quicks, stays, another])
+        {
+            (await waiting).Dispose();
+        }
+    }
+
+    [Fact]
     public async Task A_thousand_at_once_never_hold_more_than_they_may()
     {
         using var permits = Permits(concurrency: 4, memory: 100, queue: 10_000);
