@@ -12,7 +12,7 @@ var effort = new Option<double>("--effort")
 };
 var sizes = List<string>("--sizes", "Pictures: 348, 1024, 4000. The default is all.");
 var connections = List<int>("--connections", "Connections at once. The default is 1 2 8 32.");
-var variants = List<string>("--variants", "Variants of the weights. The default is fp32, and int8 where the bundle has it.");
+var variants = List<string>("--variants", "Variants of the weights. The default is fp32, and int8 where the bundle has it and the processor is good at it.");
 parts.AcceptOnlyFromAmong([.. Parts.All]);
 var model = new Option<string>("--model") { Description = "The bundle: its name in models/, or its folder.", DefaultValueFactory = _ => "grocery" };
 var server = new Option<string>("--server") { Description = "Our server, published.", DefaultValueFactory = _ => "artifacts/server" };

@@ -87,9 +87,10 @@ internal sealed class Report(ModelManifest manifest, IReadOnlyList<Photo> photos
         server can do without: the bare `Run` of ONNX Runtime plus decoding and preprocessing, on one thread per processor. Load, server and peers share the
         machine, so requests per second and latencies are those of a machine that also carries its own clients.
 
-        The peers run the same `model.onnx`, one worker per processor, written as their authors would write them: [peers/node](peers/node/server.mjs),
-        [peers/fastapi](peers/fastapi/server.py) (TorchScript with the weights of the same file). Pictures are drawn by the program (`Photos/`) with the edges,
-        grain and file sizes of photos: {string.Join(", ", photos.Select(photo => $"{photo.Name} {photo.Files.Average(file => file.Length) / 1000:N0} kB"))}.
+        The peers run the same `model.onnx`, one worker or request per processor, written as their authors would write them: [peers/node](peers/node/server.mjs),
+        ASP.NET Core with [peers/imagesharp](peers/imagesharp/Program.cs) and with [peers/mlnet](peers/mlnet/Program.cs), [peers/fastapi](peers/fastapi/server.py)
+        (TorchScript with the weights of the same file). *Page faults* are pages that a server touches for the first time (`minflt` of `/proc/PID/stat`): each costs
+        the kernel a call and mostly 4 KB of zeros. Pictures are drawn by the program (`Photos/`) with the edges, grain and file sizes of photos: {string.Join(", ", photos.Select(photo => $"{photo.Name} {photo.Files.Average(file => file.Length) / 1000:N0} kB"))}.
 
         Measured on {DateTime.UtcNow:yyyy-MM-dd} with `{Command}`: {Machine()}. Model: {manifest.Name}, version {manifest.Version}.
 

@@ -48,11 +48,16 @@ internal sealed class Suite : IDisposable
     {
         _options = options;
         _manifest = Bundle.ReadManifest(Repository.BundleOf(options.Model));
-        _variants = options.Variants.Count > 0 ? options.Variants : [.. _manifest.Files.Keys.Where(variant => variant is "fp32" or "int8")];
+        _variants = options.Variants.Count > 0 ? options.Variants
+            : [.. _manifest.Files.Keys.Where(variant => variant == "fp32" || (variant == "int8" && Variants.HasFastInt8))];
         Console.WriteLine("Drawing the pictures …");
         _photos = [.. options.Sizes.Select(Photo.Create)];
         _formats = options.Parts.Contains(Parts.Formats) ? Formats.Create() : [];
         _report = new Report(_manifest, _photos, _formats);
+        if (!Variants.HasFastInt8)
+        {
+            _report.Missing("int8: this processor does not multiply bytes as fast as it should (no VNNI), and the server takes fp32.");
+        }
     }
 
     /// <summary>Measures, prints, and where everything was measured writes tests/Benchmarks/README.md.</summary>
@@ -131,7 +136,7 @@ internal sealed class Suite : IDisposable
     public void Dispose() => StopAll();
 
     /// <summary>The variant that the server chooses by itself where the processor computes.</summary>
-    private string Served => _variants.Contains("int8") ? "int8" : _variants[0];
+    private string Served => Variants.Choose(_manifest, "auto") is var chosen && _variants.Contains(chosen) ? chosen : _variants[0];
 
     private async Task StartAsync(IReadOnlyList<string> variants, bool withPeers)
     {
