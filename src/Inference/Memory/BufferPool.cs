@@ -34,8 +34,8 @@ public sealed class BufferPool
     /// <summary>The process's pool.</summary>
     public static BufferPool Shared { get; } = new(TimeProvider.System);
 
-    /// <summary>Buffers that nobody had needed for some seconds were given back to the system: a moment for others to do alike.</summary>
-    public event Action? GaveBack;
+    /// <summary>So many bytes that nobody had needed for some seconds were given back to the system: a moment for others to do alike.</summary>
+    public event Action<long>? GaveBack;
 
     /// <summary>Bytes in use, and bytes kept.</summary>
     internal (long Used, long Kept) Bytes
@@ -138,7 +138,7 @@ public sealed class BufferPool
         if (dropped is not null)
         {
             dropped.ForEach(buffer => buffer.Dispose());
-            GaveBack?.Invoke();
+            GaveBack?.Invoke(dropped.Sum(buffer => (long)buffer.Length));
         }
     }
 

@@ -18,6 +18,9 @@ internal sealed class ReceiveBlocks : MemoryPool<byte>, IMemoryPoolFactory<byte>
     /// <summary>Large blocks at once: 8 MB.</summary>
     internal const int Most = 128;
 
+    /// <summary>Bytes of uploads and pictures, given back at once, that tell of many large ones.</summary>
+    private const long Burst = 64L * 1024 * 1024;
+
     // The last one back goes out first: its pages are in the processor's cache.
     private readonly Stack<Block> _idle = new();
     private int _blocks;
@@ -69,12 +72,18 @@ internal sealed class ReceiveBlocks : MemoryPool<byte>, IMemoryPoolFactory<byte>
     {
     }
 
-    private void GiveBack()
+    private void GiveBack(long bytes)
     {
         lock (_idle)
         {
             _blocks -= _idle.Count;
             _idle.Clear();
+        }
+
+        if (bytes >= Burst)
+        {
+            // What it left on the collected heap would stay until that is full again, which on a calm server it never is. It takes some 30 ms.
+            GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true);
         }
     }
 
