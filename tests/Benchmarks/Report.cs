@@ -90,7 +90,8 @@ internal sealed class Report(ModelManifest manifest, IReadOnlyList<Photo> photos
         The peers run the same `model.onnx`, one worker or request per processor, written as their authors would write them: [peers/node](peers/node/server.mjs),
         ASP.NET Core with [peers/imagesharp](peers/imagesharp/Program.cs) and with [peers/mlnet](peers/mlnet/Program.cs), [peers/fastapi](peers/fastapi/server.py)
         (TorchScript with the weights of the same file). *Page faults* are pages that a server touches for the first time (`minflt` of `/proc/PID/stat`): each costs
-        the kernel a call and mostly 4 KB of zeros. Pictures are drawn by the program (`Photos/`) with the edges, grain and file sizes of photos: {string.Join(", ", photos.Select(photo => $"{photo.Name} {photo.Files.Average(file => file.Length) / 1000:N0} kB"))}.
+        the kernel a call and mostly 4 KB of zeros. Pictures are drawn by the program (`Photos/`) with the edges, grain and file sizes of photos:
+        {string.Join(", ", photos.Select(photo => $"{photo.Name} {photo.Files.Average(file => file.Length) / 1000:N0} kB"))}.
 
         Measured on {DateTime.UtcNow:yyyy-MM-dd} with `{Command}`: {Machine()}. Model: {manifest.Name}, version {manifest.Version}.
 
