@@ -1,3 +1,5 @@
+using Whatsit.Inference.Backends;
+
 namespace Whatsit.Inference;
 
 /// <summary>One label of an answer.</summary>
@@ -16,8 +18,8 @@ public sealed record Prediction(string Label, int Index, float Confidence, float
 /// <param name="Bytes">The file's size.</param>
 public sealed record ImageDescription(int Width, int Height, string Format, long Bytes);
 
-/// <summary>The answer to one picture.</summary>
-public sealed record Classification
+/// <summary>What every answer tells, whatever was asked.</summary>
+public abstract record Answer
 {
     /// <summary>The model that answered.</summary>
     public required string Model { get; init; }
@@ -28,6 +30,19 @@ public sealed record Classification
     /// <summary>The variant of its weights: <c>fp32</c>, <c>fp16</c>, <c>int8</c>.</summary>
     public required string Variant { get; init; }
 
+    /// <summary>The size of what was sent: the picture's file, or the tensor.</summary>
+    public abstract long Bytes { get; }
+
+    /// <summary>Where the time went.</summary>
+    public required Timings Timings { get; init; }
+
+    /// <summary>What the reader should know of this answer; mostly nothing.</summary>
+    public IReadOnlyList<Warning> Warnings { get; init; } = [];
+}
+
+/// <summary>The answer to one picture.</summary>
+public sealed record Classification : Answer
+{
     /// <summary>The best labels, best first.</summary>
     public required IReadOnlyList<Prediction> Predictions { get; init; }
 
@@ -43,12 +58,30 @@ public sealed record Classification
     /// <summary>The picture as it was sent.</summary>
     public required ImageDescription Image { get; init; }
 
-    /// <summary>Where the time went.</summary>
-    public required Timings Timings { get; init; }
-
-    /// <summary>What the reader should know of this answer; mostly nothing.</summary>
-    public IReadOnlyList<Warning> Warnings { get; init; } = [];
+    /// <inheritdoc/>
+    public override long Bytes => Image.Bytes;
 }
+
+/// <summary>Outputs of the model's graph, as they are.</summary>
+/// <param name="InputBytes">The size of what was sent.</param>
+/// <param name="Outputs">What was asked for, in that order.</param>
+public sealed record TensorAnswer(long InputBytes, IReadOnlyList<OutputTensor> Outputs) : Answer
+{
+    /// <inheritdoc/>
+    public override long Bytes => InputBytes;
+}
+
+/// <summary>One output of a finished run.</summary>
+/// <param name="Name">Its name in the graph.</param>
+/// <param name="Type">The type of its elements.</param>
+/// <param name="Shape">Its sides.</param>
+/// <param name="Data">Its elements, row-major, in the processor's byte order.</param>
+public sealed record OutputTensor(string Name, TensorType Type, IReadOnlyList<long> Shape, byte[] Data);
+
+/// <summary>What a model is asked about.</summary>
+/// <param name="Bytes">A picture's file, or the input tensor for one picture.</param>
+/// <param name="IsTensor">It is the tensor: it goes to the model as it is.</param>
+public readonly record struct ModelInput(ReadOnlyMemory<byte> Bytes, bool IsTensor);
 
 /// <summary>What a caller wants to know about a picture.</summary>
 /// <param name="TopK">How many labels, best first; clipped to the number of classes only where the caller left it out.</param>

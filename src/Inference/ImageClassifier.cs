@@ -1,3 +1,4 @@
+using Whatsit.Inference.Backends;
 using Whatsit.Inference.Catalog;
 using Whatsit.Inference.Imaging;
 using Whatsit.Inference.Scheduling;
@@ -46,63 +47,98 @@ public sealed class ImageClassifier(IImageDecoder decoder, DecodePermits permits
     internal async Task<Classification> ClassifyAsync(Model model, ReadOnlyMemory<byte> file, ClassifyOptions options, TimeSpan timeout,
         CancellationToken cancellationToken)
     {
+        var ((predictions, certainty), way) = await RunAsync(
+            model,
+            new(file, IsTensor: false),
+            () =>
+            {
+                model.Postprocessor.Check(options);
+                return options.Explain ? [model.Manifest.Output.Features!] : [];
+            },
+            tensors => model.Postprocessor.Select(tensors, options),
+            timeout,
+            cancellationToken).ConfigureAwait(false);
+        var abstained = model.Postprocessor.Abstains(certainty);
+        metrics.Labelled(model.Manifest.Name, predictions[0].Confidence, abstained);
+        return new()
+        {
+            Model = model.Manifest.Name,
+            Version = model.Manifest.Version,
+            Variant = model.Variant,
+            Predictions = predictions,
+            Abstained = abstained,
+            Certainty = certainty,
+            Image = way.Image!,
+            Warnings = way.Warnings,
+            Timings = way.Timings,
+        };
+    }
+
+    /// <summary>Computes outputs of the model's graph, as they are, from a picture or from a tensor.</summary>
+    /// <param name="model">A leased model.</param>
+    /// <param name="input">A picture, which goes the whole way, or a tensor, which begins at its queue.</param>
+    /// <param name="outputs">Their names.</param>
+    /// <param name="within">How long the caller will wait, if less than others.</param>
+    /// <param name="cancellationToken">The caller left.</param>
+    /// <exception cref="InferenceException">Every failure that is not the caller's leaving.</exception>
+    public async Task<TensorAnswer> InferAsync(Model model, ModelInput input, IReadOnlyList<string> outputs, TimeSpan? within,
+        CancellationToken cancellationToken)
+    {
+        var (tensors, way) = await RunAsync(
+            model,
+            input,
+            () =>
+            {
+                var known = model.Backend.Outputs.Select(output => output.Name);
+                return outputs.Except(known).FirstOrDefault() is { } unknown
+                    ? throw new InferenceException(InferenceError.InvalidRequest,
+                        $"unexpected inference output '{unknown}' for model '{model.Manifest.Name}'; it has {string.Join(", ", known)}")
+                    : outputs;
+            },
+            tensors => outputs.Select(name => Copy(model.Backend, tensors, name)).ToArray(),
+            within < _timeout ? within.Value : _timeout,
+            cancellationToken).ConfigureAwait(false);
+        return new(input.Bytes.Length, tensors)
+        {
+            Model = model.Manifest.Name,
+            Version = model.Manifest.Version,
+            Variant = model.Variant,
+            Warnings = way.Warnings,
+            Timings = way.Timings,
+        };
+    }
+
+    /// <summary>The way of one picture, or of one tensor, which has no first step.</summary>
+    /// <param name="model">A leased model.</param>
+    /// <param name="input">What came.</param>
+    /// <param name="ask">Refuses what the model cannot answer; names the outputs that are needed beside the main one.</param>
+    /// <param name="select">What is wanted of the outputs.</param>
+    /// <param name="timeout">How long it may take.</param>
+    /// <param name="cancellationToken">The caller left.</param>
+    private async Task<(T Answer, Way Way)> RunAsync<T>(Model model, ModelInput input, Func<IReadOnlyList<string>> ask, Func<Tensors, T> select,
+        TimeSpan timeout, CancellationToken cancellationToken)
+    {
         var arrived = _time.GetTimestamp();
         using var deadline = new Deadline(_time, timeout, cancellationToken);
         try
         {
-            model.Postprocessor.Check(options);
+            var others = ask();
             using var place = model.Scheduler.Enter();
-            using var tensors = model.Backend.Lease(options.Explain);
-
-            // 1. Decode, and 2. preprocess straight into the input tensor. Both on one permit: they are one processor's work.
-            var picture = decoder.Open(file, model.Preprocessor.ShrinkTo);
-            long started;
-            ImageDescription description;
-            IReadOnlyList<Warning> warnings;
-            TimeSpan decode, preprocess;
-            using (await permits.AcquireAsync(picture.Cost, deadline.Token).ConfigureAwait(false))
-            {
-                started = _time.GetTimestamp();
-                using var decoding = InferenceTracing.Start("decode");
-                using var image = picture.Decode(deadline.Token);
-                decoding.Stop();
-                decode = _time.GetElapsedTime(started);
-                (description, warnings) = (new(image.OriginalWidth, image.OriginalHeight, image.Format, file.Length), image.Warnings);
-                using var preprocessing = InferenceTracing.Start("preprocess");
-                model.Preprocessor.Process(image, tensors.Input);
-                preprocessing.Stop();
-                preprocess = _time.GetElapsedTime(started) - decode;
-            }
+            using var tensors = model.Backend.Lease(others);
+            var way = input.IsTensor
+                ? Take(model, input.Bytes, tensors)
+                : await PrepareAsync(model, input.Bytes, tensors, deadline.Token).ConfigureAwait(false);
 
             // 3. Wait for the turn, and 4. compute.
             deadline.ThrowIfPassed();
             var (queue, compute) = await model.Scheduler.RunAsync(place, tensors, deadline.Token).ConfigureAwait(false);
 
-            // 5. Select the best labels.
-            var (predictions, certainty) = model.Postprocessor.Select(tensors, options);
-            var abstained = model.Postprocessor.Abstains(certainty);
-            var timings = new Timings
-            {
-                Decode = decode,
-                Preprocess = preprocess,
-                Queue = queue + _time.GetElapsedTime(arrived, started),
-                Compute = compute,
-                Total = _time.GetElapsedTime(arrived),
-            };
-            model.Succeeded();
-            metrics.Succeeded(model.Manifest.Name, timings, predictions[0].Confidence, abstained);
-            return new()
-            {
-                Model = model.Manifest.Name,
-                Version = model.Manifest.Version,
-                Variant = model.Variant,
-                Predictions = predictions,
-                Abstained = abstained,
-                Certainty = certainty,
-                Image = description,
-                Warnings = warnings,
-                Timings = timings,
-            };
+            // 5. Select what is wanted.
+            var answer = select(tensors);
+            var timings = way.Timings with { Queue = way.Timings.Queue + queue, Compute = compute, Total = _time.GetElapsedTime(arrived) };
+            model.Succeeded(timings);
+            metrics.Succeeded(model.Manifest.Name, timings);
+            return (answer, way with { Timings = timings });
         }
         catch (InferenceException exception)
         {
@@ -112,16 +148,19 @@ public sealed class ImageClassifier(IImageDecoder decoder, DecodePermits permits
             }
 
             metrics.Failed(model.Manifest.Name, exception.Error);
+            model.Statistics.Failed(_time.GetElapsedTime(arrived));
             throw;
         }
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
         {
             metrics.Left(model.Manifest.Name);
+            model.Statistics.Failed(_time.GetElapsedTime(arrived));
             throw;
         }
         catch (OperationCanceledException)
         {
             metrics.Failed(model.Manifest.Name, InferenceError.TimedOut);
+            model.Statistics.Failed(_time.GetElapsedTime(arrived));
             throw new InferenceException(InferenceError.TimedOut, $"The answer took longer than {timeout.TotalSeconds:0.###} seconds and was given up.");
         }
         catch (Exception exception)
@@ -129,9 +168,54 @@ public sealed class ImageClassifier(IImageDecoder decoder, DecodePermits permits
             // What nobody foresaw: a library that does not load, no memory, no descriptors.
             model.Failed();
             metrics.Failed(model.Manifest.Name, InferenceError.BackendFailed);
+            model.Statistics.Failed(_time.GetElapsedTime(arrived));
             throw new InferenceException(InferenceError.BackendFailed, "The server failed on this picture. The cause has been logged.", exception);
         }
     }
+
+    /// <summary>1. Decode, and 2. preprocess straight into the input tensor. Both on one permit: they are one processor's work.</summary>
+    private async Task<Way> PrepareAsync(Model model, ReadOnlyMemory<byte> file, Tensors tensors, CancellationToken cancellationToken)
+    {
+        var arrived = _time.GetTimestamp();
+        var picture = decoder.Open(file, model.Preprocessor.ShrinkTo);
+        using (await permits.AcquireAsync(picture.Cost, cancellationToken).ConfigureAwait(false))
+        {
+            var started = _time.GetTimestamp();
+            using var decoding = InferenceTracing.Start("decode");
+            using var image = picture.Decode(cancellationToken);
+            decoding.Stop();
+            var decode = _time.GetElapsedTime(started);
+            using var preprocessing = InferenceTracing.Start("preprocess");
+            model.Preprocessor.Process(image, tensors.Input);
+            preprocessing.Stop();
+            return new(
+                new(image.OriginalWidth, image.OriginalHeight, image.Format, file.Length),
+                image.Warnings,
+                new() { Decode = decode, Preprocess = _time.GetElapsedTime(started) - decode, Queue = _time.GetElapsedTime(arrived, started) });
+        }
+    }
+
+    /// <summary>A tensor is taken as it is.</summary>
+    private static Way Take(Model model, ReadOnlyMemory<byte> tensor, Tensors tensors)
+    {
+        if (tensor.Length != tensors.Input.Length)
+        {
+            throw new InferenceException(InferenceError.InvalidRequest,
+                $"The tensor has {tensor.Length:N0} bytes; the input '{model.Manifest.Input.Name}' takes {tensors.Input.Length:N0}.");
+        }
+
+        tensor.Span.CopyTo(tensors.Input);
+        return new(null, [], default);
+    }
+
+    private static OutputTensor Copy(IBackend backend, Tensors tensors, string name)
+    {
+        var output = tensors.Output(name);
+        return new(name, backend.Outputs.First(spec => spec.Name == name).Type, output.Shape.ToArray(), output.Bytes.ToArray());
+    }
+
+    /// <summary>What is known of an input besides its answer.</summary>
+    private readonly record struct Way(ImageDescription? Image, IReadOnlyList<Warning> Warnings, Timings Timings);
 
     /// <summary>The caller's token and the time limit as one token.</summary>
     private sealed class Deadline : IDisposable

@@ -49,9 +49,7 @@ public sealed class InferenceMetrics : IDisposable
     /// <summary>One picture was answered.</summary>
     /// <param name="model">The model's name.</param>
     /// <param name="timings">Where the time went.</param>
-    /// <param name="confidence">The best label's, 0 to 1.</param>
-    /// <param name="abstained">Whether that was too little.</param>
-    public void Succeeded(string model, in Timings timings, float confidence, bool abstained)
+    public void Succeeded(string model, in Timings timings)
     {
         var tag = new KeyValuePair<string, object?>("model", model);
         _requests.Add(1, tag, new("outcome", "ok"));
@@ -60,6 +58,15 @@ public sealed class InferenceMetrics : IDisposable
         _stages.Record(timings.Preprocess.TotalSeconds, tag, new("stage", "preprocess"));
         _stages.Record(timings.Queue.TotalSeconds, tag, new("stage", "queue"));
         _stages.Record(timings.Compute.TotalSeconds, tag, new("stage", "compute"));
+    }
+
+    /// <summary>One picture got its labels.</summary>
+    /// <param name="model">The model's name.</param>
+    /// <param name="confidence">The best label's, 0 to 1.</param>
+    /// <param name="abstained">Whether that was too little.</param>
+    public void Labelled(string model, float confidence, bool abstained)
+    {
+        var tag = new KeyValuePair<string, object?>("model", model);
         _confidence.Record(confidence, tag);
         // Also where there was none: a rate needs a series that was there before.
         _abstentions.Add(abstained ? 1 : 0, tag);

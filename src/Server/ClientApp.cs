@@ -34,7 +34,7 @@ internal static partial class ClientApp
         {
             var request = context.Request;
             var path = request.Path.Value is "/" or null ? "/index.html" : request.Path.Value;
-            if (!(HttpMethods.IsGet(request.Method) || HttpMethods.IsHead(request.Method)) || context.GetEndpoint() is not null
+            if (!(HttpMethods.IsGet(request.Method) || HttpMethods.IsHead(request.Method)) || context.GetEndpoint() is RouteEndpoint
                 || !types.TryGetContentType(path, out var type)
                 || files.GetFileInfo(path) is not { Exists: true, IsDirectory: false } file)
             {

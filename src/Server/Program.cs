@@ -95,6 +95,7 @@ public static class Program
         builder.Services.AddSingleton<UploadBudget>();
         builder.Services.AddSingleton<ImageFetcher>();
         builder.Services.AddSingleton<ImageInput>();
+        builder.Services.AddSingleton<ModelRequests>();
         builder.Services.AddSingleton<InferenceExceptionHandler>();
         builder.Services.AddSingleton<IExceptionHandler>(services => services.GetRequiredService<InferenceExceptionHandler>());
         builder.Services.AddProblemDetails();
@@ -125,7 +126,7 @@ public static class Program
 
         app.MapPredictions();
         app.MapModels();
-        app.MapTutorial();
+        app.MapProtocols();
         app.MapHealth();
         app.MapMetrics();
         app.MapGet("/config.json", ClientConfiguration.Get).ExcludeFromDescription();

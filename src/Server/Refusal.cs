@@ -2,6 +2,7 @@ using System.Text.Encodings.Web;
 using System.Text.Json;
 using Microsoft.AspNetCore.Mvc;
 using Whatsit.Inference;
+using Whatsit.Server.Compatibility;
 using Whatsit.Server.Predictions;
 
 namespace Whatsit.Server;
@@ -34,11 +35,19 @@ internal sealed record Refusal(int Status, string Title, string Code, string Det
         return problem;
     }
 
-    /// <summary>The whole answer: status, headers, body.</summary>
+    /// <summary>The whole answer: status, headers, body, in the form of the protocol that was spoken.</summary>
     public Task WriteAsync(HttpResponse response, CancellationToken cancellationToken)
     {
         response.StatusCode = Status;
         InferenceExceptionHandler.AddRetryAfter(response, Status);
+        if (Protocols.Fail(this, response.HttpContext.Request) is { } failure)
+        {
+            response.StatusCode = failure.Status;
+            response.ContentType = "application/json";
+            response.ContentLength = failure.Json.Length;
+            return response.Body.WriteAsync(failure.Json, cancellationToken).AsTask();
+        }
+
         return response.WriteAsJsonAsync(ToProblem(), ReadableJson.Predictions.ProblemDetails, "application/problem+json", cancellationToken);
     }
 

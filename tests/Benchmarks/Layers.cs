@@ -93,7 +93,7 @@ public class Layers : IDisposable
         _scheduler = new(_nothing, _scheduling);
         _image = _decoder.Decode(_file, _lease.Model.Preprocessor.ShrinkTo);
         _tensor = new byte[manifest.Input.ByteLength];
-        _tensors = _lease.Model.Backend.Lease(withFeatures: false);
+        _tensors = _lease.Model.Backend.Lease([]);
         _lease.Model.Preprocessor.Process(_image, _tensors.Input);
         Run().AsTask().GetAwaiter().GetResult();
         _running = Starter.WhatsitAsync(_server, "Whatsit", _model, "fp32").GetAwaiter().GetResult();
@@ -151,7 +151,9 @@ public class Layers : IDisposable
     {
         public Tensors Tensors { get; } = new NoTensors();
 
-        public Tensors Lease(bool withFeatures) => Tensors;
+        public IReadOnlyList<TensorSpec> Outputs => [];
+
+        public Tensors Lease(IReadOnlyList<string> others) => Tensors;
 
         public ValueTask RunAsync(IReadOnlyList<Tensors> batch, CancellationToken cancellationToken) => ValueTask.CompletedTask;
 
@@ -165,7 +167,7 @@ public class Layers : IDisposable
 
             public override Span<float> Scores => [];
 
-            public override ReadOnlySpan<float> Features => [];
+            public override OutputView Output(string name) => default;
 
             public override void Dispose()
             {

@@ -1,4 +1,5 @@
 using System.Diagnostics.Metrics;
+using System.Runtime.InteropServices;
 using Microsoft.Extensions.Time.Testing;
 using Whatsit.Inference.Backends;
 using Whatsit.Inference.Catalog;
@@ -34,7 +35,7 @@ public sealed class ImageClassifierTests : IAsyncDisposable
             Files = new Dictionary<string, BundleFile>(),
             Input = new InputSpec("pixels", InputElementType.UInt8, TensorLayout.Nhwc, 2, 1),
             Preprocessing = new PreprocessingSpec { Crop = Crop.None },
-            Output = new OutputSpec { Kind = OutputKind.Logits },
+            Output = new OutputSpec { Name = "scores", Kind = OutputKind.Logits, Features = "features" },
             Abstain = new AbstainSpec(0.6f),
         };
         ClassLabel[] classes = [new(0, "apple", null), new(1, "pear", null), new(2, "plum", null)];
@@ -71,6 +72,31 @@ public sealed class ImageClassifierTests : IAsyncDisposable
         Assert.True(answer.Abstained);
         Assert.Equal([[1f]], answer.Predictions[0].Map!);
         Assert.Null((await ClassifyAsync(new ClassifyOptions(TopK: 1))).Predictions[0].Map);
+    }
+
+    [Fact]
+    public async Task A_tensor_goes_to_the_model_as_it_is_and_any_output_can_be_asked_for()
+    {
+        byte[] tensor = [9, 8, 7, 6, 5, 4];
+        _backend.Does = tensors =>
+        {
+            Assert.Equal(tensor, tensors.Input.ToArray());
+            ((ReadOnlySpan<float>)[3, 2, 1]).CopyTo(tensors.Scores);
+        };
+
+        var answer = await InferAsync(tensor, "features", "scores");
+
+        Assert.Equal(0, _decoder.Decoded);
+        Assert.Equal(["features", "scores"], answer.Outputs.Select(output => output.Name));
+        // Logits stay logits.
+        Assert.Equal([1, 3, 2, 1], answer.Outputs.SelectMany(output => MemoryMarshal.Cast<byte, float>(output.Data).ToArray()));
+        Assert.Equal((1, 0), (_model.Statistics.Totals.Answered, _model.Statistics.Totals.Failed));
+        Assert.Equal("The tensor has 5 bytes; the input 'pixels' takes 6.",
+            (await Assert.ThrowsAsync<InferenceException>(() => InferAsync(tensor[1..], "scores"))).Message);
+        Assert.Equal("unexpected inference output 'x' for model 'fruit'; it has scores, features",
+            (await Assert.ThrowsAsync<InferenceException>(() => InferAsync(tensor, "x"))).Message);
+        Assert.Equal((1, 2), (_model.Statistics.Totals.Answered, _model.Statistics.Totals.Failed));
+        Assert.Equal(0, _backend.Leased);
     }
 
     [Theory]
@@ -188,6 +214,9 @@ public sealed class ImageClassifierTests : IAsyncDisposable
         _metrics.Dispose();
     }
 
+    private Task<TensorAnswer> InferAsync(byte[] tensor, params string[] outputs) =>
+        _classifier.InferAsync(_model, new ModelInput(tensor, IsTensor: true), outputs, within: null, TestContext.Current.CancellationToken);
+
     private Task<Classification> ClassifyAsync(ClassifyOptions? options = null) =>
         _classifier.ClassifyAsync(_model, File, options ?? new ClassifyOptions(3), TestContext.Current.CancellationToken);
 
@@ -246,10 +275,12 @@ public sealed class ImageClassifierTests : IAsyncDisposable
 
         public int Leased => Volatile.Read(ref _leased);
 
-        public Tensors Lease(bool withFeatures)
+        public IReadOnlyList<TensorSpec> Outputs { get; } = [new("scores", TensorType.Float32, [1, 3]), new("features", TensorType.Float32, [1, 1, 1, 1])];
+
+        public Tensors Lease(IReadOnlyList<string> others)
         {
             Interlocked.Increment(ref _leased);
-            return new ToldTensors(this, withFeatures);
+            return new ToldTensors(this);
         }
 
         public async ValueTask RunAsync(IReadOnlyList<Tensors> batch, CancellationToken cancellationToken)
@@ -268,7 +299,7 @@ public sealed class ImageClassifierTests : IAsyncDisposable
         {
         }
 
-        private sealed class ToldTensors(ToldBackend backend, bool withFeatures) : Tensors
+        private sealed class ToldTensors(ToldBackend backend) : Tensors
         {
             private readonly byte[] _input = new byte[6];
             private readonly float[] _scores = new float[3];
@@ -277,7 +308,11 @@ public sealed class ImageClassifierTests : IAsyncDisposable
 
             public override Span<float> Scores => _scores;
 
-            public override ReadOnlySpan<float> Features => withFeatures ? [1] : [];
+            public override OutputView Output(string name)
+            {
+                var values = name == "features" ? [1] : _scores;
+                return new(new long[] { 1, values.Length }, MemoryMarshal.AsBytes(values.AsSpan()));
+            }
 
             public override void Dispose() => Interlocked.Decrement(ref backend._leased);
         }

@@ -6,8 +6,17 @@ namespace Whatsit.Server.Tests;
 /// <summary>Pictures whose size is what a test is about.</summary>
 internal static class Pictures
 {
-    /// <summary>A black PNG (https://www.w3.org/TR/png-3/): small as a file, whatever its sides.</summary>
-    public static byte[] Png(int width, int height)
+    /// <summary>A black PNG: small as a file, whatever its sides.</summary>
+    public static byte[] Png(int width, int height) => Png(width, height, static _ => { });
+
+    /// <summary>A PNG (https://www.w3.org/TR/png-3/) of these pixels, three bytes each.</summary>
+    public static byte[] Png(int width, int height, byte[] pixels)
+    {
+        var row = 0;
+        return Png(width, height, target => pixels.AsSpan(3 * width * row++, 3 * width).CopyTo(target));
+    }
+
+    private static byte[] Png(int width, int height, FillRow fill)
     {
         using var pixels = new MemoryStream();
         using (var deflating = new ZLibStream(pixels, CompressionLevel.Fastest, leaveOpen: true))
@@ -16,6 +25,7 @@ internal static class Pictures
             var row = new byte[1 + (3 * width)];
             for (var y = 0; y < height; y++)
             {
+                fill(row.AsSpan(1));
                 deflating.Write(row);
             }
         }
@@ -26,6 +36,8 @@ internal static class Pictures
         (header[8], header[9]) = (8, 2);
         return [0x89, .. "PNG\r\n\u001a\n"u8, .. Chunk("IHDR"u8, header), .. Chunk("IDAT"u8, pixels.ToArray()), .. Chunk("IEND"u8, [])];
     }
+
+    private delegate void FillRow(Span<byte> row);
 
     private static byte[] Chunk(ReadOnlySpan<byte> type, byte[] data)
     {

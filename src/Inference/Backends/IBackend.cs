@@ -3,9 +3,12 @@ namespace Whatsit.Inference.Backends;
 /// <summary>What executes a model: a local ONNX Runtime session, or a model on another server.</summary>
 public interface IBackend : IDisposable
 {
+    /// <summary>Every output that can be asked for.</summary>
+    IReadOnlyList<TensorSpec> Outputs { get; }
+
     /// <summary>Leases the tensors of one request. Dispose them to end the lease.</summary>
-    /// <param name="withFeatures">Also answer the last feature map.</param>
-    Tensors Lease(bool withFeatures);
+    /// <param name="others">The outputs to answer beside the main one.</param>
+    Tensors Lease(IReadOnlyList<string> others);
 
     /// <summary>Runs what was leased as one batch and fills the outputs. Calls may run concurrently.</summary>
     /// <exception cref="InferenceException"><see cref="InferenceError.BackendFailed"/> or <see cref="InferenceError.UpstreamFailed"/>.</exception>
@@ -26,8 +29,8 @@ public abstract class Tensors : IDisposable
     /// <summary>The output beside the main one that the manifest's abstain score is computed from; empty where it needs none.</summary>
     public virtual ReadOnlySpan<float> Evidence => [];
 
-    /// <summary>The last feature map, [channels, height, width]; empty where it was not asked for.</summary>
-    public abstract ReadOnlySpan<float> Features { get; }
+    /// <summary>An output of a finished run, as it is: the main one, or another that was asked for.</summary>
+    public abstract OutputView Output(string name);
 
     /// <summary>Ends the lease: the next request may have them.</summary>
     public abstract void Dispose();

@@ -50,6 +50,9 @@ public sealed class OnnxBackend : IBackend, IPooledObjectPolicy<OnnxBackend.Onnx
 
             _sessions = [.. sessions];
             _shapes = Shapes.Of(_sessions[0], manifest);
+            Outputs = [.. _sessions[0].OutputMetadata.Where(output => TypeOf(output.Value) is not null)
+                .OrderByDescending(output => output.Key == manifest.Output.Name).Select(output =>
+                new TensorSpec(output.Key, TypeOf(output.Value)!.Value, [.. output.Value.Dimensions.Select(side => (long)side)]))];
             _pool = new DefaultObjectPoolProvider { MaximumRetained = 2 * Environment.ProcessorCount }.Create(this);
         }
         catch (OnnxRuntimeException exception)
@@ -72,10 +75,13 @@ public sealed class OnnxBackend : IBackend, IPooledObjectPolicy<OnnxBackend.Onnx
 
     /// <summary>The last feature map's shape, where the graph offers it.</summary>
     public (int Channels, int Height, int Width)? FeatureShape =>
-        _shapes.Features?.Sides is [_, var channels, var height, var width] ? ((int)channels, (int)height, (int)width) : null;
+        _shapes.Features is [_, var channels, var height, var width] ? ((int)channels, (int)height, (int)width) : null;
 
     /// <inheritdoc/>
-    public Tensors Lease(bool withFeatures) => _pool.Get().Leased(withFeatures);
+    public IReadOnlyList<TensorSpec> Outputs { get; }
+
+    /// <inheritdoc/>
+    public Tensors Lease(IReadOnlyList<string> others) => _pool.Get().Leased(others);
 
     /// <inheritdoc/>
     public ValueTask RunAsync(IReadOnlyList<Tensors> batch, CancellationToken cancellationToken)
@@ -118,18 +124,34 @@ public sealed class OnnxBackend : IBackend, IPooledObjectPolicy<OnnxBackend.Onnx
         }
     }
 
+    /// <summary>The type of an output's elements; nothing where it is no tensor, or one of text or of numbers that .NET lacks.</summary>
+    private static TensorType? TypeOf(NodeMetadata output) => !output.IsTensor ? null : output.ElementDataType switch
+    {
+        TensorElementType.Bool => TensorType.Bool,
+        TensorElementType.UInt8 => TensorType.UInt8,
+        TensorElementType.UInt16 => TensorType.UInt16,
+        TensorElementType.UInt32 => TensorType.UInt32,
+        TensorElementType.UInt64 => TensorType.UInt64,
+        TensorElementType.Int8 => TensorType.Int8,
+        TensorElementType.Int16 => TensorType.Int16,
+        TensorElementType.Int32 => TensorType.Int32,
+        TensorElementType.Int64 => TensorType.Int64,
+        TensorElementType.Float16 => TensorType.Float16,
+        TensorElementType.Float => TensorType.Float32,
+        TensorElementType.Double => TensorType.Float64,
+        _ => null,
+    };
+
     OnnxTensors IPooledObjectPolicy<OnnxTensors>.Create() => new(_pool, _shapes);
 
     bool IPooledObjectPolicy<OnnxTensors>.Return(OnnxTensors obj) => true;
 
     /// <summary>The shapes for one picture, checked against the manifest.</summary>
-    private sealed record Shapes(Value Input, Value Scores, Value? Evidence, Value? Features)
+    private sealed record Shapes(Value Input, Value Scores, Value? Evidence, long[]? Features)
     {
         public string[] InputNames { get; } = [Input.Name];
 
         public string[] ScoresNames { get; } = Evidence is null ? [Scores.Name] : [Scores.Name, Evidence.Name];
-
-        public string[] AllNames { get; } = Evidence is null ? [Scores.Name, Features?.Name ?? ""] : [Scores.Name, Evidence.Name, Features?.Name ?? ""];
 
         public static Shapes Of(InferenceSession session, ModelManifest manifest)
         {
@@ -156,7 +178,7 @@ public sealed class OnnxBackend : IBackend, IPooledObjectPolicy<OnnxBackend.Onnx
                 throw Mismatch($"Output '{evidence.Name}' has the shape [{string.Join(',', evidence.Sides)}]; an embedding is [N, features].");
             }
 
-            return new(new(manifest.Input.Name, type, input), scores, evidence, manifest.Output.Features is { } features ? Output(features) : null);
+            return new(new(manifest.Input.Name, type, input), scores, evidence, manifest.Output.Features is { } features ? Output(features).Sides : null);
 
             Value Output(string name)
             {
@@ -191,60 +213,78 @@ public sealed class OnnxBackend : IBackend, IPooledObjectPolicy<OnnxBackend.Onnx
         public OrtValue Allocate() => OrtValue.CreateAllocatedTensorValue(OrtAllocator.DefaultInstance, Type, Sides);
     }
 
-    /// <summary>Values that ONNX Runtime allocated once; a run writes into them.</summary>
+    /// <summary>Values that ONNX Runtime allocated once; a run writes into them. What few ask for, it allocates for the run.</summary>
     private sealed class OnnxTensors : Tensors
     {
         private readonly ObjectPool<OnnxTensors> _pool;
         private readonly Shapes _shapes;
         private readonly OrtValue[] _input;
         private readonly OrtValue[] _scores;
-        private OrtValue[]? _scoresAndFeatures;
-        private bool _withFeatures;
+        private string[] _names;
+        private IReadOnlyList<OrtValue> _outputs;
         private bool _leased;
 
         public OnnxTensors(ObjectPool<OnnxTensors> pool, Shapes shapes)
         {
             (_pool, _shapes) = (pool, shapes);
             _input = [shapes.Input.Allocate()];
-            _scores = shapes.Evidence is null ? [shapes.Scores.Allocate()] : [shapes.Scores.Allocate(), shapes.Evidence.Allocate()];
+            _outputs = _scores = shapes.Evidence is null ? [shapes.Scores.Allocate()] : [shapes.Scores.Allocate(), shapes.Evidence.Allocate()];
+            _names = shapes.ScoresNames;
         }
 
         public override Span<byte> Input => _input[0].GetTensorMutableRawData();
 
-        public override Span<float> Scores => _scores[0].GetTensorMutableDataAsSpan<float>();
+        public override Span<float> Scores => _outputs[0].GetTensorMutableDataAsSpan<float>();
 
-        public override ReadOnlySpan<float> Evidence => _scores.Length > 1 ? _scores[1].GetTensorDataAsSpan<float>() : [];
+        public override ReadOnlySpan<float> Evidence => _scores.Length > 1 ? _outputs[1].GetTensorDataAsSpan<float>() : [];
 
-        public override ReadOnlySpan<float> Features => _withFeatures ? _scoresAndFeatures![^1].GetTensorDataAsSpan<float>() : [];
+        public override OutputView Output(string name)
+        {
+            var output = _outputs[Array.IndexOf(_names, name)];
+            return new(output.GetTensorTypeAndShape().Shape, output.GetTensorMutableRawData());
+        }
 
-        public OnnxTensors Leased(bool withFeatures)
+        public OnnxTensors Leased(IReadOnlyList<string> others)
         {
             _leased = true;
-            _withFeatures = withFeatures && _shapes.Features is not null;
-            if (_withFeatures)
+            if (others.Count > 0)
             {
-                // Few requests ask for a map, and it is the largest value of all.
-                _scoresAndFeatures ??= [.. _scores, _shapes.Features!.Allocate()];
+                _names = [.. _shapes.ScoresNames.Concat(others).Distinct()];
             }
 
             return this;
         }
 
-        public void Run(InferenceSession session, RunOptions options) => session.Run(
-            options, _shapes.InputNames, _input, _withFeatures ? _shapes.AllNames : _shapes.ScoresNames, _withFeatures ? _scoresAndFeatures! : _scores);
+        public void Run(InferenceSession session, RunOptions options)
+        {
+            if (_names.Length == _scores.Length)
+            {
+                session.Run(options, _shapes.InputNames, _input, _names, _scores);
+            }
+            else
+            {
+                _outputs = session.Run(options, _shapes.InputNames, _input, _names);
+            }
+        }
 
         /// <summary>
         /// Ends the lease. The pool disposes what it has no room for, and all that it holds when the model goes: nobody leases that any more, and it is freed.
         /// </summary>
         public override void Dispose()
         {
+            if (_outputs != _scores)
+            {
+                ((IDisposable)_outputs).Dispose();
+            }
+
+            (_names, _outputs) = (_shapes.ScoresNames, _scores);
             if (Interlocked.Exchange(ref _leased, false))
             {
                 _pool.Return(this);
                 return;
             }
 
-            foreach (var value in (OrtValue[])[.. _input, .. _scoresAndFeatures ?? _scores])
+            foreach (var value in (OrtValue[])[.. _input, .. _scores])
             {
                 value.Dispose();
             }

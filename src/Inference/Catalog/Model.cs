@@ -57,6 +57,9 @@ public sealed class Model
     /// <summary>Where its requests wait.</summary>
     public Scheduler Scheduler { get; }
 
+    /// <summary>What it has done since it serves.</summary>
+    public ModelStatistics Statistics { get; internal set; } = new();
+
     /// <summary>Several requests in a row failed through no fault of theirs: it cannot run now, or what it runs on cannot.</summary>
     public bool IsFailing => Volatile.Read(ref _failures) >= FailingAfter;
 
@@ -133,7 +136,11 @@ public sealed class Model
             : throw NotReady(manifest, $"{file.File} has {vectors.Length} numbers, no multiple of the embedding's {features}");
     }
 
-    internal void Succeeded() => Volatile.Write(ref _failures, 0);
+    internal void Succeeded(in Timings timings)
+    {
+        Volatile.Write(ref _failures, 0);
+        Statistics.Succeeded(timings);
+    }
 
     internal void Failed() => Interlocked.Increment(ref _failures);
 

@@ -208,6 +208,8 @@ public sealed partial class ModelCatalog : IAsyncDisposable
             var variant = Variants.Choose(manifest, _options.Variant, onDevice: ExecutionProviders.Choose(_backend) is not [ExecutionProviders.Cpu]);
             model = Model.Load(manifest, folder, variant, _backend, _scheduling, _time);
             await SelfTest.RunAsync(model, _classifier, cancellationToken).ConfigureAwait(false);
+            // Of what it does for clients.
+            model.Statistics = new();
             entry.Status = new(entry.Name, ModelState.Ready, manifest, variant, null);
             entry.Replace(model);
             Log.Loaded(_logger, entry.Name, manifest.Version, variant, model.Classes.Count);

@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using Whatsit.Inference.Backends;
 using Whatsit.Inference.Catalog;
 
@@ -66,10 +67,11 @@ public sealed class Postprocessor
         var best = options.TopK <= 128 ? stackalloc int[options.TopK] : new int[options.TopK];
         TopK.Select(scores, best);
         var predictions = new Prediction[best.Length];
+        var features = options.Explain ? MemoryMarshal.Cast<byte, float>(tensors.Output(_manifest.Output.Features!).Bytes) : [];
         for (var place = 0; place < best.Length; place++)
         {
             var index = best[place];
-            var map = options.Explain ? _map!.Of(tensors.Features, _grid.Height, _grid.Width, index) : null;
+            var map = options.Explain ? _map!.Of(features, _grid.Height, _grid.Width, index) : null;
             predictions[place] = new(_classes[index].Label, index, scores[index], map);
         }
 

@@ -19,13 +19,20 @@ internal static class HealthApi
     private static IResult Ready([FromServices] ModelCatalog catalog, [FromServices] Shutdown shutdown)
     {
         var models = catalog.Models;
-        var problem = shutdown.HasBegun ? "The server is shutting down."
+        var problem = ProblemOf(catalog, shutdown);
+        return Results.Json(
+            new { status = problem is null ? "ready" : "not ready", models = models.ToDictionary(model => model.Name, model => model.State), problem },
+            statusCode: problem is null ? StatusCodes.Status200OK : StatusCodes.Status503ServiceUnavailable);
+    }
+
+    /// <summary>Why the server is not ready; nothing if it is.</summary>
+    public static string? ProblemOf(ModelCatalog catalog, Shutdown shutdown)
+    {
+        var models = catalog.Models;
+        return shutdown.HasBegun ? "The server is shutting down."
             : models.Count == 0 ? $"There is no model, not even the default one, '{catalog.DefaultModel}'."
             : models.All(model => model.Name != catalog.DefaultModel) ? $"There is no default model '{catalog.DefaultModel}'."
             : catalog.IsReady ? null
             : models.FirstOrDefault(model => model.State == ModelState.Failed)?.Problem ?? "The models are still loading.";
-        return Results.Json(
-            new { status = problem is null ? "ready" : "not ready", models = models.ToDictionary(model => model.Name, model => model.State), problem },
-            statusCode: problem is null ? StatusCodes.Status200OK : StatusCodes.Status503ServiceUnavailable);
     }
 }

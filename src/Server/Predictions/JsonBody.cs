@@ -36,6 +36,17 @@ internal static class JsonBody
         }
     }
 
+    /// <summary>Where the text lies that the reader is at, unescaped there: what is escaped is never shorter.</summary>
+    /// <param name="json">The document.</param>
+    /// <param name="reader">At a string.</param>
+    /// <param name="from">Where in the document the reader began.</param>
+    public static (int Start, int Length) TextOf(Span<byte> json, ref Utf8JsonReader reader, int from = 0)
+    {
+        // The token's quotes stand before and after its value.
+        var start = from + (int)reader.TokenStartIndex + 1;
+        return (start, reader.ValueIsEscaped ? reader.CopyString(json.Slice(start, reader.ValueSpan.Length)) : reader.ValueSpan.Length);
+    }
+
     private static (int Start, int Length)? Find(Span<byte> json, PredictFields fields, out string? url)
     {
         var reader = new Utf8JsonReader(json);
@@ -45,7 +56,6 @@ internal static class JsonBody
         }
 
         (int Start, int Length)? image = null;
-        var escaped = false;
         url = null;
         string? other = null;
         while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
@@ -65,8 +75,7 @@ internal static class JsonBody
                 }
                 else
                 {
-                    // The token's quotes stand before and after its value.
-                    (image, escaped) = (((int)reader.TokenStartIndex + 1, reader.ValueSpan.Length), reader.ValueIsEscaped);
+                    image = TextOf(json, ref reader);
                 }
             }
             else if (PredictFields.Knows(name))
@@ -101,12 +110,6 @@ internal static class JsonBody
             throw Shape(other is null ? "The JSON body has no \"image\"." : $"The JSON body has \"{Refusal.Shorten(other)}\" and no \"image\".");
         }
 
-        if (image is { } found && escaped)
-        {
-            // Unescaped where it lies: what is escaped is never shorter.
-            image = (found.Start, Unescape(json, found));
-        }
-
         return image;
     }
 
@@ -116,14 +119,6 @@ internal static class JsonBody
 
     private static string Beginning(in Utf8JsonReader reader) =>
         Encoding.UTF8.GetString(reader.ValueSpan[..Math.Min(reader.ValueSpan.Length, LimitsOptions.MaxPartLineBytes)]);
-
-    private static int Unescape(Span<byte> json, (int Start, int Length) text)
-    {
-        // The quotes around it make it a document of its own.
-        var reader = new Utf8JsonReader(json.Slice(text.Start - 1, text.Length + 2));
-        reader.Read();
-        return reader.CopyString(json.Slice(text.Start, text.Length));
-    }
 
     private static InferenceException Shape(string problem) => new(
         InferenceError.InvalidRequest,

@@ -56,7 +56,7 @@ internal static class PredictionApi
             target.Choose();
             try
             {
-                var answer = await context.ClassifyAsync(classifier, file, target.OptionsNow);
+                var answer = await context.ClassifyAsync(classifier, file.Memory, target.OptionsNow);
                 answers.Add((file.Name, PredictionResponse.From(answer, fields.Warnings), null));
             }
             catch (InferenceException failure)

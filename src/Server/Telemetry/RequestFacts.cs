@@ -1,7 +1,6 @@
 using Microsoft.AspNetCore.Diagnostics;
 using Whatsit.Inference;
 using Whatsit.Inference.Catalog;
-using Whatsit.Server.Predictions;
 
 namespace Whatsit.Server.Telemetry;
 
@@ -12,7 +11,7 @@ internal sealed class RequestFacts
     public Model? Model { get; set; }
 
     /// <summary>The answers so far.</summary>
-    public List<Classification> Answers { get; } = [];
+    public List<Answer> Answers { get; } = [];
 
     /// <summary>Why there is no answer, or not to each picture: an <see cref="InferenceError"/>, or the like.</summary>
     public string? Failure { get; set; }
@@ -42,14 +41,49 @@ internal static class RequestFactsExtensions
     public static Endpoint? ChosenEndpoint(this HttpContext context) => context.GetEndpoint() ?? context.Features.Get<IExceptionHandlerFeature>()?.Endpoint;
 
     /// <summary>Classifies a picture of the request by the leased model, and remembers the answer.</summary>
-    public static async Task<Classification> ClassifyAsync(this HttpContext context, ImageClassifier classifier, ReceivedFile file, ClassifyOptions options)
+    public static async Task<Classification> ClassifyAsync(this HttpContext context, ImageClassifier classifier, ReadOnlyMemory<byte> file,
+        ClassifyOptions options)
     {
         var facts = context.Facts();
         // Whatever happens in there, the classifier counts it.
         facts.IsCounted = true;
-        var answer = await classifier.ClassifyAsync(facts.Model!, file.Memory, options, context.RequestAborted);
+        var answer = await classifier.ClassifyAsync(facts.Model!, file, options, context.RequestAborted);
         facts.IsCounted = false;
         facts.Answers.Add(answer);
         return answer;
+    }
+
+    /// <summary>Asks the leased model for outputs of its graph, for each picture or tensor of the request, and remembers the answers.</summary>
+    /// <returns>The answers, in the order of what was sent.</returns>
+    public static async Task<TensorAnswer[]> InferAsync(this HttpContext context, ImageClassifier classifier, IReadOnlyList<ModelInput> batch,
+        IReadOnlyList<string> outputs, TimeSpan? within)
+    {
+        var facts = context.Facts();
+        facts.IsCounted = true;
+        var answers = new TensorAnswer[batch.Count];
+        var next = -1;
+        // As many at once as can be computed at once: one request must not fill the queue.
+        var workers = Math.Min(batch.Count, Environment.ProcessorCount);
+        await Task.WhenAll(Enumerable.Range(0, workers).Select(_ => workers == 1 ? WorkAsync() : Task.Run(WorkAsync)));
+        facts.IsCounted = false;
+        facts.Answers.AddRange(answers);
+        return answers;
+
+        async Task WorkAsync()
+        {
+            try
+            {
+                while (Interlocked.Increment(ref next) is var index && index < batch.Count)
+                {
+                    answers[index] = await classifier.InferAsync(facts.Model!, batch[index], outputs, within, context.RequestAborted);
+                }
+            }
+            catch
+            {
+                // One answer fails with all the others; those that have not begun need not.
+                Volatile.Write(ref next, batch.Count);
+                throw;
+            }
+        }
     }
 }

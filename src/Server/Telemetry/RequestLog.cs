@@ -158,7 +158,7 @@ internal static class RequestLog
             var (bytes, decode, preprocess, queue, compute) = (0L, TimeSpan.Zero, TimeSpan.Zero, TimeSpan.Zero, TimeSpan.Zero);
             foreach (var answer in facts.Answers)
             {
-                bytes += answer.Image.Bytes;
+                bytes += answer.Bytes;
                 decode += answer.Timings.Decode;
                 preprocess += answer.Timings.Preprocess;
                 queue += answer.Timings.Queue;
@@ -182,9 +182,9 @@ internal static class RequestLog
             Add("Query", Refusal.Shorten(request.QueryString.Value!, Longest));
         }
 
-        if (options.Labels && facts.Answers.Count > 0)
+        if (options.Labels && facts.Answers.Any(answer => answer is Classification))
         {
-            Add("Labels", string.Join(", ", facts.Answers.Select(answer => answer.Predictions[0].Label)));
+            Add("Labels", string.Join(", ", facts.Answers.OfType<Classification>().Select(answer => answer.Predictions[0].Label)));
         }
 
         return fields;

@@ -132,7 +132,7 @@ public sealed class PostprocessingTests
 
         public override ReadOnlySpan<float> Evidence => evidence;
 
-        public override ReadOnlySpan<float> Features => [];
+        public override OutputView Output(string name) => default;
 
         public override void Dispose()
         {

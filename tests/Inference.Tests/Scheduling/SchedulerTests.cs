@@ -10,10 +10,10 @@ public sealed class SchedulerTests
     {
         var backend = new GatedBackend();
         await using var scheduler = new Scheduler(backend, new() { Concurrency = 1, MaxBatchSize = 4 });
-        var first = scheduler.RunAsync(backend.Lease(false), default).AsTask();
+        var first = scheduler.RunAsync(backend.Lease([]), default).AsTask();
         await backend.Started.WaitAsync(TestContext.Current.CancellationToken);
 
-        var later = Enumerable.Range(0, 6).Select(_ => scheduler.RunAsync(backend.Lease(false), default).AsTask()).ToArray();
+        var later = Enumerable.Range(0, 6).Select(_ => scheduler.RunAsync(backend.Lease([]), default).AsTask()).ToArray();
         Assert.Equal(6, scheduler.QueueLength);
         backend.Gate.Release(3);
         await Task.WhenAll([first, .. later]);
@@ -27,17 +27,17 @@ public sealed class SchedulerTests
     {
         var backend = new GatedBackend();
         await using var scheduler = new Scheduler(backend, new() { Concurrency = 1, MaxQueueLength = 2 });
-        var running = scheduler.RunAsync(backend.Lease(false), default).AsTask();
+        var running = scheduler.RunAsync(backend.Lease([]), default).AsTask();
         await backend.Started.WaitAsync(TestContext.Current.CancellationToken);
-        var waiting = new[] { scheduler.RunAsync(backend.Lease(false), default).AsTask(), scheduler.RunAsync(backend.Lease(false), default).AsTask() };
+        var waiting = new[] { scheduler.RunAsync(backend.Lease([]), default).AsTask(), scheduler.RunAsync(backend.Lease([]), default).AsTask() };
 
-        var refused = await Assert.ThrowsAsync<InferenceException>(async () => await scheduler.RunAsync(backend.Lease(false), default));
+        var refused = await Assert.ThrowsAsync<InferenceException>(async () => await scheduler.RunAsync(backend.Lease([]), default));
         Assert.Equal(InferenceError.QueueFull, refused.Error);
         Assert.Contains("(2)", refused.Message, StringComparison.Ordinal);
 
         backend.Gate.Release(4);
         await Task.WhenAll([running, .. waiting]);
-        await scheduler.RunAsync(backend.Lease(false), default);
+        await scheduler.RunAsync(backend.Lease([]), default);
     }
 
     [Fact]
@@ -53,7 +53,7 @@ public sealed class SchedulerTests
         }
 
         Assert.Null(scheduler.Refusal);
-        var running = scheduler.RunAsync(preparing, backend.Lease(false), default).AsTask();
+        var running = scheduler.RunAsync(preparing, backend.Lease([]), default).AsTask();
         await backend.Started.WaitAsync(TestContext.Current.CancellationToken);
         Assert.Equal(0, scheduler.QueueLength);
 
@@ -68,11 +68,11 @@ public sealed class SchedulerTests
     {
         var backend = new GatedBackend();
         await using var scheduler = new Scheduler(backend, new() { Concurrency = 1 });
-        var running = scheduler.RunAsync(backend.Lease(false), default).AsTask();
+        var running = scheduler.RunAsync(backend.Lease([]), default).AsTask();
         await backend.Started.WaitAsync(TestContext.Current.CancellationToken);
         using var leaving = new CancellationTokenSource();
-        var waiting = scheduler.RunAsync(backend.Lease(false), leaving.Token).AsTask();
-        var staying = scheduler.RunAsync(backend.Lease(false), default).AsTask();
+        var waiting = scheduler.RunAsync(backend.Lease([]), leaving.Token).AsTask();
+        var staying = scheduler.RunAsync(backend.Lease([]), default).AsTask();
 
         await leaving.CancelAsync();
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => waiting);
@@ -88,7 +88,7 @@ public sealed class SchedulerTests
         var backend = new GatedBackend();
         await using var scheduler = new Scheduler(backend, new() { Concurrency = 1 });
         using var leaving = new CancellationTokenSource();
-        var running = scheduler.RunAsync(backend.Lease(false), leaving.Token).AsTask();
+        var running = scheduler.RunAsync(backend.Lease([]), leaving.Token).AsTask();
         await backend.Started.WaitAsync(TestContext.Current.CancellationToken);
 
         await leaving.CancelAsync();
@@ -103,10 +103,10 @@ public sealed class SchedulerTests
         var backend = new GatedBackend { Failure = new InferenceException(InferenceError.BackendFailed, "broken") };
         await using var scheduler = new Scheduler(backend, new() { Concurrency = 1 });
         backend.Gate.Release(2);
-        Assert.Equal("broken", (await Assert.ThrowsAsync<InferenceException>(async () => await scheduler.RunAsync(backend.Lease(false), default))).Message);
+        Assert.Equal("broken", (await Assert.ThrowsAsync<InferenceException>(async () => await scheduler.RunAsync(backend.Lease([]), default))).Message);
 
         backend.Failure = null;
-        await scheduler.RunAsync(backend.Lease(false), default);
+        await scheduler.RunAsync(backend.Lease([]), default);
     }
 
     [Fact]
@@ -114,7 +114,7 @@ public sealed class SchedulerTests
     {
         var backend = new GatedBackend();
         await using var scheduler = new Scheduler(backend, new() { Concurrency = 3 });
-        var requests = Enumerable.Range(0, 5).Select(_ => scheduler.RunAsync(backend.Lease(false), default).AsTask()).ToArray();
+        var requests = Enumerable.Range(0, 5).Select(_ => scheduler.RunAsync(backend.Lease([]), default).AsTask()).ToArray();
         for (var started = 0; started < 3; started++)
         {
             await backend.Started.WaitAsync(TestContext.Current.CancellationToken);
@@ -131,10 +131,10 @@ public sealed class SchedulerTests
     {
         var backend = new GatedBackend();
         var scheduler = new Scheduler(backend, new() { Concurrency = 1 });
-        var requests = Enumerable.Range(0, 3).Select(_ => scheduler.RunAsync(backend.Lease(false), default).AsTask()).ToArray();
+        var requests = Enumerable.Range(0, 3).Select(_ => scheduler.RunAsync(backend.Lease([]), default).AsTask()).ToArray();
         var disposing = scheduler.DisposeAsync().AsTask();
 
-        var refused = await Assert.ThrowsAsync<InferenceException>(async () => await scheduler.RunAsync(backend.Lease(false), default));
+        var refused = await Assert.ThrowsAsync<InferenceException>(async () => await scheduler.RunAsync(backend.Lease([]), default));
         Assert.Equal(InferenceError.ModelNotReady, refused.Error);
         backend.Gate.Release(3);
         await Task.WhenAll([disposing, .. requests]);
@@ -162,7 +162,9 @@ public sealed class SchedulerTests
             }
         }
 
-        public Tensors Lease(bool withFeatures) => new NoTensors();
+        public IReadOnlyList<TensorSpec> Outputs => [];
+
+        public Tensors Lease(IReadOnlyList<string> others) => new NoTensors();
 
         public async ValueTask RunAsync(IReadOnlyList<Tensors> batch, CancellationToken cancellationToken)
         {
@@ -189,7 +191,7 @@ public sealed class SchedulerTests
 
             public override Span<float> Scores => [];
 
-            public override ReadOnlySpan<float> Features => [];
+            public override OutputView Output(string name) => default;
 
             public override void Dispose()
             {

@@ -1,3 +1,4 @@
+using System.Text.Json;
 using System.Text.Json.Serialization;
 using Microsoft.AspNetCore.Http.HttpResults;
 using Microsoft.AspNetCore.Mvc;
@@ -9,7 +10,7 @@ using Whatsit.Server.Models;
 using Whatsit.Server.Predictions;
 using Whatsit.Server.Telemetry;
 
-namespace Whatsit.Server.Compatibility;
+namespace Whatsit.Server.Compatibility.Tutorial;
 
 /// <summary>The tutorial's answer. Its members and their order are the original's.</summary>
 public sealed record TutorialResponse(
@@ -60,17 +61,19 @@ internal static class TutorialApi
         return lease.Model.Classes.Select(label => label.Label);
     }
 
-    private static Task PredictImageAsync(
-        HttpContext context,
-        [FromQuery(Name = "top_k")] string? topK,
-        [FromServices] ImageInput input,
-        [FromServices] ModelCatalog catalog,
-        [FromServices] ImageClassifier classifier,
-        [FromServices] InferenceExceptionHandler failures) =>
-        AnswerAsync(context, new(null, topK, null), catalog, classifier, failures, async (fields, classify) =>
+    /// <summary>
+    /// A failure in the original's form. It knew only 400; what is worth a retry keeps its own status, so that a client can tell. It knew no keys: that one is
+    /// missing is said as natively.
+    /// </summary>
+    public static ProtocolFailure? Fail(Refusal refusal, HttpRequest request) => refusal.Status == StatusCodes.Status401Unauthorized ? null : new(
+        refusal.Status is 408 or 413 or 415 or 422 || refusal.Code == "model-not-found" ? StatusCodes.Status400BadRequest : refusal.Status,
+        JsonSerializer.SerializeToUtf8Bytes(new(0, [], 0, refusal.Detail), Json.TutorialResponse));
+
+    private static Task PredictImageAsync(HttpContext context, [FromQuery(Name = "top_k")] string? topK, [FromServices] ModelRequests models) =>
+        AnswerAsync(context, new(null, topK, null), models, async (fields, classify) =>
         {
             // The original took one file; the first one is the answer.
-            await foreach (var file in input.ReadAsync(context, fields, context.RequestAborted))
+            await foreach (var file in models.ReadPicturesAsync(context, fields))
             {
                 return await classify(file);
             }
@@ -83,60 +86,26 @@ internal static class TutorialApi
         [FromQuery] string? url,
         [FromQuery(Name = "top_k")] string? topK,
         [FromServices] ImageFetcher fetcher,
-        [FromServices] ModelCatalog catalog,
-        [FromServices] ImageClassifier classifier,
-        [FromServices] InferenceExceptionHandler failures) =>
-        AnswerAsync(context, new(null, topK, null), catalog, classifier, failures, async (_, classify) =>
+        [FromServices] ModelRequests models) =>
+        AnswerAsync(context, new(null, topK, null), models, async (_, classify) =>
         {
             using var file = await fetcher.FetchAsync(
                 url ?? throw new InferenceException(InferenceError.InvalidRequest, "url is missing."), context.Upload(), context.RequestAborted);
             return await classify(file);
         });
 
-    private static async Task AnswerAsync(
-        HttpContext context,
-        PredictFields fields,
-        ModelCatalog catalog,
-        ImageClassifier classifier,
-        InferenceExceptionHandler failures,
-        Func<PredictFields, Func<ReceivedFile, Task<Classification>>, Task<Classification>> predict)
-    {
-        try
+    private static Task AnswerAsync(HttpContext context, PredictFields fields, ModelRequests models,
+        Func<PredictFields, Func<ReceivedFile, Task<Classification>>, Task<Classification>> predict) =>
+        models.AnswerAsync(context, null, null, "There is no default model.", async model =>
         {
-            using var lease = catalog.Lease(null);
-            var model = lease.Model;
-            context.Facts().Model = model;
             model.Postprocessor.Check(fields.ToOptions(model.Classes.Count));
-            if (classifier.Refuse(model) is { } refusal)
-            {
-                context.Facts().IsCounted = true;
-                await WriteFailureAsync(context, failures, refusal);
-                return;
-            }
-
-            var answer = await predict(fields, file =>
-                context.ClassifyAsync(classifier, file, fields.ToOptions(model.Classes.Count) with { Explain = false }));
+            var answer = await predict(fields, file => models.ClassifyAsync(context, file.Memory, fields.ToOptions(model.Classes.Count).TopK));
             context.Response.AddServerTiming(TimingResponse.From(answer.Timings));
             // decode + preprocess + model + top-k, without the wait
             var duration = (long)Math.Round((answer.Timings.Total - answer.Timings.Queue).TotalMilliseconds);
             var predictions = answer.Predictions.Select(prediction => new TutorialPrediction(prediction.Label, prediction.Confidence));
             await context.Response.WriteAsJsonAsync(new(answer.Image.Bytes, [.. predictions], duration, null), Json.TutorialResponse);
-        }
-        catch (Exception exception) when (!context.Response.HasStarted)
-        {
-            await WriteFailureAsync(context, failures, exception);
-        }
-    }
-
-    private static async Task WriteFailureAsync(HttpContext context, InferenceExceptionHandler failures, Exception exception)
-    {
-        var response = context.Response;
-        var (status, _, _, detail, _) = failures.Describe(context, exception);
-        // The original knew only 400; what is worth a retry keeps its own code, so that a client can tell.
-        response.StatusCode = status is 429 or 499 or >= 500 ? status : StatusCodes.Status400BadRequest;
-        InferenceExceptionHandler.AddRetryAfter(response, status);
-        await response.WriteAsJsonAsync(new(0, [], 0, detail), Json.TutorialResponse);
-    }
+        });
 }
 
 [JsonSerializable(typeof(TutorialResponse))]

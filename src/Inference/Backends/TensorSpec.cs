@@ -1,0 +1,59 @@
+namespace Whatsit.Inference.Backends;
+
+/// <summary>The type of a tensor's elements.</summary>
+public enum TensorType
+{
+    /// <summary>One byte, 0 or 1.</summary>
+    Bool,
+
+    /// <summary>8 bits, unsigned.</summary>
+    UInt8,
+
+    /// <summary>16 bits, unsigned.</summary>
+    UInt16,
+
+    /// <summary>32 bits, unsigned.</summary>
+    UInt32,
+
+    /// <summary>64 bits, unsigned.</summary>
+    UInt64,
+
+    /// <summary>8 bits, signed.</summary>
+    Int8,
+
+    /// <summary>16 bits, signed.</summary>
+    Int16,
+
+    /// <summary>32 bits, signed.</summary>
+    Int32,
+
+    /// <summary>64 bits, signed.</summary>
+    Int64,
+
+    /// <summary>IEEE 754 binary16.</summary>
+    Float16,
+
+    /// <summary>IEEE 754 binary32.</summary>
+    Float32,
+
+    /// <summary>IEEE 754 binary64.</summary>
+    Float64,
+}
+
+/// <summary>An input or output of a model.</summary>
+/// <param name="Name">Its name in the graph.</param>
+/// <param name="Type">The type of its elements.</param>
+/// <param name="Shape">Its sides; the first is the batch, and -1 is one that is free.</param>
+public sealed record TensorSpec(string Name, TensorType Type, IReadOnlyList<long> Shape);
+
+/// <summary>What a run has put into an output; only valid while its tensors are leased.</summary>
+/// <param name="shape">Its sides.</param>
+/// <param name="bytes">Its elements, row-major, in the processor's byte order.</param>
+public readonly ref struct OutputView(ReadOnlySpan<long> shape, ReadOnlySpan<byte> bytes)
+{
+    /// <summary>Its sides.</summary>
+    public ReadOnlySpan<long> Shape { get; } = shape;
+
+    /// <summary>Its elements, row-major, in the processor's byte order.</summary>
+    public ReadOnlySpan<byte> Bytes { get; } = bytes;
+}
