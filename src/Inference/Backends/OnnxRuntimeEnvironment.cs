@@ -10,6 +10,12 @@ public static class OnnxRuntimeEnvironment
     /// <summary>Starts the library if nobody has. Everything that makes a session calls this first: an environment that exists takes no options.</summary>
     public static OrtEnv EnsureCreated() => Environment.Value;
 
+    /// <summary>
+    /// Has signed weights multiplied exactly. Without VNNI, two products of bytes are added in 16 bits, which overflow; the slower way around it is taken on such
+    /// processors only (onnxruntime_session_options_config_keys.h, <c>session.x64quantprecision</c>).
+    /// </summary>
+    public static void AvoidSaturation(SessionOptions options) => options.AddSessionConfigEntry("session.x64quantprecision", "1");
+
     private static OrtEnv Create()
     {
         if (OrtEnv.IsCreated)

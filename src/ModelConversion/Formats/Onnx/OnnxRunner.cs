@@ -97,6 +97,7 @@ public sealed class OnnxRunner : IDisposable
             EnableCpuMemArena = !fewRuns,
             EnableMemoryPattern = !fewRuns,
         };
+        OnnxRuntimeEnvironment.AvoidSaturation(options);
         if (fewRuns)
         {
             options.AddSessionConfigEntry("session.disable_prepacking", "1");
