@@ -26,12 +26,12 @@ internal static class LabelSource
             return Fit(given, classes, notes) ?? throw new ModelFormatException($"There are {given.Length} labels for {classes} classes.");
         }
 
-        if (model.Labels is { } known && Fit([.. known], classes, notes) is { } fitting)
+        if (model.Labels is { } known && AreNames(known, notes) && Fit([.. known], classes, notes) is { } fitting)
         {
             return fitting;
         }
 
-        if (Beside(path, classes, notes) is { } found)
+        if (Beside(path, classes, notes) is { } found && AreNames(found, notes))
         {
             return found;
         }
@@ -52,7 +52,7 @@ internal static class LabelSource
             throw new ModelFormatException($"The label file '{path}' is larger than {Largest} bytes.");
         }
 
-        var text = File.ReadAllText(path);
+        var text = LabelFile.Decode(File.ReadAllBytes(path), path);
         return text.TrimStart() is ['[' or '{', ..] ? Json(path, text) : [.. LabelFile.Parse(text)];
     }
 
@@ -90,8 +90,8 @@ internal static class LabelSource
     }
 
     /// <summary>
-    /// One label per class: networks trained by TensorFlow's own ImageNet recipes have a class 0 for the background, and label files often leave it out, or
-    /// have it too much.
+    /// One label per class. Networks trained by TensorFlow's own ImageNet recipes have a class 0 for the background; where the labels name it and the network
+    /// lacks it, it is left out. Nothing else is added or left out: every label behind it would stand for another class.
     /// </summary>
     public static string[]? Fit(string[] labels, int classes, List<string> notes)
     {
@@ -101,12 +101,6 @@ internal static class LabelSource
             return labels;
         }
 
-        if (labels.Length == classes - 1 && classes > 2)
-        {
-            notes.Add($"{labels.Length} labels for {classes} classes: the first class is taken for the background.");
-            return [Background, .. labels];
-        }
-
         if (labels.Length == classes + 1 && labels[0].Equals(Background, StringComparison.OrdinalIgnoreCase))
         {
             notes.Add($"{labels.Length} labels for {classes} classes: the label '{labels[0]}' was left out.");
@@ -114,6 +108,14 @@ internal static class LabelSource
         }
 
         return null;
+    }
+
+    // Numbers say no more than the places do, and look as if they did.
+    private static bool AreNames(IReadOnlyList<string> labels, List<string> notes)
+    {
+        var names = labels.Any(label => !label.All(char.IsAsciiDigit));
+        notes.AddRange(names ? [] : ["The labels that were found are numbers alone: they count as missing."]);
+        return names;
     }
 
     private static string[] Json(string path, string text)

@@ -32,6 +32,9 @@ public record ConversionRequest(string Path)
     /// <summary>Makes a quantized model float.</summary>
     public bool Dequantize { get; init; }
 
+    /// <summary>The output that holds the scores, where a network has several that may.</summary>
+    public string? Output { get; init; }
+
     /// <summary>Ends a network that gives logits with a softmax.</summary>
     public bool Softmax { get; init; }
 }
@@ -97,19 +100,19 @@ public static class ModelConverter
     private static ConvertedModel Prove(ConversionRequest request, RgbImage sample, string folder, Action<string> progress)
     {
         // 1 to 5. A method of its own: what it held is let go of, for what follows needs room for more copies of the weights.
-        (var model, var proof, var quantized, var addedSoftmax) = Write(request, sample, folder, progress);
+        (var model, var proof, var quantized, var classifier) = Write(request, sample, folder, progress);
         GCSettings.LargeObjectHeapCompactionMode = GCLargeObjectHeapCompactionMode.CompactOnce;
         GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true);
 
         // 6. Prove.
         progress("Comparing with the original");
         var answers = Answers(Path.Combine(folder, ModelFile), proof.Pictures, model.Input, model.Output.Name);
-        var difference = proof.Check(answers, model.Output.Kind, addedSoftmax, quantized);
+        var difference = proof.Check(answers, classifier, quantized);
         return model with { SampleScores = answers[0], LargestDifference = difference, ProofInputs = answers.Length };
     }
 
-    private static (ConvertedModel Model, Proof Proof, bool Quantized, bool AddedSoftmax) Write(ConversionRequest request, RgbImage sample, string folder,
-        Action<string> progress)
+    private static (ConvertedModel Model, Proof Proof, bool Quantized, ClassifierDescription Classifier) Write(ConversionRequest request, RgbImage sample,
+        string folder, Action<string> progress)
     {
         // 1. Read.
         using var archive = ModelArchive.Open(request.Path);
@@ -119,7 +122,7 @@ public static class ModelConverter
         var graph = model.Graph;
         var notes = new List<string>(model.Notes);
         var name = graph.Name;
-        InputShape.Fix(graph, request.Size, notes);
+        InputShape.Fix(graph, request.Size ?? model.Side, notes);
         if (WidenHalf.Apply(graph))
         {
             notes.Add("Half-precision weights and values became 32-bit floats.");
@@ -132,6 +135,7 @@ public static class ModelConverter
 
         // PyTorch, from where most ONNX files come, flattens whole channels; TensorFlow has the channels last.
         InputShape.Unflatten(graph, channelsFirst: reader.Format == OnnxFormat, notes);
+        ClassifierOutputs.Choose(graph, request.Output, notes);
 
         // 2. What the network sees.
         var onlyInput = InputShape.Only(graph);
@@ -145,7 +149,7 @@ public static class ModelConverter
                 $"The input '{onlyInput.Name}' is {input.Width} × {input.Height} pixels; up to {LargestSide} on a side are supported.");
         }
 
-        var preprocessing = Presets.Choose(model, reader.Format, request.Preset, request.Resample, notes);
+        var preprocessing = Presets.Choose(model, request.Preset, request.Resample, notes);
         if (input.Channels <= 1)
         {
             notes.Add("The network sees greyscale; the graph computes it from the colours.");
@@ -173,8 +177,8 @@ public static class ModelConverter
 
         PixelInput.Apply(graph, input, preprocessing);
         FoldBatchNorm.Apply(graph);
-        var classifier = ClassifierOutputs.Apply(graph, request.Softmax);
-        var addedSoftmax = request.Softmax && graph.Nodes[^1].Name == "softmax";
+        var classifier = ClassifierOutputs.Apply(graph, request.Softmax, proof.Scores);
+        notes.AddRange(classifier.Note is { } note ? [note] : []);
         var labels = LabelSource.Choose(request.Labels, path, model, classifier.Classes, notes);
 
         // 5. Write.
@@ -190,7 +194,7 @@ public static class ModelConverter
             ClassifierWeights = WriteWeights(folder, classifier),
         };
         return (new ConvertedModel(reader.Format, name, Parameters(graph), files, spec, preprocessing, output, labels, [], 0, 0, notes), proof,
-            quantized, addedSoftmax);
+            quantized, classifier);
     }
 
     private static long Parameters(Graph graph) =>

@@ -1,5 +1,8 @@
+using System.Globalization;
 using Whatsit.Inference.Preprocessing;
+using Whatsit.ModelConversion.Preparation;
 using Whatsit.ModelConversion.Formats;
+using Whatsit.ModelConversion.Formats.TensorFlow;
 using Whatsit.ModelConversion.Graphs;
 using Whatsit.ModelConversion.Passes;
 
@@ -49,6 +52,10 @@ internal static class Presets
         ["teachable-machine"] = KerasTf with { Crop = Crop.CenterSquare, Resample = "pil-lanczos" },
         ["tflite"] = KerasTf,
         ["zero-to-one"] = Raw with { RescaleFactor = 1 / 255d },
+        ["zero-to-one-center"] = Raw with { RescaleFactor = 1 / 255d, Crop = Crop.CenterSquare },
+        ["zero-to-one-bgr"] = Raw with { RescaleFactor = 1 / 255d, ChannelOrder = ChannelOrder.Bgr }, // OpenCV's imread
+        ["inverted"] = Raw with { RescaleFactor = -1 / 255d, ImageMean = [-1, -1, -1] }, // dark ink on light paper, for networks that saw light on dark
+        ["ultralytics"] = Raw with { RescaleFactor = 1 / 255d, Resample = "pil-bilinear", Crop = Crop.CenterSquare },
         ["minus-one-to-one"] = KerasTf,
         ["none"] = Raw,
     };
@@ -74,35 +81,23 @@ internal static class Presets
     public static PreprocessingSpec Get(string name) => ByName.TryGetValue(name, out var preset) ? preset
         : throw new ModelFormatException($"There is no preset '{name}'. There is {string.Join(", ", ByName.Keys)}.");
 
-    /// <summary>Asked for, known by the file, recognised by the network's layers, or assumed; what was assumed is said.</summary>
-    public static PreprocessingSpec Choose(ImportedModel model, string format, string? preset, string? resample, List<string> notes)
+    /// <summary>
+    /// Asked for, known by the file, done by the network itself, shown by its records of training, recognised by its layers' names, or assumed: the same for
+    /// one network in every format.
+    /// </summary>
+    public static PreprocessingSpec Choose(ImportedModel model, string? preset, string? resample, List<string> notes)
     {
-        PreprocessingSpec spec;
-        if (preset is not null)
+        var stem = PictureInput.Of(model.Graph) is { } picture ? Stem.Of(model.Graph, picture) : null;
+        (var spec, var certainty, var reason) = Choose(model, stem, preset);
+        notes.Add($"Preprocessing {certainty switch
         {
-            spec = Get(preset);
-            notes.Add($"Preprocessing: the preset {preset}.");
-        }
-        else if (model.Preprocessing is { } known)
+            PreprocessingCertainty.Known => "is known",
+            PreprocessingCertainty.ShownByTheNetwork => "is shown by the network",
+            _ => "is not in the file; assumed",
+        }}: {reason}");
+        if (preset is not null && stem is { Scales: true, ScaledBy: { } by } && !Scalings.ByName["none"].IsOf(spec) && InputOf(stem) == "none")
         {
-            spec = known; // the reader's notes say where from
-        }
-        else if (RescalesItself(model.Graph))
-        {
-            spec = Raw;
-            notes.Add("Preprocessing: the network rescales pixels itself.");
-        }
-        else if (Recognise(model.Graph) is (string name, string network))
-        {
-            spec = Get(name);
-            notes.Add($"Preprocessing assumed from the layers' names ({network}): the preset {name}. Say --preset if it was trained otherwise.");
-        }
-        else
-        {
-            var assumed = format == "ONNX" && model.Graph.Inputs is [{ Shape: [_, 3, _, _] }] ? "torchvision" : format == "TensorFlow Lite"
-                ? "tflite" : "zero-to-one";
-            spec = Get(assumed);
-            notes.Add($"Preprocessing is not in the file; assumed: the preset {assumed}. Say --preset if it was trained otherwise (--help lists them).");
+            notes.Add($"Warning: the network scales its input itself ('{by}'), and the preset {preset} scales it before: twice.");
         }
 
         if (resample is not null)
@@ -112,53 +107,137 @@ internal static class Presets
         }
 
         if (spec.Crop == Crop.ResizeThenCenter && PictureInput.Of(model.Graph) is { } input && Math.Max(input.Width, input.Height) is > 0 and var side
-            && (model.Preprocessing != spec || spec.ResizeShortest < side))
+            && (spec.ResizeShortest is null || preset is not null || certainty == PreprocessingCertainty.Assumed || spec.ResizeShortest < side))
         {
             // 256 for 224, and 342 for Inception's 299, as torchvision has it (torchvision/models/inception.py); a 32 of 256 would be a tenth of the picture.
             spec = spec with { ResizeShortest = (int)Math.Round(side * 8 / 7d) };
         }
 
         // Greyscale networks have one mean; a manifest has three.
-        return spec with { ImageMean = Three(spec.ImageMean), ImageStd = Three(spec.ImageStd) };
+        return spec with
+        {
+            ImageMean = Three(spec.ImageMean),
+            ImageStd = Three(spec.ImageStd),
+            Evidence = new PreprocessingEvidence(certainty, reason),
+        };
 
         static IReadOnlyList<double> Three(IReadOnlyList<double> values) => values is [var one] ? [one, one, one] : values;
     }
+
+    private static (PreprocessingSpec Spec, PreprocessingCertainty Certainty, string Reason) Choose(ImportedModel model, Stem? stem, string? preset)
+    {
+        const string Otherwise = "Say --preset if it was trained otherwise (--help lists them), or let photos tell (--images).";
+        var recognised = Recognise(model.Graph);
+        if (preset is not null && model.Graph.Inputs[0].Type is ElementType.UInt8 or ElementType.Int8)
+        {
+            var asked = Get(preset);
+            return ((model.Preprocessing ?? Raw) with { Crop = asked.Crop, ResizeShortest = asked.ResizeShortest, Resample = asked.Resample },
+                PreprocessingCertainty.Known, $"the preset {preset}, as asked for, but for the scaling: the network takes bytes, whose scale is its own.");
+        }
+
+        if (preset is not null)
+        {
+            return (Get(preset), PreprocessingCertainty.Known, $"the preset {preset}, as asked for.");
+        }
+
+        if (model.Preprocessing is { } known)
+        {
+            return (known, PreprocessingCertainty.Known, "the file says it.");
+        }
+
+        if (TeachableMachine.Built(model.Graph))
+        {
+            return (TeachableMachine.Preprocessing, PreprocessingCertainty.ShownByTheNetwork,
+                "it is built as Teachable Machine's are: the centred square of the picture, scaled to −1…1.");
+        }
+
+        if (model.Graph.Inputs[0].Type is ElementType.UInt8 or ElementType.Int8)
+        {
+            return (Raw, PreprocessingCertainty.Known, "the network takes pixels as bytes.");
+        }
+
+        if (stem is { Scales: true })
+        {
+            // Means that stand in the order of blue, green, red tell which colour comes first.
+            var scaling = InputOf(stem);
+            var bgr = stem is { Channels: 3, Reverses: false } && -stem.Shift[0] / stem.Scale[0] is > 98 and < 109
+                && -stem.Shift[2] / stem.Scale[2] is > 118 and < 129;
+            return (Scalings.ByName[scaling + (bgr && scaling == "none" ? "-bgr" : "")].With(Raw), PreprocessingCertainty.Known,
+                $"the network scales its input itself ('{stem.ScaledBy}'), {(scaling == "none" ? "from 0 to 255"
+                    : $"from what is {Words(scaling)} already")}.");
+        }
+
+        if (stem is not null && StemEvidence.Best(stem) is { } best)
+        {
+            // The part of the picture and the resizer are those that usually go with the scaling.
+            var usual = recognised is (string own, _) && Scalings.ByName[best.Scaling].IsOf(ByName[own]) ? ByName[own] : best.Scaling switch
+            {
+                "imagenet" => Torchvision,
+                var scaling => Scalings.ByName[scaling].With(Raw),
+            };
+            return (usual, PreprocessingCertainty.ShownByTheNetwork, string.Create(CultureInfo.InvariantCulture,
+                $"the first batch normalisation's records fit pixels scaled to {Words(best.Scaling)} (off by {best.Distance:0.00}, the next " +
+                $"by {best.Next:0.00})."));
+        }
+
+        if (recognised is (string name, string network))
+        {
+            return (Get(name), PreprocessingCertainty.Assumed, $"the preset {name}, from the layers' names ({network}). {Otherwise}");
+        }
+
+        // ImageNet's 1,000 classes are torchvision's; 1,001 of them TensorFlow's. Everyone else divides by 255.
+        var assumed = model.Graph.Outputs is [{ Shape: [.., var classes] }] && stem is { Channels: 3, Sides.Width: >= 128 } ? classes switch
+        {
+            1000 => "torchvision",
+            1001 => "minus-one-to-one",
+            _ => "zero-to-one",
+        }
+        : "zero-to-one";
+        return (Get(assumed), PreprocessingCertainty.Assumed, $"the preset {assumed}. {Otherwise}");
+    }
+
+    /// <summary>What a network that scales its input itself is fed with: that of which it makes numbers around one.</summary>
+    private static string InputOf(Stem stem)
+    {
+        // More than 2 is subtracted from nothing but pixels, and divided by 50 neither.
+        if (Enumerable.Range(0, stem.Channels)
+            .All(channel => Math.Abs(stem.Scale[channel]) <= 1 / 50d || Math.Abs(stem.Shift[channel] / stem.Scale[channel]) > 2))
+        {
+            return "none";
+        }
+
+        string[] inputs = ["zero-to-one", "minus-one-to-one", "none"];
+        return inputs.MinBy(input => Math.Abs(Math.Log(Size(Scalings.ByName[input].Channels(stem.Channels)) / 0.6)))!;
+
+        double Size((int Colour, double Scale, double Shift)[] channels)
+        {
+            (var mean, var variance) = NaturalPictures.Of([.. channels.Select((channel, at) =>
+                (channel.Colour, channel.Scale * stem.Scale[at], (channel.Shift * stem.Scale[at]) + stem.Shift[at]))]);
+            return Math.Sqrt(mean.Zip(variance, (own, spread) => (own * own) + spread).Average());
+        }
+    }
+
+    private static string Words(string scaling) => scaling switch
+    {
+        "zero-to-one" => "0…1",
+        "minus-one-to-one" => "−1…1",
+        "none" => "0…255",
+        "imagenet" => "ImageNet's mean and deviation",
+        "caffe" => "0…255 less ImageNet's mean, blue first",
+        _ => $"{Words(scaling[..^4])}, blue first",
+    };
 
     private static (string Preset, string Network)? Recognise(Graph graph)
     {
         foreach ((var layer, var preset, var network) in Fingerprints)
         {
-            if (graph.Nodes.Exists(node => node.Name.Split('/').Any(part => part == layer)))
+            // "mobilenetv2_1.00_224/expanded_conv_project_BN/FusedBatchNormV3;mobilenetv2_…"
+            if (graph.Nodes.Exists(node => node.Name.Contains(layer, StringComparison.Ordinal) && node.Name.Split('/', ';').Contains(layer)))
             {
                 return (preset, network);
             }
         }
 
         return null;
-    }
-
-    /// <summary>Whether the first thing that happens to the input is a multiplication that takes 0…255 to about 1.</summary>
-    private static bool RescalesItself(Graph graph)
-    {
-        var value = graph.Inputs[0].Name;
-        for (var steps = 0; steps < 6; steps++)
-        {
-            Node[] readers = [.. graph.Nodes.Where(node => node.Inputs.Contains(value)).Take(2)];
-            if (readers is not [{ Op: "Mul" or "Div" or "Sub" or "Add" or "Cast" or "Transpose" or "Identity" } node])
-            {
-                return false;
-            }
-
-            var constant = node.Inputs.Select(input => graph.Constants.GetValueOrDefault(input)).OfType<Tensor>().FirstOrDefault()?.ToFloats() ?? [];
-            if (constant.Length > 0 && ((node.Op == "Mul" && constant.All(factor => Math.Abs(factor) is > 0 and < 0.05f))
-                || (node.Op == "Div" && constant.All(divisor => Math.Abs(divisor) > 20))))
-            {
-                return true;
-            }
-
-            value = node.Outputs[0];
-        }
-
-        return false;
     }
 }

@@ -1,5 +1,4 @@
 using Whatsit.Inference.Catalog;
-using Whatsit.Inference.Postprocessing;
 using Whatsit.Inference.Preprocessing;
 using Whatsit.ModelConversion.Graphs;
 using Whatsit.ModelConversion.Passes;
@@ -38,25 +37,21 @@ internal sealed class Proof
         return proof;
     }
 
+    /// <summary>The scores of the original for each picture.</summary>
+    public IReadOnlyList<float[]> Scores => [.. _cases.Select(proof => proof.Scores)];
+
     /// <summary>The largest difference between what the original answered and what the converted model answers.</summary>
+    /// <param name="answers">The converted model's, by picture.</param>
+    /// <param name="classifier">What was made of the original's scores.</param>
+    /// <param name="quantized">Only the answer itself must stay.</param>
     /// <exception cref="ModelFormatException">They do not agree.</exception>
-    public float Check(IReadOnlyList<float[]> answers, OutputKind kind, bool addedSoftmax, bool quantized)
+    public float Check(IReadOnlyList<float[]> answers, ClassifierDescription classifier, bool quantized)
     {
         float largest = 0;
         for (var picture = 0; picture < answers.Count; picture++)
         {
-            var expected = _cases[picture].Scores;
+            var expected = classifier.FromOriginal(_cases[picture].Scores);
             var actual = answers[picture];
-            if (addedSoftmax)
-            {
-                expected = [.. expected];
-                Softmax.Apply(expected);
-            }
-            else if (expected is [var probability] && actual.Length == 2)
-            {
-                expected = [1 - probability, probability];
-            }
-
             if (expected.Length != actual.Length)
             {
                 throw new ModelFormatException(
@@ -65,7 +60,7 @@ internal sealed class Proof
 
             for (var i = 0; i < expected.Length; i++)
             {
-                var scale = kind == OutputKind.Logits ? Math.Max(1, Math.Abs(expected[i])) : 1;
+                var scale = classifier.Kind == OutputKind.Logits ? Math.Max(1, Math.Abs(expected[i])) : 1;
                 var difference = Math.Abs(expected[i] - actual[i]) / scale;
                 largest = float.IsNaN(difference) ? float.PositiveInfinity : Math.Max(largest, difference);
             }
@@ -94,11 +89,7 @@ internal sealed class Proof
             { Layout: TensorLayout.Nhwc } => [1, input.Height, input.Width, channels],
             _ => [1, channels, input.Height, input.Width],
         };
-        if (input.Type is ElementType.UInt8 or ElementType.Int8)
-        {
-            return new Tensor(input.Type, shape, input.Type == ElementType.UInt8 ? pixels : Array.ConvertAll(pixels, pixel => unchecked((byte)(pixel - 128))));
-        }
-
+        var quantized = input.Type is ElementType.UInt8 or ElementType.Int8;
         var values = new float[area * channels];
         for (var pixel = 0; pixel < area; pixel++)
         {
@@ -108,8 +99,14 @@ internal sealed class Proof
                 var value = channels == 1 ? (0.299 * pixels[at]) + (0.587 * pixels[at + 1]) + (0.114 * pixels[at + 2])
                     : pixels[at + (preprocessing.ChannelOrder == ChannelOrder.Bgr ? 2 - channel : channel)];
                 var to = input.Layout == TensorLayout.Nhwc ? (pixel * channels) + channel : (channel * area) + pixel;
-                values[to] = (float)(((value * preprocessing.RescaleFactor) - preprocessing.ImageMean[channel]) / preprocessing.ImageStd[channel]);
+                values[to] = quantized ? (float)Math.Round(value) - (input.Type == ElementType.Int8 ? 128 : 0)
+                    : (float)(((value * preprocessing.RescaleFactor) - preprocessing.ImageMean[channel]) / preprocessing.ImageStd[channel]);
             }
+        }
+
+        if (quantized)
+        {
+            return Tensor.FromDoubles(input.Type, shape, Array.ConvertAll(values, value => (double)value));
         }
 
         return Tensor.Float32(shape, values);

@@ -12,7 +12,7 @@ export function evidenceOf({ output, abstain }: Judged): string | undefined {
   const score = abstain?.score ?? 'probability';
   if (!abstain || score === 'probability') return undefined;
   if (comparesVectors(score)) return output.embedding ?? undefined;
-  return output.kind === 'probabilities' ? (output.logits ?? undefined) : undefined;
+  return output.kind !== 'logits' ? (output.logits ?? undefined) : undefined;
 }
 
 /**
@@ -24,7 +24,7 @@ export function evidenceOf({ output, abstain }: Judged): string | undefined {
 export function certaintyOf({ output, abstain }: Judged, scores: Float32Array, evidence?: Float32Array, vectors?: Float32Array): number {
   const score = abstain?.score ?? 'probability';
   if (comparesVectors(score)) return similarity(evidence!, vectors!);
-  if (score === 'probability' && output.kind === 'probabilities') return largestOf(scores);
+  if (score === 'probability' && output.kind !== 'logits') return largestOf(scores);
   const logits = evidence ?? scores;
   const largest = largestOf(logits);
   if (score === 'logit') return largest;

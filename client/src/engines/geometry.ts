@@ -46,13 +46,16 @@ export function geometryOf(width: number, height: number, { crop, resize_shortes
 /** How much more than the resized side must be left of a photo that is decoded smaller; the server's own margin. */
 const margin = 1.4;
 
+/** A smaller network is left as much as one of this side, as in the server. */
+const usualSide = 224;
+
 /** Whether so many pixels are enough of a photo, where the model's fidelity allows less than all of them. */
 export function mayReduceTo(preprocessing: Pick<Preprocessing, 'crop' | 'resize_shortest' | 'resample' | 'fidelity'>, input: Size): (width: number, height: number) => boolean {
   const antialiased = ['pil-bilinear', 'pil-bicubic', 'pil-lanczos'].includes(preprocessing.resample);
   const fast = (preprocessing.fidelity ?? (antialiased ? 'fast' : 'exact')) === 'fast';
   return (width, height) => {
     const { x, y } = geometryOf(width, height, preprocessing, input);
-    return fast && [x, y].every(({ sourceLength, resizedLength }) => sourceLength >= margin * resizedLength);
+    return fast && [x, y].every(({ sourceLength, resizedLength }) => sourceLength >= margin * Math.max(1, usualSide / Math.max(input.width, input.height)) * resizedLength);
   };
 }
 

@@ -20,7 +20,7 @@ export interface Manifest {
   preprocessing: Preprocessing;
   output: {
     name: string;
-    kind: 'probabilities' | 'logits';
+    kind: 'probabilities' | 'logits' | 'multi-label';
     features?: string | null;
     classifier_weights?: ModelFile | null;
     /** Divides the logits; without it 1. */

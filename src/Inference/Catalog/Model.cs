@@ -73,6 +73,11 @@ public sealed class Model
             throw NotReady(manifest, $"it has no variant '{variant}', only {string.Join(", ", manifest.Files.Keys)}");
         }
 
+        if (Preprocessor.ProblemOf(manifest.Preprocessing, manifest.Input) is { } problem)
+        {
+            throw NotReady(manifest, problem.TrimEnd('.'));
+        }
+
         var files = new BundleFiles(manifest, folder);
         var labels = Labels.Parse(Encoding.UTF8.GetString(files.Read(manifest.Labels)));
         var classifier = manifest.Output is { Features: not null, ClassifierWeights: { } file }

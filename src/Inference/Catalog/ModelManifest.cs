@@ -79,6 +79,9 @@ public enum OutputKind
 
     /// <summary>Scores before the softmax, which the server then applies.</summary>
     Logits,
+
+    /// <summary>Between 0 and 1, each class for itself: several may be right at once, or none.</summary>
+    MultiLabel,
 }
 
 /// <summary>What the model answers.</summary>
@@ -170,7 +173,7 @@ public sealed record SamplePicture(string File, string Title, int Index);
     DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
     Converters = [typeof(KebabCaseEnumConverter<Crop>), typeof(KebabCaseEnumConverter<ChannelOrder>), typeof(KebabCaseEnumConverter<Fidelity>),
         typeof(KebabCaseEnumConverter<OutputKind>), typeof(KebabCaseEnumConverter<AbstainScore>), typeof(KebabCaseEnumConverter<InputElementType>),
-        typeof(KebabCaseEnumConverter<TensorLayout>)],
+        typeof(KebabCaseEnumConverter<TensorLayout>), typeof(KebabCaseEnumConverter<PreprocessingCertainty>)],
     ReadCommentHandling = JsonCommentHandling.Skip,
     AllowTrailingCommas = true,
     RespectNullableAnnotations = true,

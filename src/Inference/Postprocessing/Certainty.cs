@@ -26,7 +26,7 @@ public sealed class Certainty
     public static string? EvidenceOf(AbstainScore score, OutputSpec output) => score switch
     {
         AbstainScore.ClassMean or AbstainScore.Nearest => output.Embedding,
-        AbstainScore.Logit or AbstainScore.Energy when output.Kind == OutputKind.Probabilities => output.Logits,
+        AbstainScore.Logit or AbstainScore.Energy when output.Kind != OutputKind.Logits => output.Logits,
         _ => null,
     };
 
@@ -47,7 +47,7 @@ public sealed class Certainty
             return Similarity(evidence);
         }
 
-        if (_score == AbstainScore.Probability && _kind == OutputKind.Probabilities)
+        if (_score == AbstainScore.Probability && _kind != OutputKind.Logits)
         {
             return TensorPrimitives.Max(scores);
         }

@@ -26,6 +26,9 @@ public sealed record ImportedModel(Graph Graph)
     /// <summary>The preprocessing, where the file knows it; <see langword="null"/> where a preset must say.</summary>
     public PreprocessingSpec? Preprocessing { get; init; }
 
+    /// <summary>The side of the pictures, where the network takes any and the file knows what it was trained on.</summary>
+    public int? Side { get; init; }
+
     /// <summary>Sentences on what was found or assumed, for the report: "Teachable Machine: pixels are scaled to -1…1."</summary>
     public IReadOnlyList<string> Notes { get; init; } = [];
 }

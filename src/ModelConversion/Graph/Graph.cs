@@ -22,6 +22,12 @@ public sealed class Graph
 
     /// <summary>Weights and other constants by value name.</summary>
     public Dictionary<string, Tensor> Constants { get; } = new(StringComparer.Ordinal);
+
+    /// <summary>
+    /// Mean and variance that training recorded of a value, by channel, where a batch normalisation was read as what it computes; a node BatchNormalization
+    /// has its own.
+    /// </summary>
+    internal Dictionary<string, (double[] Mean, double[] Variance)> Statistics { get; } = new(StringComparer.Ordinal);
 }
 
 /// <summary>A named input or output. A negative side is free (the batch).</summary>

@@ -1,4 +1,5 @@
 using Whatsit.Inference.Catalog;
+using Whatsit.Inference.Postprocessing;
 using Whatsit.ModelConversion.Graphs;
 
 namespace Whatsit.ModelConversion.Passes;
@@ -9,7 +10,10 @@ namespace Whatsit.ModelConversion.Passes;
 /// <param name="HasEmbedding">Whether the graph answers with <c>embedding</c>, [N, channels].</param>
 /// <param name="HasFeatures">Whether the graph answers with <c>features</c>, [N, channels, height, width].</param>
 /// <param name="ClassifierWeights">[classes, channels], where a single dense layer stands between the embedding and the scores.</param>
-public sealed record ClassifierDescription(OutputKind Kind, int Classes, bool HasEmbedding, bool HasFeatures, Tensor? ClassifierWeights);
+/// <param name="FromOriginal">What the main output answers where the network as it was read answers with these scores.</param>
+/// <param name="Note">What was made of the scores, where that is not plain.</param>
+public sealed record ClassifierDescription(OutputKind Kind, int Classes, bool HasEmbedding, bool HasFeatures, Tensor? ClassifierWeights,
+    Func<float[], float[]> FromOriginal, string? Note);
 
 /// <summary>
 /// Names the outputs of a classifier and adds those that explain it. The network is walked from its scores backwards:
@@ -25,27 +29,96 @@ public static class ClassifierOutputs
     /// <summary>The output for the last feature map.</summary>
     public const string Features = "features";
 
+    // Behind these the scores still are what they were, but for their shape, type and limits.
+    private static readonly string[] Plain =
+        ["Identity", "Dropout", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Cast", "QuantizeLinear", "DequantizeLinear"];
+
     /// <summary>All operators must keep channels first already.</summary>
     /// <param name="graph">The graph; its first output is the classifier's.</param>
     /// <param name="addSoftmax">Ends a network that gives logits with a Softmax.</param>
-    public static ClassifierDescription Apply(Graph graph, bool addSoftmax = false)
+    /// <param name="seen">
+    /// Scores of the network for a few pictures: they tell probabilities however a file writes them (Exp ÷ ReduceSum, Softmax and Log, 1 − p beside p).
+    /// </param>
+    public static ClassifierDescription Apply(Graph graph, bool addSoftmax = false, IReadOnlyList<float[]>? seen = null)
     {
         FloatOutput(graph);
         FlatOutput(graph);
-        var kind = Probabilities(graph);
-        if (kind == OutputKind.Logits && addSoftmax)
-        {
-            var softmax = new GraphBuilder(graph).AddNode("Softmax", "softmax", [graph.Outputs[0].Name], ("axis", -1L));
-            graph.Outputs[0] = graph.Outputs[0] with { Name = softmax };
-            kind = OutputKind.Probabilities;
-        }
-
+        (var kind, var fromOriginal, var note) = graph.Outputs[0].Shape[^1] == 1 ? TwoClasses(graph) : Classes(graph, addSoftmax, seen ?? []);
         var shapes = Shapes.Infer(graph);
         (var embedding, var features, var weights) = Find(graph, shapes);
         Rename(graph, 0, kind == OutputKind.Logits ? "logits" : "probabilities");
         Add(graph, embedding, Embedding, shapes);
         Add(graph, features, Features, shapes);
-        return new ClassifierDescription(kind, graph.Outputs[0].Shape[^1], embedding is not null, features is not null, features is null ? null : weights);
+        return new ClassifierDescription(kind, graph.Outputs[0].Shape[^1], embedding is not null, features is not null, features is null ? null : weights,
+            fromOriginal, note);
+    }
+
+    /// <summary>
+    /// Leaves one output, the scores: the one that is asked for, the one that ends as scores do, or the one that all others lead to.
+    /// </summary>
+    /// <exception cref="ModelFormatException">Several may be meant, or there is none of the name.</exception>
+    public static void Choose(Graph graph, string? name, List<string> notes)
+    {
+        var names = string.Join(", ", graph.Outputs.Select(output => $"'{output.Name}'"));
+        if (name is not null)
+        {
+            Keep(graph.Outputs.Find(output => output.Name == name) ?? throw new ModelFormatException($"The network has no output '{name}', only {names}."));
+            return;
+        }
+
+        if (graph.Outputs.Count < 2)
+        {
+            return;
+        }
+
+        var wiring = new Wiring(graph);
+        var shapes = Shapes.Infer(graph);
+        GraphValue[] candidates =
+        [
+            .. graph.Outputs.Where(output => shapes.TryGetValue(output.Name, out var value) && value.Type is not (ElementType.Int64 or ElementType.Int32)
+                && value.Shape.Count(side => side > 1) <= 1),
+        ];
+        GraphValue[] endings = [.. candidates.Where(output => Behind(wiring, output.Name, out _, [.. Plain, "Clip"]) is
+            { Op: "Softmax" or "LogSoftmax" or "Sigmoid" or "HardSigmoid" } or { Op: "Div", Inputs.Count: 2 })];
+        if (endings.Length == 0)
+        {
+            endings = [.. candidates.Where(output => !candidates.Any(other => other != output && LeadsTo(wiring, output.Name, other.Name)))];
+        }
+
+        if (endings is not [var scores])
+        {
+            throw new ModelFormatException($"The network has the outputs {names}; say with --output which one holds the scores.");
+        }
+
+        notes.Add($"Of the outputs {names}, '{scores.Name}' holds the scores.");
+        Keep(scores);
+
+        void Keep(GraphValue output)
+        {
+            graph.Outputs.Clear();
+            graph.Outputs.Add(output);
+            DeadCode.Apply(graph);
+        }
+    }
+
+    private static bool LeadsTo(Wiring wiring, string value, string target)
+    {
+        var seen = new HashSet<string>(StringComparer.Ordinal);
+        var pending = new Stack<string>([target]);
+        while (pending.TryPop(out var next))
+        {
+            if (next == value)
+            {
+                return true;
+            }
+
+            foreach (var input in seen.Add(next) ? wiring.Producer(next)?.Inputs ?? [] : [])
+            {
+                pending.Push(input);
+            }
+        }
+
+        return false;
     }
 
     /// <summary>Scores are numbers: a quantized last step is left out, or undone where it cannot be.</summary>
@@ -69,6 +142,19 @@ public static class ClassifierOutputs
     {
         var output = graph.Outputs[0];
         var shape = Shapes.Infer(graph)[output.Name].Shape;
+        if (shape is [_] && output.Shape is [-1 or 1])
+        {
+            // One number for each picture, squeezed.
+            var builder = new GraphBuilder(graph);
+            output = output with
+            {
+                Name = builder.AddNode("Reshape", "scores_column", [output.Name, builder.AddInt64Constant("column", -1, 1)]),
+                Shape = [output.Shape[0], 1],
+            };
+            graph.Outputs[0] = output;
+            shape = [1, 1];
+        }
+
         if (shape.Length < 2 || shape.Skip(1).Aggregate(1, (product, side) => product * side) != shape.Skip(1).Max())
         {
             throw new ModelFormatException($"The output '{output.Name}' has the shape [{string.Join(", ", shape)}]; a classifier answers [N, classes].");
@@ -78,38 +164,90 @@ public static class ClassifierOutputs
         graph.Outputs[0] = new GraphValue(value, ElementType.Float32, [output.Shape[0], shape.Skip(1).Max()]);
     }
 
-    /// <summary>What the last operator makes of the scores. A single sigmoid becomes the two classes that it stands for.</summary>
-    private static OutputKind Probabilities(Graph graph)
+    /// <summary>What the last operators make of the scores of several classes, or else what the scores of a few pictures show.</summary>
+    private static (OutputKind Kind, Func<float[], float[]> FromOriginal, string? Note) Classes(Graph graph, bool addSoftmax, IReadOnlyList<float[]> seen)
+    {
+        const float Exactness = 1e-3f;
+        var last = Behind(new Wiring(graph), graph.Outputs[0].Name, out _, [.. Plain, "Clip"]);
+        if (last?.Op is "Sigmoid" or "HardSigmoid")
+        {
+            return (OutputKind.MultiLabel, scores => scores, "Each class has a sigmoid of its own: several may be right at once, or none.");
+        }
+
+        if (last?.Op == "Softmax" || (seen.Count > 0 && seen.All(scores => Array.TrueForAll(scores, score => score >= 0) && IsOne(scores.Sum()))))
+        {
+            return (OutputKind.Probabilities, scores => scores, null);
+        }
+
+        if (last?.Op == "LogSoftmax"
+            || (seen.Count > 0 && seen.All(scores => Array.TrueForAll(scores, score => score <= 0) && IsOne(scores.Sum(MathF.Exp)))))
+        {
+            End("Exp");
+            return (OutputKind.Probabilities, scores => Array.ConvertAll(scores, MathF.Exp),
+                "The network answers with logarithms of probabilities (log-softmax).");
+        }
+
+        if (!addSoftmax)
+        {
+            return (OutputKind.Logits, scores => scores, null);
+        }
+
+        End("Softmax", ("axis", -1L));
+        return (OutputKind.Probabilities, Exponentiated, null);
+
+        static bool IsOne(float sum) => Math.Abs(sum - 1) < Exactness;
+
+        void End(string op, params ReadOnlySpan<(string, object)> attributes) => graph.Outputs[0] = graph.Outputs[0] with
+        {
+            Name = new GraphBuilder(graph).AddNode(op, op.ToLowerInvariant(), [graph.Outputs[0].Name], attributes),
+        };
+
+        static float[] Exponentiated(float[] scores)
+        {
+            float[] probabilities = [.. scores];
+            Softmax.Apply(probabilities);
+            return probabilities;
+        }
+    }
+
+    /// <summary>A single number becomes the two classes that it stands for; the network's own answer remains beside them.</summary>
+    private static (OutputKind Kind, Func<float[], float[]> FromOriginal, string? Note) TwoClasses(Graph graph)
     {
         var output = graph.Outputs[0];
-        var last = Behind(new Wiring(graph), output.Name, out _, "Identity", "Reshape", "Flatten", "Squeeze", "QuantizeLinear", "DequantizeLinear");
-        if (last?.Op == "Softmax")
+        var wiring = new Wiring(graph);
+        var last = Behind(wiring, output.Name, out _, Plain);
+        var builder = new GraphBuilder(graph);
+        (string Value, Func<float, float> Of, string? Note) second = last switch
         {
-            return OutputKind.Probabilities;
-        }
-
-        if (last?.Op != "Sigmoid")
-        {
-            return OutputKind.Logits;
-        }
-
-        if (output.Shape[^1] == 1)
-        {
-            var builder = new GraphBuilder(graph);
-            var other = builder.AddNode("Sub", "first_class", [builder.AddConstant("one", [1f]), output.Name]);
-            var both = builder.AddNode("Concat", "both_classes", [other, output.Name], ("axis", -1L));
-            graph.Outputs[0] = output with { Name = both, Shape = [output.Shape[0], 2] };
-            graph.Outputs.Add(output); // as the network itself answers
-        }
-
-        return OutputKind.Probabilities;
+            { Op: "Softmax" or "LogSoftmax" } => throw new ModelFormatException(
+                "The network ends in a softmax of a single number, which is 1 for every picture: it has learnt nothing that could be asked."),
+            { Op: "Sigmoid" or "HardSigmoid" } => (output.Name, p => p, null),
+            { Op: "Div" or "Reciprocal" } when IsLogistic(wiring, last) => (output.Name, p => p, null),
+            { Op: "Tanh" or "Softsign" } => (builder.AddNode("Mul", "second_class",
+                    [builder.AddNode("Add", "from_zero", [output.Name, builder.AddConstant("unit", [1f])]), builder.AddConstant("half", [0.5f])]),
+                x => (x + 1) / 2, "One output from −1 to 1: the second class has the probability (x + 1) ÷ 2."),
+            { Op: "Relu" or "Clip" or "Softplus" or "Exp" or "Abs" } => (
+                builder.AddNode("Clip", "second_class", [output.Name, builder.AddConstant("least", [0f]), builder.AddConstant("most", [1f])]),
+                x => Math.Clamp(x, 0, 1), "One output that is never negative: cut to 0…1, it is taken for the probability of the second class."),
+            _ => (builder.AddNode("Sigmoid", "second_class", [output.Name]), x => 1 / (1 + MathF.Exp(-x)),
+                "One output without a sigmoid: it is taken for a logit, whose sigmoid is the probability of the second class."),
+        };
+        var other = builder.AddNode("Sub", "first_class", [builder.AddConstant("one", [1f]), second.Value]);
+        var both = builder.AddNode("Concat", "both_classes", [other, second.Value], ("axis", -1L));
+        graph.Outputs[0] = output with { Name = both, Shape = [output.Shape[0], 2] };
+        graph.Outputs.Add(output); // as the network itself answers
+        return (OutputKind.Probabilities, scores => [1 - second.Of(scores[0]), second.Of(scores[0])], second.Note);
     }
+
+    /// <summary>1 ÷ (1 + e⁻ˣ), written out.</summary>
+    private static bool IsLogistic(Wiring wiring, Node last) =>
+        wiring.Producer(last.Inputs[^1]) is { Op: "Add" } sum && sum.Inputs.Any(input => wiring.Producer(input)?.Op == "Exp");
 
     private static (string? Embedding, string? Features, Tensor? Weights) Find(Graph graph, IReadOnlyDictionary<string, (ElementType Type, int[] Shape)> shapes)
     {
         var wiring = new Wiring(graph);
-        var dense = Behind(wiring, graph.Outputs[0].Name, out _, "Identity", "Softmax", "LogSoftmax", "Sigmoid", "Concat", "Sub", "Reshape", "Flatten",
-            "Squeeze", "Add", "QuantizeLinear", "DequantizeLinear");
+        var dense = Behind(wiring, graph.Outputs[0].Name, out _, [.. Plain, "Softmax", "LogSoftmax", "Exp", "Sigmoid", "HardSigmoid", "Tanh", "Clip", "Concat",
+            "Sub", "Add", "Mul"]);
         var weights = dense is { Op: "Gemm" or "MatMul" or "Conv" } ? WeightsOf(graph, wiring, dense) : null;
         if (dense is null || weights is null)
         {

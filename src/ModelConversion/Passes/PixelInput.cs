@@ -48,7 +48,7 @@ public static class PixelInput
         int[] pixels = [graph.Inputs[position].Shape[0], input.Height, input.Width, 3];
         if (input.Type is ElementType.UInt8 or ElementType.Int8)
         {
-            Quantized(graph, input, position, pixels);
+            Quantized(graph, input, position, pixels, preprocessing);
             return;
         }
 
@@ -130,20 +130,40 @@ public static class PixelInput
             : builder.AddConstant(name, numbers, 1, numbers.Length, 1, 1);
     }
 
-    /// <summary>A quantized network takes bytes already; signed ones are the pixel less 128, which their zero point can say.</summary>
-    private static void Quantized(Graph graph, PictureInput input, int position, int[] pixels)
+    /// <summary>
+    /// A quantized network takes bytes already: in its own layout and order; for greyscale networks the luma, rounded. Signed ones are the pixel less 128,
+    /// which their zero point can say.
+    /// </summary>
+    private static void Quantized(Graph graph, PictureInput input, int position, int[] pixels, PreprocessingSpec preprocessing)
     {
-        if (input.Channels != 3 || input.Layout != TensorLayout.Nhwc)
+        var builder = new GraphBuilder(graph);
+        var image = builder.Unique(Name);
+        graph.Inputs[position] = new GraphValue(image, ElementType.UInt8, pixels);
+        var before = graph.Nodes.Count;
+        var value = image;
+        if (input.Channels <= 1)
         {
-            throw new ModelFormatException(
-                $"The quantized input '{input.Name}' has {input.Channels} channels, {input.Layout}; three channels last are supported.");
+            value = builder.AddNode("Transpose", "image_planes", [value], ("perm", new long[] { 0, 3, 1, 2 }));
+            value = builder.AddNode("Cast", "image_float", [value], ("to", (long)ElementType.Float32));
+            value = builder.AddNode("Conv", "image_luma", [value, builder.AddConstant("luma", Luma, 1, 3, 1, 1)]);
+            var zero = Tensor.FromDoubles(input.Type, [], [input.Type == ElementType.Int8 ? -128 : 0]);
+            value = builder.AddNode("QuantizeLinear", "image_bytes", [value, builder.AddConstant("image_step", [1f]), builder.AddConstant("image_zero", zero)]);
+            value = input is { Channels: 1, Layout: TensorLayout.Nchw } ? value : builder.AddNode("Reshape", "image_plane",
+                [value, builder.AddInt64Constant("image_sides", input.Channels == 1 ? [-1, input.Height, input.Width, 1] : [-1, input.Height, input.Width])]);
+        }
+        else
+        {
+            value = preprocessing.ChannelOrder == ChannelOrder.Rgb ? value
+                : builder.AddNode("Gather", "image_bgr", [value, builder.AddInt64Constant("bgr", 2, 1, 0)], ("axis", 3L));
+            value = input.Layout == TensorLayout.Nhwc ? value : builder.AddNode("Transpose", "image_planes", [value], ("perm", new long[] { 0, 3, 1, 2 }));
         }
 
+        Node[] front = [.. graph.Nodes.Skip(before)];
+        graph.Nodes.RemoveRange(before, front.Length);
+        graph.Nodes.InsertRange(0, front);
         var wiring = new Wiring(graph);
-        var image = new GraphBuilder(graph).Unique(Name);
-        graph.Inputs[position] = new GraphValue(image, ElementType.UInt8, pixels);
-        wiring.Redirect(input.Name, image);
-        if (input.Type == ElementType.Int8)
+        wiring.Redirect(input.Name, value);
+        if (input is { Type: ElementType.Int8, Channels: 3 })
         {
             MakeUnsigned(graph, wiring, image);
         }
@@ -153,7 +173,7 @@ public static class PixelInput
     {
         foreach (var node in wiring.Consumers(value).ToArray())
         {
-            if (node.Op == "Transpose")
+            if (node.Op is "Transpose" or "Gather")
             {
                 MakeUnsigned(graph, wiring, node.Outputs[0]);
                 continue;

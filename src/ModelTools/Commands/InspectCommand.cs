@@ -56,7 +56,7 @@ internal static class InspectCommand
             (Manifest, Format, Bytes, Model) = (source.Manifest, format, bytes, model);
             Graph = model.Graph;
             Notes = [.. model.Notes];
-            Preprocessing = Manifest?.Preprocessing ?? Presets.Choose(model, format, null, null, Notes);
+            Preprocessing = Manifest?.Preprocessing ?? Presets.Choose(model, null, null, Notes);
             InputShape.Fix(Graph, null, Notes);
             var shapes = Shapes.Infer(Graph);
             var counted = new HashSet<string>(StringComparer.Ordinal);

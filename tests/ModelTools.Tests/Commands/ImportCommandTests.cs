@@ -73,7 +73,7 @@ public sealed class ImportCommandTests : IDisposable
         (var code, var output, var error) = await WhatsitCommand.RunAsync("import", WriteModel(), "--name", "colours", "--models", Models);
 
         Assert.True(code == 0, error);
-        Assert.Contains("assumed: the preset torchvision", output, StringComparison.Ordinal);
+        Assert.Contains("assumed: the preset zero-to-one", output, StringComparison.Ordinal);
         Assert.Contains("colours is in", output, StringComparison.Ordinal);
 
         (_, output, _) = await WhatsitCommand.RunAsync("inspect", Path.Combine(Models, "colours"));

@@ -63,13 +63,21 @@ public sealed class ImportTests : IDisposable
     }
 
     [Theory]
-    [InlineData(4, "background", "l0")]
-    [InlineData(6, "l1", "l2")]
-    public void A_background_class_is_added_to_labels_or_left_out(int labels, string first, string second)
+    [InlineData(4, false)]
+    [InlineData(6, false)]
+    [InlineData(6, true)]
+    public void A_label_too_few_or_too_many_is_refused_but_for_a_background_that_is_named(int labels, bool background)
     {
-        Import(Classifier(), "shapes", labels: [.. Enumerable.Range(0, labels).Select(index => labels == 6 && index == 0 ? "background" : $"l{index}")]);
-
-        Assert.Equal([first, second], File.ReadLines(Path.Combine(Models, "shapes", "labels.txt")).Take(2));
+        string[] lines = [.. Enumerable.Range(0, labels).Select(index => background && index == 0 ? "background" : $"l{index}")];
+        if (background)
+        {
+            Import(Classifier(), "shapes", lines);
+            Assert.Equal(["l1", "l2"], File.ReadLines(Path.Combine(Models, "shapes", "labels.txt")).Take(2));
+        }
+        else
+        {
+            Assert.Equal($"There are {labels} labels for 5 classes.", Assert.Throws<ModelFormatException>(() => Import(Classifier(), "shapes", lines)).Message);
+        }
     }
 
     [Theory]
@@ -316,15 +324,15 @@ public sealed class ImportTests : IDisposable
         // Every preset must be one that the server can apply.
         foreach ((var name, var spec) in Presets.ByName)
         {
-            var preprocessor = new Preprocessor(Presets.Choose(new ImportedModel(Classifier()), "ONNX", name, null, []),
+            var preprocessor = new Preprocessor(Presets.Choose(new ImportedModel(Classifier()), name, null, []),
                 new InputSpec("image", InputElementType.UInt8, TensorLayout.Nhwc, 32, 32));
             Assert.NotNull(preprocessor);
             Assert.Contains(spec.Resample, Resizers.Names);
         }
 
         var notes = new List<string>();
-        Assert.Equal(37, Presets.Choose(new ImportedModel(Classifier()), "ONNX", null, null, notes).ResizeShortest); // 32 · 256 ÷ 224
-        Assert.StartsWith("Preprocessing is not in the file; assumed: the preset torchvision.", Assert.Single(notes), StringComparison.Ordinal);
+        Assert.Equal(PreprocessingCertainty.Assumed, Presets.Choose(new ImportedModel(Classifier()), null, null, notes).Evidence!.Certainty);
+        Assert.StartsWith("Preprocessing is not in the file; assumed: the preset zero-to-one.", Assert.Single(notes), StringComparison.Ordinal);
         Assert.Throws<ModelFormatException>(() => Presets.Get("keras-unknown"));
     }
 

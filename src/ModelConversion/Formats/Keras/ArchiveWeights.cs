@@ -14,59 +14,84 @@ internal sealed class ArchiveWeights : IKerasWeights
     private static readonly string[] Containers = ["_layer_checkpoint_dependencies", "layers"];
 
     private readonly Dictionary<string, Hdf5Group> _groups = new(StringComparer.Ordinal);
+    private readonly Hdf5Group _root;
 
-    public ArchiveWeights(Hdf5Group root, KerasTopology topology) => Assign(root, topology, "");
+    // Keras on Windows joined the parts of a path as Windows does (os.path.join, until 2.15): every group lies at the top, "layers\\sequential\\layers\\dense".
+    private readonly bool _flat;
+
+    public ArchiveWeights(Hdf5Group root, KerasTopology topology)
+    {
+        _root = root;
+        _flat = root.Names.Any(name => name.Contains('\\', StringComparison.Ordinal));
+        Assign("", topology, "");
+    }
 
     public Tensor? Find(IReadOnlyList<string> layer, string weight, int index) =>
         _groups.TryGetValue(string.Join('/', layer), out var group) && group.Dataset($"vars/{index}") is not null
             ? Hdf5Weights.Read(group, $"vars/{index}") : null;
 
-    private void Assign(Hdf5Group model, KerasTopology topology, string path)
+    private void Assign(string model, KerasTopology topology, string path)
     {
         foreach (var group in topology.Layers.GroupBy(layer => SnakeCase(layer.Config.ClassName)))
         {
             KerasLayer[] layers = [.. group];
-            var stored = Stored(model, group.Key, layers);
+            var stored = Stored(model, group.Key, layers.Length);
             for (var index = 0; index < Math.Min(layers.Length, stored.Length); index++)
             {
                 var name = path + layers[index].Name;
-                _groups[name] = stored[index];
+                if (At(stored[index]) is { } weights)
+                {
+                    _groups[name] = weights;
+                }
+
                 if (layers[index].Network is { } network)
                 {
-                    Assign(stored[index], network, $"{name}/");
+                    Assign($"{stored[index]}/", network, $"{name}/");
                 }
             }
         }
     }
 
     // Keras 2.12 and 2.13 count each layer with weights twice, so that numbers have gaps; what is the same everywhere is the order.
-    private static Hdf5Group[] Stored(Hdf5Group model, string name, KerasLayer[] layers)
+    private string[] Stored(string model, string name, int layers)
     {
-        foreach (var container in Containers.Select(model.Group).OfType<Hdf5Group>())
+        foreach (var container in Containers.Select(inner => model + inner))
         {
-            Hdf5Group?[] numbered = [.. Enumerable.Range(0, layers.Length).Select(index => container.Group(index == 0 ? name : $"{name}_{index}"))];
-            if (Array.TrueForAll(numbered, group => group is not null))
+            var names = NamesIn(container);
+            string[] numbered = [.. Enumerable.Range(0, layers).Select(index => index == 0 ? name : $"{name}_{index}")];
+            if (!Array.TrueForAll(numbered, names.Contains))
             {
-                return numbered!;
+                numbered =
+                [
+                    .. names
+                        .Select(stored => (stored, number: stored == name ? 0 : stored.StartsWith($"{name}_", StringComparison.Ordinal)
+                            && int.TryParse(stored.AsSpan(name.Length + 1), out var number) ? number : -1))
+                        .Where(stored => stored.number >= 0)
+                        .OrderBy(stored => stored.number)
+                        .Select(stored => stored.stored),
+                ];
             }
 
-            Hdf5Group[] ordered =
-            [
-                .. container.Names
-                    .Select(stored => (stored, number: stored == name ? 0 : stored.StartsWith($"{name}_", StringComparison.Ordinal)
-                        && int.TryParse(stored.AsSpan(name.Length + 1), out var number) ? number : -1))
-                    .Where(stored => stored.number >= 0)
-                    .OrderBy(stored => stored.number)
-                    .Select(stored => container.Group(stored.stored))
-                    .OfType<Hdf5Group>(),
-            ];
-            if (ordered.Length == layers.Length)
+            if (numbered.Length == layers)
             {
-                return ordered;
+                return [.. numbered.Select(stored => $"{container}/{stored}")];
             }
         }
 
         return [];
+    }
+
+    private Hdf5Group? At(string path) => _root.Group(_flat ? path.Replace('/', '\\') : path);
+
+    private IReadOnlyCollection<string> NamesIn(string path)
+    {
+        if (!_flat)
+        {
+            return _root.Group(path)?.Names ?? [];
+        }
+
+        var start = path.Replace('/', '\\') + '\\';
+        return [.. _root.Names.Where(name => name.StartsWith(start, StringComparison.Ordinal)).Select(name => name[start.Length..].Split('\\')[0]).Distinct()];
     }
 
     // Keras' own rule (keras/src/utils/naming.py): Conv2D to conv2d, BatchNormalization to batch_normalization, PReLU to p_re_lu.

@@ -315,6 +315,7 @@ internal static class KerasLayers
                 throw call.Config.Refuse("has weights of different lengths");
             }
 
+            call.Conversion.Builder.Graph.Statistics[x.Value] = (mean, variance);
             double[] factor = [.. variance.Select((value, channel) => (gamma?[channel] ?? 1) / Math.Sqrt(value + epsilon))];
             return (factor, [.. factor.Select((value, channel) => (beta?[channel] ?? 0) - (mean[channel] * value))]);
         });

@@ -156,7 +156,7 @@ public sealed class KerasReader : IModelReader
     private static bool IsTeachableMachine(KerasTopology topology) =>
         topology.ClassName == "Sequential"
         && topology.Layers.Where(layer => layer.Network is not null).ToArray() is [{ Network: { } features }, { Network: { } head }]
-        && features.Layers.Exists(layer => layer.Network is { Name: "model1" or "model" })
+        && features.Layers.Exists(layer => layer.Network is not null) // "model1", "model5", "model16": as many as the session had
         && head.Layers.Exists(layer => layer.Name.StartsWith("dense_Dense", StringComparison.Ordinal));
 
     private static ImportedModel WithLabels(ImportedModel model, string path) =>

@@ -89,6 +89,8 @@ public sealed class OnnxReader : IModelReader
         ReadOnlyMemory<byte>? graph = null;
         long opset = 0;
         var producer = "";
+        var functions = new OnnxFunctions();
+        var properties = new Dictionary<string, string>(StringComparer.Ordinal);
         var model = new ProtobufReader(file);
         while (model.Next())
         {
@@ -97,7 +99,11 @@ public sealed class OnnxReader : IModelReader
                 case 2: producer = model.Text(); break; // producer_name
                 case 7: graph = model.Bytes(); break;
                 case 8: ReadOpset(model.Message(), ref opset); break; // opset_import
-                case 25: throw new ModelFormatException("The file defines functions of its own, which are not supported.");
+                case 14: // metadata_props
+                    (var key, var value) = ReadEntry(model.Message());
+                    properties[key] = value;
+                    break;
+                case 25: functions.Add(model.Message()); break;
             }
         }
 
@@ -111,11 +117,18 @@ public sealed class OnnxReader : IModelReader
             throw new ModelFormatException($"The file uses opset {opset}; {OldestOpset} and later are supported.");
         }
 
-        var read = ReadGraph(new ProtobufReader(graph.Value), folder);
+        var read = ReadGraph(new ProtobufReader(graph.Value), folder, functions);
+        Sort(read);
         OnnxUpgrade.Apply(read, opset);
         QuantizedOperators.Apply(read);
         Check(read);
-        return new ImportedModel(read) { Notes = [producer.Length == 0 ? $"ONNX opset {opset}." : $"ONNX opset {opset}, written by {producer}."] };
+        return OnnxMetadata.Apply(
+            new ImportedModel(read)
+            {
+                Notes = [producer.Length == 0 ? $"ONNX opset {opset}." : $"ONNX opset {opset}, written by {producer}."],
+                Side = OnnxMetadata.SideOf(properties),
+            },
+            properties);
     }
 
     private static void ReadOpset(ProtobufReader message, ref long opset)
@@ -137,14 +150,64 @@ public sealed class OnnxReader : IModelReader
         }
     }
 
-    private static Graph ReadGraph(ProtobufReader message, string folder)
+    /// <summary>Nodes stand behind those whose results they read, as the specification wants and some exporters forget.</summary>
+    private static void Sort(Graph graph)
+    {
+        var producers = new Dictionary<string, int>(StringComparer.Ordinal);
+        for (var index = 0; index < graph.Nodes.Count; index++)
+        {
+            foreach (var output in graph.Nodes[index].Outputs.Where(output => output.Length > 0))
+            {
+                producers.TryAdd(output, index);
+            }
+        }
+
+        if (!graph.Nodes.Where((node, index) => node.Inputs.Any(input => producers.TryGetValue(input, out var producer) && producer >= index)).Any())
+        {
+            return;
+        }
+
+        Node[] nodes = [.. graph.Nodes];
+        graph.Nodes.Clear();
+        var state = new byte[nodes.Length]; // 1 is open, 2 has its place
+        var pending = new Stack<int>(Enumerable.Range(0, nodes.Length).Reverse());
+        while (pending.TryPop(out var index))
+        {
+            if (state[index] == 2)
+            {
+                continue;
+            }
+
+            int[] needed = [.. nodes[index].Inputs.Where(producers.ContainsKey).Select(input => producers[input]).Where(producer => state[producer] != 2)];
+            if (needed.Length == 0)
+            {
+                graph.Nodes.Add(nodes[index]);
+                state[index] = 2;
+                continue;
+            }
+
+            if (state[index] == 1)
+            {
+                throw new ModelFormatException($"{nodes[index]} depends on its own result.");
+            }
+
+            state[index] = 1;
+            pending.Push(index);
+            foreach (var producer in needed.Reverse())
+            {
+                pending.Push(producer);
+            }
+        }
+    }
+
+    private static Graph ReadGraph(ProtobufReader message, string folder, OnnxFunctions functions)
     {
         var graph = new Graph();
         while (message.Next())
         {
             switch (message.Field)
             {
-                case 1: graph.Nodes.Add(ReadNode(message.Message(), folder, graph.Nodes.Count)); break;
+                case 1: graph.Nodes.AddRange(ReadNodes(message.Message(), folder, graph.Nodes.Count, functions)); break;
                 case 2: graph.Name = message.Text(); break;
                 case 5: // initializer
                     (var name, var tensor) = ReadTensor(message.Message(), folder);
@@ -165,7 +228,15 @@ public sealed class OnnxReader : IModelReader
         return graph;
     }
 
-    private static Node ReadNode(ProtobufReader message, string folder, int number)
+    private static IEnumerable<Node> ReadNodes(ProtobufReader message, string folder, int number, OnnxFunctions functions)
+    {
+        (var node, var domain) = ReadNode(message, folder, number, functions, null);
+        return !functions.Knows(domain, node.Op) ? [node] : functions.Expand(node, domain,
+            (inner, attributes) => ReadNode(inner, folder, number, functions, attributes), attribute => ReadAttribute(attribute, folder, null));
+    }
+
+    private static (Node Node, string Domain) ReadNode(ProtobufReader message, string folder, int number, OnnxFunctions functions,
+        IReadOnlyDictionary<string, object>? given)
     {
         var inputs = new List<string>();
         var outputs = new List<string>();
@@ -180,7 +251,7 @@ public sealed class OnnxReader : IModelReader
                 case 3: name = message.Text(); break;
                 case 4: op = message.Text(); break;
                 case 5:
-                    (var attribute, var value) = ReadAttribute(message.Message(), folder);
+                    (var attribute, var value) = ReadAttribute(message.Message(), folder, given);
                     if (value is not null)
                     {
                         attributes[attribute] = value;
@@ -193,7 +264,7 @@ public sealed class OnnxReader : IModelReader
 
         // Exporters may leave the name out; an error message needs one.
         var node = new Node(op, name.Length > 0 ? name : outputs.FirstOrDefault(output => output.Length > 0) ?? $"node {number}", inputs, outputs);
-        if (domain is not ("" or "ai.onnx") && !(domain == "com.microsoft" && QuantizedOperators.Knows(op)))
+        if (domain is not ("" or "ai.onnx") && !functions.Knows(domain, op) && !(domain == "com.microsoft" && QuantizedOperators.Knows(op)))
         {
             throw new ModelFormatException($"The operator '{domain}.{op}' ({node.Name}) is not supported.");
         }
@@ -203,12 +274,16 @@ public sealed class OnnxReader : IModelReader
             node.Attributes.Add(key, value);
         }
 
-        return node;
+        return (node, domain);
     }
 
-    private static (string Name, object? Value) ReadAttribute(ProtobufReader message, string folder)
+    /// <param name="message">An AttributeProto.</param>
+    /// <param name="folder">Where weights in files of their own are.</param>
+    /// <param name="given">Within a function: the attributes of the call.</param>
+    private static (string Name, object? Value) ReadAttribute(ProtobufReader message, string folder, IReadOnlyDictionary<string, object>? given)
     {
         var name = "";
+        var reference = "";
         var type = 0;
         (float f, long i, var s) = (0, 0, "");
         Tensor? tensor = null;
@@ -226,7 +301,13 @@ public sealed class OnnxReader : IModelReader
                 case 7: message.AddTo(floats); break;
                 case 8: message.AddTo(ints); break;
                 case 20: type = message.Int32(); break;
+                case 21: reference = message.Text(); break;
             }
+        }
+
+        if (reference.Length > 0)
+        {
+            return (name, given?.GetValueOrDefault(reference));
         }
 
         // AttributeProto.AttributeType; lists of texts, graphs and the like belong to operators that are refused by their name.

@@ -236,6 +236,7 @@ internal static class GraphModelOperators
             throw op.Refuse("takes its mean and variance from the batch, which is not supported");
         }
 
+        op.Builder.Graph.Statistics[op[0]] = (Array.ConvertAll(mean, value => (double)value), Array.ConvertAll(variance, value => (double)value));
         var epsilon = op.Node.Float("epsilon", 1e-4f);
         for (var i = 0; i < scale.Length; i++)
         {

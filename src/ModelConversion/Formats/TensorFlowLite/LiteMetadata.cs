@@ -1,6 +1,5 @@
 using System.Buffers.Binary;
 using System.IO.Compression;
-using System.Text;
 using Whatsit.ModelConversion.Formats.FlatBuffers;
 using Whatsit.ModelConversion.Formats.TensorFlow;
 
@@ -79,7 +78,7 @@ internal sealed record LiteMetadata(IReadOnlyList<float>? Mean, IReadOnlyList<fl
             var text = new byte[MaxLabelFile + 1];
             var length = content.ReadAtLeast(text, text.Length, throwOnEndOfStream: false);
             return length <= MaxLabelFile
-                ? LabelFile.Parse(Encoding.UTF8.GetString(text, 0, length))
+                ? LabelFile.Parse(LabelFile.Decode(text[..length], texts[0].FullName))
                 : throw new ModelFormatException($"The label file '{texts[0].FullName}' in the model has more than {MaxLabelFile} bytes.");
         }
         catch (InvalidDataException exception)

@@ -32,7 +32,7 @@ internal sealed record LiteTensor(string Name, LiteType Type, int[] Shape, ReadO
     public bool IsConstant => !Data.IsEmpty;
 
     /// <summary>Small integers that stand for real numbers. (Integers without a scale are what they are: pixels, shapes, indices.)</summary>
-    public bool IsQuantized => Quantization is not null && Type is LiteType.UInt8 or LiteType.Int8 or LiteType.Int16 or LiteType.Int32;
+    public bool IsQuantized => Quantization is not null && Type is LiteType.UInt8 or LiteType.Int8 or LiteType.Int16 or LiteType.Int32 or LiteType.Int64;
 
     /// <summary>The name and place in an error message.</summary>
     public override string ToString() => $"The tensor '{Name}'";
@@ -191,7 +191,8 @@ internal sealed class LiteModel
             zeroPoints = [.. Enumerable.Repeat(zeroPoints[0], scales.Length)];
         }
 
-        var axis = quantization.Scalar<int>(LiteSchema.QuantizationParameters.QuantizedDimension);
+        // A bias has one axis, and its file may name its weights'.
+        var axis = shape.Length == 1 ? 0 : quantization.Scalar<int>(LiteSchema.QuantizationParameters.QuantizedDimension);
         if (zeroPoints.Length != scales.Length || (scales.Length > 1 && (axis < 0 || axis >= shape.Length || shape[axis] != scales.Length)))
         {
             throw new ModelFormatException(

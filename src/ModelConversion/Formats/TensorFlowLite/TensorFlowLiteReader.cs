@@ -53,6 +53,7 @@ public sealed class TensorFlowLiteReader(bool dequantize = false) : IModelReader
         // The last side of the first output counts the classes.
         var labels = metadata.Labels;
         var classes = graph.Outputs is [{ Shape: [.., var last] }, ..] ? last : -1;
+        classes = classes == 1 ? 2 : classes; // a single number is one of two
         if (labels is not null && labels.Count != classes)
         {
             notes.Add($"The file carries {labels.Count} labels, but its first output has {classes} classes: they are not used.");

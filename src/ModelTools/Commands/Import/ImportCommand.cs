@@ -28,6 +28,7 @@ internal static class ImportCommand
         var size = new Option<int?>("--size") { Description = "The side of the input, for networks that take any (default 224)." };
         var keepInput = new Option<bool>("--keep-input") { Description = "Also keep the network's own float input, as a second file of the bundle." };
         var dequantize = new Option<bool>("--dequantize") { Description = "Make a quantized model float." };
+        var output = new Option<string?>("--output") { Description = "The output that holds the scores, where the network has several that may." };
         var softmax = new Option<bool>("--softmax") { Description = "End a network that gives logits with a softmax." };
         var title = new Option<string?>("--title") { Description = "The name as people read it." };
         var license = new Option<string?>("--license") { Description = "The weights' licence, as an SPDX identifier." };
@@ -39,7 +40,7 @@ internal static class ImportCommand
         var command = new Command("import",
             "Import a Keras, TensorFlow.js, TensorFlow Lite or ONNX model as a bundle that the server, the browser and the tools run alike.")
         {
-            path, name, labels, preset, resample, models, size, keepInput, dequantize, softmax, title, license, source, images, others, dryRun, json,
+            path, name, labels, preset, resample, models, size, keepInput, dequantize, output, softmax, title, license, source, images, others, dryRun, json,
         };
         command.SetAction(async (arguments, cancellationToken) =>
         {
@@ -51,6 +52,7 @@ internal static class ImportCommand
                 Size = arguments.GetValue(size),
                 KeepInput = arguments.GetValue(keepInput),
                 Dequantize = arguments.GetValue(dequantize),
+                Output = arguments.GetValue(output),
                 Softmax = arguments.GetValue(softmax),
                 Title = arguments.GetValue(title),
                 License = arguments.GetValue(license),

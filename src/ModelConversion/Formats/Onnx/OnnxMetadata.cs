@@ -1,0 +1,117 @@
+using System.Globalization;
+using System.Text.Json;
+using Whatsit.Inference.Preprocessing;
+
+namespace Whatsit.ModelConversion.Formats.Onnx;
+
+/// <summary>What exporters write beside the network, as <c>metadata_props</c>: names and values in each one's own words.</summary>
+internal static class OnnxMetadata
+{
+    private static readonly string[] LabelNames = ["names", "labels", "classes", "class_names", "label_names"];
+
+    /// <summary>Labels and preprocessing, where they are said.</summary>
+    public static ImportedModel Apply(ImportedModel model, IReadOnlyDictionary<string, string> properties)
+    {
+        var notes = new List<string>(model.Notes);
+        var spec = Ultralytics(properties, notes) ?? WindowsMl(properties, notes) ?? Timm(properties, notes);
+        return model with { Labels = Labels(properties), Preprocessing = spec, Notes = notes };
+    }
+
+    /// <summary>The side that the file was exported for, where its input is open.</summary>
+    public static int? SideOf(IReadOnlyDictionary<string, string> properties) => properties.TryGetValue("imgsz", out var text)
+        && text.Trim('[', ']', '(', ')').Split(',')[0] is var first && int.TryParse(first, NumberStyles.Integer, CultureInfo.InvariantCulture, out var side)
+        && side > 0 ? side : null;
+
+    // ultralytics/engine/exporter.py writes description, author, stride, task, imgsz and names (as Python prints a dict); a "-cls" model sees the shorter
+    // side resized to its own and the centre of that, by 255 (ultralytics/data/augment.py, classify_transforms).
+    private static PreprocessingSpec? Ultralytics(IReadOnlyDictionary<string, string> properties, List<string> notes)
+    {
+        if (properties.GetValueOrDefault("task") != "classify")
+        {
+            return properties.ContainsKey("task") && properties.ContainsKey("stride") && properties.ContainsKey("names")
+                ? throw new ModelFormatException($"The file's metadata says that its task is '{properties["task"]}'; classifiers are supported.") : null;
+        }
+
+        notes.Add("The file's metadata is Ultralytics': the centre of the picture, 0…1.");
+        return Presets.Get("ultralytics");
+    }
+
+    // https://github.com/onnx/onnx/blob/main/docs/MetadataProps.md; Azure Custom Vision writes them too.
+    private static PreprocessingSpec? WindowsMl(IReadOnlyDictionary<string, string> properties, List<string> notes)
+    {
+        var format = properties.GetValueOrDefault("Image.BitmapPixelFormat");
+        var range = properties.GetValueOrDefault("Image.NominalPixelRange");
+        if (format is null && range is null)
+        {
+            return null;
+        }
+
+        var spec = range switch
+        {
+            null or "NominalRange_0_255" => new PreprocessingSpec(),
+            "Normalized_0_1" => new PreprocessingSpec { RescaleFactor = 1 / 255d },
+            "Normalized_1_1" => new PreprocessingSpec { RescaleFactor = 1 / 127.5, ImageMean = [1, 1, 1] },
+            // Video's levels: 16 is black and 235 white.
+            "NominalRange_16_235" => new PreprocessingSpec { RescaleFactor = 219 / 255d, ImageMean = [-16, -16, -16] },
+            _ => null,
+        };
+        var order = format switch
+        {
+            null or "Rgb8" or "Rgba8" or "Gray8" => ChannelOrder.Rgb,
+            "Bgr8" or "Bgra8" => ChannelOrder.Bgr,
+            _ => (ChannelOrder?)null,
+        };
+        if (spec is null || order is null)
+        {
+            notes.Add($"The file's metadata says {format}, {range}, which is not known: it is not used.");
+            return null;
+        }
+
+        notes.Add($"The file's metadata says {format ?? "no pixel format"}, {range ?? "NominalRange_0_255"}.");
+        return spec with { Resample = "tf-bilinear", ChannelOrder = order.Value };
+    }
+
+    // timm's pretrained_cfg, whole as JSON or entry by entry.
+    private static PreprocessingSpec? Timm(IReadOnlyDictionary<string, string> properties, List<string> notes)
+    {
+        var json = properties.GetValueOrDefault("pretrained_cfg")
+            ?? (properties.ContainsKey("mean") && properties.ContainsKey("std")
+                ? $$"""{"mean":{{List(properties["mean"])}},"std":{{List(properties["std"])}}}""" : null);
+        if (json is null)
+        {
+            return null;
+        }
+
+        try
+        {
+            using var document = JsonDocument.Parse(json);
+            var spec = TimmConfig.Preprocessing(document.RootElement);
+            notes.AddRange(spec is null ? [] : ["The file's metadata has timm's mean and deviation."]);
+            return spec;
+        }
+        catch (JsonException)
+        {
+            return null;
+        }
+    }
+
+    private static string List(string text) => text.Replace('(', '[').Replace(')', ']');
+
+    private static List<string>? Labels(IReadOnlyDictionary<string, string> properties)
+    {
+        var text = LabelNames.Select(properties.GetValueOrDefault).FirstOrDefault(value => value is { Length: > 0 });
+        if (text is null)
+        {
+            return null;
+        }
+
+        try
+        {
+            return PythonText.Labels(text);
+        }
+        catch (FormatException)
+        {
+            return null;
+        }
+    }
+}

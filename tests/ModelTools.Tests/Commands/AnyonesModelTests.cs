@@ -1,0 +1,199 @@
+using System.Text;
+using Whatsit.Inference.Catalog;
+using Whatsit.ModelConversion;
+using Whatsit.ModelConversion.Formats.Onnx;
+using Whatsit.ModelConversion.Graphs;
+using Whatsit.ModelTools.Commands;
+using Whatsit.ModelTools.Commands.Import;
+using Whatsit.ModelTools.Tests.Formats.TensorFlowLite;
+using Whatsit.ModelTools.Tests.Graphs;
+
+namespace Whatsit.ModelTools.Tests.Commands;
+
+/// <summary>What other people's files do differently, and must not be answered wrongly for.</summary>
+public sealed class AnyonesModelTests : IDisposable
+{
+    private readonly string _folder = Directory.CreateTempSubdirectory("anyone").FullName;
+
+    private string Models => Path.Combine(_folder, "models");
+
+    public void Dispose() => Directory.Delete(_folder, recursive: true);
+
+    [Theory]
+    [InlineData(null)]
+    [InlineData("Relu")]
+    [InlineData("Tanh")]
+    [InlineData("HardSigmoid")]
+    [InlineData("Sigmoid")]
+    public void One_number_is_one_of_two_classes_however_it_ends(string? activation)
+    {
+        var path = Write(Ending(1, builder => activation is null ? "dense" : builder.AddNode(activation, "last", ["dense"])));
+        var labels = Path.Combine(_folder, "names");
+        File.WriteAllText(labels, "cat\ndog\n");
+
+        var report = ModelImporter.Import(new ImportRequest(path, "two", Models) { Labels = labels }, _ => { });
+
+        Assert.Equal((OutputKind.Probabilities, "cat", "dog"), (report.Manifest.Output.Kind, report.Model.Labels[0], report.Model.Labels[1]));
+        var pictures = Enumerable.Range(1, 4).Select(seed => Pixels(seed)).ToArray();
+        var answers = Array.ConvertAll(pictures, pixels => InferCommand.Run(ModelSource.Find("two", Models), pixels)["probabilities"].ToFloats());
+        Assert.All(answers, answer => Assert.Equal(1, answer.Sum(), 5));
+        Assert.All(answers, answer => Assert.InRange(answer[1], 0, 1));
+        Assert.NotEqual(answers[0][0], answers[1][0]);
+    }
+
+    [Fact]
+    public void A_softmax_of_one_number_is_refused() => Assert.Contains("softmax of a single number",
+        Assert.Throws<ModelFormatException>(() =>
+            Import(Ending(1, builder => builder.AddNode("Softmax", "last", ["dense"], ("axis", -1L))))).Message, StringComparison.Ordinal);
+
+    public static TheoryData<string, OutputKind> Endings => new()
+    {
+        { "softmax, cast", OutputKind.Probabilities }, { "softmax, clip", OutputKind.Probabilities }, { "written out", OutputKind.Probabilities },
+        { "log-softmax", OutputKind.Probabilities }, { "sigmoid", OutputKind.MultiLabel }, { "none", OutputKind.Logits },
+    };
+
+    [Theory]
+    [MemberData(nameof(Endings))]
+    public void A_softmax_is_one_however_it_is_written(string how, OutputKind kind)
+    {
+        var graph = Ending(4, builder => how switch
+        {
+            "softmax, cast" => builder.AddNode("Cast", "last", [Softmax(builder)], ("to", (long)ElementType.Float32)),
+            "softmax, clip" => builder.AddNode("Clip", "last", [Softmax(builder), builder.AddConstant("least", [1e-7f]), builder.AddConstant("most", [1f])]),
+            "written out" => builder.AddNode("Div", "last", [builder.AddNode("Exp", "exp", ["dense"]),
+                builder.AddNode("ReduceSum", "sum", ["exp", builder.AddInt64Constant("axes", -1)], ("keepdims", 1L))]),
+            "log-softmax" => builder.AddNode("LogSoftmax", "last", ["dense"], ("axis", -1L)),
+            "sigmoid" => builder.AddNode("Sigmoid", "last", ["dense"]),
+            _ => "dense",
+        });
+        var report = Import(graph);
+
+        Assert.Equal(kind, report.Manifest.Output.Kind);
+        var pixels = Pixels(3);
+        var answer = InferCommand.Run(ModelSource.Find("any", Models), pixels).First().Value.ToFloats();
+        if (kind == OutputKind.Probabilities)
+        {
+            Assert.Equal(1, answer.Sum(), 4);
+        }
+    }
+
+    [Theory]
+    [InlineData(true, true)]
+    [InlineData(false, true)]
+    [InlineData(true, false)]
+    public void Of_features_and_scores_the_scores_are_found(bool featuresFirst, bool softmax)
+    {
+        var graph = Ending(4, builder => softmax ? Softmax(builder) : "dense");
+        graph.Outputs.Insert(featuresFirst ? 0 : 1, new GraphValue("flat", ElementType.Float32, [-1, 8]));
+
+        Assert.Equal(4, Import(graph).Model.Labels.Count);
+    }
+
+    [Fact]
+    public void Which_of_two_heads_is_meant_is_asked()
+    {
+        var graph = Ending(4, Softmax);
+        var builder = new GraphBuilder(graph);
+        builder.AddNode("Gemm", "age_dense", ["flat", builder.AddConstant("age_w", Numbers.Random(9, 8, 3))]);
+        builder.AddOutput(builder.AddNode("Sigmoid", "age", ["age_dense"]), ElementType.Float32, -1, 3);
+
+        Assert.Contains("--output", Assert.Throws<ModelFormatException>(() => Import(graph)).Message, StringComparison.Ordinal);
+        Assert.Equal(3, ModelImporter.Import(new ImportRequest(Write(graph), "age", Models) { Output = "age" }, _ => { }).Model.Labels.Count);
+    }
+
+    [Theory]
+    [InlineData("1 banana\n0 apple\n", "apple", "banana")]
+    [InlineData("1: apple\n2: banana\n", "apple", "banana")]
+    [InlineData("\napple\n\n\nbanana\n", "apple", "banana")]
+    [InlineData("1 cent\n2 cent\n", "1 cent", "2 cent")]
+    public void Labels_are_in_the_order_of_their_numbers_without_empty_lines(string text, string first, string second)
+    {
+        var path = Path.Combine(_folder, "labels");
+        File.WriteAllText(path, text);
+
+        Assert.Equal([first, second], LabelSource.Read(path));
+    }
+
+    [Fact]
+    public void Labels_in_other_encodings_are_read_or_refused()
+    {
+        Encoding.RegisterProvider(CodePagesEncodingProvider.Instance);
+        var path = Path.Combine(_folder, "labels");
+        foreach ((var encoding, var text) in new[] { (949, "사과\n바나나"), (28591, "Äpfel\ncafé"), (1200, "사과\ncafé"), (1201, "사과\ncafé"), (65001, "사과\ncafé") })
+        {
+            var bytes = Encoding.GetEncoding(encoding).GetBytes(text);
+            File.WriteAllBytes(path, encoding is 1200 or 1201 ? [.. Encoding.GetEncoding(encoding).GetPreamble(), .. bytes] : bytes);
+            Assert.Equal(text.Split('\n'), LabelSource.Read(path));
+        }
+
+        File.WriteAllBytes(path, [0x61, 0xA4, 0x0A, 0x81, 0x0A]);
+        Assert.Contains("encoding", Assert.Throws<ModelFormatException>(() => LabelSource.Read(path)).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Numbers_are_no_names()
+    {
+        File.WriteAllText(Path.Combine(_folder, "labels.txt"), "0\n1\n2\n3\n");
+
+        Assert.Equal("class 0", Import(Ending(4, Softmax)).Model.Labels[0]);
+    }
+
+    [Fact]
+    public void Nodes_in_any_order_are_sorted()
+    {
+        var graph = Ending(4, Softmax);
+        graph.Nodes.Reverse();
+
+        Assert.Equal(4, Import(graph).Model.Labels.Count);
+    }
+
+    [Theory]
+    [InlineData("keras-v3/BaselYoussef901-cifar10/cifar10.keras", 10, "zero-to-one")]
+    [InlineData("keras-h5/mlcommons-tiny/pretrainedResnet.h5", 10, "none")]
+    [InlineData("onnx/microsoft-winml/mnist.onnx", 10, "none")]
+    [InlineData("onnx/wuhanstudio-onnx-parser/mnist-sm.onnx", 10, null)]
+    [InlineData("tfjs-graph/FrederickGodiva-rice", 5, "zero-to-one")]
+    [InlineData("tflite/FrederickGodiva-rice/model.tflite", 5, "zero-to-one")]
+    [InlineData("tflite/Abdulrehmanghani-edge_impulse/trained.tflite", 2, null)]
+    [InlineData("tflite/tflite-micro-person_detect/person_detect-bakup.tflite", 2, null)]
+    [InlineData("tflite/tflite-micro-person_detect/person_detect.tflite", 3, null)]
+    public void Other_people_s_files_import(string file, int classes, string? scaling)
+    {
+        var path = Golden.Shared(Path.Combine("..", "field", "models", file));
+
+        var report = ModelImporter.Import(new ImportRequest(path, "field", Models), _ => { });
+
+        Assert.Equal(classes, report.Model.Labels.Count);
+        Assert.True(scaling is null || ModelConversion.Preparation.Scalings.ByName[scaling].IsOf(report.Manifest.Preprocessing),
+            report.Manifest.Preprocessing.Evidence!.Reason);
+    }
+
+    private ImportReport Import(Graph graph) => ModelImporter.Import(new ImportRequest(Write(graph), "any", Models), _ => { });
+
+    private static string Softmax(GraphBuilder builder) => builder.AddNode("Softmax", "softmax", ["dense"], ("axis", -1L));
+
+    private static byte[] Pixels(int seed)
+    {
+        var pixels = new byte[16 * 16 * 3];
+        new Random(seed).NextBytes(pixels);
+        return Array.ConvertAll(pixels, pixel => (byte)(pixel / (1 + (seed % 3))));
+    }
+
+    private string Write(Graph graph)
+    {
+        var path = Path.Combine(_folder, "model.onnx");
+        OnnxWriter.Write(graph, path);
+        return path;
+    }
+
+    private static Graph Ending(int classes, Func<GraphBuilder, string> end)
+    {
+        var builder = new GraphBuilder("any");
+        var x = builder.AddInput("x", ElementType.Float32, -1, 3, 16, 16);
+        x = builder.AddNode("Relu", "relu", [builder.AddNode("Conv", "conv", [x, builder.AddConstant("w", Numbers.Random(1, 8, 3, 3, 3))])]);
+        builder.AddNode("Flatten", "flat", [builder.AddNode("GlobalAveragePool", "pool", [x])]);
+        builder.AddNode("Gemm", "dense", ["flat", builder.AddConstant("dense_w", Numbers.Random(2, -2, 2, [8, classes]))]);
+        builder.AddOutput(end(builder), ElementType.Float32, -1, classes);
+        return builder.Graph;
+    }
+}
