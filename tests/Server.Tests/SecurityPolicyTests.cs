@@ -47,7 +47,8 @@ public sealed partial class SecurityPolicyTests
     {
         var limits = new LimitsOptions();
         Assert.Contains(Number($"none means what the other limits allow, {limits.RequestBytes:N0} |"), _policy, StringComparison.Ordinal);
-        Assert.Contains(Number($"none means half of all, {limits.UploadBytesPerClient:N0} |"), _policy, StringComparison.Ordinal);
+        Assert.Contains(Number($"none means half of all, or one picture as text if that is more, {limits.UploadBytesPerClient:N0} |"), _policy,
+            StringComparison.Ordinal);
         Assert.Contains(Number($"Fixed: {LimitsOptions.MaxFields} fields beside the pictures"), _policy, StringComparison.Ordinal);
         Assert.Contains(Number($"{LimitsOptions.MaxPartHeaders} headers of a part"), _policy, StringComparison.Ordinal);
         Assert.Contains(Number($"{LimitsOptions.MaxPartLineBytes:N0} bytes of a part's line"), _policy, StringComparison.Ordinal);

@@ -37,7 +37,6 @@ public sealed class OnnxBackend : IBackend, IPooledObjectPolicy<OnnxBackend.Onnx
         };
         // A second thread that waits for work by spinning doubles the CPU per image as soon as anything else runs.
         sessionOptions.AddSessionConfigEntry("session.intra_op.allow_spinning", "0");
-        OnnxRuntimeEnvironment.AvoidSaturation(sessionOptions);
         var providers = ExecutionProviders.Choose(options);
         ExecutionProviders.Append(sessionOptions, providers);
         _oneRunPerSession = providers.Contains("dml", StringComparer.OrdinalIgnoreCase);
@@ -46,7 +45,7 @@ public sealed class OnnxBackend : IBackend, IPooledObjectPolicy<OnnxBackend.Onnx
         {
             for (var session = 0; session < options.Sessions; session++)
             {
-                sessions.Add(new InferenceSession(path, sessionOptions));
+                sessions.Add(OnnxRuntimeEnvironment.Load(exact => new InferenceSession(path, exact), sessionOptions));
             }
 
             _sessions = [.. sessions];

@@ -11,10 +11,25 @@ public static class OnnxRuntimeEnvironment
     public static OrtEnv EnsureCreated() => Environment.Value;
 
     /// <summary>
-    /// Has signed weights multiplied exactly. Without VNNI, two products of bytes are added in 16 bits, which overflow; the slower way around it is taken on such
-    /// processors only (onnxruntime_session_options_config_keys.h, <c>session.x64quantprecision</c>).
+    /// Loads a model, and has its signed weights multiplied exactly. Without VNNI, two products of bytes are added in 16 bits, which overflow; ONNX Runtime takes
+    /// the slower way around it where it is asked, and on such processors only (onnxruntime_session_options_config_keys.h,
+    /// <c>session.x64quantprecision</c>).
     /// </summary>
-    public static void AvoidSaturation(SessionOptions options) => options.AddSessionConfigEntry("session.x64quantprecision", "1");
+    public static InferenceSession Load(Func<SessionOptions, InferenceSession> load, SessionOptions options)
+    {
+        const string Exact = "session.x64quantprecision";
+        options.AddSessionConfigEntry(Exact, "1");
+        try
+        {
+            return load(options);
+        }
+        catch (OnnxRuntimeException exception) when (exception.Message.Contains("NotImplemented", StringComparison.Ordinal))
+        {
+            // It rewrites signed weights without looking whether an operator takes the others: those that compute on signed bytes throughout do not.
+            options.AddSessionConfigEntry(Exact, "0");
+            return load(options);
+        }
+    }
 
     private static OrtEnv Create()
     {

@@ -19,6 +19,7 @@ internal static class PassOrder
         ExplicitPadding.Apply(graph);
         FoldBatchNorm.Apply(graph);
         FuseActivations.Apply(graph);
+        NameZeroPoints.Apply(graph);
         FoldConstants.Apply(graph);
     }
 }

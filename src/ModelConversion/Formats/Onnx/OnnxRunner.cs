@@ -2,6 +2,7 @@ using Microsoft.ML.OnnxRuntime;
 using Microsoft.ML.OnnxRuntime.Tensors;
 using Whatsit.Inference.Backends;
 using Whatsit.ModelConversion.Graphs;
+using Whatsit.ModelConversion.Passes;
 using Tensor = Whatsit.ModelConversion.Graphs.Tensor;
 
 namespace Whatsit.ModelConversion.Formats.Onnx;
@@ -35,6 +36,7 @@ public sealed class OnnxRunner : IDisposable
     /// <summary>Loads a graph.</summary>
     public OnnxRunner(Graph graph)
     {
+        NameZeroPoints.Apply(graph);
         using var stream = new MemoryStream();
         OnnxWriter.Write(graph, stream);
         _session = Load(options => new InferenceSession(stream.ToArray(), options));
@@ -97,7 +99,6 @@ public sealed class OnnxRunner : IDisposable
             EnableCpuMemArena = !fewRuns,
             EnableMemoryPattern = !fewRuns,
         };
-        OnnxRuntimeEnvironment.AvoidSaturation(options);
         if (fewRuns)
         {
             options.AddSessionConfigEntry("session.disable_prepacking", "1");
@@ -105,7 +106,7 @@ public sealed class OnnxRunner : IDisposable
 
         try
         {
-            return load(options);
+            return OnnxRuntimeEnvironment.Load(load, options);
         }
         catch (OnnxRuntimeException exception)
         {
