@@ -16,6 +16,8 @@ const isolation = { 'Cross-Origin-Opener-Policy': 'same-origin', 'Cross-Origin-E
 
 // `vite build --mode bench` builds the page that measures the engines (scripts/measure-engines.mjs); it is never shipped.
 export default defineConfig(({ mode }) => ({
+  // Relative: a proxy may show the server under a prefix.
+  base: './',
   plugins: [react(), selfContainedThreads(), smallerFont(), mode !== 'bench' && pwa(), precompressed()],
   worker: { format: 'es', plugins: () => [selfContainedThreads()] },
   ...(mode === 'bench' && { root: 'bench' }),
@@ -43,24 +45,23 @@ function pwa() {
       globIgnores: ['**/*-runtime-*.js', '**/rolldown-runtime*', '**/shared-*.js'],
     },
     manifest: {
-      id: '/',
       name: 'Whatsit',
       short_name: 'Whatsit',
       description: 'A photo in, labels out: on the server or on your own device.',
-      start_url: '/',
-      scope: '/',
+      start_url: './',
+      scope: './',
       display: 'standalone',
       background_color: '#dfe8d8',
       theme_color: '#dfe8d8',
       categories: ['photo', 'utilities'],
       icons: [
-        { src: '/icon-192.png', sizes: '192x192', type: 'image/png' },
-        { src: '/icon-512.png', sizes: '512x512', type: 'image/png' },
-        { src: '/icon-maskable-512.png', sizes: '512x512', type: 'image/png', purpose: 'maskable' },
-        { src: '/icon.svg', sizes: 'any', type: 'image/svg+xml' },
+        { src: 'icon-192.png', sizes: '192x192', type: 'image/png' },
+        { src: 'icon-512.png', sizes: '512x512', type: 'image/png' },
+        { src: 'icon-maskable-512.png', sizes: '512x512', type: 'image/png', purpose: 'maskable' },
+        { src: 'icon.svg', sizes: 'any', type: 'image/svg+xml' },
       ],
-      file_handlers: [{ action: '/', accept: { 'image/jpeg': ['.jpg', '.jpeg'], 'image/png': ['.png'], 'image/webp': ['.webp'], 'image/gif': ['.gif'], 'image/avif': ['.avif'] } }],
-      share_target: { action: '/share', method: 'POST', enctype: 'multipart/form-data', params: { files: [{ name: 'photos', accept: ['image/*'] }] } },
+      file_handlers: [{ action: './', accept: { 'image/jpeg': ['.jpg', '.jpeg'], 'image/png': ['.png'], 'image/webp': ['.webp'], 'image/gif': ['.gif'], 'image/avif': ['.avif'] } }],
+      share_target: { action: './share', method: 'POST', enctype: 'multipart/form-data', params: { files: [{ name: 'photos', accept: ['image/*'] }] } },
     },
   });
 }

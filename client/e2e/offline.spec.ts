@@ -58,7 +58,7 @@ test('The app can be installed: manifest, icons, and a start address that the wo
     const link = document.querySelector<HTMLLinkElement>('link[rel=manifest]');
     return (await (await fetch(link!.href)).json()) as { name: string; start_url: string; display: string; icons: { src: string; sizes: string; purpose?: string }[]; share_target: { action: string } };
   });
-  expect(manifest).toMatchObject({ name: 'Whatsit', start_url: '/', display: 'standalone', share_target: { action: '/share' } });
+  expect(manifest).toMatchObject({ name: 'Whatsit', start_url: './', display: 'standalone', share_target: { action: './share' } });
   for (const { src, sizes } of manifest.icons.filter(({ sizes: size }) => size !== 'any')) {
     const side = await page.evaluate(async (url) => (await createImageBitmap(await (await fetch(url)).blob())).width, src);
     expect(`${side}x${side}`).toBe(sizes);

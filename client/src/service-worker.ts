@@ -1,7 +1,8 @@
 /// <reference lib="webworker" />
 import { cleanupOutdatedCaches, createHandlerBoundToURL, precacheAndRoute } from 'workbox-precaching';
-import { NavigationRoute, registerRoute } from 'workbox-routing';
+import { registerRoute } from 'workbox-routing';
 import { CacheFirst, NetworkFirst, StaleWhileRevalidate } from 'workbox-strategies';
+import { folder } from './engines/folder';
 import { cacheFor, caching } from './features/offline/caches';
 import { sharedCache } from './features/offline/sharedPhotos';
 
@@ -10,7 +11,8 @@ declare const self: ServiceWorkerGlobalScope & { __WB_MANIFEST: { url: string; r
 // The shell, at install: page, styles, scripts, font. The runtimes and the model are larger than all of that; they are kept when first used.
 precacheAndRoute(self.__WB_MANIFEST);
 cleanupOutdatedCaches();
-registerRoute(new NavigationRoute(createHandlerBoundToURL('/index.html'), { allowlist: [/^\/(index\.html)?(\?.*)?$/] }));
+const page = createHandlerBoundToURL('index.html');
+registerRoute(({ request, url }) => request.mode === 'navigate' && [folder, `${folder}index.html`].includes(url.pathname), page);
 
 const kept = (cache: keyof typeof caching) => ({ url, sameOrigin }: { url: URL; sameOrigin: boolean }) => sameOrigin && cacheFor(url) === cache;
 registerRoute(kept('runtimes'), new CacheFirst({ cacheName: caching.runtimes }));
@@ -38,14 +40,14 @@ registerRoute(kept('samples'), new StaleWhileRevalidate({ cacheName: caching.sam
 
 // Photos shared to the app (the manifest's share_target) arrive as a form that only this worker sees.
 registerRoute(
-  ({ url, sameOrigin }) => sameOrigin && url.pathname === '/share',
+  ({ url, sameOrigin }) => sameOrigin && url.pathname === `${folder}share`,
   async ({ request }) => {
     const form = await request.formData();
     const cache = await caches.open(sharedCache);
     for (const [at, file] of form.getAll('photos').entries()) {
-      if (file instanceof File) await cache.put(`/shared/${at}`, new Response(file, { headers: { 'content-type': file.type, 'x-file-name': encodeURIComponent(file.name) } }));
+      if (file instanceof File) await cache.put(`${folder}shared/${at}`, new Response(file, { headers: { 'content-type': file.type, 'x-file-name': encodeURIComponent(file.name) } }));
     }
-    return Response.redirect('/?shared', 303);
+    return Response.redirect(`${folder}?shared`, 303);
   },
   'POST',
 );

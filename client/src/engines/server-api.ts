@@ -1,12 +1,16 @@
 import { EngineError } from './engine';
+import { folder } from './folder';
 import type { EngineErrorCode } from './engine';
 import type { Said } from '../texts/said';
 import type { Manifest } from './manifest';
 
 export type { Manifest, ModelFile, Preprocessing, Resample, Variant } from './manifest';
 
-/** Empty where the server serves this page; a wrapped app (see mobile/) names its server when it is built. */
-const base: string = import.meta.env.VITE_SERVER_URL ?? '';
+/** A wrapped app (see mobile/) names its server when it is built; else it is the one that serves this page. */
+const elsewhere: string | undefined = import.meta.env.VITE_SERVER_URL || undefined;
+const base = elsewhere ?? folder.slice(0, -1);
+
+export const servesThisPage = elsewhere === undefined;
 
 export const serverUrl = (path: string): string => base + path;
 

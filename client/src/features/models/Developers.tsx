@@ -11,7 +11,7 @@ export default function Developers({ model, topK, file, answer }: { model: strin
   const { t } = useSpeech();
   const [language, setLanguage] = useState<SnippetLanguage>('curl');
   const [copied, setCopied] = useState(false);
-  const code = snippet(language, { origin: new URL(serverUrl('/'), location.href).origin, model, topK, file });
+  const code = snippet(language, { origin: new URL(serverUrl('/'), location.href).href.replace(/\/$/, ''), model, topK, file });
   return (
     <div className="developers">
       <div className="pitch">

@@ -1,7 +1,7 @@
 import { useCallback, useEffect, useState, useSyncExternalStore } from 'react';
 import { Listeners } from '../../components/Listeners';
 import type { BrowserEngine, BrowserModel } from '../../engines/browser-engine';
-import { modelFileUrl, modelUrls, serverUrl } from '../../engines/server-api';
+import { modelFileUrl, modelUrls, servesThisPage } from '../../engines/server-api';
 import { keep as store, recall } from '../../engines/storage';
 import { cacheFor, caching } from './caches';
 
@@ -81,4 +81,4 @@ async function put(url: string) {
 }
 
 /** A wrapped app asks a server elsewhere, and has its shell with it. */
-export const canKeep = (): boolean => 'serviceWorker' in navigator && serverUrl('') === '';
+export const canKeep = (): boolean => 'serviceWorker' in navigator && servesThisPage;

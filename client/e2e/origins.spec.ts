@@ -1,0 +1,120 @@
+import { expect, test } from '@playwright/test';
+import { spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { createServer, request } from 'node:http';
+import type { Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { createInterface } from 'node:readline';
+import { expectAnswer, firstSample, labelsOf, withSettings } from './page';
+
+const program = new URL('../../artifacts/server/Whatsit.Server', import.meta.url).pathname;
+const stops: (() => unknown)[] = [];
+
+test.skip(!existsSync(program), `skipped: needs ${program}`);
+test.afterEach(async () => {
+  for (const stop of stops.splice(0)) await stop();
+});
+
+/** A server with settings of its own, once its models are loaded. */
+async function serve(settings: Record<string, string>): Promise<URL> {
+  const server: ChildProcess = spawn(program, ['--urls=http://127.0.0.1:0', ...Object.entries(settings).map(([name, value]) => `--${name}=${value}`)], { stdio: ['ignore', 'pipe', 'inherit'] });
+  stops.push(() => server.kill());
+  let address: URL | undefined;
+  for await (const line of createInterface(server.stdout!)) {
+    address = /Now listening on: (\S+)/.exec(line) ? new URL(/Now listening on: (\S+)/.exec(line)![1]!) : address;
+    if (address && /\d+ of \d+ models serve/.test(line)) return address;
+  }
+  throw new Error('The server has ended.');
+}
+
+async function listen(server: Server): Promise<string> {
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  stops.push(() => {
+    server.closeAllConnections();
+    return new Promise((resolve) => server.close(resolve));
+  });
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+}
+
+/** What nginx does with `location /shop/` and `proxy_pass`: with a slash behind the address the prefix comes off, without one it does not. */
+function proxy(to: URL, strips: boolean, headers: Record<string, string> = {}): Promise<string> {
+  return listen(createServer((incoming, answer) => {
+    if (!incoming.url!.startsWith('/shop/')) {
+      answer.writeHead(404).end('another program of this host');
+      return;
+    }
+    const path = strips ? incoming.url!.slice('/shop'.length) : incoming.url!;
+    const forwarded = request({ host: to.hostname, port: to.port, method: incoming.method, path, headers: { ...incoming.headers, ...headers } }, (response) => {
+      answer.writeHead(response.statusCode!, response.headers);
+      response.pipe(answer);
+    });
+    forwarded.on('error', () => answer.destroy());
+    incoming.pipe(forwarded);
+  }));
+}
+
+const ways: [name: string, settings: Record<string, string>, strips: boolean, headers: Record<string, string>][] = [
+  ['a proxy that strips it', { PathBase: '/shop' }, true, {}],
+  ['a proxy that does not', { PathBase: '/shop' }, false, {}],
+  ['a known proxy that names it', { 'Proxies:Known': '127.0.0.1' }, true, { 'x-forwarded-prefix': '/shop' }],
+];
+
+for (const [name, settings, strips, headers] of ways) {
+  test(`Under a prefix behind ${name}: page, workers, offline, Swagger and model files`, async ({ page, context }) => {
+    test.setTimeout(120_000);
+    const outside: string[] = [];
+    page.on('request', (sent) => {
+      if (sent.url().startsWith('http') && !new URL(sent.url()).pathname.startsWith('/shop/')) outside.push(sent.url());
+    });
+    const host = await proxy(await serve(settings), strips, headers);
+    await withSettings(page, { route: 'both', language: 'en' });
+    await page.goto(`${host}/shop/`);
+    await firstSample(page);
+    await expectAnswer(page, 'server');
+    const before = await labelsOf(page, 'browser');
+    await expect.poll(() => page.evaluate(async () => (await navigator.serviceWorker.ready).scope)).toBe(`${host}/shop/`);
+    await expect(page.locator('.facts')).toContainText('Works without a network');
+
+    await context.setOffline(true);
+    await page.reload();
+    await expect(page.locator('.offline')).toContainText('This device answers');
+    await firstSample(page);
+    await expect.poll(() => labelsOf(page, 'browser')).toEqual(before);
+    await context.setOffline(false);
+
+    const swagger = await context.newPage();
+    await swagger.goto(`${host}/shop/swagger`);
+    await expect(swagger.getByText('/predict', { exact: true }).first()).toBeVisible();
+    await expect(swagger.locator('.servers select option')).toHaveText(new RegExp('/shop$'));
+    expect(outside).toEqual([]);
+  });
+}
+
+test('Another origin\'s page may ask where it is named, and reads the server\'s timing; elsewhere it may not', async ({ page }) => {
+  test.setTimeout(120_000);
+  const shop = await listen(createServer((_, answer) => answer.writeHead(200, { 'content-type': 'text/html' }).end('<!doctype html><title>shop</title>')));
+  const open = await serve({ 'Cors:Origins': shop });
+  const closed = await serve({});
+  await page.goto(shop);
+  const ask = (server: URL) => page.evaluate(async (address) => {
+    const sample = await (await fetch(`${address}models/grocery/files/sample.png`)).blob();
+    // A header of its own has the browser ask beforehand.
+    const response = await fetch(`${address}predict?topK=1`, { method: 'POST', body: sample, headers: { 'content-type': 'image/png', 'x-request-id': 'shop-1' } });
+    const form = new FormData();
+    form.append('image', sample, 'sample.png');
+    const tutorial = await fetch(`${address}api/predict_image`, { method: 'POST', body: form });
+    const put = await fetch(`${address}predict`, { method: 'PUT', body: sample });
+    return {
+      label: ((await response.json()) as { predictions: { label: string }[] }).predictions[0]!.label,
+      timing: response.headers.get('server-timing'),
+      others: [tutorial.status, put.status, (await fetch(`${address}models`)).status, (await fetch(`${address}predict`, { method: 'POST' })).status],
+    };
+  }, server.href);
+
+  const answer = await ask(open);
+  expect(answer.label).toBe('Granny Smith apple');
+  expect(answer.timing).toMatch(/decode/);
+  expect(answer.others).toEqual([200, 200, 200, 400]);
+  await expect(ask(closed)).rejects.toThrow(/Failed to fetch/);
+});
