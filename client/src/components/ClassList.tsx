@@ -38,12 +38,12 @@ export default function ClassList({ classes, title, note, folds = false, autoFoc
       </div>
       <div className="class-groups" tabIndex={0} role="region" aria-label={title}>
         {[...groups].map(([group, names]) => (
-          <section key={group} aria-label={group || title}>
+          <div key={group} role="group" aria-label={group || title}>
             {group && (names.length > 1 || names[0]?.label !== group) && <h3>{group}</h3>}
             <ul>
               {names.map((named) => <li key={named.index}>{onPick ? <button type="button" onClick={() => onPick(named)}>{named.label}</button> : named.label}</li>)}
             </ul>
-          </section>
+          </div>
         ))}
       </div>
     </Label>
