@@ -36,8 +36,7 @@ internal static class Report
                 yield return $"{what}: answered {outcome.Status}";
             }
 
-            // The short form judges on machines that do other things, too: what it looks for takes several times as much. The promise is the long form's.
-            if (outcome.OverIdleMb > (plainMs > 0 ? MostMb : 1.3 * MostMb))
+            if (outcome.OverIdleMb > MostMb)
             {
                 yield return string.Create(CultureInfo.InvariantCulture, $"{what}: {outcome.OverIdleMb:0} MB over idle; at most {MostMb} may be");
             }

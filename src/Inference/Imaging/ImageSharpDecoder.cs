@@ -13,6 +13,7 @@ using SixLabors.ImageSharp.Metadata;
 using SixLabors.ImageSharp.PixelFormats;
 using Whatsit.Inference.Imaging.Headers;
 using Whatsit.Inference.Imaging.Jpeg;
+using Whatsit.Inference.Memory;
 
 namespace Whatsit.Inference.Imaging;
 
@@ -100,7 +101,7 @@ public sealed class ImageSharpDecoder(IOptions<DecodingOptions> options) : Image
                 throw new InvalidImageContentException("The file ends too early.");
             }
 
-            using var stream = AsStream(file);
+            using var stream = new MemoryReader(file);
             // Pictures without transparency are the rule only in JPEG; the four-channel form holds all others.
             var picture = header.Coding switch
             {
@@ -131,10 +132,6 @@ public sealed class ImageSharpDecoder(IOptions<DecodingOptions> options) : Image
 
     private static InferenceException Refusal(string format, string what, Exception? cause = null) =>
         new(InferenceError.UnsupportedImage, $"The {format.ToUpperInvariant()} picture {what}: send JPEG, PNG or WebP.", cause);
-
-    private static MemoryStream AsStream(ReadOnlyMemory<byte> file) => MemoryMarshal.TryGetArray(file, out var segment)
-        ? new MemoryStream(segment.Array!, segment.Offset, segment.Count, writable: false)
-        : new MemoryStream(file.ToArray(), writable: false);
 
     private static RgbImage Read<TPixel>(Image<TPixel> decoded, int bands, ImageHeader header, ReadOnlyMemory<byte> file)
         where TPixel : unmanaged, IPixel<TPixel>

@@ -101,6 +101,18 @@ public sealed class BufferPool
         }
     }
 
+    /// <summary>Gives back to the system what is kept beyond so many bytes, at once: others need the memory.</summary>
+    public void KeepAtMost(long bytes)
+    {
+        List<NativeBuffer>? dropped;
+        lock (_lock)
+        {
+            dropped = Drop(_used + bytes);
+        }
+
+        dropped?.ForEach(buffer => buffer.Dispose());
+    }
+
     /// <summary>The size that is made for so many bytes, and its number among all sizes.</summary>
     internal static (int Size, int Index) Fit(int length)
     {

@@ -1,4 +1,5 @@
 using Whatsit.Inference.Imaging;
+using Whatsit.Inference.Memory;
 
 namespace Whatsit.Inference.Scheduling;
 
@@ -45,7 +46,7 @@ public sealed class DecodePermits : IDisposable
             if (_waiting == 0 && Fits(cost))
             {
                 Take(cost);
-                return new Permit(this, cost);
+                return Admit(cost);
             }
 
             if (_waiting >= _maxWaiting)
@@ -71,7 +72,7 @@ public sealed class DecodePermits : IDisposable
             await waiter.Task.ConfigureAwait(false);
         }
 
-        return new Permit(this, cost);
+        return Admit(cost);
     }
 
     /// <summary>Sends away who still waits.</summary>
@@ -92,6 +93,13 @@ public sealed class DecodePermits : IDisposable
 
     private static InferenceException Full(string what, int most) =>
         new(InferenceError.QueueFull, $"As many {what} wait as may ({most}). Try again in a moment.");
+
+    /// <summary>What is kept for the next picture must not stand beside what this one needs.</summary>
+    private Permit Admit(DecodeCost cost)
+    {
+        BufferPool.Shared.KeepAtMost(Math.Max(0, _maxMemory - Interlocked.Read(ref _memory)));
+        return new Permit(this, cost);
+    }
 
     private bool Fits(DecodeCost cost) =>
         _running < _maxConcurrency && (!cost.IsLong || _runningLong < _maxLong) && (_running == 0 || _memory + cost.Bytes <= _maxMemory);

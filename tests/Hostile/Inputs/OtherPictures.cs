@@ -87,7 +87,7 @@ internal static class OtherPictures
         Attack.Picture("Netpbm whose comment is 20 MB", () => [.. "P6\n#"u8, .. Text(Most - 100), .. "\n1 1\n255\n"u8, 0, 0, 0]),
         Attack.Picture("Netpbm, 10 million numbers as text", () => [.. "P2\n3200 3000\n255\n"u8, .. Enumerable.Repeat<byte[]>([(byte)'1', (byte)' '], 9_600_000)
             .SelectMany(number => number)]),
-        Attack.Picture("Netpbm, one bit for each of 50 megapixels as text without blanks", () => [.. "P1\n5000 4000\n"u8, .. Enumerable.Repeat((byte)'1',
+        Attack.Picture("Netpbm, one bit for each of 20 megapixels as text without blanks", () => [.. "P1\n5000 4000\n"u8, .. Enumerable.Repeat((byte)'1',
             20_000_000)]),
         Attack.Picture("Netpbm, one bit for each of 50 megapixels", () => [.. "P4\n7000 7000\n"u8, .. new byte[875 * 7000]]),
         Attack.Picture("nothing but zeros", () => new byte[Most - 100]),

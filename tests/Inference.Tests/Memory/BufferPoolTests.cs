@@ -53,6 +53,26 @@ public sealed class BufferPoolTests
     }
 
     [Fact]
+    public void What_is_kept_goes_at_once_where_others_need_it()
+    {
+        var inUse = _pool.Rent(5 * Megabyte);
+        NativeBuffer[] kept = [_pool.Rent(3 * Megabyte), _pool.Rent(2 * Megabyte), _pool.Rent(Megabyte)];
+        Array.ForEach(kept, _pool.Return);
+
+        _pool.KeepAtMost(6 * Megabyte);
+        Assert.Equal((5 * Megabyte, 6 * Megabyte), _pool.Bytes);
+
+        _pool.KeepAtMost((3 * Megabyte) + 1);
+        Assert.Equal((5 * Megabyte, 3 * Megabyte), _pool.Bytes);
+        Assert.True(kept[0].IsClosed);
+
+        _pool.KeepAtMost(0);
+        Assert.Equal((5 * Megabyte, 0), _pool.Bytes);
+        Assert.Equal(5 * Megabyte, inUse.Span.Length);
+        _pool.Return(inUse);
+    }
+
+    [Fact]
     public void What_is_kept_never_adds_to_the_peak()
     {
         var peak = 0L;
