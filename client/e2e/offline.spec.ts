@@ -38,6 +38,7 @@ test('A model that was not run here is not promised, and can be kept beforehand'
   await expect(page.getByRole('combobox', { name: 'Model' }).getByRole('option').first()).toHaveText(/not on this device/);
 
   await context.setOffline(false);
+  await unfold(page);
   await page.getByRole('button', { name: 'Keep this model on the device' }).click();
   await expect(page.locator('.facts')).toContainText('Works without a network');
   await context.setOffline(true);
