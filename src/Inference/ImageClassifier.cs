@@ -50,12 +50,13 @@ public sealed class ImageClassifier(IImageDecoder decoder, DecodePermits permits
         var ((predictions, certainty), way) = await RunAsync(
             model,
             new(file, IsTensor: false),
-            () =>
+            options,
+            static (model, options) =>
             {
                 model.Postprocessor.Check(options);
                 return options.Explain ? [model.Manifest.Output.Features!] : [];
             },
-            tensors => model.Postprocessor.Select(tensors, options),
+            static (model, options, tensors) => model.Postprocessor.Select(tensors, options),
             timeout,
             cancellationToken).ConfigureAwait(false);
         var abstained = model.Postprocessor.Abstains(certainty);
@@ -87,7 +88,8 @@ public sealed class ImageClassifier(IImageDecoder decoder, DecodePermits permits
         var (tensors, way) = await RunAsync(
             model,
             input,
-            () =>
+            outputs,
+            static (model, outputs) =>
             {
                 var known = model.Backend.Outputs.Select(output => output.Name);
                 return outputs.Except(known).FirstOrDefault() is { } unknown
@@ -95,7 +97,7 @@ public sealed class ImageClassifier(IImageDecoder decoder, DecodePermits permits
                         $"unexpected inference output '{unknown}' for model '{model.Manifest.Name}'; it has {string.Join(", ", known)}")
                     : outputs;
             },
-            tensors => outputs.Select(name => Copy(model.Backend, tensors, name)).ToArray(),
+            static (model, outputs, tensors) => outputs.Select(name => Copy(model.Backend, tensors, name)).ToArray(),
             within < _timeout ? within.Value : _timeout,
             cancellationToken).ConfigureAwait(false);
         return new(input.Bytes.Length, tensors)
@@ -111,18 +113,20 @@ public sealed class ImageClassifier(IImageDecoder decoder, DecodePermits permits
     /// <summary>The way of one picture, or of one tensor, which has no first step.</summary>
     /// <param name="model">A leased model.</param>
     /// <param name="input">What came.</param>
+    /// <param name="wanted">What the caller wants to know. It is handed to the two that follow, which hold nothing themselves: no request makes them anew.</param>
     /// <param name="ask">Refuses what the model cannot answer; names the outputs that are needed beside the main one.</param>
     /// <param name="select">What is wanted of the outputs.</param>
     /// <param name="timeout">How long it may take.</param>
     /// <param name="cancellationToken">The caller left.</param>
-    private async Task<(T Answer, Way Way)> RunAsync<T>(Model model, ModelInput input, Func<IReadOnlyList<string>> ask, Func<Tensors, T> select,
-        TimeSpan timeout, CancellationToken cancellationToken)
+    private async Task<(TAnswer Answer, Way Way)> RunAsync<TWanted, TAnswer>(Model model, ModelInput input, TWanted wanted,
+        Func<Model, TWanted, IReadOnlyList<string>> ask, Func<Model, TWanted, Tensors, TAnswer> select, TimeSpan timeout,
+        CancellationToken cancellationToken)
     {
         var arrived = _time.GetTimestamp();
         using var deadline = new Deadline(_time, timeout, cancellationToken);
         try
         {
-            var others = ask();
+            var others = ask(model, wanted);
             using var place = model.Scheduler.Enter();
             using var tensors = model.Backend.Lease(others);
             var way = input.IsTensor
@@ -134,7 +138,7 @@ public sealed class ImageClassifier(IImageDecoder decoder, DecodePermits permits
             var (queue, compute) = await model.Scheduler.RunAsync(place, tensors, deadline.Token).ConfigureAwait(false);
 
             // 5. Select what is wanted.
-            var answer = select(tensors);
+            var answer = select(model, wanted, tensors);
             var timings = way.Timings with { Queue = way.Timings.Queue + queue, Compute = compute, Total = _time.GetElapsedTime(arrived) };
             model.Succeeded(timings);
             metrics.Succeeded(model.Manifest.Name, timings);
@@ -174,7 +178,7 @@ public sealed class ImageClassifier(IImageDecoder decoder, DecodePermits permits
     }
 
     /// <summary>1. Decode, and 2. preprocess straight into the input tensor. Both on one permit: they are one processor's work.</summary>
-    private async Task<Way> PrepareAsync(Model model, ReadOnlyMemory<byte> file, Tensors tensors, CancellationToken cancellationToken)
+    private async ValueTask<Way> PrepareAsync(Model model, ReadOnlyMemory<byte> file, Tensors tensors, CancellationToken cancellationToken)
     {
         var arrived = _time.GetTimestamp();
         var picture = decoder.Open(file, model.Preprocessor.ShrinkTo);
