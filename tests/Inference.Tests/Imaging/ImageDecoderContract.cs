@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Diagnostics;
 using System.Text;
 using Whatsit.Inference.Imaging;
 using Whatsit.Inference.Imaging.Headers;
@@ -758,6 +759,31 @@ public abstract class ImageDecoderContract
         byte[] file = [.. "II*\0"u8, 8, 0, 0, 0, 0x01, 0x10, .. entries, 0, 0, 0, 0];
 
         Assert.Equal(InferenceError.InvalidImage, Refusal(file).Error);
+    }
+
+    /// <summary>Each of them was looked for among all entries once: a minute, before a picture of 64 × 64 pixels waited for its turn.</summary>
+    [Fact]
+    public void A_million_strips_behind_thousands_of_entries_cost_next_to_nothing()
+    {
+        const int Strips = 1_000_000, Unknown = 4000, Byte = 1, Short = 3, Long = 4;
+        var end = 8 + 2 + ((Unknown + 8) * 12) + 4;
+        // Each strip has no bytes, at the file's beginning.
+        (int Tag, int Type, int Count, int Value)[] tags =
+        [
+            (256, Long, 1, 64), (257, Long, 1, 64), (258, Short, 1, 8), (259, Short, 1, 5), (262, Short, 1, 1), (273, Byte, Strips, end), (278, Long, 1, 1),
+            (279, Byte, Strips, end),
+        ];
+        var entries = tags.SelectMany(tag => (byte[])
+            [(byte)tag.Tag, (byte)(tag.Tag >> 8), (byte)tag.Type, 0, .. BitConverter.GetBytes(tag.Count), .. BitConverter.GetBytes(tag.Value)]);
+        byte[] file =
+        [
+            .. "II*\0"u8, 8, 0, 0, 0, (Unknown + 8) & 255, (Unknown + 8) >> 8, .. new byte[Unknown * 12], .. entries, 0, 0, 0, 0, .. new byte[Strips],
+        ];
+        var started = Stopwatch.GetTimestamp();
+
+        Assert.InRange(Decoder.Open(file).Cost.Bytes, 64 * 64 * 3, 64 * 64 * 20);
+
+        Assert.InRange(Stopwatch.GetElapsedTime(started), TimeSpan.Zero, TimeSpan.FromSeconds(5));
     }
 
     /// <summary>Gathered piece by piece, a million of them took minutes once, and 320 large ones 3 GB.</summary>

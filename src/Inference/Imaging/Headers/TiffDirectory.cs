@@ -8,7 +8,7 @@ namespace Whatsit.Inference.Imaging.Headers;
 /// </summary>
 internal readonly ref struct TiffDirectory
 {
-    // As libtiff: what has more is refused. Each value that is asked for is looked for among them.
+    // As libtiff: what has more is refused. Each tag that is asked for is looked for among them.
     private const int MostEntries = 4096;
 
     private readonly ReadOnlySpan<byte> _file;
@@ -59,28 +59,26 @@ internal readonly ref struct TiffDirectory
     }
 
     /// <summary>How many values a tag has; 0 where there is no such tag.</summary>
-    public long Count(ushort tag) => Find(tag) is >= 0 and var entry ? _big ? Number(entry + 4, 8) : Number(entry + 4, 4) : 0;
+    public long Count(ushort tag) => ValuesOf(tag).Count;
 
     /// <summary>One of a tag's whole numbers, or <see langword="null"/>.</summary>
-    public long? Value(ushort tag, long index = 0)
+    public long? Value(ushort tag, long index = 0) => ValuesOf(tag)[index];
+
+    /// <summary>All of a tag's values: it is looked for once, however many of them are asked for.</summary>
+    public Values ValuesOf(ushort tag)
     {
         var entry = Find(tag);
-        if (entry < 0 || index < 0 || index >= Count(tag))
+        if (entry < 0)
         {
-            return null;
+            return default;
         }
 
         // BYTE, SHORT, LONG, LONG8, IFD8
         var size = Number(entry + 2, 2) switch { 1 => 1, 3 => 2, 4 or 13 => 4, 16 or 18 => 8, _ => 0 };
-        if (size == 0)
-        {
-            return null;
-        }
-
+        var count = Number(entry + 4, _big ? 8 : 4);
         // Values that fit stand in the entry itself.
         var (value, room) = _big ? (entry + 12, 8) : (entry + 8, 4);
-        var at = Count(tag) <= room / size ? value : Number(value, room);
-        return at < 0 || index > (_file.Length - at - size) / size ? null : Number(at + (index * size), size);
+        return new(this, size, count, size == 0 || count <= room / size ? value : Number(value, room));
     }
 
     private long Find(ushort tag)
@@ -113,6 +111,30 @@ internal readonly ref struct TiffDirectory
             4 => _little ? BinaryPrimitives.ReadUInt32LittleEndian(bytes) : BinaryPrimitives.ReadUInt32BigEndian(bytes),
             _ => Math.Max(_little ? BinaryPrimitives.ReadInt64LittleEndian(bytes) : BinaryPrimitives.ReadInt64BigEndian(bytes), -1),
         };
+    }
+
+    /// <summary>The values of one tag.</summary>
+    public readonly ref struct Values
+    {
+        private readonly TiffDirectory _directory;
+        private readonly int _size;
+        private readonly long _at;
+
+        internal Values(TiffDirectory directory, int size, long count, long at)
+        {
+            _directory = directory;
+            _size = size;
+            Count = count;
+            _at = at;
+        }
+
+        /// <summary>How many there are, by the tag's word.</summary>
+        public long Count { get; }
+
+        /// <summary>One of them, or <see langword="null"/> where there is none, or no whole number.</summary>
+        public long? this[long index] => _size == 0 || index < 0 || index >= Count || _at < 0 || index > (_directory._file.Length - _at - _size) / _size
+            ? null
+            : _directory.Number(_at + (index * _size), _size);
     }
 }
 

@@ -105,11 +105,13 @@ internal static class TiffHeader
     /// <summary>Whether strips or tiles lie within the file, and uncompressed strips have all of their rows.</summary>
     private static bool HasAllBytes(ReadOnlySpan<byte> file, TiffDirectory directory, bool tiled, long rowBytes, long rowsPerStrip, long height)
     {
-        var (offsets, counts) = tiled ? (Tag.TileOffsets, Tag.TileByteCounts) : (Tag.StripOffsets, Tag.StripByteCounts);
+        // A file may say that it has millions of them.
+        var offsets = directory.ValuesOf((ushort)(tiled ? Tag.TileOffsets : Tag.StripOffsets));
+        var counts = directory.ValuesOf((ushort)(tiled ? Tag.TileByteCounts : Tag.StripByteCounts));
         var isPlain = (directory.Value((ushort)Tag.Compression) ?? 1) == 1;
-        for (var piece = 0; piece < directory.Count((ushort)counts); piece++)
+        for (var piece = 0; piece < counts.Count; piece++)
         {
-            if (directory.Value((ushort)offsets, piece) is not { } at || directory.Value((ushort)counts, piece) is not { } bytes || bytes > file.Length - at
+            if (offsets[piece] is not { } at || counts[piece] is not { } bytes || bytes > file.Length - at
                 || (isPlain && (double)bytes < (double)rowBytes * Math.Min(rowsPerStrip, height - (piece * rowsPerStrip))))
             {
                 return false;
