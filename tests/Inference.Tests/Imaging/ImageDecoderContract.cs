@@ -834,7 +834,7 @@ public abstract class ImageDecoderContract
         using var image = Decoder.Decode(file);
         Assert.Equal(Pixels("picture.u8"), image.Pixels.ToArray());
         Assert.Equal(Decoder.Open(picture).Cost.Bytes + file.Length, Decoder.Open(file).Cost.Bytes);
-        Assert.Equal(picture, PngHeader.WithoutTexts(file));
+        Assert.Equal(picture, PngHeader.WithoutTexts(file).ToArray());
     }
 
     [Fact]

@@ -53,22 +53,25 @@ internal static class PngHeader
     }
 
     /// <summary>The file without its texts, which libraries unpack: a thousand times as many bytes.</summary>
-    public static byte[] WithoutTexts(ReadOnlySpan<byte> file)
+    public static ReadOnlyMemory<byte> WithoutTexts(ReadOnlySpan<byte> file)
     {
-        using var still = new MemoryStream(file.Length);
-        still.Write(file[..8]);
+        // One copy: what is held is counted as the file's length.
+        var still = new byte[file.Length];
+        file[..8].CopyTo(still);
+        var written = 8;
         for (var rest = file[8..]; rest.Length >= 8;)
         {
             var length = (int)Math.Min(BinaryPrimitives.ReadUInt32BigEndian(rest) + 12L, rest.Length);
             if (!IsText(rest.Slice(4, 4)))
             {
-                still.Write(rest[..length]);
+                rest[..length].CopyTo(still.AsSpan(written));
+                written += length;
             }
 
             rest = rest[length..];
         }
 
-        return still.ToArray();
+        return still.AsMemory(0, written);
     }
 
     // 11.3.4: tEXt, zTXt, iTXt
