@@ -20,6 +20,11 @@ describe('The best labels', () => {
     expect(predictions.map(({ confidence }) => confidence)).toEqual([0.5, 0.5, 0]);
   });
 
+  test('of several labels stay what they are at every temperature', () => {
+    const { predictions } = select({ scores: Float32Array.of(0.75, 0.5, 0.25) }, classes, { output: { name: 'scores', kind: 'multi-label', temperature: 2 }, abstain: null }, 3);
+    expect(predictions.map(({ confidence }) => confidence)).toEqual([0.75, 0.5, 0.25]);
+  });
+
   test('are withheld under the manifest’s threshold, and only under it', () => {
     const scores = Float32Array.of(0.25, 0.5, 0.25);
     expect(select({ scores }, classes, manifest('probabilities', 0.6), 1).abstained).toBe(true);

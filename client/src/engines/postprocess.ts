@@ -23,8 +23,9 @@ export function select(
   return { predictions, abstained };
 }
 
-/** The probabilities that are the answer: softmax where the model gives logits, and the temperature. What is 0 stays 0. */
+/** The probabilities that are the answer: softmax where the model gives logits, and the temperature, but of several labels neither. What is 0 stays 0. */
 function toProbabilities(scores: Float32Array, { kind, temperature }: Manifest['output']): Float32Array {
+  if (kind === 'multi-label') return scores;
   const tempered = temperature ?? 1;
   if (tempered === 1) return kind === 'logits' ? softmax(scores) : scores;
   return softmax(scores.map((score) => (kind === 'logits' ? score : Math.log(score)) / tempered));

@@ -95,7 +95,7 @@ public sealed record OutputSpec
 
     /// <summary>
     /// By what the logits are divided before the softmax, so that the confidence is the share of answers that are right; above 1 it makes answers less sure,
-    /// without it (1) nothing changes.
+    /// without it (1) nothing changes. Of <see cref="OutputKind.MultiLabel"/>, which has no softmax, it is not asked for.
     /// Guo et al. 2017, "On Calibration of Modern Neural Networks", section 4.2 (https://arxiv.org/abs/1706.04599).
     /// </summary>
     public float? Temperature { get; init; }

@@ -9,6 +9,12 @@ public static class Softmax
     /// <summary>Replaces a model's main output by the probabilities that are its answer: softmax where it holds logits, and the temperature.</summary>
     public static void ToProbabilities(Span<float> scores, OutputSpec output)
     {
+        // Classes that are each for themselves have no softmax that would make them one answer.
+        if (output.Kind == OutputKind.MultiLabel)
+        {
+            return;
+        }
+
         if (output.Temperature is { } temperature and not 1)
         {
             if (output.Kind == OutputKind.Probabilities)

@@ -12,12 +12,17 @@ public static class Calibration
     private const double Coldest = 0.05;
     private const double Hottest = 20;
 
-    /// <summary>The best temperature.</summary>
+    /// <summary>The best temperature; 1, which changes nothing, where each class is for itself.</summary>
     /// <param name="scores">The main output for each photo, as the model gave it.</param>
     /// <param name="labels">The class of each.</param>
     /// <param name="kind">What the scores hold.</param>
     public static float Temperature(IReadOnlyList<float[]> scores, IReadOnlyList<int> labels, OutputKind kind)
     {
+        if (kind == OutputKind.MultiLabel)
+        {
+            return 1;
+        }
+
         // The loss has one valley over the logarithm: golden section search, to a thousandth.
         var ratio = (Math.Sqrt(5) - 1) / 2;
         var (low, high) = (Math.Log(Coldest), Math.Log(Hottest));

@@ -66,6 +66,14 @@ public sealed class PostprocessingTests
         Assert.Equal([0, 1f / 3, 2f / 3], probabilities, (one, other) => Math.Abs(one - other) < 1e-6);
     }
 
+    [Fact]
+    public void Several_labels_stay_what_they_are_at_every_temperature()
+    {
+        float[] scores = [0.75f, 0.5f, 0.25f];
+        Softmax.ToProbabilities(scores, new OutputSpec { Kind = OutputKind.MultiLabel, Temperature = 2 });
+        Assert.Equal([0.75f, 0.5f, 0.25f], scores);
+    }
+
     [Theory]
     [InlineData(AbstainScore.Probability, 0.66524096f)]
     [InlineData(AbstainScore.Logit, 3f)]

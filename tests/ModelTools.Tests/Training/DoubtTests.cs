@@ -32,6 +32,9 @@ public sealed class DoubtTests
     }
 
     [Fact]
+    public void Several_labels_have_no_temperature() => Assert.Equal(1, Calibration.Temperature([[0.75f, 0.5f]], [0], OutputKind.MultiLabel));
+
+    [Fact]
     public void The_area_under_the_curve_is_the_share_of_pairs_in_the_right_order()
     {
         Assert.Equal(1, AbstainChoice.Auroc([3, 4], [1, 2]));
