@@ -39,7 +39,8 @@ public sealed class VipsImageDecoder(IOptions<DecodingOptions> options) : ImageD
         }
     });
 
-    internal override bool Reduces(ImageHeader header) => header.Format is "jpeg" or "webp";
+    // An animation's first frame is decoded as it is, and laid on its canvas.
+    internal override bool Reduces(ImageHeader header) => header is { Format: "jpeg" } or { Format: "webp", FirstFrame: null };
 
     internal override InferenceException? CannotRead(string format) => format == "heic" && !ReadsHeic.Value ? ImageFormat.HeicUnread() : null;
 

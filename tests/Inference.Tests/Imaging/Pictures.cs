@@ -92,9 +92,8 @@ internal static class Pictures
     }
 
     /// <summary>An animation of the same picture over and over.</summary>
-    public static byte[] AnimatedWebp(int width, int height, (int Left, int Top) at, byte[] still, int frames = 1)
+    public static byte[] AnimatedWebp(int width, int height, (int Left, int Top) at, byte[] still, int frames = 1, int stillWidth = 2, int stillHeight = 2)
     {
-        var (_, _, stillWidth, stillHeight) = (0, 0, 2, 2);
         var frame =
             Chunk("ANMF", [.. UInt24(at.Left / 2), .. UInt24(at.Top / 2), .. UInt24(stillWidth - 1), .. UInt24(stillHeight - 1), 100, 0, 0, 0, .. still[12..]]);
         return RiffOf(

@@ -69,6 +69,16 @@ public sealed class VipsImageDecoderTests : ImageDecoderContract
         Assert.Equal(4 * 803 * 601, ImageHeader.Read(lossless).PieceBytes);
     }
 
+    [Fact]
+    public void An_animated_webp_is_decoded_as_it_is_and_costs_as_much()
+    {
+        var file = Pictures.AnimatedWebp(800, 600, (0, 0), Webp(800, 600, lossless: false), stillWidth: 800, stillHeight: 600);
+        using var image = Decoder.Decode(file, (90, 60));
+
+        Assert.Equal((800, 600), (image.Width, image.Height));
+        Assert.Equal(Decoder.Open(file).Cost, Decoder.Open(file, (90, 60)).Cost);
+    }
+
     private static int Mean(RgbImage image, int x, int y, int band, int side)
     {
         var sum = 0;
