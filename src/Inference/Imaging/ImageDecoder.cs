@@ -36,7 +36,7 @@ public abstract class ImageDecoder : IImageDecoder
     }
 
     /// <summary>Whether a copy is decoded, without what only costs.</summary>
-    private static bool IsCutDown(ImageHeader header) => header.Frames > 1 || header.TextBytes > MostText;
+    private static bool IsCutDown(ImageHeader header) => header.Coding == "png" ? header.TextBytes > MostText : header.Frames > 1;
 
     private static ReadOnlyMemory<byte> CutDown(ReadOnlyMemory<byte> file, ImageHeader header) => header switch
     {

@@ -838,6 +838,18 @@ public abstract class ImageDecoderContract
     }
 
     [Fact]
+    public void An_animated_png_is_read_as_it_is_for_libraries_pass_over_its_other_frames()
+    {
+        var picture = File("picture.png");
+        byte[] animation = [.. "acTL"u8, 0, 0, 0, 2, 0, 0, 0, 0];
+        byte[] file = [.. picture[..33], 0, 0, 0, 8, .. animation, .. Crc32(animation), .. picture[33..]];
+
+        using var image = Decoder.Decode(file);
+        Assert.Equal(Pixels("picture.u8"), image.Pixels.ToArray());
+        Assert.Equal(Decoder.Open(picture).Cost, Decoder.Open(file).Cost);
+    }
+
+    [Fact]
     public void Many_pictures_at_once_do_not_disturb_each_other()
     {
         var decoder = Decoder;
