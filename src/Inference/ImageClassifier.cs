@@ -29,6 +29,7 @@ public sealed class ImageClassifier(IImageDecoder decoder, DecodePermits permits
         if (refusal is not null)
         {
             metrics.Failed(model.Manifest.Name, refusal.Error);
+            model.Statistics.Failed(TimeSpan.Zero);
         }
 
         return refusal;

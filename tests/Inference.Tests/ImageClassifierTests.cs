@@ -117,6 +117,7 @@ public sealed class ImageClassifierTests : IAsyncDisposable
         Assert.Equal(InferenceError.QueueFull, _classifier.Refuse(_model)!.Error);
         Assert.Equal(InferenceError.QueueFull, (await Assert.ThrowsAsync<InferenceException>(() => ClassifyAsync())).Error);
         Assert.Equal(0, _decoder.Decoded);
+        Assert.Equal(2, _model.Statistics.Totals.Failed);
     }
 
     [Fact]
