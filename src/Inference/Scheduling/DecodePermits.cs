@@ -67,7 +67,7 @@ public sealed class DecodePermits : IDisposable
             AdmitNext();
         }
 
-        await using (cancellationToken.UnsafeRegister(_ => Leave(waiter, cancellationToken), null).ConfigureAwait(false))
+        await using (cancellationToken.UnsafeRegister((left, token) => Leave((Waiter)left!, token), waiter).ConfigureAwait(false))
         {
             await waiter.Task.ConfigureAwait(false);
         }
