@@ -31,7 +31,7 @@ internal static class PythonText
             var index = labels.Count;
             if (keyed)
             {
-                index = int.Parse(Item(), CultureInfo.InvariantCulture);
+                index = int.TryParse(Item(), CultureInfo.InvariantCulture, out var number) ? number : throw new FormatException("a label has no number");
                 Skip(" \t\r\n:");
             }
 
@@ -58,21 +58,35 @@ internal static class PythonText
                 var quote = text[at++];
                 while (at < text.Length && text[at] != quote)
                 {
-                    at += text[at] == '\\' && at + 1 < text.Length ? 1 : 0;
-                    item.Append(text[at++]);
+                    item.Append(text[at] == '\\' && at + 1 < text.Length ? Escaped() : text[at++]);
                 }
 
                 at++;
             }
             else
             {
-                while (at < text.Length && text[at] is not (',' or ':' or '}' or ']' or ')'))
+                // A colon ends a number; in a list it is part of a name, and reading goes on.
+                while (at < text.Length && text[at] is not (',' or '}' or ']' or ')') && !(keyed && text[at] == ':'))
                 {
                     item.Append(text[at++]);
                 }
             }
 
             return item.ToString().Trim();
+        }
+
+        // "\u00e9" is how JSON writes é, "\xa0" how Python writes what cannot be seen.
+        char Escaped()
+        {
+            var digits = text[++at] switch { 'u' => 4, 'x' => 2, _ => 0 };
+            if (digits > 0 && text.Length - at > digits
+                && ushort.TryParse(text.AsSpan(at + 1, digits), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out var code))
+            {
+                at += digits + 1;
+                return (char)code;
+            }
+
+            return text[at++] switch { 'n' or 'r' or 't' => ' ', var letter => letter };
         }
     }
 }
