@@ -34,7 +34,10 @@ internal static class LabelFile
     /// Text in UTF-8 or UTF-16, or in what editors wrote before: Korean (code page 949), or western European.
     /// </summary>
     /// <exception cref="ModelFormatException">It is none of these: a wrong letter would become part of a label.</exception>
-    public static string Decode(byte[] bytes, string name)
+    public static string Decode(byte[] bytes, string name) =>
+        TryDecode(bytes) ?? throw new ModelFormatException($"The label file '{name}' is in an encoding that is not known; save it as UTF-8.");
+
+    private static string? TryDecode(byte[] bytes)
     {
         var text = bytes switch
         {
@@ -44,8 +47,7 @@ internal static class LabelFile
             _ when bytes.AsSpan().Contains((byte)0) => Strict(bytes[0] == 0 ? Encoding.BigEndianUnicode : Encoding.Unicode, bytes),
             _ => Strict(Encoding.UTF8, bytes) ?? Korean(bytes) ?? Western(bytes),
         };
-        return text is not null && !text.Any(letter => letter == '\uFFFD' || (char.IsControl(letter) && !char.IsWhiteSpace(letter)))
-            ? text : throw new ModelFormatException($"The label file '{name}' is in an encoding that is not known; save it as UTF-8.");
+        return text is not null && !text.Any(letter => letter == '\uFFFD' || (char.IsControl(letter) && !char.IsWhiteSpace(letter))) ? text : null;
     }
 
     // Hangul takes two bytes of which both are high, as a rule: where all that is not ASCII becomes Hangul, it was.
@@ -84,11 +86,11 @@ internal static class LabelFile
         }
     }
 
-    /// <summary><c>labels.txt</c> beside a model, if its lines are as many as the model's classes.</summary>
+    /// <summary><c>labels.txt</c> beside a model, if it can be read and its lines are as many as the model's classes: nobody asked for it.</summary>
     public static List<string>? Beside(string modelPath, int classes)
     {
         var path = Path.Combine(Path.GetDirectoryName(Path.GetFullPath(modelPath))!, "labels.txt");
-        return ModelFile.Exists(path) && new FileInfo(path).Length < 4 << 20 && Parse(Decode(File.ReadAllBytes(path), path)) is { } labels
-            && labels.Count == classes ? labels : null;
+        return ModelFile.Exists(path) && new FileInfo(path).Length < 4 << 20 && TryDecode(File.ReadAllBytes(path)) is { } text
+            && Parse(text) is { } labels && labels.Count == classes ? labels : null;
     }
 }

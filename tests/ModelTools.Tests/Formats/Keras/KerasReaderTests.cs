@@ -87,6 +87,10 @@ public sealed class KerasReaderTests
             File.WriteAllText(Path.Combine(folder, "labels.txt"), "0 cat\n1 7 dwarfs\n");
 
             Assert.Equal(["cat", "7 dwarfs"], _reader.Read(Path.Combine(folder, "model.h5")).Labels!);
+
+            // Of no encoding that is known.
+            File.WriteAllBytes(Path.Combine(folder, "labels.txt"), [0x61, 0xA4, 0x0A, 0x81, 0x0A]);
+            Assert.Null(_reader.Read(Path.Combine(folder, "model.h5")).Labels);
         }
         finally
         {
