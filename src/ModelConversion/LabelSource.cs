@@ -1,6 +1,5 @@
 using System.Text.Json;
 using Whatsit.ModelConversion.Formats;
-using Whatsit.ModelConversion.Formats.TensorFlow;
 
 namespace Whatsit.ModelConversion;
 

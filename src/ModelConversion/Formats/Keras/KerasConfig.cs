@@ -1,5 +1,4 @@
 using System.Text.Json;
-using Whatsit.ModelConversion.Formats.TensorFlowJs;
 
 namespace Whatsit.ModelConversion.Formats.Keras;
 

@@ -1,5 +1,4 @@
 using System.Text.Json;
-using Whatsit.ModelConversion.Formats.TensorFlowJs;
 using Whatsit.ModelConversion.Graphs;
 
 namespace Whatsit.ModelConversion.Formats.Keras;

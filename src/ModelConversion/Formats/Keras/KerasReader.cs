@@ -2,8 +2,6 @@ using System.IO.Compression;
 using System.Text.Json;
 using Whatsit.Inference.Preprocessing;
 using Whatsit.ModelConversion.Formats.Hdf5;
-using Whatsit.ModelConversion.Formats.TensorFlow;
-using Whatsit.ModelConversion.Formats.TensorFlowJs;
 
 namespace Whatsit.ModelConversion.Formats.Keras;
 

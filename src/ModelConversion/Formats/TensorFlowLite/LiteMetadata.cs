@@ -1,7 +1,6 @@
 using System.Buffers.Binary;
 using System.IO.Compression;
 using Whatsit.ModelConversion.Formats.FlatBuffers;
-using Whatsit.ModelConversion.Formats.TensorFlow;
 
 namespace Whatsit.ModelConversion.Formats.TensorFlowLite;
 

@@ -2,7 +2,7 @@ using System.Globalization;
 using System.Text;
 using System.Text.Json;
 
-namespace Whatsit.ModelConversion.Formats.TensorFlowJs;
+namespace Whatsit.ModelConversion.Formats;
 
 /// <summary>
 /// JSON from a stranger: what is not there, or of another kind, is <see langword="null"/>. Protocol buffers in JSON write 64-bit integers as text and

@@ -1,7 +1,7 @@
 using System.Globalization;
 using System.Text;
 
-namespace Whatsit.ModelConversion.Formats.TensorFlow;
+namespace Whatsit.ModelConversion.Formats;
 
 /// <summary>Labels as text, one per line in index order.</summary>
 internal static class LabelFile
