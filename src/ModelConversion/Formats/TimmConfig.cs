@@ -19,37 +19,30 @@ internal static class TimmConfig
             return null;
         }
 
-        var side = Side(config);
-        var share = config.TryGetProperty("crop_pct", out var part) && part.ValueKind == JsonValueKind.Number ? part.GetDouble() : DefaultCrop;
+        var share = config.Member("crop_pct") is { ValueKind: JsonValueKind.Number } part ? part.GetDouble() : DefaultCrop;
         var spec = new PreprocessingSpec
         {
             RescaleFactor = 1 / 255d,
             ImageMean = mean,
             ImageStd = deviation,
-            Resample = config.TryGetProperty("interpolation", out var resizer) && resizer.ValueKind == JsonValueKind.String ? resizer.GetString() switch
+            Resample = config.Member("interpolation").Text() switch
             {
                 "bicubic" => "pil-bicubic",
                 "lanczos" => "pil-lanczos",
                 "nearest" => "pil-nearest",
                 _ => "pil-bilinear",
-            }
-            : "pil-bilinear",
+            },
         };
-        var squashed = config.TryGetProperty("crop_mode", out var mode) && mode.ValueKind == JsonValueKind.String && mode.GetString() == "squash";
 
-        // math.floor(input_size / crop_pct)
-        return squashed ? spec : spec with
+        // "input_size": [3, 224, 224]; math.floor(input_size / crop_pct)
+        return config.Member("crop_mode").Text() == "squash" ? spec : spec with
         {
             Crop = Crop.ResizeThenCenter,
-            ResizeShortest = side is { } known ? Math.Max(known, (int)Math.Floor(known / share)) : null,
+            ResizeShortest = Numbers(config, "input_size") is [_, var side, _] ? Math.Max((int)side, (int)Math.Floor((int)side / share)) : null,
         };
     }
 
-    /// <summary>The input's side, of <c>"input_size": [3, 224, 224]</c>.</summary>
-    public static int? Side(JsonElement config) => Numbers(config, "input_size") is [_, var side, _] ? (int)side : null;
-
     private static List<double>? Numbers(JsonElement config, string name) =>
-        config.ValueKind == JsonValueKind.Object && config.TryGetProperty(name, out var list) && list.ValueKind == JsonValueKind.Array
-        && list.EnumerateArray().All(number => number.ValueKind == JsonValueKind.Number)
+        config.Member(name) is { ValueKind: JsonValueKind.Array } list && list.EnumerateArray().All(number => number.ValueKind == JsonValueKind.Number)
             ? [.. list.EnumerateArray().Select(number => number.GetDouble())] : null;
 }
