@@ -9,16 +9,15 @@ internal static class OnnxMetadata
 {
     private static readonly string[] LabelNames = ["names", "labels", "classes", "class_names", "label_names"];
 
-    /// <summary>Labels and preprocessing, where they are said.</summary>
+    /// <summary>Labels, preprocessing and the side of pictures, where they are said.</summary>
     public static ImportedModel Apply(ImportedModel model, IReadOnlyDictionary<string, string> properties)
     {
         var notes = new List<string>(model.Notes);
         var spec = Ultralytics(properties, notes) ?? WindowsMl(properties, notes) ?? Timm(properties, notes);
-        return model with { Labels = Labels(properties), Preprocessing = spec, Notes = notes };
+        return model with { Labels = Labels(properties), Preprocessing = spec, Side = Side(properties), Notes = notes };
     }
 
-    /// <summary>The side that the file was exported for, where its input is open.</summary>
-    public static int? SideOf(IReadOnlyDictionary<string, string> properties) => properties.TryGetValue("imgsz", out var text)
+    private static int? Side(IReadOnlyDictionary<string, string> properties) => properties.TryGetValue("imgsz", out var text)
         && text.Trim('[', ']', '(', ')').Split(',')[0] is var first && int.TryParse(first, NumberStyles.Integer, CultureInfo.InvariantCulture, out var side)
         && side > 0 ? side : null;
 

@@ -122,13 +122,8 @@ public sealed class OnnxReader : IModelReader
         OnnxUpgrade.Apply(read, opset);
         QuantizedOperators.Apply(read);
         Check(read);
-        return OnnxMetadata.Apply(
-            new ImportedModel(read)
-            {
-                Notes = [producer.Length == 0 ? $"ONNX opset {opset}." : $"ONNX opset {opset}, written by {producer}."],
-                Side = OnnxMetadata.SideOf(properties),
-            },
-            properties);
+        var note = producer.Length == 0 ? $"ONNX opset {opset}." : $"ONNX opset {opset}, written by {producer}.";
+        return OnnxMetadata.Apply(new ImportedModel(read) { Notes = [note] }, properties);
     }
 
     private static void ReadOpset(ProtobufReader message, ref long opset)
