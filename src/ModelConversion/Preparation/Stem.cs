@@ -16,19 +16,11 @@ internal sealed class Stem
     private const int MostSteps = 24;
 
     private readonly Graph _graph;
-    private readonly Dictionary<string, List<Node>> _readers = new(StringComparer.Ordinal);
+    private readonly Wiring _wiring;
 
     private Stem(Graph graph, PictureInput input)
     {
-        _graph = graph;
-        foreach (var node in graph.Nodes)
-        {
-            foreach (var value in node.Inputs.Distinct())
-            {
-                (_readers.TryGetValue(value, out var readers) ? readers : _readers[value] = []).Add(node);
-            }
-        }
-
+        (_graph, _wiring) = (graph, new Wiring(graph));
         Channels = Math.Max(1, input.Channels);
         Sides = (input.Width, input.Height);
         Scale = [.. Enumerable.Repeat(1d, Channels)];
@@ -86,7 +78,7 @@ internal sealed class Stem
                 return;
             }
 
-            if (_readers.GetValueOrDefault(value) is not [var node] || !Pass(node, value))
+            if (_wiring.Consumers(value) is not [var node] || !Pass(node, value))
             {
                 return;
             }
@@ -104,17 +96,18 @@ internal sealed class Stem
                 or "QuantizeLinear" or "DequantizeLinear":
                 return node.Inputs[0] == value;
             case "Slice":
-                Reverses ^= node.Inputs.Count > 4 && Constant(node.Inputs[4]) is { } steps && steps.ToInts() is [-1];
+                Reverses ^= _wiring.Constant(node, 4)?.ToInts() is [-1];
                 return node.Inputs[0] == value;
             case "Gather":
-                Reverses ^= Constant(node.Inputs[1])?.ToInts() is [2, 1, 0];
-                return node.Inputs[0] == value && Constant(node.Inputs[1])?.ToInts() is [2, 1, 0];
+                var crossed = _wiring.Constant(node, 1)?.ToInts() is [2, 1, 0];
+                Reverses ^= crossed;
+                return node.Inputs[0] == value && crossed;
             case "Mul" or "Div" or "Add" or "Sub" when node.Inputs.Count == 2:
                 return Apply(node, value);
             case "BatchNormalization" when Parameters(node) is { } parameters && parameters.Mean.Length == Channels:
                 Recorded = Scales ? null : (parameters.Mean, parameters.Variance);
                 return false;
-            case "Conv" when node.Inputs[0] == value && Constant(node.Inputs[1]) is { Type: ElementType.Float32, Shape.Length: 4 } weights:
+            case "Conv" when node.Inputs[0] == value && _wiring.Constant(node, 1) is { Type: ElementType.Float32, Shape.Length: 4 } weights:
                 return Convolve(node, weights);
             default:
                 return false;
@@ -124,7 +117,7 @@ internal sealed class Stem
     private bool Apply(Node node, string value)
     {
         var first = node.Inputs[1] == value;
-        if (Constant(node.Inputs[first ? 0 : 1])?.ToDoubles() is not { } numbers || (numbers.Length != 1 && numbers.Length != Channels)
+        if (_wiring.Constant(node, first ? 0 : 1)?.ToDoubles() is not { } numbers || (numbers.Length != 1 && numbers.Length != Channels)
             || (first && node.Op == "Div") || (node.Op == "Div" && numbers.Contains(0)))
         {
             return false;
@@ -152,7 +145,7 @@ internal sealed class Stem
     private bool Convolve(Node node, Tensor weights)
     {
         var values = weights.ToDoubles();
-        var bias = node.Inputs.Count > 2 && Constant(node.Inputs[2]) is { } own ? own.ToDoubles() : new double[weights.Shape[0]];
+        var bias = _wiring.Constant(node, 2)?.ToDoubles() ?? new double[weights.Shape[0]];
         var grouped = node.Int("group", 1) == Channels && weights.Shape[1] == 1;
         if (weights.Shape[0] == Channels && weights.Shape[2] == 1 && weights.Shape[3] == 1 && (grouped || weights.Shape[1] == Channels))
         {
@@ -195,7 +188,7 @@ internal sealed class Stem
                 return recorded;
             }
 
-            if (_readers.GetValueOrDefault(value) is not [var node])
+            if (_wiring.Consumers(value) is not [var node])
             {
                 return null;
             }
@@ -205,7 +198,7 @@ internal sealed class Stem
                 return Parameters(node) is { } parameters && parameters.Mean.Length == Bias.Length ? parameters : null;
             }
 
-            if (node.Op == "Add" && !Rectified && node.Inputs.Select(Constant).OfType<Tensor>().FirstOrDefault()?.ToDoubles() is { } added
+            if (node.Op == "Add" && !Rectified && (_wiring.Constant(node, 0) ?? _wiring.Constant(node, 1))?.ToDoubles() is { } added
                 && (added.Length == 1 || added.Length == Bias.Length))
             {
                 Bias = [.. Bias.Select((bias, channel) => bias + added[added.Length == 1 ? 0 : channel])];
@@ -226,8 +219,5 @@ internal sealed class Stem
     }
 
     private (double[] Mean, double[] Variance)? Parameters(Node node) =>
-        node.Inputs.Count > 4 && Constant(node.Inputs[3]) is { } mean && Constant(node.Inputs[4]) is { } variance
-            ? (mean.ToDoubles(), variance.ToDoubles()) : null;
-
-    private Tensor? Constant(string value) => _graph.Constants.GetValueOrDefault(value);
+        _wiring.Constant(node, 3) is { } mean && _wiring.Constant(node, 4) is { } variance ? (mean.ToDoubles(), variance.ToDoubles()) : null;
 }
