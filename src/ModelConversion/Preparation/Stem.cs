@@ -15,6 +15,9 @@ internal sealed class Stem
     // Longer chains than these are no preparation.
     private const int MostSteps = 24;
 
+    // Networks of patches have 16 × 16. What is asked of a filter grows with the square of its pixels: one over a whole picture would take hours.
+    private const int MostPixels = 256;
+
     private readonly Graph _graph;
     private readonly Wiring _wiring;
 
@@ -45,7 +48,7 @@ internal sealed class Stem
     /// <summary>The node that scales.</summary>
     public string? ScaledBy { get; private set; }
 
-    /// <summary>The first layer's weights, [outputs, channels, height, width], where it is a convolution with constant weights.</summary>
+    /// <summary>The first layer's weights, [outputs, channels, height, width], where it is a convolution with constant weights, and not too many.</summary>
     public Tensor? Weights { get; private set; }
 
     /// <summary>The first layer's bias.</summary>
@@ -168,7 +171,7 @@ internal sealed class Stem
             }
         }
 
-        if (node.Int("group", 1) == 1 && weights.Shape[1] == Channels)
+        if (node.Int("group", 1) == 1 && weights.Shape[1] == Channels && (long)weights.Shape[2] * weights.Shape[3] <= MostPixels)
         {
             Weights = weights;
             Bias = bias;

@@ -51,6 +51,22 @@ public sealed class StemEvidenceTests
         Assert.True(Scalings.ByName[scaling].IsOf(spec), spec.Evidence.Reason);
     }
 
+    [Theory]
+    [InlineData(16, true)]
+    [InlineData(17, false)]
+    public void Filters_as_large_as_a_picture_are_not_asked(int side, bool asked)
+    {
+        var builder = new GraphBuilder("patches");
+        var x = builder.AddInput("x", ElementType.Float32, -1, 3, Side, Side);
+        string[] ones = [.. Enumerable.Range(0, 4).Select(place => builder.AddConstant($"p{place}", [1f, 1, 1, 1], 4))];
+        x = builder.AddNode("Conv", "conv", [x, builder.AddConstant("w", Numbers.Random(1, 4, 3, side, side))]);
+        builder.AddOutput(builder.AddNode("BatchNormalization", "bn", [x, .. ones]), ElementType.Float32, -1, 4, Side + 1 - side, Side + 1 - side);
+
+        var stem = Stem.Of(builder.Graph, PictureInput.Of(builder.Graph)!);
+
+        Assert.Equal((asked, asked), (stem.Weights is not null, stem.Recorded is not null));
+    }
+
     public static TheoryData<string, string> OwnScalings => new()
     {
         { "padding, mul", "none" }, { "reshape, div", "none" }, { "clip, sub of means", "none" }, { "1x1", "none" }, { "resize, mul", "none" },
