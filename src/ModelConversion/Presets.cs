@@ -126,7 +126,7 @@ internal static class Presets
 
     private static (PreprocessingSpec Spec, PreprocessingCertainty Certainty, string Reason) Choose(ImportedModel model, Stem? stem, string? preset)
     {
-        const string Otherwise = "Say --preset if it was trained otherwise (--help lists them), or let photos tell (--images).";
+        const string Otherwise = "Say --preset if it was trained otherwise (--help lists them).";
         var recognised = Recognise(model.Graph);
         if (preset is not null && model.Graph.Inputs[0].Type is ElementType.UInt8 or ElementType.Int8)
         {

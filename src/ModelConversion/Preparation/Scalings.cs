@@ -1,4 +1,3 @@
-using System.Globalization;
 using Whatsit.Inference.Preprocessing;
 
 namespace Whatsit.ModelConversion.Preparation;
@@ -52,9 +51,4 @@ internal static class Scalings
         ["none-bgr"] = new(1, Zero, One, ChannelOrder.Bgr),
         ["inverted"] = new(-1 / 255d, [-1, -1, -1], One),
     };
-
-    /// <summary>The name of a specification's scaling, or its numbers.</summary>
-    public static string NameOf(PreprocessingSpec spec) => ByName.FirstOrDefault(scaling => scaling.Value.IsOf(spec)).Key
-        ?? string.Create(CultureInfo.InvariantCulture,
-            $"× {spec.RescaleFactor:0.######} − [{string.Join(", ", spec.ImageMean)}] ÷ [{string.Join(", ", spec.ImageStd)}]");
 }
