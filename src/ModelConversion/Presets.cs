@@ -13,21 +13,10 @@ internal static class Presets
 {
     // keras/src/applications/imagenet_utils.py, preprocess_input: the modes "tf", "caffe" and "torch". Keras' own loaders resize the whole picture
     // with tf.image.resize, bilinear and without antialiasing (image_dataset_from_directory).
-    private static readonly PreprocessingSpec KerasTf = new() { Resample = "tf-bilinear", RescaleFactor = 1 / 127.5, ImageMean = [1, 1, 1] };
-    private static readonly PreprocessingSpec KerasCaffe = new()
-    {
-        Resample = "tf-bilinear",
-        ImageMean = [103.939, 116.779, 123.68],
-        ChannelOrder = ChannelOrder.Bgr
-    };
-    private static readonly PreprocessingSpec KerasTorch = new()
-    {
-        Resample = "tf-bilinear",
-        RescaleFactor = 1 / 255d,
-        ImageMean = [0.485, 0.456, 0.406],
-        ImageStd = [0.229, 0.224, 0.225]
-    };
     private static readonly PreprocessingSpec Raw = new() { Resample = "tf-bilinear" };
+    private static readonly PreprocessingSpec KerasTf = Scaled("minus-one-to-one");
+    private static readonly PreprocessingSpec KerasCaffe = Scaled("caffe");
+    private static readonly PreprocessingSpec KerasTorch = Scaled("imagenet");
 
     // torchvision/transforms/_presets.py, ImageClassification: the shorter side to 256, the centre 224 of it.
     private static readonly PreprocessingSpec Torchvision = KerasTorch with { Resample = "pil-bilinear", Crop = Crop.ResizeThenCenter, ResizeShortest = 256 };
@@ -51,11 +40,11 @@ internal static class Presets
         ["torchvision"] = Torchvision,
         ["teachable-machine"] = KerasTf with { Crop = Crop.CenterSquare, Resample = "pil-lanczos" },
         ["tflite"] = KerasTf,
-        ["zero-to-one"] = Raw with { RescaleFactor = 1 / 255d },
-        ["zero-to-one-center"] = Raw with { RescaleFactor = 1 / 255d, Crop = Crop.CenterSquare },
-        ["zero-to-one-bgr"] = Raw with { RescaleFactor = 1 / 255d, ChannelOrder = ChannelOrder.Bgr }, // OpenCV's imread
-        ["inverted"] = Raw with { RescaleFactor = -1 / 255d, ImageMean = [-1, -1, -1] }, // dark ink on light paper, for networks that saw light on dark
-        ["ultralytics"] = Raw with { RescaleFactor = 1 / 255d, Resample = "pil-bilinear", Crop = Crop.CenterSquare },
+        ["zero-to-one"] = Scaled("zero-to-one"),
+        ["zero-to-one-center"] = Scaled("zero-to-one") with { Crop = Crop.CenterSquare },
+        ["zero-to-one-bgr"] = Scaled("zero-to-one-bgr"), // OpenCV's imread
+        ["inverted"] = Scaled("inverted"), // dark ink on light paper, for networks that saw light on dark
+        ["ultralytics"] = Scaled("zero-to-one") with { Resample = "pil-bilinear", Crop = Crop.CenterSquare },
         ["minus-one-to-one"] = KerasTf,
         ["none"] = Raw,
     };
@@ -76,6 +65,8 @@ internal static class Presets
         ("mixed10", "keras-inception", "InceptionV3"),
         ("block35_1_ac", "keras-inception", "InceptionResNetV2"),
     ];
+
+    private static PreprocessingSpec Scaled(string scaling) => Scalings.ByName[scaling].With(Raw);
 
     /// <summary>The preset that was asked for.</summary>
     public static PreprocessingSpec Get(string name) => ByName.TryGetValue(name, out var preset) ? preset
@@ -127,7 +118,6 @@ internal static class Presets
     private static (PreprocessingSpec Spec, PreprocessingCertainty Certainty, string Reason) Choose(ImportedModel model, Stem? stem, string? preset)
     {
         const string Otherwise = "Say --preset if it was trained otherwise (--help lists them).";
-        var recognised = Recognise(model.Graph);
         if (preset is not null && model.Graph.Inputs[0].Type is ElementType.UInt8 or ElementType.Int8)
         {
             var asked = Get(preset);
@@ -162,18 +152,19 @@ internal static class Presets
             var scaling = InputOf(stem);
             var bgr = stem is { Channels: 3, Reverses: false } && -stem.Shift[0] / stem.Scale[0] is > 98 and < 109
                 && -stem.Shift[2] / stem.Scale[2] is > 118 and < 129;
-            return (Scalings.ByName[scaling + (bgr && scaling == "none" ? "-bgr" : "")].With(Raw), PreprocessingCertainty.Known,
+            return (Scaled(scaling + (bgr && scaling == "none" ? "-bgr" : "")), PreprocessingCertainty.Known,
                 $"the network scales its input itself ('{stem.ScaledBy}'), {(scaling == "none" ? "from 0 to 255"
                     : $"from what is {Words(scaling)} already")}.");
         }
 
+        var recognised = Recognise(model.Graph);
         if (stem is not null && StemEvidence.Best(stem) is { } best)
         {
             // The part of the picture and the resizer are those that usually go with the scaling.
             var usual = recognised is (string own, _) && Scalings.ByName[best.Scaling].IsOf(ByName[own]) ? ByName[own] : best.Scaling switch
             {
                 "imagenet" => Torchvision,
-                var scaling => Scalings.ByName[scaling].With(Raw),
+                var scaling => Scaled(scaling),
             };
             return (usual, PreprocessingCertainty.ShownByTheNetwork, string.Create(CultureInfo.InvariantCulture,
                 $"the first batch normalisation's records fit pixels scaled to {Words(best.Scaling)} (off by {best.Distance:0.00}, the next " +

@@ -6,9 +6,11 @@ namespace Whatsit.ModelConversion.Preparation;
 /// </summary>
 internal static class NaturalPictures
 {
-    // Of pixels from 0 to 1, in red, green, blue: ImageNet's, as torchvision/transforms/_presets.py has them.
-    private static readonly double[] Mean = [0.485, 0.456, 0.406];
-    private static readonly double[] Deviation = [0.229, 0.224, 0.225];
+    /// <summary>Of pixels from 0 to 1, in red, green, blue: ImageNet's, as torchvision/transforms/_presets.py has them.</summary>
+    public static readonly double[] Mean = [0.485, 0.456, 0.406];
+
+    /// <summary>The deviations that go with <see cref="Mean"/>.</summary>
+    public static readonly double[] Deviation = [0.229, 0.224, 0.225];
 
     // Estimates: colours of a pixel go closely together, and neighbours do. Scalings differ by factors, so that last digits decide nothing (StemEvidenceTests).
     private static readonly double[,] Colours = { { 1, 0.95, 0.87 }, { 0.95, 1, 0.95 }, { 0.87, 0.95, 1 } };

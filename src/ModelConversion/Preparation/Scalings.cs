@@ -35,8 +35,6 @@ internal static class Scalings
 {
     private static readonly double[] Zero = [0, 0, 0];
     private static readonly double[] One = [1, 1, 1];
-    private static readonly double[] Mean = [0.485, 0.456, 0.406];
-    private static readonly double[] Deviation = [0.229, 0.224, 0.225];
 
     /// <summary>By name, which is a preset's where there is one that does no more; the usual ones first.</summary>
     public static IReadOnlyDictionary<string, Scaling> ByName { get; } = new Dictionary<string, Scaling>(StringComparer.Ordinal)
@@ -44,7 +42,7 @@ internal static class Scalings
         ["zero-to-one"] = new(1 / 255d, Zero, One),
         ["minus-one-to-one"] = new(1 / 127.5, One, One),
         ["none"] = new(1, Zero, One),
-        ["imagenet"] = new(1 / 255d, Mean, Deviation),
+        ["imagenet"] = new(1 / 255d, NaturalPictures.Mean, NaturalPictures.Deviation),
         ["caffe"] = new(1, [103.939, 116.779, 123.68], One, ChannelOrder.Bgr),
         ["zero-to-one-bgr"] = new(1 / 255d, Zero, One, ChannelOrder.Bgr),
         ["minus-one-to-one-bgr"] = new(1 / 127.5, One, One, ChannelOrder.Bgr),
