@@ -90,7 +90,7 @@ internal sealed class Proof
             _ => [1, channels, input.Height, input.Width],
         };
         var quantized = input.Type is ElementType.UInt8 or ElementType.Int8;
-        var values = new float[area * channels];
+        var values = new double[area * channels];
         for (var pixel = 0; pixel < area; pixel++)
         {
             for (var channel = 0; channel < channels; channel++)
@@ -99,17 +99,12 @@ internal sealed class Proof
                 var value = channels == 1 ? (0.299 * pixels[at]) + (0.587 * pixels[at + 1]) + (0.114 * pixels[at + 2])
                     : pixels[at + (preprocessing.ChannelOrder == ChannelOrder.Bgr ? 2 - channel : channel)];
                 var to = input.Layout == TensorLayout.Nhwc ? (pixel * channels) + channel : (channel * area) + pixel;
-                values[to] = quantized ? (float)Math.Round(value) - (input.Type == ElementType.Int8 ? 128 : 0)
-                    : (float)(((value * preprocessing.RescaleFactor) - preprocessing.ImageMean[channel]) / preprocessing.ImageStd[channel]);
+                values[to] = quantized ? Math.Round(value) - (input.Type == ElementType.Int8 ? 128 : 0)
+                    : ((value * preprocessing.RescaleFactor) - preprocessing.ImageMean[channel]) / preprocessing.ImageStd[channel];
             }
         }
 
-        if (quantized)
-        {
-            return Tensor.FromDoubles(input.Type, shape, Array.ConvertAll(values, value => (double)value));
-        }
-
-        return Tensor.Float32(shape, values);
+        return Tensor.FromDoubles(quantized ? input.Type : ElementType.Float32, shape, values);
     }
 
     /// <summary>Scores as numbers: quantized ones by the scale of the quantizer that wrote them.</summary>
