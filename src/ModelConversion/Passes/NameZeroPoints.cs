@@ -11,14 +11,14 @@ public static class NameZeroPoints
     /// <summary>Gives each scale its zero point.</summary>
     public static void Apply(Graph graph)
     {
+        var builder = new GraphBuilder(graph);
         foreach (var node in graph.Nodes.Where(node => node is { Op: "DequantizeLinear", Inputs.Count: 2 }))
         {
             if (graph.Constants.TryGetValue(node.Inputs[0], out var weights) && graph.Constants.TryGetValue(node.Inputs[1], out var scale)
                 && weights.Type is ElementType.Int8)
             {
-                var zeroPoint = node.Inputs[1] + "_zero_point";
-                graph.Constants[zeroPoint] = new Tensor(ElementType.Int8, scale.Shape, new byte[scale.Length]);
-                node.Inputs.Add(zeroPoint);
+                var zeroPoint = new Tensor(ElementType.Int8, scale.Shape, new byte[scale.Length]);
+                node.Inputs.Add(builder.AddConstant(node.Inputs[1] + "_zero_point", zeroPoint));
             }
         }
     }

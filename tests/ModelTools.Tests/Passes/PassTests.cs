@@ -296,6 +296,22 @@ public class PassTests
     }
 
     [Fact]
+    public void A_zero_point_that_was_left_out_takes_the_name_of_no_other()
+    {
+        var builder = new GraphBuilder("x");
+        var x = builder.AddInput("x", ElementType.Float32, -1, 4);
+        var (bytes, scale) = (builder.AddConstant("w", Quantized(Numbers.Random(3, 4))), builder.AddConstant("s", [0.5f]));
+        var three = builder.AddConstant("s_zero_point", Tensor.FromDoubles(ElementType.Int8, [], [3]));
+        var weights = builder.AddNode("Add", "weights",
+            [builder.AddNode("DequantizeLinear", "one", [bytes, scale]), builder.AddNode("DequantizeLinear", "other", [bytes, scale, three])]);
+        AddOutput(builder, builder.AddNode("Add", "y", [x, weights]));
+
+        Same(builder.Graph, NameZeroPoints.Apply);
+
+        Assert.All(builder.Graph.Nodes.Where(node => node.Op == "DequantizeLinear"), node => Assert.Equal(3, node.Inputs.Count));
+    }
+
+    [Fact]
     public void A_model_for_one_picture_takes_many()
     {
         var builder = new GraphBuilder("x");
