@@ -50,7 +50,7 @@ public sealed record AbstainChoice(AbstainCandidate Chosen, IReadOnlyList<Abstai
         var candidates = new List<(AbstainCandidate Candidate, float[]? Vectors, float[] Own)>();
         foreach (var score in Enum.GetValues<AbstainScore>().Where(score => Certainty.IsPossible(score, output)))
         {
-            (float[] Vectors, int[] Sources)? compared = score switch
+            var compared = score switch
             {
                 AbstainScore.ClassMean => ClassMeans(known ?? own, classes),
                 AbstainScore.Nearest => Spread(known ?? own, classes),
@@ -62,11 +62,8 @@ public sealed record AbstainChoice(AbstainCandidate Chosen, IReadOnlyList<Abstai
             }
 
             var certainty = new Certainty(score, output.Kind, compared?.Vectors);
-            var ofOwn = new float[own.Count];
-            Parallel.For(0, own.Count, photo => ofOwn[photo] = known is null && compared is { } vectors
-                ? WithoutItself(score, own, photo, vectors.Vectors, vectors.Sources, output.Kind) : Of(certainty, score, own[photo]));
-            var ofOthers = new float[others.Count];
-            Parallel.For(0, others.Count, photo => ofOthers[photo] = Of(certainty, score, others[photo]));
+            var ofOwn = known is null && compared is not null ? WithoutThemselves(score, own, compared, output.Kind) : Of(certainty, score, own);
+            var ofOthers = Of(certainty, score, others);
             Array.Sort(ofOwn);
             var threshold = ThresholdOf(ofOwn, refuse);
             candidates.Add((
@@ -128,69 +125,73 @@ public sealed record AbstainChoice(AbstainCandidate Chosen, IReadOnlyList<Abstai
             : candidates.MaxBy(candidate => candidate.Auroc - (candidate.Score == AbstainScore.Nearest ? WorthNearest : 0))!;
     }
 
+    private static float[] Of(Certainty certainty, AbstainScore score, IReadOnlyList<Evidence> photos)
+    {
+        var scores = new float[photos.Count];
+        Parallel.For(0, scores.Length, photo => scores[photo] = Of(certainty, score, photos[photo]));
+        return scores;
+    }
+
     private static float Of(Certainty certainty, AbstainScore score, Evidence photo) => certainty.Of(
         photo.Scores, (Certainty.NeedsVectors(score) ? photo.Embedding : score == AbstainScore.Probability ? null : photo.Logits) ?? []);
 
     /// <summary>The mean direction of each class's photos; zeros for a class without any.</summary>
-    private static (float[] Vectors, int[] Sources) ClassMeans(IReadOnlyList<Evidence> photos, int classes)
+    private static Compared ClassMeans(IReadOnlyList<Evidence> photos, int classes)
     {
         var features = photos[0].Embedding!.Length;
-        var means = new float[classes * features];
+        var sums = new float[classes * features];
         foreach (var photo in photos.Where(photo => photo.Label is not null))
         {
-            var mean = means.AsSpan(photo.Label!.Value * features, features);
-            TensorPrimitives.Add<float>(mean, Direction(photo), mean);
+            var sum = sums.AsSpan(photo.Label!.Value * features, features);
+            TensorPrimitives.Add<float>(sum, Direction(photo), sum);
         }
 
+        float[] means = [.. sums];
         for (var index = 0; index < classes; index++)
         {
-            var mean = means.AsSpan(index * features, features);
-            ToLengthOne(mean);
+            ToLengthOne(means.AsSpan(index * features, features));
         }
 
-        return (means, []);
+        return new Compared(means, [.. photos.Select(photo => photo.Label ?? -1)], sums);
     }
 
     /// <summary>Some photos of each class, evenly spread, as directions.</summary>
-    private static (float[] Vectors, int[] Sources) Spread(IReadOnlyList<Evidence> photos, int classes)
+    private static Compared Spread(IReadOnlyList<Evidence> photos, int classes)
     {
         var most = Math.Max(1, MostVectors / classes);
         int[] sources = [.. Enumerable.Range(0, photos.Count).Where(photo => photos[photo].Label is not null).GroupBy(photo => photos[photo].Label!.Value)
             .OrderBy(group => group.Key)
             .SelectMany(group => group.ToArray() is var all && all.Length <= most ? all
                 : Enumerable.Range(0, most).Select(place => all[(int)((long)place * all.Length / most)]))];
-        return ([.. sources.SelectMany(photo => Direction(photos[photo]))], sources);
+        var vectors = sources.SelectMany(photo => Direction(photos[photo])).ToArray();
+        return new Compared(vectors, [.. Enumerable.Range(0, photos.Count).Select(photo => Array.IndexOf(sources, photo))], vectors);
     }
 
-    /// <summary>The score of a photo that is among those that it is compared with: as if it were not.</summary>
-    private static float WithoutItself(AbstainScore score, IReadOnlyList<Evidence> photos, int photo, float[] vectors, int[] sources, OutputKind kind)
+    /// <summary>The scores of photos that are among those that they are compared with: of each as if it were not.</summary>
+    private static float[] WithoutThemselves(AbstainScore score, IReadOnlyList<Evidence> photos, Compared compared, OutputKind kind)
     {
-        var features = photos[photo].Embedding!.Length;
-        float[] others = [.. vectors];
-        if (score == AbstainScore.Nearest)
+        var features = photos[0].Embedding!.Length;
+        var scores = new float[photos.Count];
+        // Each thread changes one row of its own copy, and changes it back.
+        Parallel.For(0, scores.Length, () => compared.Vectors.ToArray(), (photo, _, vectors) =>
         {
-            var place = Array.IndexOf(sources, photo);
-            if (place >= 0)
+            var at = compared.RowOf[photo] * features;
+            if (at >= 0)
             {
-                others.AsSpan(place * features, features).Clear();
-            }
-        }
-        else if (photos[photo].Label is { } label)
-        {
-            var mean = others.AsSpan(label * features, features);
-            mean.Clear();
-            for (var other = 0; other < photos.Count; other++)
-            {
-                if (other != photo && photos[other].Label == label)
-                {
-                    TensorPrimitives.Add<float>(mean, Direction(photos[other]), mean);
-                }
+                var row = vectors.AsSpan(at, features);
+                TensorPrimitives.Subtract<float>(compared.Sums.AsSpan(at, features), Direction(photos[photo]), row);
+                ToLengthOne(row);
             }
 
-            ToLengthOne(mean);
-        }
+            scores[photo] = Of(new Certainty(score, kind, vectors), score, photos[photo]);
+            if (at >= 0)
+            {
+                compared.Vectors.AsSpan(at, features).CopyTo(vectors.AsSpan(at));
+            }
 
-        return Of(new Certainty(score, kind, others), score, photos[photo]);
+            return vectors;
+        }, _ => { });
+        return scores;
     }
 
     private static float[] Direction(Evidence photo)
@@ -208,4 +209,10 @@ public sealed record AbstainChoice(AbstainCandidate Chosen, IReadOnlyList<Abstai
             TensorPrimitives.Divide(vector, length, vector);
         }
     }
+
+    /// <summary>What photos are compared with.</summary>
+    /// <param name="Vectors">Directions, [rows, features].</param>
+    /// <param name="RowOf">For each photo the row that it has a part in; −1 where it has none.</param>
+    /// <param name="Sums">The photos' directions in each row, added.</param>
+    private sealed record Compared(float[] Vectors, int[] RowOf, float[] Sums);
 }
