@@ -4,7 +4,7 @@ namespace Whatsit.ModelConversion.Training;
 
 /// <summary>
 /// Finds the lowest point of a smooth function by its gradient: limited-memory BFGS. Nocedal and Wright, "Numerical Optimization", 2nd edition: the two loops
-/// of algorithm 7.4, and the step by algorithms 3.5 and 3.6.
+/// of algorithm 7.4, and a step that satisfies the Wolfe conditions, (3.6).
 /// </summary>
 public static class Lbfgs
 {
@@ -114,7 +114,7 @@ public static class Lbfgs
         pairs.Add((step, change, 1 / product));
     }
 
-    /// <summary>A step that satisfies the strong Wolfe conditions, by bracketing and bisecting; the first one mostly does.</summary>
+    /// <summary>A step that satisfies the Wolfe conditions (not the strong ones), by bracketing and bisecting; the first one mostly does.</summary>
     private static bool Step(Objective objective, double[] start, double[] direction, double first, double slope, Span<double> point,
         double[] gradient, ref double value)
     {

@@ -102,7 +102,7 @@ internal sealed class OnnxFunctions
             }
         }
 
-        // A function's results that it only passes on have no node of their own.
+        // What a function computes for itself gets a name that no other call has.
         string Own(string value) => names.TryGetValue(value, out var known) ? known : names[value] = $"{call.Outputs[0]}/{value}";
     }
 
