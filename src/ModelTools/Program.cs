@@ -18,6 +18,11 @@ try
 
     return await command.InvokeAsync(new InvocationConfiguration { EnableDefaultExceptionHandler = false });
 }
+catch (OperationCanceledException)
+{
+    // Ctrl-C: whoever pressed it knows. 128 + SIGINT, as shells count.
+    return 130;
+}
 catch (Exception exception) when (exception is InferenceException or ModelFormatException or IOException or UnauthorizedAccessException)
 {
     // What went wrong is the user's to know, a full or read-only disk too; where in our code is not.

@@ -209,6 +209,18 @@ public sealed class TrainTests : IDisposable
         Assert.False(Directory.Exists(Path.Combine(Models, "x")));
     }
 
+    [Fact]
+    public async Task Whoever_ends_it_early_gets_no_stack_trace_and_no_bundle()
+    {
+        Assert.SkipWhen(OperatingSystem.IsWindows(), "There is no kill.");
+        var (code, error) = await WhatsitCommand.RunAndEndAsync(
+            "train", "--images", Photos, "--name", "x", "--base", "base", "--models", Models, "--no-cache", "--augment", "100");
+        Assert.Equal(130, code);
+        Assert.StartsWith("Photos to learn from", error, StringComparison.Ordinal);
+        Assert.DoesNotContain("   at ", error, StringComparison.Ordinal);
+        Assert.Equal(["base"], Directory.EnumerateDirectories(Models).Select(Path.GetFileName));
+    }
+
     private static Task<TrainReport> TrainAsync(TrainRequest request) => Trainer.RunAsync(request, _ => { }, TestContext.Current.CancellationToken);
 
     /// <summary>A picture in which one channel is bright; without one a grey checkerboard.</summary>

@@ -18,14 +18,7 @@ internal static class WhatsitCommand
 
     public static async Task<(int Code, string Output, string Error)> RunProgramAsync(string program, string folder, byte[]? input, params string[] arguments)
     {
-        var start = new ProcessStartInfo(program, arguments)
-        {
-            RedirectStandardInput = input is not null,
-            RedirectStandardOutput = true,
-            RedirectStandardError = true,
-            WorkingDirectory = folder,
-        };
-        using var process = Process.Start(start)!;
+        using var process = Start(program, folder, input is not null, arguments);
         var output = process.StandardOutput.ReadToEndAsync();
         var error = process.StandardError.ReadToEndAsync();
         if (input is not null)
@@ -37,6 +30,27 @@ internal static class WhatsitCommand
         await process.WaitForExitAsync(TestContext.Current.CancellationToken);
         return (process.ExitCode, await output, await error);
     }
+
+    /// <summary>The same, told to end as soon as it has said something on standard error.</summary>
+    public static async Task<(int Code, string Error)> RunAndEndAsync(params string[] arguments)
+    {
+        using var process = Start(Program, Root, false, arguments);
+        var output = process.StandardOutput.ReadToEndAsync();
+        var first = await process.StandardError.ReadLineAsync(TestContext.Current.CancellationToken);
+        using var kill = Process.Start("kill", [$"{process.Id}"]);
+        var rest = await process.StandardError.ReadToEndAsync(TestContext.Current.CancellationToken);
+        await process.WaitForExitAsync(TestContext.Current.CancellationToken);
+        await output;
+        return (process.ExitCode, $"{first}\n{rest}");
+    }
+
+    private static Process Start(string program, string folder, bool hasInput, string[] arguments) => Process.Start(new ProcessStartInfo(program, arguments)
+    {
+        RedirectStandardInput = hasInput,
+        RedirectStandardOutput = true,
+        RedirectStandardError = true,
+        WorkingDirectory = folder,
+    })!;
 
     private static string Program { get; } = Path.Combine(AppContext.BaseDirectory, OperatingSystem.IsWindows() ? "whatsit.exe" : "whatsit");
 
