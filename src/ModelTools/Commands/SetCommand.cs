@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Globalization;
 using System.Text.Json.Nodes;
 using Whatsit.Inference;
+using Whatsit.Inference.Catalog;
 
 namespace Whatsit.ModelTools.Commands;
 
@@ -11,16 +12,14 @@ internal static class SetCommand
     private static readonly string[] Fidelities = ["fast", "exact"];
 
     // What may be set, and what its values are. Everything else is measured, hashed or proved: import and quantize write it.
-    private static readonly SortedDictionary<string, Func<string, JsonNode?>> Keys = new(StringComparer.Ordinal)
+    private static readonly SortedDictionary<string, Func<string, ModelManifest, JsonNode?>> Keys = new(StringComparer.Ordinal)
     {
         ["title"] = Text,
         ["description"] = Text,
         ["license"] = Text,
         ["source"] = Text,
-        ["abstain.threshold"] = value =>
-            double.TryParse(value, NumberStyles.Float, CultureInfo.InvariantCulture, out var threshold) && threshold is >= 0 and <= 1
-            ? JsonValue.Create(threshold) : throw Wrong($"abstain.threshold is '{value}'; it must be from 0 to 1."),
-        ["preprocessing.fidelity"] = value => Fidelities.Contains(value) ? JsonValue.Create(value)
+        ["abstain.threshold"] = Threshold,
+        ["preprocessing.fidelity"] = (value, _) => Fidelities.Contains(value) ? JsonValue.Create(value)
             : throw Wrong($"preprocessing.fidelity is '{value}'; it must be {string.Join(" or ", Fidelities)}."),
     };
 
@@ -38,7 +37,8 @@ internal static class SetCommand
         command.SetAction(arguments =>
         {
             var folder = ModelFolder.Open(arguments.GetValue(models)!).Find(arguments.GetValue(name)!);
-            List<(string[] Path, JsonNode? Value)> changes = [.. arguments.GetValue(settings)!.Select(Parse)];
+            var bundle = Bundle.ReadManifest(folder);
+            List<(string[] Path, JsonNode? Value)> changes = [.. arguments.GetValue(settings)!.Select(setting => Parse(setting, bundle))];
             ManifestEdit.Apply(folder, manifest =>
             {
                 foreach ((var path, var value) in changes)
@@ -66,16 +66,29 @@ internal static class SetCommand
         return command;
     }
 
-    private static (string[] Path, JsonNode? Value) Parse(string setting)
+    private static (string[] Path, JsonNode? Value) Parse(string setting, ModelManifest bundle)
     {
         var at = setting.IndexOf('=', StringComparison.Ordinal);
         var key = at < 0 ? setting : setting[..at];
         return !Keys.TryGetValue(key, out var read) ? throw Wrong($"'{key}' cannot be set. These can: {string.Join(", ", Keys.Keys)}.")
             : at < 0 ? throw Wrong($"'{setting}' has no value: {key}=VALUE.")
-            : (key.Split('.'), setting.Length == at + 1 ? null : read(setting[(at + 1)..]));
+            : (key.Split('.'), setting.Length == at + 1 ? null : read(setting[(at + 1)..], bundle));
     }
 
-    private static JsonValue? Text(string value) => JsonValue.Create(value);
+    private static JsonValue? Text(string value, ModelManifest bundle) => JsonValue.Create(value);
+
+    /// <summary>What the score can be: a share, a cosine, or any number.</summary>
+    private static JsonValue? Threshold(string value, ModelManifest bundle)
+    {
+        var (least, most, range) = bundle.Abstain?.Score switch
+        {
+            AbstainScore.Logit or AbstainScore.Energy => (float.MinValue, float.MaxValue, "a number"),
+            AbstainScore.ClassMean or AbstainScore.Nearest => (-1f, 1f, "from -1 to 1"),
+            _ => (0f, 1f, "from 0 to 1"),
+        };
+        return double.TryParse(value, NumberStyles.Float, CultureInfo.InvariantCulture, out var threshold) && threshold >= least && threshold <= most
+            ? JsonValue.Create(threshold) : throw Wrong($"abstain.threshold is '{value}'; it must be {range}.");
+    }
 
     private static InferenceException Wrong(string message) => new(InferenceError.InvalidRequest, message);
 }

@@ -60,6 +60,22 @@ public sealed class CatalogCommandsTests : IDisposable
         Assert.Equal(["twin"], Directory.EnumerateDirectories(Models).Select(Path.GetFileName));
     }
 
+    [Theory]
+    [InlineData("energy", "12.5", "NaN", "a number")]
+    [InlineData("class-mean", "-0.25", "1.5", "from -1 to 1")]
+    public async Task A_threshold_may_be_what_the_score_can_be(string score, string possible, string impossible, string range)
+    {
+        await Run("import", "tests/data/tfjs/layers", "--name", "fruit");
+        var manifest = Manifest("fruit");
+        manifest["abstain"] = new JsonObject { ["threshold"] = 0.5, ["score"] = score };
+        await File.WriteAllTextAsync(Path.Combine(Models, "fruit", "model.json"), manifest.ToJsonString(), TestContext.Current.CancellationToken);
+
+        await Run("set", "fruit", $"abstain.threshold={possible}");
+
+        Assert.Equal(possible, Manifest("fruit")["abstain"]!["threshold"]!.ToJsonString());
+        await Refused($"abstain.threshold is '{impossible}'; it must be {range}.", "set", "fruit", $"abstain.threshold={impossible}");
+    }
+
     [Fact]
     public async Task An_export_is_cut_as_asked()
     {
