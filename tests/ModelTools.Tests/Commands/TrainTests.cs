@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Collections.Concurrent;
 using System.IO.Compression;
 using System.Text.Json.Nodes;
 using Whatsit.Inference.Catalog;
@@ -153,6 +154,25 @@ public sealed class TrainTests : IDisposable
         Assert.Equal((40, 10), (bars.Facts.Photos, bars.Facts.Judged));
         Assert.Equal(["0", "1"], bars.Evaluation.Classes.Select(label => label.Label));
         Assert.Equal(1, bars.Evaluation.Figures.Top1);
+    }
+
+    [Fact]
+    public async Task A_byte_variant_is_calibrated_with_what_was_learnt_from_and_judged_by_what_judged()
+    {
+        var idx = Path.Combine(_root, "idx");
+        Directory.CreateDirectory(idx);
+        WriteIdx(idx, "train", 40);
+        WriteIdx(idx, "t10k", 36);
+        var steps = new ConcurrentQueue<string>();
+        var report = await Trainer.RunAsync(new TrainRequest(idx, "bars", "base", Models) { To = ["int8"] }, step => steps.Enqueue(step.What),
+            TestContext.Current.CancellationToken);
+
+        var int8 = Assert.Single(report.Reduced);
+        Assert.Equal(36, int8.Agreement.Photos);
+        Assert.Equal($"those in {idx}", int8.JudgedBy);
+
+        // One bar for it, not one for each photo.
+        Assert.Single(steps.Distinct(), step => step.Contains("int8", StringComparison.Ordinal));
     }
 
     [Fact]

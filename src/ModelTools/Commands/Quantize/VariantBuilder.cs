@@ -25,6 +25,12 @@ internal sealed record QuantizeRequest(string Model, string Models, string To)
     /// <summary>Photos to judge the variant by; by default a fourth of those for calibration, or else the bundle's own samples.</summary>
     public string? Images { get; init; }
 
+    /// <summary>The photos of <see cref="Calibrate"/>, where they have been read already.</summary>
+    public IReadOnlyList<LabelledPhoto>? Given { get; init; }
+
+    /// <summary>The photos of <see cref="Images"/>, where they have been read already.</summary>
+    public IReadOnlyList<LabelledPhoto>? Judges { get; init; }
+
     /// <summary>The loss of accuracy that is allowed, from 0 to 1.</summary>
     public double MaxLoss { get; init; } = 0.01;
 
@@ -149,10 +155,10 @@ internal static class VariantBuilder
     private static (IReadOnlyList<LabelledPhoto>? Calibration, IReadOnlyList<LabelledPhoto> Judges, string JudgedBy) Divide(
         QuantizeRequest request, IReadOnlyList<ClassLabel> classes, Func<IReadOnlyList<LabelledPhoto>> samples)
     {
-        var given = request.Calibrate is null ? null : LabelledPhotos.Read(request.Calibrate, classes);
+        var given = request.Calibrate is null ? null : request.Given ?? LabelledPhotos.Read(request.Calibrate, classes);
         if (request.Images is not null)
         {
-            var judges = LabelledPhotos.Read(request.Images, classes);
+            var judges = request.Judges ?? LabelledPhotos.Read(request.Images, classes);
             Require(judges.Count, $"'{request.Images}' has");
             var theirs = judges.Select(photo => Path.GetFullPath(photo.Path)).ToHashSet();
             var others = given?.Where(photo => !theirs.Contains(Path.GetFullPath(photo.Path))).ToList();

@@ -203,12 +203,12 @@ internal static class Trainer
             using var evaluator = new Evaluator();
             var quality = DataQuality.Of(photos.Classes, learnt, judged, chosen.Probabilities);
             EvaluationResult evaluation;
+            var judges = LabelledPhotos.Spread([.. judged.Select(photo => photo.Photo)], MostJudged);
             using (var lease = evaluator.Load(manifest, temporary, Full))
             {
                 var sample = await File.ReadAllBytesAsync(Path.Combine(temporary, SampleFile), cancellationToken);
                 var recorded = await evaluator.Classifier.ClassifyAsync(lease.Model, sample, ClassifyOptions.For(lease.Model), cancellationToken);
                 manifest = manifest with { Sample = new SampleSpec(SampleFile, recorded.Predictions) };
-                var judges = LabelledPhotos.Spread([.. judged.Select(photo => photo.Photo)], MostJudged);
                 if (judges.Count < judged.Count)
                 {
                     notes.Add($"{judges.Count:N0} of {judged.Count:N0} photos judged, evenly spread; all of them chose temperature and threshold.");
@@ -239,11 +239,9 @@ internal static class Trainer
             var reduced = new List<QuantizeReport>();
             foreach (var to in request.To)
             {
-                reduced.Add(await VariantBuilder.BuildAsync(new QuantizeRequest(request.Name, request.Models, to)
-                {
-                    Calibrate = to == "int8" ? request.Images : null,
-                    Images = request.Validation,
-                }, step => progress(new TrainingStep($"{to}: {step}")), cancellationToken));
+                var reduce = to == "int8" ? ToInt8(request, all, learnt, judges)
+                    : new QuantizeRequest(request.Name, request.Models, to) { Images = request.Validation };
+                reduced.Add(await VariantBuilder.BuildAsync(reduce, _ => progress(new TrainingStep($"Making and judging {to}")), cancellationToken));
             }
 
             return new TrainReport(bundle.Path, Path.Combine(bundle.Path, ReportFile), manifest, evaluation, chosen, quality, facts, reduced, notes);
@@ -291,6 +289,21 @@ internal static class Trainer
                 "No photo is left to judge by: give more photos of each class, a larger --validation, or a folder or list as --validation.")
             : learnt.Select(photo => photo.Photo.Label).Distinct().Count() < 2
                 ? throw new ModelFormatException("Photos of at least two classes are needed to learn from, beside those that judge.") : (learnt, judged);
+    }
+
+    /// <summary>
+    /// How int8 is made: on photos that were learnt from, judged by those that judged the head. Where these are too few, a fourth of all photos judges.
+    /// </summary>
+    private static QuantizeRequest ToInt8(TrainRequest request, IReadOnlyList<Seen> all, IReadOnlyList<Seen> learnt, IReadOnlyList<LabelledPhoto> judges)
+    {
+        var enough = judges.Count >= VariantBuilder.FewestPhotos || request.Validation is not null;
+        return new QuantizeRequest(request.Name, request.Models, "int8")
+        {
+            Calibrate = request.Images,
+            Given = [.. (enough ? learnt : all).Where(photo => photo.Copy == 0).Select(photo => photo.Photo)],
+            Images = enough ? request.Validation ?? request.Images : null,
+            Judges = judges,
+        };
     }
 
     /// <summary>The number of the photo that each is of: its copies have its own.</summary>
