@@ -6,6 +6,8 @@ using Whatsit.Inference.Catalog;
 using Whatsit.Inference.Imaging;
 using Whatsit.ModelConversion.Formats.Onnx;
 using Whatsit.ModelConversion.Graphs;
+using Whatsit.ModelTools.Commands;
+using Whatsit.ModelTools.Commands.Abstain;
 using Whatsit.ModelTools.Commands.Import;
 using Whatsit.ModelTools.Commands.Train;
 using Whatsit.ModelTools.Evaluation;
@@ -210,6 +212,40 @@ public sealed class TrainTests : IDisposable
         var others = JsonNode.Parse(output)!["variants"]![0]!["others"]!;
         Assert.Equal((20, 0.05), ((int)others["photos"]!, Math.Round((double)others["refused"]!, 2)));
         Assert.True((double)others["auroc"]! > 0.9);
+    }
+
+    [Fact]
+    public async Task A_bundle_that_is_measured_anew_is_as_it_was_until_that_is_proved()
+    {
+        await TrainAsync(new TrainRequest(Photos, "colours", "base", Models) { To = ["fp16"] });
+        var folder = Path.Combine(Models, "colours");
+        using var evaluator = new Evaluator();
+
+        // An answer of its own, of another temperature.
+        var before = Bundle.ReadManifest(folder);
+        ManifestEdit.Apply(folder, json => json["files"]!["fp16"]!["predictions"] =
+            new JsonArray(new JsonObject { ["label"] = "blue", ["index"] = 0, ["confidence"] = 0.01 }));
+        using (var ended = new CancellationTokenSource())
+        {
+            await Assert.ThrowsAnyAsync<OperationCanceledException>(() => AbstainSetter.SetAsync(folder, new AbstainRequest(Photos), step =>
+            {
+                if (step.What == "Recording the sample's answer")
+                {
+                    ended.Cancel();
+                }
+            }, ended.Token));
+        }
+
+        Assert.NotNull(before.Abstain!.Vectors);
+        Bundle.Verify(before, folder, before.Abstain.Vectors);
+
+        await AbstainSetter.SetAsync(folder, new AbstainRequest(Photos), _ => { }, TestContext.Current.CancellationToken);
+        var manifest = Bundle.ReadManifest(folder);
+        Bundle.Verify(manifest, folder, manifest.Abstain!.Vectors!);
+        Assert.NotEqual(before.Abstain.Vectors.Sha256, manifest.Abstain.Vectors!.Sha256);
+        Assert.Empty(Directory.EnumerateFiles(folder, ".*"));
+        using var lease = evaluator.Load(manifest, folder, "fp16");
+        await evaluator.SelfTestAsync(lease.Model, TestContext.Current.CancellationToken);
     }
 
     [Theory]

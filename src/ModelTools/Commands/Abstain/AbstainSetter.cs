@@ -47,13 +47,30 @@ internal static class AbstainSetter
             Temperature = Calibration.Temperature([.. own.Select(photo => photo.Scores)], [.. own.Select(photo => photo.Label!.Value)], manifest.Output.Kind),
         };
         var choice = AbstainChoice.Choose(output, classes.Count, own, known, others, request.Refuse);
-        var abstain = AbstainWriter.Write(choice, own.Count, others.Count, folder);
-        progress(new TrainingStep("Recording the sample's answer"));
-        var changed = await RecordAsync(manifest with { Output = output, Abstain = abstain }, folder, variant, cancellationToken);
+
+        // Under a name that no manifest has: the bundle is served as it was until everything is proved.
+        var temporary = $".{AbstainWriter.VectorsFile}.{Guid.NewGuid():N}";
+        ModelManifest changed;
+        try
+        {
+            var written = AbstainWriter.Write(choice, own.Count, others.Count, folder, temporary);
+            progress(new TrainingStep("Recording the sample's answer"));
+            changed = await RecordAsync(manifest with { Output = output, Abstain = written }, folder, variant, cancellationToken);
+            if (written.Vectors is { } vectors)
+            {
+                File.Move(Path.Combine(folder, temporary), Path.Combine(folder, AbstainWriter.VectorsFile), overwrite: true);
+                changed = changed with { Abstain = written with { Vectors = vectors with { File = AbstainWriter.VectorsFile } } };
+            }
+        }
+        finally
+        {
+            File.Delete(Path.Combine(folder, temporary));
+        }
+
         ManifestEdit.Apply(folder, json =>
         {
             ManifestEdit.Member(json, "output")["temperature"] = output.Temperature;
-            json["abstain"] = JsonSerializer.SerializeToNode(abstain, ManifestJson.Default.AbstainSpec);
+            json["abstain"] = JsonSerializer.SerializeToNode(changed.Abstain, ManifestJson.Default.AbstainSpec);
             if (changed.Sample is { } sample)
             {
                 ManifestEdit.Member(json, "sample")["predictions"] = Predictions(sample.Predictions);
@@ -61,9 +78,11 @@ internal static class AbstainSetter
 
             foreach (var (name, file) in changed.Files)
             {
+                var entry = ManifestEdit.Member(ManifestEdit.Member(json, "files"), name);
+                entry.Remove("predictions");
                 if (file.Predictions is { } predictions)
                 {
-                    ManifestEdit.Member(ManifestEdit.Member(json, "files"), name)["predictions"] = Predictions(predictions);
+                    entry["predictions"] = Predictions(predictions);
                 }
             }
 
@@ -121,7 +140,7 @@ internal static class AbstainSetter
             manifest = manifest with { Sample = sample with { Predictions = answer.Predictions } };
         }
 
-        var files = new Dictionary<string, BundleFile>(manifest.Files);
+        var files = new Dictionary<string, BundleFile>(manifest.Files) { [full] = manifest.Files[full] with { Predictions = null } };
         foreach (var variant in manifest.Files.Keys.Where(name => name != full))
         {
             using (var lease = evaluator.Load(manifest, folder, variant))

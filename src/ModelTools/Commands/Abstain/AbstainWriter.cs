@@ -10,19 +10,19 @@ namespace Whatsit.ModelTools.Commands.Abstain;
 /// <summary>What was chosen and measured, as a bundle holds it and as people read it.</summary>
 internal static class AbstainWriter
 {
-    private const string VectorsFile = "abstain.f32";
+    /// <summary>The file of what the score compares with.</summary>
+    public const string VectorsFile = "abstain.f32";
+
     private const string Title = "## When it does not know\n\n";
 
     /// <summary>Writes what the score compares with beside the network, and answers the manifest's entry.</summary>
-    public static AbstainSpec Write(AbstainChoice choice, int photos, int others, string folder)
+    public static AbstainSpec Write(AbstainChoice choice, int photos, int others, string folder, string file = VectorsFile)
     {
         BundleFile? vectors = null;
         if (choice.Vectors is not null)
         {
-            var path = Path.Combine(folder, VectorsFile);
-            File.WriteAllBytes(path + ".new", MemoryMarshal.AsBytes(choice.Vectors.AsSpan()));
-            File.Move(path + ".new", path, overwrite: true);
-            vectors = Bundle.Describe(folder, VectorsFile);
+            File.WriteAllBytes(Path.Combine(folder, file), MemoryMarshal.AsBytes(choice.Vectors.AsSpan()));
+            vectors = Bundle.Describe(folder, file);
         }
 
         var measured = new JsonObject { ["photos"] = photos, ["refused"] = Math.Round(choice.Refused, 4), ["others"] = others };
