@@ -30,25 +30,11 @@ internal static partial class LabelledPhotos
 
     /// <summary>Finds the photos, in an order that is the same everywhere.</summary>
     /// <exception cref="ModelFormatException">There are none, or a line of the list is wrong.</exception>
-    public static IReadOnlyList<LabelledPhoto> Read(string source, IReadOnlyList<ClassLabel> classes)
-    {
-        var names = new LabelNames(classes);
-        var list = Directory.Exists(source) ? Path.Combine(source, List) : source;
-        var photos = IdxFiles.Find(source) is { } idx ? [.. idx.Evaluation ?? idx.Training]
-            : File.Exists(list) ? ReadList(list, names)
-            : Directory.Exists(source) ? ReadFolder(source, names)
-            : throw new ModelFormatException($"There is no folder or list '{source}'.");
-        return photos.Count > 0 ? photos
-            : throw new ModelFormatException($"'{source}' has no photos ({string.Join(", ", Extensions.Select(extension => extension[1..]))}).");
-    }
+    public static IReadOnlyList<LabelledPhoto> Read(string source, IReadOnlyList<ClassLabel> classes) => Read(source, new LabelNames(classes));
 
-    /// <summary>Photos of things that no class is for: labels do not matter.</summary>
-    /// <exception cref="ModelFormatException">There are none.</exception>
-    public static IReadOnlyList<LabelledPhoto> ReadOthers(string source)
-    {
-        var photos = File.Exists(source) ? ReadList(source, null) : Read(source, []);
-        return photos.Count > 0 ? photos : throw new ModelFormatException($"'{source}' names no photos.");
-    }
+    /// <summary>The same without regard to labels: photos of things that no class is for, or photos to measure times with.</summary>
+    /// <exception cref="ModelFormatException">There are none, or a line of the list is wrong.</exception>
+    public static IReadOnlyList<LabelledPhoto> ReadOthers(string source) => Read(source, (LabelNames?)null);
 
     /// <summary>The labels that a list names, each once, as they are written.</summary>
     public static IReadOnlyList<string> LabelsIn(string list)
@@ -62,6 +48,17 @@ internal static partial class LabelledPhotos
     /// <summary>At most so many, evenly spread over the whole: lists are sorted by class as a rule.</summary>
     public static IReadOnlyList<LabelledPhoto> Spread(IReadOnlyList<LabelledPhoto> photos, int count) => count >= photos.Count ? photos
         : [.. Enumerable.Range(0, count).Select(place => photos[(int)((long)place * photos.Count / count)])];
+
+    private static IReadOnlyList<LabelledPhoto> Read(string source, LabelNames? names)
+    {
+        var list = Directory.Exists(source) ? Path.Combine(source, List) : source;
+        var photos = IdxFiles.Find(source) is { } idx ? [.. idx.Evaluation ?? idx.Training]
+            : File.Exists(list) ? ReadList(list, names)
+            : Directory.Exists(source) ? ReadFolder(source, names ?? new LabelNames([]))
+            : throw new ModelFormatException($"There is no folder or list '{source}'.");
+        return photos.Count > 0 ? photos
+            : throw new ModelFormatException($"'{source}' has no photos ({string.Join(", ", Extensions.Select(extension => extension[1..]))}).");
+    }
 
     private static List<LabelledPhoto> ReadFolder(string folder, LabelNames names)
     {

@@ -54,6 +54,17 @@ public sealed class LabelledPhotosTests : IDisposable
         Assert.Equal(labels, LabelledPhotos.Read(_folder, Classes).Select(photo => photo.Label));
     }
 
+    [Fact]
+    public void Where_labels_do_not_matter_none_is_wrong()
+    {
+        Touch("a.jpg", "b.jpg");
+        var list = Path.Combine(_folder, LabelledPhotos.List);
+        File.WriteAllLines(list, ["path,label", "a.jpg,herring", "b.jpg,12"]);
+
+        Assert.Equal(["a.jpg", "b.jpg"], LabelledPhotos.ReadOthers(list).Select(photo => photo.Name));
+        Assert.Equal(["a.jpg", "b.jpg"], LabelledPhotos.ReadOthers(_folder).Select(photo => photo.Name));
+    }
+
     [Theory]
     [InlineData("a.jpg,herring", "photos.csv, line 2: 'herring' is no label of this model, and no index below 6.")]
     [InlineData("a.jpg,6", "photos.csv, line 2: '6' is no label of this model, and no index below 6.")]

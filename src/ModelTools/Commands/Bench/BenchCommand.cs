@@ -118,11 +118,10 @@ internal static class BenchCommand
 
     private static List<byte[]> Photos(ModelManifest manifest, string folder, string? images)
     {
-        var files = images is not null
-            ? LabelledPhotos.Spread(LabelledPhotos.Read(images, []), MostPhotos).Select(photo => photo.Path)
-            : [.. manifest.Samples is { Count: > 0 } samples ? samples.Select(sample => Bundle.PathOf(folder, sample.File)) : manifest.Sample is { } sample
-                ? [Bundle.PathOf(folder, sample.File)] : (string[])[]];
-        List<byte[]> photos = [.. files.Select(File.ReadAllBytes)];
+        var files = manifest.Samples is { Count: > 0 } samples ? samples.Select(entry => entry.File)
+            : manifest.Sample is { } sample ? [sample.File] : [];
+        var photos = (images is null ? files.Select(file => File.ReadAllBytes(Bundle.PathOf(folder, file)))
+            : LabelledPhotos.Spread(LabelledPhotos.ReadOthers(images), MostPhotos).Select(photo => photo.Read())).ToList();
         return photos.Count > 0 ? photos
             : throw new ModelFormatException($"The model '{manifest.Name}' has no sample picture; name a folder of photos with --images.");
     }
