@@ -10,9 +10,7 @@ namespace Whatsit.ModelTools.Evaluation;
 /// <c>t10k</c> to judge by, each also with <c>.gz</c>. http://yann.lecun.com/exdb/mnist/, "FILE FORMATS FOR THE MNIST DATABASE": two zero bytes, the element
 /// type, the number of sides, each side as a big-endian 32-bit integer, the elements.
 /// </summary>
-/// <param name="Training">The photos to learn from.</param>
-/// <param name="Evaluation">The photos to judge by, where there are any.</param>
-internal sealed record IdxFiles(IReadOnlyList<LabelledPhoto> Training, IReadOnlyList<LabelledPhoto>? Evaluation)
+internal static class IdxFiles
 {
     // Elements are unsigned bytes in all of these.
     private const byte UnsignedByte = 8;
@@ -20,10 +18,13 @@ internal sealed record IdxFiles(IReadOnlyList<LabelledPhoto> Training, IReadOnly
     // A gigabyte of photos: 18 times what MNIST has.
     private const long Largest = 1 << 30;
 
-    /// <summary>The photos of a folder with such files; none where it has no such files.</summary>
+    /// <summary>The photos to learn from in a folder with such files; none where it has no such files.</summary>
     /// <exception cref="ModelFormatException">They are damaged.</exception>
-    public static IdxFiles? Find(string folder) =>
-        Of(folder, "train") is { } training ? new IdxFiles(training, Of(folder, "t10k")) : null;
+    public static IReadOnlyList<LabelledPhoto>? ToLearnFrom(string folder) => Of(folder, "train");
+
+    /// <summary>The photos to judge by in such a folder, where there are any.</summary>
+    /// <exception cref="ModelFormatException">They are damaged.</exception>
+    public static IReadOnlyList<LabelledPhoto>? ToJudgeBy(string folder) => Of(folder, "t10k");
 
     private static IReadOnlyList<LabelledPhoto>? Of(string folder, string part)
     {
@@ -66,7 +67,7 @@ internal sealed record IdxFiles(IReadOnlyList<LabelledPhoto> Training, IReadOnly
             }
 
             int[] sides = [.. Enumerable.Range(1, rank).Select(side => BinaryPrimitives.ReadInt32BigEndian(header.AsSpan(4 * side)))];
-            var length = sides.Aggregate(1L, (product, side) => side > 0 && product > 0 ? product * side : -1);
+            var length = sides.Aggregate(1L, (product, side) => side > 0 && product is > 0 and <= Largest ? product * side : -1);
             if (length is <= 0 or > Largest)
             {
                 throw new ModelFormatException($"'{Path.GetFileName(path)}' has the sides {string.Join(" × ", sides)}; up to {Largest:N0} bytes are read.");

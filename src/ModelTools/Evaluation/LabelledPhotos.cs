@@ -52,7 +52,7 @@ internal static partial class LabelledPhotos
     private static IReadOnlyList<LabelledPhoto> Read(string source, LabelNames? names)
     {
         var list = Directory.Exists(source) ? Path.Combine(source, List) : source;
-        var photos = IdxFiles.Find(source) is { } idx ? [.. idx.Evaluation ?? idx.Training]
+        var photos = (IdxFiles.ToJudgeBy(source) ?? IdxFiles.ToLearnFrom(source)) is { } idx ? idx
             : File.Exists(list) ? ReadList(list, names)
             : Directory.Exists(source) ? ReadFolder(source, names ?? new LabelNames([]))
             : throw new ModelFormatException($"There is no folder or list '{source}'.");

@@ -1,3 +1,4 @@
+using System.Buffers.Binary;
 using Whatsit.Inference.Catalog;
 using Whatsit.ModelConversion;
 using Whatsit.ModelTools.Evaluation;
@@ -91,12 +92,34 @@ public sealed class LabelledPhotosTests : IDisposable
     }
 
     [Fact]
+    public void Photos_of_more_bytes_than_can_be_counted_are_refused()
+    {
+        // 16 · 1073676290 · 1073807362 is 64 more than 2 to the power of 64.
+        WriteIdx("train-images-idx3-ubyte", [0x803, 16, 1073676290, 1073807362], 64);
+        WriteIdx("train-labels-idx1-ubyte", [0x801, 16], 16);
+
+        Assert.StartsWith("'train-images-idx3-ubyte' has the sides 16 × 1073676290 × 1073807362",
+            Assert.Throws<ModelFormatException>(() => LabelledPhotos.Read(_folder, Classes)).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void A_part_of_the_photos_is_spread_over_all()
     {
         LabelledPhoto[] photos = [.. Enumerable.Range(0, 10).Select(i => new LabelledPhoto($"{i}", $"{i}", null))];
 
         Assert.Equal(["0", "2", "5", "7"], LabelledPhotos.Spread(photos, 4).Select(photo => photo.Name));
         Assert.Equal(10, LabelledPhotos.Spread(photos, 200).Count);
+    }
+
+    private void WriteIdx(string name, int[] header, int bytes)
+    {
+        var file = new byte[(4 * header.Length) + bytes];
+        for (var number = 0; number < header.Length; number++)
+        {
+            BinaryPrimitives.WriteInt32BigEndian(file.AsSpan(4 * number), header[number]);
+        }
+
+        File.WriteAllBytes(Path.Combine(_folder, name), file);
     }
 
     private void Touch(params string[] files)

@@ -26,7 +26,7 @@ internal sealed record TrainingPhotos(IReadOnlyList<ClassLabel> Classes, IReadOn
     public static TrainingPhotos Read(string images, string? validation, string? labels, int? perClass)
     {
         var named = labels is null ? null : Labels.Parse(string.Join('\n', LabelSource.Read(labels)));
-        var (classes, training, own) = IdxFiles.Find(images) is { } idx ? OfIdx(idx, named) : OfList(images, named) ?? OfFolders(images, named);
+        var (classes, training, own) = IdxFiles.ToLearnFrom(images) is { } idx ? OfIdx(images, idx, named) : OfList(images, named) ?? OfFolders(images, named);
         Require(images, training, classes);
         var judged = validation is null ? own : LabelledPhotos.Read(validation, classes);
         Require(validation ?? images, judged ?? [], classes);
@@ -43,12 +43,12 @@ internal sealed record TrainingPhotos(IReadOnlyList<ClassLabel> Classes, IReadOn
         return photos;
     }
 
-    private static (IReadOnlyList<ClassLabel>, IReadOnlyList<LabelledPhoto>, IReadOnlyList<LabelledPhoto>?) OfIdx(IdxFiles idx,
-        IReadOnlyList<ClassLabel>? named)
+    private static (IReadOnlyList<ClassLabel>, IReadOnlyList<LabelledPhoto>, IReadOnlyList<LabelledPhoto>?) OfIdx(string images,
+        IReadOnlyList<LabelledPhoto> training, IReadOnlyList<ClassLabel>? named)
     {
-        var classes = named ?? [.. Enumerable.Range(0, idx.Training.Max(photo => photo.Label!.Value) + 1)
+        var classes = named ?? [.. Enumerable.Range(0, training.Max(photo => photo.Label!.Value) + 1)
             .Select(index => new ClassLabel(index, index.ToString(CultureInfo.InvariantCulture), null))];
-        return (classes, idx.Training, idx.Evaluation);
+        return (classes, training, IdxFiles.ToJudgeBy(images));
     }
 
     private static (IReadOnlyList<ClassLabel>, IReadOnlyList<LabelledPhoto>, IReadOnlyList<LabelledPhoto>?)? OfList(string images,
