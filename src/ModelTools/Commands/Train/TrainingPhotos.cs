@@ -85,6 +85,11 @@ internal sealed record TrainingPhotos(IReadOnlyList<ClassLabel> Classes, IReadOn
                 : [.. validation.SelectMany(folder => OfFolders(folder, named ?? classes) is var (_, found, _) ? found : [])]);
         }
 
+        if (folders.Length == 0)
+        {
+            throw new ModelFormatException($"'{images}' has no folder with photos in it; each class needs one.");
+        }
+
         var known = named ?? ClassesOf(folders.Select(folder => Path.GetFileName(folder)!));
         return (known, [.. folders.SelectMany(folder => Photos(images, folder, known))], null);
     }
