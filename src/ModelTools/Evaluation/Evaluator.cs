@@ -102,10 +102,16 @@ internal sealed class Evaluator : IDisposable
     {
         var preprocessor = new Preprocessor(manifest.Preprocessing, manifest.Input);
         using var image = _decoder.Decode(photo.Read(), preprocessor.ShrinkTo);
-        var tensor = new byte[manifest.Input.ByteLength];
+        return Prepare(manifest.Input, preprocessor, image);
+    }
+
+    /// <summary>A picture as the model's input tensor.</summary>
+    public static Tensor Prepare(InputSpec input, Preprocessor preprocessor, RgbImage image)
+    {
+        var tensor = new byte[input.ByteLength];
         preprocessor.Process(image, tensor);
-        var type = manifest.Input.ElementType == InputElementType.UInt8 ? ElementType.UInt8 : ElementType.Float32;
-        return new Tensor(type, [.. manifest.Input.Shape.Select(side => (int)side)], tensor);
+        var type = input.ElementType == InputElementType.UInt8 ? ElementType.UInt8 : ElementType.Float32;
+        return new Tensor(type, [.. input.Shape.Select(side => (int)side)], tensor);
     }
 
     /// <summary>A photo small enough for a report, as JPEG.</summary>

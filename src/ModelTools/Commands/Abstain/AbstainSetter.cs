@@ -2,7 +2,6 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using Whatsit.Inference;
 using Whatsit.Inference.Catalog;
-using Whatsit.ModelConversion;
 using Whatsit.ModelConversion.Training;
 using Whatsit.ModelTools.Commands.Quantize;
 using Whatsit.ModelTools.Commands.Train;
@@ -116,11 +115,9 @@ internal static class AbstainSetter
 
         async Task<IReadOnlyList<Evidence>> See(IReadOnlyList<LabelledPhoto> photos, string what)
         {
-            var (seen, failures) = await embedder.RunAsync(photos, 0, what, progress, cancellationToken);
-            return seen.Count == 0
-                ? throw new ModelFormatException($"None of the {photos.Count} photos could be read. '{failures[0].Photo.Name}': {failures[0].Problem}")
-                : [.. seen.Select(photo => new Evidence(photo.Outputs[0], logits < 0 ? null : photo.Outputs[logits],
-                    embedding < 0 ? null : photo.Outputs[embedding], photo.Photo.Label))];
+            var (seen, _) = await embedder.RunAsync(photos, 0, what, progress, cancellationToken);
+            return [.. seen.Select(photo => new Evidence(photo.Outputs[0], logits < 0 ? null : photo.Outputs[logits],
+                embedding < 0 ? null : photo.Outputs[embedding], photo.Photo.Label))];
         }
     }
 

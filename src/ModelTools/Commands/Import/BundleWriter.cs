@@ -11,8 +11,6 @@ namespace Whatsit.ModelTools.Commands.Import;
 /// <summary>Describes a converted model: what a bundle holds beside the network's files.</summary>
 internal static class BundleWriter
 {
-    private const string SampleFile = "sample.png";
-
     private static JsonSerializerOptions ProofJson { get; } = new();
 
     /// <summary>Writes labels, sample, manifest and card into the folder that holds the converted files.</summary>
@@ -30,12 +28,11 @@ internal static class BundleWriter
             Input = model.Input,
             Preprocessing = model.Preprocessing,
             Output = model.Output,
-            Sample = new SampleSpec(SampleFile, Best(model)),
+            Sample = new SampleSpec(SamplePicture.FileName, Best(model)),
             Proof = JsonSerializer.SerializeToElement(new JsonObject { ["largest_difference"] = model.LargestDifference, ["inputs"] = model.ProofInputs },
                 ProofJson),
         };
-        File.WriteAllBytes(Path.Combine(folder, SampleFile), ImageDecoders.CreateEncoder(new DecodingOptions())
-            .ToPng(sample.Pixels.ToArray(), sample.Width, sample.Height));
+        SamplePicture.Write(sample, folder);
         File.WriteAllLines(Path.Combine(folder, "labels.txt"), model.Labels);
         File.WriteAllText(Path.Combine(folder, Bundle.ManifestFile), JsonSerializer.Serialize(manifest, ManifestJson.Default.ModelManifest) + "\n");
         File.WriteAllText(Path.Combine(folder, "README.md"), ModelCard.Write(manifest, model));

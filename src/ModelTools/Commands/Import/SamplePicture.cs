@@ -8,6 +8,9 @@ namespace Whatsit.ModelTools.Commands.Import;
 /// </summary>
 internal static class SamplePicture
 {
+    /// <summary>Its name in a bundle.</summary>
+    public const string FileName = "sample.png";
+
     private const int Side = 256;
 
     // Centre, radius (in parts of the side) and colour of each ball; the one in front first.
@@ -39,6 +42,10 @@ internal static class SamplePicture
 
         static byte Byte(double value) => (byte)Math.Clamp(Math.Round(value * 255), 0, 255);
     }
+
+    /// <summary>Writes it beside the network.</summary>
+    public static void Write(RgbImage picture, string folder) => File.WriteAllBytes(Path.Combine(folder, FileName),
+        ImageDecoders.CreateEncoder(new DecodingOptions()).ToPng(picture.Pixels.ToArray(), picture.Width, picture.Height));
 
     private static (double Red, double Green, double Blue) Shade(double x, double y)
     {

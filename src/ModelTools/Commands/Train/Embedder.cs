@@ -4,6 +4,7 @@ using Whatsit.Inference;
 using Whatsit.Inference.Catalog;
 using Whatsit.Inference.Imaging;
 using Whatsit.Inference.Preprocessing;
+using Whatsit.ModelConversion;
 using Whatsit.ModelConversion.Formats.Onnx;
 using Whatsit.ModelConversion.Graphs;
 using Whatsit.ModelTools.Evaluation;
@@ -26,7 +27,7 @@ internal sealed record TrainingStep(string What, int Done = 0, int Total = 0);
 /// <summary>Runs a bundle's network on many photos, prepared as the server prepares them, on all processors, and remembers what it answered.</summary>
 internal sealed class Embedder : IDisposable
 {
-    private readonly ModelManifest _manifest;
+    private readonly InputSpec _input;
     private readonly Preprocessor _preprocessor;
     private readonly IImageDecoder _decoder = ImageDecoders.Create(new DecodingOptions());
     private readonly OnnxRunner _runner;
@@ -42,7 +43,7 @@ internal sealed class Embedder : IDisposable
     /// <param name="cache">The folder in which to remember, or nothing.</param>
     public Embedder(ModelManifest manifest, string folder, string variant, string[] outputs, string? cache)
     {
-        (_manifest, _outputs) = (manifest, outputs);
+        (_input, _outputs) = (manifest.Input, outputs);
         _preprocessor = new Preprocessor(manifest.Preprocessing, manifest.Input);
         _runner = new OnnxRunner(Bundle.PathOf(folder, manifest.Files[variant].File), threads: 1);
         _lengths = [.. outputs.Select(output => _runner.Outputs.First(value => value.Name == output).Shape[^1])];
@@ -60,6 +61,7 @@ internal sealed class Embedder : IDisposable
     /// <param name="progress">Told after each photo.</param>
     /// <param name="cancellationToken">Nobody waits for it any more.</param>
     /// <returns>What was said to each photo that could be read, in their order, its copies behind it; and why the others could not.</returns>
+    /// <exception cref="ModelFormatException">None of them could be read.</exception>
     public async Task<(IReadOnlyList<Seen> Photos, IReadOnlyList<(LabelledPhoto Photo, string Problem)> Failures)> RunAsync(
         IReadOnlyList<LabelledPhoto> photos, int copies, string what, Action<TrainingStep> progress, CancellationToken cancellationToken)
     {
@@ -81,6 +83,11 @@ internal sealed class Embedder : IDisposable
             progress(new TrainingStep(what, Interlocked.Increment(ref done), photos.Count));
             return ValueTask.CompletedTask;
         });
+        if (Array.TrueForAll(seen, answers => answers is null))
+        {
+            throw new ModelFormatException($"None of the {photos.Count} photos could be read. '{photos[0].Name}': {problems[0]}");
+        }
+
         return ([.. seen.Where(answers => answers is not null).SelectMany(answers => answers!)],
             [.. problems.Select((problem, photo) => (photos[photo], problem!)).Where(failure => failure.Item2 is not null)]);
     }
@@ -125,13 +132,7 @@ internal sealed class Embedder : IDisposable
 
     private float[] Run(RgbImage image)
     {
-        var tensor = new byte[_manifest.Input.ByteLength];
-        _preprocessor.Process(image, tensor);
-        var type = _manifest.Input.ElementType == InputElementType.UInt8 ? ElementType.UInt8 : ElementType.Float32;
-        var answers = _runner.Run(new Dictionary<string, Tensor>
-        {
-            [_manifest.Input.Name] = new(type, [.. _manifest.Input.Shape.Select(side => (int)side)], tensor),
-        }, _outputs);
+        var answers = _runner.Run(new Dictionary<string, Tensor> { [_input.Name] = Evaluator.Prepare(_input, _preprocessor, image) }, _outputs);
         return [.. _outputs.SelectMany(output => answers[output].ToFloats())];
     }
 

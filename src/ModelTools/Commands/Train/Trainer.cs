@@ -1,7 +1,6 @@
 using System.Text.Json;
 using Whatsit.Inference;
 using Whatsit.Inference.Catalog;
-using Whatsit.Inference.Imaging;
 using Whatsit.Inference.Postprocessing;
 using Whatsit.ModelConversion;
 using Whatsit.ModelConversion.Formats.Onnx;
@@ -86,7 +85,6 @@ internal static class Trainer
     private const string Full = "fp32";
     private const string ModelFile = "model.onnx";
     private const string WeightsFile = "classifier.f32";
-    private const string SampleFile = "sample.png";
     private const string ReportFile = "report.html";
 
     // Judging is one photo at a time, as the server answers.
@@ -108,21 +106,17 @@ internal static class Trainer
 
         // 1. Photos, and what the base makes of them.
         var photos = TrainingPhotos.Read(request.Images, request.Validation, request.Labels, request.PerClass);
-        IReadOnlyList<Seen> all, given = [], others = [];
+        IReadOnlyList<Seen> all, others;
+        IReadOnlyList<Seen>? given;
         using (var embedder = new Embedder(network, folder, variant, [embedding], request.Cache))
         {
             all = await See(photos.Training, request.Copies, "Photos to learn from");
-            given = photos.Validation is null ? [] : await See(photos.Validation, 0, "Photos to judge by");
+            given = photos.Validation is null ? null : await See(photos.Validation, 0, "Photos to judge by");
             others = request.Others is null ? [] : await See(LabelledPhotos.ReadOthers(request.Others), 0, "Photos of other things");
 
             async Task<IReadOnlyList<Seen>> See(IReadOnlyList<LabelledPhoto> asked, int copies, string what)
             {
                 var (seen, failures) = await embedder.RunAsync(asked, copies, what, progress, cancellationToken);
-                if (seen.Count == 0)
-                {
-                    throw new ModelFormatException($"None of the {asked.Count} photos could be read. '{failures[0].Photo.Name}': {failures[0].Problem}");
-                }
-
                 notes.AddRange(failures.Take(10).Select(failure => $"'{failure.Photo.Name}' was left out: {failure.Problem}"));
                 if (failures.Count > 10)
                 {
@@ -134,7 +128,7 @@ internal static class Trainer
         }
 
         // 2. What is learnt from never judges.
-        var (learnt, judged) = Divide(all, photos.Validation is null ? null : given, request, notes);
+        var (learnt, judged) = Divide(all, given, request, notes);
 
         // 3. The head.
         progress(new TrainingStep("Choosing the regularisation"));
@@ -195,8 +189,7 @@ internal static class Trainer
                 photos.Classes.Select(label => label.Group is null ? label.Label : $"{label.Label}\t{label.Group}"));
             using (var picture = Import.SamplePicture.Draw())
             {
-                File.WriteAllBytes(Path.Combine(temporary, SampleFile), ImageDecoders.CreateEncoder(new DecodingOptions())
-                    .ToPng(picture.Pixels.ToArray(), picture.Width, picture.Height));
+                Import.SamplePicture.Write(picture, temporary);
             }
 
             // 7. Judged as it will be served.
@@ -206,9 +199,9 @@ internal static class Trainer
             var judges = LabelledPhotos.Spread([.. judged.Select(photo => photo.Photo)], MostJudged);
             using (var lease = evaluator.Load(manifest, temporary, Full))
             {
-                var sample = await File.ReadAllBytesAsync(Path.Combine(temporary, SampleFile), cancellationToken);
+                var sample = await File.ReadAllBytesAsync(Path.Combine(temporary, Import.SamplePicture.FileName), cancellationToken);
                 var recorded = await evaluator.Classifier.ClassifyAsync(lease.Model, sample, ClassifyOptions.For(lease.Model), cancellationToken);
-                manifest = manifest with { Sample = new SampleSpec(SampleFile, recorded.Predictions) };
+                manifest = manifest with { Sample = new SampleSpec(Import.SamplePicture.FileName, recorded.Predictions) };
                 if (judges.Count < judged.Count)
                 {
                     notes.Add($"{judges.Count:N0} of {judged.Count:N0} photos judged, evenly spread; all of them chose temperature and threshold.");
