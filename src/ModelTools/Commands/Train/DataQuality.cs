@@ -56,13 +56,14 @@ internal sealed record DataQuality(IReadOnlyList<(ClassLabel Class, int Photos)>
 
     private static List<NearDuplicate> FindDuplicates(IReadOnlyList<Seen> learnt, IReadOnlyList<Seen> judged)
     {
-        var originals = learnt.Where(photo => photo.Copy == 0).Take(MostLearnt).ToArray();
+        Seen[] originals = [.. learnt.Where(photo => photo.Copy == 0).Take(MostLearnt)];
         var found = new NearDuplicate?[Math.Min(judged.Count, MostJudged)];
         Parallel.For(0, found.Length, photo =>
         {
-            if (Nearest(judged[photo], originals, 1) is [var (other, cosine)] && cosine >= NearlySame)
+            var (nearest, cosine) = originals.Select(other => (other.Photo, Cosine(judged[photo], other))).MaxBy(pair => pair.Item2);
+            if (cosine >= NearlySame)
             {
-                found[photo] = new NearDuplicate(judged[photo].Photo, other, cosine);
+                found[photo] = new NearDuplicate(judged[photo].Photo, nearest, cosine);
             }
         });
         return [.. found.OfType<NearDuplicate>().OrderByDescending(pair => pair.Cosine)];
