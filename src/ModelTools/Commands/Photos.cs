@@ -97,7 +97,8 @@ internal static class Photos
     /// <summary>No picture that we read is free of the control characters that no line of text has.</summary>
     private static bool IsText(ReadOnlySpan<byte> content) => content.IndexOfAnyInRange((byte)0, (byte)8) < 0;
 
-    private static bool IsPicture(string file) => Extensions.Contains(Path.GetExtension(file));
+    /// <summary>Whether a file's name ends as a picture's.</summary>
+    public static bool IsPicture(string file) => Extensions.Contains(Path.GetExtension(file));
 
     private static NamedPhoto OfFile(string file) => new(file, async cancellationToken =>
     {

@@ -3,6 +3,7 @@ using System.Text;
 using System.Text.RegularExpressions;
 using Whatsit.Inference.Catalog;
 using Whatsit.ModelConversion;
+using Whatsit.ModelTools.Commands;
 
 namespace Whatsit.ModelTools.Evaluation;
 
@@ -25,8 +26,6 @@ internal static partial class LabelledPhotos
 {
     /// <summary>The list that a folder may hold.</summary>
     public const string List = "list.csv";
-
-    private static IReadOnlySet<string> Extensions => Commands.Photos.Extensions;
 
     /// <summary>Finds the photos, in an order that is the same everywhere.</summary>
     /// <exception cref="ModelFormatException">There are none, or a line of the list is wrong.</exception>
@@ -57,15 +56,14 @@ internal static partial class LabelledPhotos
             : Directory.Exists(source) ? ReadFolder(source, names ?? new LabelNames([]))
             : throw new ModelFormatException($"There is no folder or list '{source}'.");
         return photos.Count > 0 ? photos
-            : throw new ModelFormatException($"'{source}' has no photos ({string.Join(", ", Extensions.Select(extension => extension[1..]))}).");
+            : throw new ModelFormatException($"'{source}' has no photos ({string.Join(", ", Photos.Extensions.Select(extension => extension[1..]))}).");
     }
 
     private static List<LabelledPhoto> ReadFolder(string folder, LabelNames names)
     {
         var root = Path.TrimEndingDirectorySeparator(Path.GetFullPath(folder));
         var own = Path.GetFileName(root);
-        string[] files = [.. Directory.EnumerateFiles(root, "*", SearchOption.AllDirectories).Where(file => Extensions.Contains(Path.GetExtension(file)))
-            .Order(StringComparer.Ordinal)];
+        string[] files = [.. Directory.EnumerateFiles(root, "*", SearchOption.AllDirectories).Where(Photos.IsPicture).Order(StringComparer.Ordinal)];
         var photos = new List<LabelledPhoto>(files.Length);
         var unclear = new List<(int Photo, List<int> Candidates)>();
         foreach (var file in files)
@@ -129,7 +127,7 @@ internal static partial class LabelledPhotos
             if (!File.Exists(path))
             {
                 // A first line that names no file names the columns.
-                if (number == 1 && !Extensions.Contains(Path.GetExtension(fields[0])))
+                if (number == 1 && !Photos.IsPicture(fields[0]))
                 {
                     continue;
                 }
