@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Text.Json.Nodes;
 using Whatsit.Inference;
 using Whatsit.Inference.Catalog;
+using Whatsit.ModelTools.Commands.Abstain;
 
 namespace Whatsit.ModelTools.Commands;
 
@@ -39,6 +40,7 @@ internal static class SetCommand
             var folder = ModelFolder.Open(arguments.GetValue(models)!).Find(arguments.GetValue(name)!);
             var bundle = Bundle.ReadManifest(folder);
             List<(string[] Path, JsonNode? Value)> changes = [.. arguments.GetValue(settings)!.Select(setting => Parse(setting, bundle))];
+            var isOtherThreshold = changes.Exists(change => change.Path[0] == "abstain");
             ManifestEdit.Apply(folder, manifest =>
             {
                 foreach ((var path, var value) in changes)
@@ -54,12 +56,22 @@ internal static class SetCommand
                     }
                 }
 
+                if (isOtherThreshold)
+                {
+                    AbstainWriter.ForgetThreshold(manifest);
+                }
+
                 // "Not sure", and another decoding, are other answers.
                 if (changes.Exists(change => change.Path.Length > 1))
                 {
                     ManifestEdit.RaiseVersion(manifest);
                 }
             });
+            if (isOtherThreshold)
+            {
+                AbstainWriter.UpdateCard(folder, Bundle.ReadManifest(folder));
+            }
+
             Console.WriteLine(
                 $"{arguments.GetValue(name)}: {string.Join(", ", changes.Select(change => $"{string.Join('.', change.Path)} is {change.Value?.ToJsonString() ?? "gone"}"))}.");
         });

@@ -191,10 +191,19 @@ public sealed class TrainTests : IDisposable
         Assert.Equal(before.Abstain!.Percentiles![20], after.Abstain!.Threshold);
         Assert.Equal("2", after.Version);
 
+        // What the old threshold did is not said of the new one.
+        var path = Path.Combine(folder, "README.md");
+        Assert.Contains("that refused 20.0 %", await File.ReadAllTextAsync(path, TestContext.Current.CancellationToken), StringComparison.Ordinal);
+        (code, _, error) = await WhatsitCommand.RunAsync("set", "colours", "abstain.threshold=0.125", "--models", Models);
+        Assert.True(code == 0, error);
+        var text = await File.ReadAllTextAsync(path, TestContext.Current.CancellationToken);
+        Assert.Contains("is under 0.125.", text, StringComparison.Ordinal);
+        Assert.DoesNotContain("that refused", text, StringComparison.Ordinal);
+
         (code, _, error) = await WhatsitCommand.RunAsync("abstain", "colours", "--off", "--models", Models);
         Assert.True(code == 0, error);
         Assert.Null(Bundle.ReadManifest(folder).Abstain);
-        var card = await File.ReadAllTextAsync(Path.Combine(folder, "README.md"), TestContext.Current.CancellationToken);
+        var card = await File.ReadAllTextAsync(path, TestContext.Current.CancellationToken);
         Assert.Contains("It always answers", card, StringComparison.Ordinal);
 
         (code, _, error) = await WhatsitCommand.RunAsync("abstain", "colours", "--models", Models);

@@ -125,11 +125,10 @@ internal static class AbstainCommand
             {
                 var abstain = ManifestEdit.Member(json, "abstain");
                 abstain["threshold"] = to.Threshold;
+                AbstainWriter.ForgetThreshold(json);
                 if (abstain["measured"] is JsonObject measured)
                 {
-                    // How many others get a label under another threshold was not measured.
                     measured["refused"] = to.Share;
-                    measured.Remove("others_labelled");
                 }
             }
             else

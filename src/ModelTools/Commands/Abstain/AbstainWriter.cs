@@ -43,6 +43,16 @@ internal static class AbstainWriter
         };
     }
 
+    /// <summary>Takes out of a manifest what was measured of its threshold, which becomes another one; what was measured of the score stays.</summary>
+    public static void ForgetThreshold(JsonObject manifest)
+    {
+        if (manifest["abstain"]?["measured"] is JsonObject measured)
+        {
+            measured.Remove("refused");
+            measured.Remove("others_labelled");
+        }
+    }
+
     /// <summary>The score as the manifest spells it.</summary>
     public static string Name(AbstainScore score) => JsonSerializer.Serialize(score, ManifestJson.Default.AbstainScore).Trim('"');
 
@@ -78,11 +88,15 @@ internal static class AbstainWriter
         var text = $"{Title}It says \"not sure\" where {Describe(abstain.Score)} is under {abstain.Threshold:0.####}.";
         if (abstain.Measured is { } measured)
         {
-            text += $" On {Photos("photos")} photos of its classes that refused {Share("refused")}.";
+            if (measured.TryGetProperty("refused", out _))
+            {
+                text += $" On {Photos("photos")} photos of its classes that refused {Share("refused")}.";
+            }
+
             if (measured.TryGetProperty("auroc", out var auroc))
             {
                 var labelled = measured.TryGetProperty("others_labelled", out _) ? $", {Share("others_labelled")} of which got a label all the same" : "";
-                text += $" It is surer of them than of {Photos("others")} photos of other things{labelled} (AUROC {auroc.GetDouble():0.000}).";
+                text += $" It is surer of its classes than of {Photos("others")} photos of other things{labelled} (AUROC {auroc.GetDouble():0.000}).";
             }
 
             string Photos(string name) => measured.GetProperty(name).GetInt32().ToString("N0", CultureInfo.InvariantCulture);
