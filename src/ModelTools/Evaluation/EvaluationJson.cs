@@ -16,16 +16,7 @@ internal static class EvaluationJson
             ["images"] = evaluation.Source,
             ["machine"] = evaluation.Machine,
             ["variants"] = new JsonArray([.. evaluation.Variants.Select(Variant)]),
-            ["classes"] = new JsonArray([.. figures.Classes.Select(entry => new JsonObject
-            {
-                ["index"] = entry.Class.Index,
-                ["label"] = entry.Class.Label,
-                ["photos"] = entry.Photos,
-                ["right"] = entry.Right,
-                ["named"] = entry.Named,
-                ["recall"] = entry.Recall,
-                ["precision"] = entry.Precision,
-            })]),
+            ["classes"] = Classes(figures),
             ["confusions"] = new JsonArray([.. figures.Confusions.Select(confusion => new JsonObject
             {
                 ["truth"] = confusion.Truth.Index,
@@ -54,6 +45,18 @@ internal static class EvaluationJson
                 new JsonArray([.. figures.Answers.Failures.Select(failure => new JsonObject { ["file"] = failure.Photo.Name, ["problem"] = failure.Problem })]),
         };
     }
+
+    /// <summary>How each class fares.</summary>
+    public static JsonArray Classes(Figures figures) => [.. figures.Classes.Select(entry => new JsonObject
+    {
+        ["index"] = entry.Class.Index,
+        ["label"] = entry.Class.Label,
+        ["photos"] = entry.Photos,
+        ["right"] = entry.Right,
+        ["named"] = entry.Named,
+        ["recall"] = entry.Recall,
+        ["precision"] = entry.Precision,
+    })];
 
     private static JsonObject Variant(VariantRow row)
     {

@@ -137,7 +137,7 @@ internal static class TrainCommand
             ["answer"] = suspect.Answer,
             ["confidence"] = suspect.Confidence,
         })]),
-        ["classes"] = EvaluationJson.Write(report.Evaluation)["classes"]!.DeepClone(),
+        ["classes"] = EvaluationJson.Classes(report.Evaluation.Figures),
         ["reduced"] = new JsonArray([.. report.Reduced.Select(reduced => new JsonObject { ["variant"] = reduced.Variant, ["problem"] = reduced.Problem })]),
         ["notes"] = new JsonArray([.. report.Notes.Select(note => JsonValue.Create(note))]),
         ["manifest"] = JsonSerializer.SerializeToNode(report.Manifest, ManifestJson.Default.ModelManifest),
