@@ -6,7 +6,6 @@ using Whatsit.Inference;
 using Whatsit.Inference.Catalog;
 using Whatsit.Inference.Postprocessing;
 using Whatsit.Server.Access;
-using Whatsit.Server.Predictions;
 using Whatsit.Server.Telemetry;
 
 namespace Whatsit.Server.Compatibility.HuggingFace;
@@ -77,9 +76,7 @@ internal static class HuggingFaceApi
                 reader.Read();
                 if (name == "inputs" && reader.TokenType == JsonTokenType.String)
                 {
-                    var (from, text) = JsonBody.TextOf(body.Span, ref reader);
-                    var (start, length) = PictureText.Decode(body.Span.Slice(from, text), "inputs");
-                    picture = body.Slice(from + start, length);
+                    picture = RequestJson.ReadPicture(body, ref reader, "inputs");
                 }
                 else if (name == "parameters")
                 {
@@ -92,8 +89,8 @@ internal static class HuggingFaceApi
             }
 
             reader.Read();
-            var function = Member("function_to_apply");
-            var topK = Member("top_k");
+            var function = parameters.Member("function_to_apply");
+            var topK = parameters.Member("top_k");
             return (
                 picture ?? throw Invalid("\"inputs\" is missing: the picture as base64 text."),
                 topK.ValueKind is JsonValueKind.Undefined or JsonValueKind.Null ? null
@@ -102,9 +99,6 @@ internal static class HuggingFaceApi
                 function.ValueKind is JsonValueKind.Undefined or JsonValueKind.Null ? null
                     : function.ValueKind == JsonValueKind.String && function.GetString() is "softmax" or "sigmoid" or "none" ? function.GetString()
                     : throw Invalid($"function_to_apply is {Refusal.Shorten(function.GetRawText())}; it must be softmax, sigmoid or none."));
-
-            JsonElement Member(string name) =>
-                parameters.ValueKind == JsonValueKind.Object && parameters.TryGetProperty(name, out var member) ? member : default;
         }
         catch (Exception exception) when (exception is JsonException or InvalidOperationException)
         {

@@ -3,7 +3,6 @@ using System.Text.Json;
 using Whatsit.Inference;
 using Whatsit.Inference.Catalog;
 using Whatsit.Inference.Imaging;
-using Whatsit.Server.Predictions;
 
 namespace Whatsit.Server.Compatibility.OpenInference;
 
@@ -100,7 +99,7 @@ internal static class InferRequestReader
                     while (NextOf(ref reader))
                     {
                         var output = JsonElement.ParseValue(ref reader);
-                        outputs.Add((output.GetProperty("name").GetString()!, Member(output, "parameters")));
+                        outputs.Add((output.GetProperty("name").GetString()!, output.Member("parameters")));
                     }
 
                     break;
@@ -123,7 +122,7 @@ internal static class InferRequestReader
             ReadData(only, json, bytes, model, maxBatchSize),
             outputs is null or [] ? AllOutputs(model, binary) : [.. outputs.Select(output => Requested(output.Name, output.Parameters, binary))],
             // In microseconds: https://github.com/triton-inference-server/server/blob/main/docs/protocol/extension_schedule_policy.md
-            Member(parameters, "timeout") is { ValueKind: JsonValueKind.Number } timeout && timeout.GetInt64() is > 0 and var wait
+            parameters.Member("timeout") is { ValueKind: JsonValueKind.Number } timeout && timeout.GetInt64() is > 0 and var wait
                 ? TimeSpan.FromMicroseconds(wait) : null);
     }
 
@@ -147,7 +146,7 @@ internal static class InferRequestReader
                     input.Shape = [.. JsonElement.ParseValue(ref reader).EnumerateArray().Select(side => side.GetInt64())];
                     break;
                 case "parameters":
-                    var size = Member(JsonElement.ParseValue(ref reader), "binary_data_size");
+                    var size = JsonElement.ParseValue(ref reader).Member("binary_data_size");
                     input.Size = size.ValueKind == JsonValueKind.Undefined ? null : size.GetInt32();
                     break;
                 case "data":
@@ -205,13 +204,13 @@ internal static class InferRequestReader
     /// <summary>Text in base64, as OpenVINO Model Server has it with "content_type"; no picture can be anything else in JSON.</summary>
     private static List<ReadOnlyMemory<byte>> ReadPictures(Memory<byte> json, (int Start, int Length) data)
     {
-        var texts = new List<(int Start, int Length)>();
+        var pictures = new List<ReadOnlyMemory<byte>>();
         var reader = new Utf8JsonReader(json.Span.Slice(data.Start, data.Length));
         while (reader.Read())
         {
             if (reader.TokenType == JsonTokenType.String)
             {
-                texts.Add(JsonBody.TextOf(json.Span, ref reader, data.Start));
+                pictures.Add(RequestJson.ReadPicture(json, ref reader, "data", data.Start));
             }
             else
             {
@@ -219,11 +218,7 @@ internal static class InferRequestReader
             }
         }
 
-        return texts.ConvertAll(text =>
-        {
-            var (start, length) = PictureText.Decode(json.Span.Slice(text.Start, text.Length), "data");
-            return (ReadOnlyMemory<byte>)json.Slice(text.Start + start, length);
-        });
+        return pictures;
     }
 
     private static IReadOnlyList<RequestedOutput> AllOutputs(Model model, bool binary) =>
@@ -231,13 +226,10 @@ internal static class InferRequestReader
 
     private static RequestedOutput Requested(string name, JsonElement parameters, bool binary) => new(
         name,
-        Member(parameters, "classification") is { ValueKind: JsonValueKind.Number } classes && classes.GetInt32() is >= 0 and var count ? count : 0,
-        Member(parameters, "binary_data").ValueKind == JsonValueKind.Undefined ? binary : IsTrue(parameters, "binary_data"));
+        parameters.Member("classification") is { ValueKind: JsonValueKind.Number } classes && classes.GetInt32() is >= 0 and var count ? count : 0,
+        parameters.Member("binary_data").ValueKind == JsonValueKind.Undefined ? binary : IsTrue(parameters, "binary_data"));
 
-    private static JsonElement Member(JsonElement of, string name) =>
-        of.ValueKind == JsonValueKind.Object && of.TryGetProperty(name, out var member) ? member : default;
-
-    private static bool IsTrue(JsonElement of, string name) => Member(of, name).ValueKind == JsonValueKind.True;
+    private static bool IsTrue(JsonElement of, string name) => of.Member(name).ValueKind == JsonValueKind.True;
 
     private static bool NextOf(ref Utf8JsonReader reader)
     {

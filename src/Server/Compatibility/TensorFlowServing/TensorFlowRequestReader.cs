@@ -1,7 +1,6 @@
 using System.Text.Json;
 using Whatsit.Inference;
 using Whatsit.Inference.Catalog;
-using Whatsit.Server.Predictions;
 
 namespace Whatsit.Server.Compatibility.TensorFlowServing;
 
@@ -90,7 +89,7 @@ internal sealed class TensorFlowRequestReader(Memory<byte> json, Model model, in
         switch (reader.TokenType)
         {
             case JsonTokenType.String:
-                _batch.Add(new(ReadPicture(ref reader), IsTensor: false));
+                _batch.Add(new(RequestJson.ReadPicture(json, ref reader, "b64"), IsTensor: false));
                 break;
             case JsonTokenType.StartObject:
                 ReadNamed(ref reader, isColumn: false);
@@ -136,13 +135,6 @@ internal sealed class TensorFlowRequestReader(Memory<byte> json, Model model, in
         {
             throw Invalid("An instance is an empty object.");
         }
-    }
-
-    private Memory<byte> ReadPicture(ref Utf8JsonReader reader)
-    {
-        var (from, text) = JsonBody.TextOf(json.Span, ref reader);
-        var (start, length) = PictureText.Decode(json.Span.Slice(from, text), "b64");
-        return json.Slice(from + start, length);
     }
 
     private static InferenceException Invalid(string sentence) => new(InferenceError.InvalidRequest, sentence);
