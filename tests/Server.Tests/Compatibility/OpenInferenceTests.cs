@@ -226,6 +226,9 @@ public sealed class OpenInferenceTests(WhatsitServer server)
     [InlineData(400, Infer, """{"inputs":[{"name":"image","shape":[1,224,224,3],"datatype":"UINT8"}]}""", "input 'image' has no 'data'")]
     [InlineData(400, Infer, """{"inputs":[{"name":"image","shape":[1,224,224,3],"datatype":"UINT8","parameters":{"binary_data_size":7}}]}""",
         "unexpected total byte size 0 behind the JSON, where 'binary_data_size' says 7")]
+    [InlineData(400, Infer, """{"inputs":[],"outputs":[{}]}""", "an output has no 'name'")]
+    [InlineData(400, Infer, """{"inputs":[],"outputs":[{"name":null}]}""", "an output has no 'name'")]
+    [InlineData(400, Infer, """{"inputs":[],"outputs":["probabilities"]}""", "an output has no 'name'")]
     [InlineData(415, Infer, """{"inputs":[{"name":"image","shape":[1],"datatype":"BYTES","data":["aGVsbG8sIHdvcmxk"]}]}""", "JPEG")]
     [InlineData(404, "/v2/nothing", "{}", "There is no '/v2/nothing' here.")]
     public async Task Failures_are_one_sentence_in_error(int status, string path, string body, string expected)
@@ -260,6 +263,17 @@ public sealed class OpenInferenceTests(WhatsitServer server)
         Assert.Equal(
             """{"error":"unexpected inference output 'logits' for model 'grocery'; it has probabilities, embedding, features"}""",
             await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken));
+    }
+
+    [Fact]
+    public async Task The_longest_time_that_can_be_said_is_no_limit()
+    {
+        using var response = await PostAsync(
+            $$$"""
+            {"inputs":[{"name":"image","shape":[1],"datatype":"BYTES","data":["{{{Base64}}}"]}],"outputs":[{"name":"probabilities"}],
+            "parameters":{"timeout":9223372036854775807}}
+            """);
+        Assert.StartsWith(Head, await TextAsync(response), StringComparison.Ordinal);
     }
 
     [Fact]

@@ -19,6 +19,9 @@ internal static class InferRequestReader
 {
     public const string HeaderLength = "Inference-Header-Content-Length";
 
+    // Microseconds; a client that does not want to set any limit may send the largest number that there is.
+    private static readonly long LongestWait = TimeSpan.MaxValue.Ticks / TimeSpan.TicksPerMicrosecond;
+
     /// <summary>Reads it.</summary>
     /// <param name="body">The body; base64 text in it is decoded where it lies.</param>
     /// <param name="headerLength">The header's value, if there is one.</param>
@@ -99,7 +102,9 @@ internal static class InferRequestReader
                     while (NextOf(ref reader))
                     {
                         var output = JsonElement.ParseValue(ref reader);
-                        outputs.Add((output.GetProperty("name").GetString()!, output.Member("parameters")));
+                        var wanted = output.Member("name") is { ValueKind: JsonValueKind.String } text ? text.GetString()!
+                            : throw DeclaredInput.Invalid($"an output has no 'name'");
+                        outputs.Add((wanted, output.Member("parameters")));
                     }
 
                     break;
@@ -123,7 +128,7 @@ internal static class InferRequestReader
             outputs is null or [] ? AllOutputs(model, binary) : [.. outputs.Select(output => Requested(output.Name, output.Parameters, binary))],
             // In microseconds: https://github.com/triton-inference-server/server/blob/main/docs/protocol/extension_schedule_policy.md
             parameters.Member("timeout") is { ValueKind: JsonValueKind.Number } timeout && timeout.GetInt64() is > 0 and var wait
-                ? TimeSpan.FromMicroseconds(wait) : null);
+                ? TimeSpan.FromMicroseconds(Math.Min(wait, LongestWait)) : null);
     }
 
     private static JsonInput ReadInput(ref Utf8JsonReader reader)
