@@ -3,6 +3,7 @@ using System.Runtime.InteropServices;
 using System.Text.Json;
 using Whatsit.Inference;
 using Whatsit.Inference.Backends;
+using Whatsit.Server.Predictions;
 
 namespace Whatsit.Server.Compatibility;
 
@@ -125,8 +126,7 @@ internal static class TensorJson
         };
         if (!fits)
         {
-            var text = Refusal.Shorten(System.Text.Encoding.UTF8.GetString(reader.ValueSpan));
-            throw Invalid($"The tensor has the element '{text}', which is no {DataTypes.OpenInference(type)}.");
+            throw Invalid($"The tensor has the element '{Refusal.Shorten(JsonBody.Beginning(reader))}', which is no {DataTypes.OpenInference(type)}.");
         }
     }
 

@@ -47,6 +47,14 @@ internal static class JsonBody
         return (start, reader.ValueIsEscaped ? reader.CopyString(json.Slice(start, reader.ValueSpan.Length)) : reader.ValueSpan.Length);
     }
 
+    /// <summary>A name, or the beginning of what is longer than any name: that is none that is known, and enough to say so.</summary>
+    public static string Text(in Utf8JsonReader reader) =>
+        reader.ValueSpan.Length <= LimitsOptions.MaxPartLineBytes ? reader.GetString()! : Beginning(reader);
+
+    /// <summary>The text of a token of any kind, or its beginning.</summary>
+    public static string Beginning(in Utf8JsonReader reader) =>
+        Encoding.UTF8.GetString(reader.ValueSpan[..Math.Min(reader.ValueSpan.Length, LimitsOptions.MaxPartLineBytes)]);
+
     private static (int Start, int Length)? Find(Span<byte> json, PredictFields fields, out string? url)
     {
         var reader = new Utf8JsonReader(json);
@@ -112,13 +120,6 @@ internal static class JsonBody
 
         return image;
     }
-
-    // What is longer than any name is none that is known; its beginning is enough to say so.
-    private static string Text(in Utf8JsonReader reader) =>
-        reader.ValueSpan.Length <= LimitsOptions.MaxPartLineBytes ? reader.GetString()! : Beginning(reader);
-
-    private static string Beginning(in Utf8JsonReader reader) =>
-        Encoding.UTF8.GetString(reader.ValueSpan[..Math.Min(reader.ValueSpan.Length, LimitsOptions.MaxPartLineBytes)]);
 
     private static InferenceException Shape(string problem) => new(
         InferenceError.InvalidRequest,

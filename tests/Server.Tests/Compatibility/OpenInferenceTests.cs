@@ -265,6 +265,38 @@ public sealed class OpenInferenceTests(WhatsitServer server)
             await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken));
     }
 
+    [Theory]
+    [InlineData(Infer, """{"id":"…"}""")]
+    [InlineData(Infer, """{"parameters":["…"]}""")]
+    [InlineData(Infer, """{"inputs":[{"name":"…"}]}""")]
+    [InlineData(Infer, """{"inputs":[{"datatype":"…"}]}""")]
+    [InlineData(Infer, """{"inputs":[{"shape":["…"]}]}""")]
+    [InlineData(Infer, """{"inputs":[{"parameters":["…"]}]}""")]
+    [InlineData(Infer, """{"outputs":[{"parameters":["…"]}]}""")]
+    [InlineData("/models/grocery", """{"parameters":["…"]}""")]
+    public async Task What_is_no_data_is_not_parsed_at_any_length(string path, string body)
+    {
+        using var response = await PostAsync(path, body.Replace("…", new('x', 10_000), StringComparison.Ordinal));
+        Assert.Equal(HttpStatusCode.BadRequest, response.StatusCode);
+        Assert.Matches(
+            """^{"error":"A value in the JSON that is neither a picture nor a tensor has 10,0\d\d bytes; the limit is 8,192."}$""",
+            await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken));
+    }
+
+    [Fact]
+    public async Task An_output_is_not_made_as_often_as_somebody_likes()
+    {
+        using var response = await PostAsync(
+            $$$"""
+            {"inputs":[{"name":"image","shape":[1],"datatype":"BYTES","data":["{{{Base64}}}"]}],
+            "outputs":[{{{string.Join(',', Enumerable.Repeat("""{"name":"features"}""", 7))}}}]}
+            """);
+        Assert.Equal(HttpStatusCode.BadRequest, response.StatusCode);
+        Assert.Equal(
+            """{"error":"expected at most 6 outputs for model 'grocery'"}""",
+            await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken));
+    }
+
     [Fact]
     public async Task The_longest_time_that_can_be_said_is_no_limit()
     {

@@ -6,6 +6,7 @@ using Whatsit.Inference;
 using Whatsit.Inference.Catalog;
 using Whatsit.Inference.Postprocessing;
 using Whatsit.Server.Access;
+using Whatsit.Server.Predictions;
 using Whatsit.Server.Telemetry;
 
 namespace Whatsit.Server.Compatibility.HuggingFace;
@@ -72,7 +73,7 @@ internal static class HuggingFaceApi
             reader.Read();
             while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
             {
-                var name = reader.GetString();
+                var name = JsonBody.Text(reader);
                 reader.Read();
                 if (name == "inputs" && reader.TokenType == JsonTokenType.String)
                 {
@@ -80,7 +81,7 @@ internal static class HuggingFaceApi
                 }
                 else if (name == "parameters")
                 {
-                    parameters = JsonElement.ParseValue(ref reader);
+                    parameters = RequestJson.ReadShort(ref reader);
                 }
                 else
                 {

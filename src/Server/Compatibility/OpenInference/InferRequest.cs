@@ -99,7 +99,7 @@ internal sealed record DeclaredInput(string Name, string Datatype, IReadOnlyList
     /// <exception cref="InferenceException"><see cref="InferenceError.InvalidRequest"/>: they are not as many as the shape says.</exception>
     public IReadOnlyList<ModelInput> Pictures(IReadOnlyList<ReadOnlyMemory<byte>> files) => files.Count == Count
         ? [.. files.Select(file => new ModelInput(file, IsTensor: false))]
-        : throw Invalid($"unexpected number of elements {files.Count} for input '{Name}', expecting {Count}");
+        : throw Invalid($"unexpected number of elements for input '{Name}', expecting {Count}");
 
     public static InferenceException Invalid(FormattableString sentence) =>
         new(InferenceError.InvalidRequest, sentence.ToString(CultureInfo.InvariantCulture));

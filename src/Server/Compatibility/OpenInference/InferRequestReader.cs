@@ -3,6 +3,7 @@ using System.Text.Json;
 using Whatsit.Inference;
 using Whatsit.Inference.Catalog;
 using Whatsit.Inference.Imaging;
+using Whatsit.Server.Predictions;
 
 namespace Whatsit.Server.Compatibility.OpenInference;
 
@@ -76,24 +77,26 @@ internal static class InferRequestReader
 
         string? id = null;
         var parameters = default(JsonElement);
-        var inputs = new List<JsonInput>();
+        JsonInput? input = null;
+        var inputs = 0;
         List<(string Name, JsonElement Parameters)>? outputs = null;
         while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
         {
-            var name = reader.GetString();
+            var name = JsonBody.Text(reader);
             reader.Read();
             switch (name)
             {
                 case "id":
-                    id = reader.GetString();
+                    id = RequestJson.ReadShort(ref reader).GetString();
                     break;
                 case "parameters":
-                    parameters = JsonElement.ParseValue(ref reader);
+                    parameters = RequestJson.ReadShort(ref reader);
                     break;
                 case "inputs":
                     while (NextOf(ref reader))
                     {
-                        inputs.Add(ReadInput(ref reader));
+                        input = ReadInput(ref reader);
+                        inputs++;
                     }
 
                     break;
@@ -101,7 +104,13 @@ internal static class InferRequestReader
                     outputs = [];
                     while (NextOf(ref reader))
                     {
-                        var output = JsonElement.ParseValue(ref reader);
+                        // Each as it is, and as its largest classes. Those that the graph makes are large, however short their names are.
+                        if (outputs.Count == 2 * model.Backend.Outputs.Count)
+                        {
+                            throw DeclaredInput.Invalid($"expected at most {outputs.Count} outputs for model '{model.Manifest.Name}'");
+                        }
+
+                        var output = RequestJson.ReadShort(ref reader);
                         var wanted = output.Member("name") is { ValueKind: JsonValueKind.String } text ? text.GetString()!
                             : throw DeclaredInput.Invalid($"an output has no 'name'");
                         outputs.Add((wanted, output.Member("parameters")));
@@ -116,15 +125,15 @@ internal static class InferRequestReader
 
         // What comes behind the object is an error, too.
         reader.Read();
-        if (inputs is not [var only])
+        if (input is null || inputs > 1)
         {
-            throw DeclaredInput.Invalid($"expected 1 inputs but got {inputs.Count} inputs for model '{model.Manifest.Name}'");
+            throw DeclaredInput.Invalid($"expected 1 inputs but got {inputs} inputs for model '{model.Manifest.Name}'");
         }
 
         var binary = IsTrue(parameters, "binary_data_output");
         return new(
             id,
-            ReadData(only, json, bytes, model, maxBatchSize),
+            ReadData(input, json, bytes, model, maxBatchSize),
             outputs is null or [] ? AllOutputs(model, binary) : [.. outputs.Select(output => Requested(output.Name, output.Parameters, binary))],
             // In microseconds: https://github.com/triton-inference-server/server/blob/main/docs/protocol/extension_schedule_policy.md
             parameters.Member("timeout") is { ValueKind: JsonValueKind.Number } timeout && timeout.GetInt64() is > 0 and var wait
@@ -137,21 +146,21 @@ internal static class InferRequestReader
         Expect(reader.TokenType == JsonTokenType.StartObject);
         while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
         {
-            var name = reader.GetString();
+            var name = JsonBody.Text(reader);
             reader.Read();
             switch (name)
             {
                 case "name":
-                    input.Name = reader.GetString();
+                    input.Name = RequestJson.ReadShort(ref reader).GetString();
                     break;
                 case "datatype":
-                    input.Datatype = reader.GetString();
+                    input.Datatype = RequestJson.ReadShort(ref reader).GetString();
                     break;
                 case "shape":
-                    input.Shape = [.. JsonElement.ParseValue(ref reader).EnumerateArray().Select(side => side.GetInt64())];
+                    input.Shape = [.. RequestJson.ReadShort(ref reader).EnumerateArray().Select(side => side.GetInt64())];
                     break;
                 case "parameters":
-                    var size = JsonElement.ParseValue(ref reader).Member("binary_data_size");
+                    var size = RequestJson.ReadShort(ref reader).Member("binary_data_size");
                     input.Size = size.ValueKind == JsonValueKind.Undefined ? null : size.GetInt32();
                     break;
                 case "data":
@@ -193,7 +202,8 @@ internal static class InferRequestReader
             throw DeclaredInput.Invalid($"input '{name}' has no 'data'");
         }
 
-        return declared.IsPictures ? declared.Pictures(ReadPictures(json, data)) : declared.Split(model, ReadTensor(json, data, model, declared.Count));
+        return declared.IsPictures ? declared.Pictures(ReadPictures(json, data, declared.Count))
+            : declared.Split(model, ReadTensor(json, data, model, declared.Count));
     }
 
     private static byte[] ReadTensor(Memory<byte> json, (int Start, int Length) data, Model model, int count)
@@ -207,11 +217,12 @@ internal static class InferRequestReader
     }
 
     /// <summary>Text in base64, as OpenVINO Model Server has it with "content_type"; no picture can be anything else in JSON.</summary>
-    private static List<ReadOnlyMemory<byte>> ReadPictures(Memory<byte> json, (int Start, int Length) data)
+    private static List<ReadOnlyMemory<byte>> ReadPictures(Memory<byte> json, (int Start, int Length) data, int count)
     {
         var pictures = new List<ReadOnlyMemory<byte>>();
         var reader = new Utf8JsonReader(json.Span.Slice(data.Start, data.Length));
-        while (reader.Read())
+        // One too many is enough to refuse them all.
+        while (pictures.Count <= count && reader.Read())
         {
             if (reader.TokenType == JsonTokenType.String)
             {
@@ -238,7 +249,7 @@ internal static class InferRequestReader
 
     private static bool NextOf(ref Utf8JsonReader reader)
     {
-        Expect(reader.TokenType is not (JsonTokenType.Null or JsonTokenType.String or JsonTokenType.Number));
+        Expect(reader.TokenType is JsonTokenType.StartArray or JsonTokenType.EndObject);
         reader.Read();
         return reader.TokenType != JsonTokenType.EndArray;
     }

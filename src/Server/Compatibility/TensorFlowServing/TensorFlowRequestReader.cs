@@ -1,6 +1,7 @@
 using System.Text.Json;
 using Whatsit.Inference;
 using Whatsit.Inference.Catalog;
+using Whatsit.Server.Predictions;
 
 namespace Whatsit.Server.Compatibility.TensorFlowServing;
 
@@ -28,7 +29,7 @@ internal sealed class TensorFlowRequestReader(Memory<byte> json, Model model, in
 
             while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
             {
-                var name = reader.GetString()!;
+                var name = JsonBody.Text(reader);
                 reader.Read();
                 if (!members.Contains(name))
                 {
