@@ -30,16 +30,6 @@ internal static class InferResponse
 {
     private static readonly JsonWriterOptions Readable = new() { Encoder = ReadableJson.Encoder, SkipValidation = true };
 
-    /// <summary>The outputs of all pictures, one behind the other.</summary>
-    public static SentOutput[] Join(InferRequest request, TensorAnswer[] answers, Model model) => [.. request.Outputs.Select(wanted =>
-    {
-        var rows = answers.Select(answer => answer.Outputs.First(output => output.Name == wanted.Name)).ToArray();
-        return wanted.Classes > 0 ? Classify(wanted, rows, model)
-            : new SentOutput(
-                wanted.Name, rows[0].Type, [rows.Length, .. rows[0].Shape.Skip(1)], rows is [var only] ? only.Data : [.. rows.SelectMany(row => row.Data)], [],
-                wanted.Binary);
-    })];
-
     /// <summary>Writes it: JSON, and behind it what is sent as bytes.</summary>
     public static async Task WriteAsync(HttpContext context, InferRequest request, TensorAnswer[] answers, Model model)
     {
@@ -75,6 +65,32 @@ internal static class InferResponse
         {
             await body.WriteAsync(output.Data, context.RequestAborted);
         }
+    }
+
+    /// <summary>The outputs of all pictures, one behind the other.</summary>
+    private static SentOutput[] Join(InferRequest request, TensorAnswer[] answers, Model model) => [.. request.Outputs.Select(wanted =>
+    {
+        var rows = answers.Select(answer => answer.Outputs.First(output => output.Name == wanted.Name)).ToArray();
+        return wanted.Classes > 0 ? Classify(wanted, rows, model)
+            : new SentOutput(wanted.Name, rows[0].Type, [rows.Length, .. rows[0].Shape.Skip(1)], Join(rows), [], wanted.Binary);
+    })];
+
+    private static byte[] Join(OutputTensor[] rows)
+    {
+        if (rows is [var only])
+        {
+            return only.Data;
+        }
+
+        var all = new byte[rows.Sum(row => row.Data.Length)];
+        var at = 0;
+        foreach (var row in rows)
+        {
+            row.Data.CopyTo(all, at);
+            at += row.Data.Length;
+        }
+
+        return all;
     }
 
     private static void Write(Utf8JsonWriter writer, string? id, Model model, SentOutput[] outputs)
