@@ -34,7 +34,7 @@ internal static class OpenInferenceApi
         v2.MapGet("/health/ready", Ready).For(Audience.Probes);
         v2.MapPost("/repository/index", Index);
         v2.MapGet("/models", List);
-        v2.MapGet("/models/stats", (ModelRequests models) => Json(Statistics(models.Catalog, null, null)));
+        v2.MapGet("/models/stats", (ModelRequests models) => Json(Statistics(models.Catalog, null)));
         foreach (var model in (string[])["/models/{model}", "/models/{model}/versions/{version}"])
         {
             v2.MapGet(model, Describe);
@@ -86,7 +86,7 @@ internal static class OpenInferenceApi
     /// preprocessing, output what is left of the whole.
     /// </summary>
     /// <exception cref="InferenceException">The model is not there.</exception>
-    public static StatisticsAnswer Statistics(ModelCatalog catalog, string? model, string? version) => new(
+    public static StatisticsAnswer Statistics(ModelCatalog catalog, string? model) => new(
     [
         .. catalog.Models.Where(status => (model is null || status.Name == model) && status.State == ModelState.Ready).Select(status =>
         {
@@ -154,7 +154,7 @@ internal static class OpenInferenceApi
     private static IResult StatisticsOf(string model, string? version, [FromServices] ModelRequests models)
     {
         models.Status(model, version, Unknown(model, version));
-        return Json(Statistics(models.Catalog, model, version));
+        return Json(Statistics(models.Catalog, model));
     }
 
     /// <summary>As much of Triton's configuration as holds here (model_config.proto of triton-inference-server/common).</summary>
