@@ -72,8 +72,10 @@ public sealed partial class ModelCatalog : IAsyncDisposable
     public IReadOnlyList<ModelStatus> Models => [.. _entries.Values.Select(entry => entry.Now).OrderBy(status => status.Name, StringComparer.Ordinal)];
 
     /// <summary>What is known of one model.</summary>
+    /// <param name="name">Its name; <see langword="null"/> for the default one.</param>
+    /// <param name="unknown">What to say where there is none of that name; <see langword="null"/> for which ones there are.</param>
     /// <exception cref="InferenceException"><see cref="InferenceError.ModelNotFound"/>.</exception>
-    public ModelStatus Status(string? name) => Find(name).Now;
+    public ModelStatus Status(string? name, string? unknown = null) => Find(name, unknown).Now;
 
     /// <summary>Leases a model that is ready.</summary>
     /// <param name="name">Its name; <see langword="null"/> for the default one.</param>
@@ -275,12 +277,12 @@ public sealed partial class ModelCatalog : IAsyncDisposable
         }
     }
 
-    private Entry Find(string? name) => _entries.TryGetValue(name ?? DefaultModel, out var entry)
+    private Entry Find(string? name, string? unknown = null) => _entries.TryGetValue(name ?? DefaultModel, out var entry)
         ? entry
         : throw new InferenceException(
             !_scanned ? InferenceError.ModelNotReady : InferenceError.ModelNotFound,
             !_scanned ? "The models are still loading. Try again in a moment."
-                : $"There is no model '{name ?? DefaultModel}'. There is {(_entries.IsEmpty ? "none" : string.Join(", ", _entries.Keys.Order()))}.");
+                : unknown ?? $"There is no model '{name ?? DefaultModel}'. There is {(_entries.IsEmpty ? "none" : string.Join(", ", _entries.Keys.Order()))}.");
 
     // Names, sizes and times of all files: cheap enough for every look, and a bundle that is still being copied changes until it is whole.
     private static string Stamp(string folder)

@@ -23,16 +23,8 @@ internal sealed class ModelRequests(
     /// <exception cref="InferenceException"><see cref="InferenceError.ModelNotFound"/>.</exception>
     public ModelStatus Status(string? name, string? version, string unknown)
     {
-        ModelStatus? status = null;
-        try
-        {
-            status = catalog.Status(name);
-        }
-        catch (InferenceException exception) when (exception.Error == InferenceError.ModelNotFound)
-        {
-        }
-
-        return status is not null && (version is null || status.Manifest is null || status.Manifest.Version == version) ? status
+        var status = catalog.Status(name, unknown);
+        return version is null || status.Manifest is null || status.Manifest.Version == version ? status
             : throw new InferenceException(InferenceError.ModelNotFound, unknown);
     }
 
