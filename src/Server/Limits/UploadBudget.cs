@@ -158,7 +158,6 @@ internal sealed class Upload(UploadBudget budget, HttpContext? context = null, C
     /// <param name="reader">Whose read is cancelled when it must end meanwhile. What is small has come with its headers, and nobody waits for it.</param>
     public void Wait(TimeSpan atMost, PipeReader reader)
     {
-        Volatile.Write(ref _waitingSince, Stopwatch.GetTimestamp());
         if (_stopped is null)
         {
             _stopped = CancellationTokenSource.CreateLinkedTokenSource(over);
@@ -167,6 +166,8 @@ internal sealed class Upload(UploadBudget budget, HttpContext? context = null, C
         }
 
         _stopped.CancelAfter(atMost);
+        // Last: from now on another upload may end this one.
+        Volatile.Write(ref _waitingSince, Stopwatch.GetTimestamp());
     }
 
     /// <summary>The wait is over.</summary>
