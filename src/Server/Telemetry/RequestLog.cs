@@ -7,6 +7,7 @@ using Serilog.Formatting.Compact;
 using Serilog.Formatting.Display;
 using Serilog.Settings.Configuration;
 using Whatsit.Inference;
+using Whatsit.Server.Access;
 
 namespace Whatsit.Server.Telemetry;
 
@@ -132,7 +133,7 @@ internal static class RequestLog
     private static LogEventLevel LevelOf(HttpContext context, Exception? exception) => context.Response.StatusCode switch
     {
         // Probes and scrapes come every few seconds.
-        _ when context.Request.Path.StartsWithSegments("/health") || context.Request.Path.StartsWithSegments("/metrics") => LogEventLevel.Debug,
+        _ when context.GetAudience() == Audience.Probes || context.Request.Path.StartsWithSegments("/metrics") => LogEventLevel.Debug,
         _ when exception is not null => LogEventLevel.Error,
         StatusCodes.Status500InternalServerError => LogEventLevel.Error,
         > 500 => LogEventLevel.Warning,

@@ -51,6 +51,12 @@ public sealed class RequestLogTests(WhatsitServer server)
             var address = (string)(await LineAsync("Now listening on: {address}"))["address"]!;
             await LineAsync("Model {Model} version {Version} ({Variant}) is ready: {Classes} classes, gave its recorded answer");
             using var http = new HttpClient { BaseAddress = new Uri(address) };
+            // Probes come every few seconds, in whichever protocol, and have no line.
+            foreach (var probe in (string[])["/health/live", "/metrics", "/v2/health/ready", "/v2/models/grocery/ready", "/v1/models/grocery", "/ping"])
+            {
+                (await http.GetAsync(probe, TestContext.Current.CancellationToken)).Dispose();
+            }
+
             using var request = new HttpRequestMessage(HttpMethod.Post, "/predict?topK=1&note=secret")
             {
                 Content = HttpAssert.Raw(WhatsitServer.Picture),
