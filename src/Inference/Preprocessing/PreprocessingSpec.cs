@@ -83,9 +83,6 @@ public enum PreprocessingCertainty
     /// <summary>It is what the network's records of its training fit.</summary>
     ShownByTheNetwork,
 
-    /// <summary>It gave the best answers to photos.</summary>
-    ShownByPhotos,
-
     /// <summary>Nothing tells; it is what most networks of the kind were trained with.</summary>
     Assumed,
 }
@@ -93,17 +90,4 @@ public enum PreprocessingCertainty
 /// <summary>Where a model's preprocessing comes from.</summary>
 /// <param name="Certainty">How sure it is.</param>
 /// <param name="Reason">What tells, as a sentence.</param>
-/// <param name="Photos">How many photos were asked.</param>
-/// <param name="Labelled">Whether they had labels; without, confidence is all that was compared.</param>
-/// <param name="Tried">What was tried on them, the best first.</param>
-/// <param name="Tie">Whether others were as good as the best, within what so many photos can tell.</param>
-public sealed record PreprocessingEvidence(PreprocessingCertainty Certainty, string Reason, int? Photos = null, bool? Labelled = null,
-    IReadOnlyList<PreprocessingTrial>? Tried = null, bool? Tie = null);
-
-/// <summary>One way to prepare pictures, and what the model made of them.</summary>
-/// <param name="Scaling">How pixels became numbers.</param>
-/// <param name="Crop">Which part of the picture it saw.</param>
-/// <param name="Resample">The resizer.</param>
-/// <param name="Top1">The share of right answers, of photos with labels.</param>
-/// <param name="Confidence">The mean probability of the answers; of photos with labels, of the right ones.</param>
-public sealed record PreprocessingTrial(string Scaling, Crop Crop, string Resample, double? Top1, double Confidence);
+public sealed record PreprocessingEvidence(PreprocessingCertainty Certainty, string Reason);
