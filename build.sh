@@ -61,6 +61,16 @@ count() {
   echo "== $name: $p passed, $f failed, $s skipped"
 }
 
+# Runs a program that counts for itself: a line of it reads "N passed, N failed", and ", N skipped" where something was.
+count_program() {
+  local name=$1 code=0 log
+  log=$(mktemp)
+  "${@:2}" 2>&1 | tee "$log" || code=$?
+  # shellcheck disable=SC2046
+  count "$name" "$code" $(sed -nE 's/^([0-9]+) passed, ([0-9]+) failed(, ([0-9]+) skipped)?$/\1 \2 \4/p' "$log")
+  rm -f "$log"
+}
+
 test_dotnet() {
   local project name log code counts
   log=$(mktemp)
@@ -100,8 +110,12 @@ test_client() {
   count_json "client" "$code" "$report"
 }
 
+# Once in a run: the browser tests and the hostile inputs are sent to the same server.
+published=
 publish() {
+  [ -z "$published" ] || return 0
   dotnet publish src/Server -c Release --nologo -v quiet -o artifacts/server
+  published=yes
 }
 
 test_browser() {
@@ -222,13 +236,8 @@ hostile() {
 }
 
 test_hostile() {
-  local code=0 log counts
-  log=$(mktemp)
-  hostile --quick 2>&1 | tee "$log" || code=$?
-  counts=$(sed -nE 's/^hostile: ([0-9]+) inputs passed, ([0-9]+) failed$/\1 \2/p' "$log")
-  # shellcheck disable=SC2086
-  count "hostile" "$code" $counts
-  rm -f "$log"
+  publish
+  count_program hostile "artifacts/bin/Hostile/$configuration_folder/Hostile" --quick
 }
 
 # The published server in a process of its own, driven by the benchmark program; always optimised code.
@@ -266,14 +275,7 @@ test_tool() {
 }
 
 # The short form of ./build.sh fuzz: the same inputs each time.
-test_fuzz() {
-  local code=0 log
-  log=$(mktemp)
-  "artifacts/bin/Fuzz/$configuration_folder/Fuzz" short | tee "$log" || code=$?
-  # shellcheck disable=SC2046
-  count "fuzz" "$code" $(sed -nE 's/^([0-9]+) passed, ([0-9]+) failed$/\1 \2/p' "$log")
-  rm -f "$log"
-}
+test_fuzz() { count_program fuzz "artifacts/bin/Fuzz/$configuration_folder/Fuzz" short; }
 
 summary() {
   echo
