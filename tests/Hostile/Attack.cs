@@ -13,6 +13,9 @@ internal sealed record Attack(string Name, Func<Target, Task<int>> SendAsync, pa
     public static Attack Picture(string name, Func<byte[]> file, params int[] allowed) =>
         new(name, target => target.PredictAsync("", file()), allowed.Length == 0 ? AnyPicture : allowed);
 
+    /// <summary>A picture that must not be answered.</summary>
+    public static Attack Refused(string name, Func<byte[]> file) => Picture(name, file, 413, 415, 422);
+
     /// <summary>A request's own bytes after the first line and the host.</summary>
     public static Attack Body(string name, string headers, Func<byte[]> body, params int[] allowed) =>
         new(name, target => target.PredictAsync(headers, body()), allowed);

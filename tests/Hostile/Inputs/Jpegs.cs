@@ -9,20 +9,20 @@ internal static class Jpegs
 
     public static IEnumerable<Attack> Attacks =>
     [
-        Refused("883 scans", () => Pictures.ProgressiveJpeg(1000, 1000, 883)),
+        Attack.Refused("883 scans", () => Pictures.ProgressiveJpeg(1000, 1000, 883)),
         Attack.Picture("100 scans of 1 megapixel", () => Pictures.ProgressiveJpeg(1000, 1000, 100)),
         Attack.Picture("20 scans of 25 megapixels", () => Pictures.ProgressiveJpeg(5000, 5000, 20)),
-        Refused("100 scans of 25 megapixels", () => Pictures.ProgressiveJpeg(5000, 5000, 100)),
-        Refused("progressive, 65,535 × 65,535", () => Of(0xC2, 65_535, 65_535)),
-        Refused("sequential, 65,535 × 65,535 in 200 bytes", () => Of(0xC0, 65_535, 65_535)),
+        Attack.Refused("100 scans of 25 megapixels", () => Pictures.ProgressiveJpeg(5000, 5000, 100)),
+        Attack.Refused("progressive, 65,535 × 65,535", () => Of(0xC2, 65_535, 65_535)),
+        Attack.Refused("sequential, 65,535 × 65,535 in 200 bytes", () => Of(0xC0, 65_535, 65_535)),
         Attack.Picture("50 megapixels in 200 bytes", () => Of(0xC0, 7000, 7000)),
         Attack.Picture("50 megapixels of CMYK in 200 bytes", () => Of(0xC0, 7000, 7000, 0x11, 0x11, 0x11, 0x11)),
         Attack.Picture("a component of 4 × 4 samples for each", () => Of(0xC0, 7000, 7000, 0x44, 0x11, 0x11)),
         Attack.Picture("components without samples", () => Of(0xC0, 700, 700, 0x00, 0x00, 0x00)),
         Attack.Picture("progressive, components without samples", () => Of(0xC2, 700, 700, 0x00, 0x11, 0x11)),
-        Refused("255 components", () => Of(0xC0, 700, 700, Enumerable.Repeat((byte)0x11, 255).ToArray())),
-        Refused("arithmetic coding", () => Of(0xC9, 700, 700)),
-        Refused("no height (DNL)", () => Of(0xC0, 700, 0)),
+        Attack.Refused("255 components", () => Of(0xC0, 700, 700, Enumerable.Repeat((byte)0x11, 255).ToArray())),
+        Attack.Refused("arithmetic coding", () => Of(0xC9, 700, 700)),
+        Attack.Refused("no height (DNL)", () => Of(0xC0, 700, 0)),
         Attack.Picture("a million segments of a colour profile", () => Filled(Segment(0xE2, [.. "ICC_PROFILE\0"u8, 1, 1, 0]))),
         Attack.Picture("320 segments of a colour profile", () => Filled(Segment(0xE2, [.. "ICC_PROFILE\0"u8, 1, 1, .. new byte[65_000]]))),
         Attack.Picture("a million Exif segments", () => Filled(Segment(0xE1, [.. "Exif\0\0II*\0"u8, 8, 0, 0, 0, 0, 0]))),
@@ -33,7 +33,7 @@ internal static class Jpegs
         Attack.Picture("20 MB of fill bytes", () => Filled([0xFF])),
         Attack.Picture("20 MB of restart markers", () => [.. Of(0xC0, 7000, 7000)[..^2], .. Repeat([0xFF, 0xD0]), 0xFF, 0xD9]),
         Attack.Picture("20 MB of zeros after the scan's start", () => [.. Of(0xC0, 7000, 7000)[..^2], .. new byte[Most - 1000], 0xFF, 0xD9]),
-        Refused("two million scans of nothing", () => [.. Of(0xC2, 500, 500)[..^2], .. Repeat(Segment(0xDA, [1, 1, 0, 0, 0, 0])), 0xFF, 0xD9]),
+        Attack.Refused("two million scans of nothing", () => [.. Of(0xC2, 500, 500)[..^2], .. Repeat(Segment(0xDA, [1, 1, 0, 0, 0, 0])), 0xFF, 0xD9]),
         Attack.Picture("100 scans that never end", () => Pictures.ProgressiveJpeg(2000, 2000, 100)[..^2]),
     ];
 
@@ -52,8 +52,6 @@ internal static class Jpegs
             .. new byte[64], 0xFF, 0xD9,
         ];
     }
-
-    private static Attack Refused(string name, Func<byte[]> file) => Attack.Picture(name, file, 413, 415, 422);
 
     /// <summary>A small picture behind as many segments as an upload may have.</summary>
     private static byte[] Filled(byte[] segment)

@@ -11,13 +11,13 @@ internal static class OtherPictures
 
     public static IEnumerable<Attack> Pngs =>
     [
-        Refused("65,535 × 65,535 in 100 bytes", () => Png.Zeros(65_535, 65_535, rows: 1)),
-        Refused("sides of 2³¹ − 1", () => Png.Zeros(int.MaxValue, int.MaxValue, rows: 0)),
+        Attack.Refused("65,535 × 65,535 in 100 bytes", () => Png.Zeros(65_535, 65_535, rows: 1)),
+        Attack.Refused("sides of 2³¹ − 1", () => Png.Zeros(int.MaxValue, int.MaxValue, rows: 0)),
         Attack.Picture("50 megapixels of zeros", () => Png.Zeros(7000, 7000)),
         Attack.Picture("50 megapixels of zeros, 16-bit RGBA", () => Png.Zeros(7000, 7000, Png.Rgba, bits: 16)),
         Attack.Picture("50 megapixels, one bit each", () => Png.Zeros(7000, 7000, Png.Grey, bits: 1)),
         Attack.Picture("25 megapixels, interlaced", () => Png.Zeros(5000, 5000, interlaced: true)),
-        Refused("25 megapixels, interlaced, 16-bit RGBA", () => Png.Zeros(5000, 5000, Png.Rgba, bits: 16, interlaced: true)),
+        Attack.Refused("25 megapixels, interlaced, 16-bit RGBA", () => Png.Zeros(5000, 5000, Png.Rgba, bits: 16, interlaced: true)),
         Attack.Picture("65,535 × 700", () => Png.Zeros(65_535, 700)),
         Attack.Picture("700 × 65,535", () => Png.Zeros(700, 65_535)),
         Attack.Picture("a palette without colours", () => Png.Zeros(700, 700, Png.Palette)),
@@ -33,19 +33,19 @@ internal static class OtherPictures
             Png.Chunk("iCCP", [.. "a\0\0"u8, .. Png.DeflatedZeros(500 << 20)]))),
         Attack.Picture("a million empty chunks", () => Png.Zeros(64, 64, chunks: Enumerable.Repeat(Png.Chunk("aaAa", []), 1_000_000).ToArray())),
         Attack.Picture("a million pieces of nothing", () => Png.Zeros(64, 64, chunks: Enumerable.Repeat(Png.Chunk("IDAT", []), 1_000_000).ToArray())),
-        Refused("an animation of 2³¹ frames", () => Png.Zeros(64, 64, chunks: Png.Chunk("acTL", [0x7F, 0xFF, 0xFF, 0xFF, 0, 0, 0, 0]))),
+        Attack.Refused("an animation of 2³¹ frames", () => Png.Zeros(64, 64, chunks: Png.Chunk("acTL", [0x7F, 0xFF, 0xFF, 0xFF, 0, 0, 0, 0]))),
     ];
 
     public static IEnumerable<Attack> Animations =>
     [
-        Refused("WebP of 80,000 frames", () => Pictures.AnimatedWebp(64, 64, (0, 0), Pictures.RedWebp, 80_000)),
+        Attack.Refused("WebP of 80,000 frames", () => Pictures.AnimatedWebp(64, 64, (0, 0), Pictures.RedWebp, 80_000)),
         Attack.Picture("WebP of 10,000 frames", () => Pictures.AnimatedWebp(640, 640, (0, 0), Pictures.RedWebp, 10_000)),
         Attack.Picture("WebP of 10,000 frames on a canvas of 50 megapixels", () => Pictures.AnimatedWebp(7000, 7000, (0, 0), Pictures.RedWebp, 10_000)),
-        Refused("WebP whose canvas is 2²⁴ pixels wide", () => Pictures.AnimatedWebp(1 << 24, 1 << 24, (0, 0), Pictures.RedWebp)),
-        Refused("GIF of 100,000 frames", () => Pictures.Gif(64, 64, (0, 0, 1, 1), 100_000)),
+        Attack.Refused("WebP whose canvas is 2²⁴ pixels wide", () => Pictures.AnimatedWebp(1 << 24, 1 << 24, (0, 0), Pictures.RedWebp)),
+        Attack.Refused("GIF of 100,000 frames", () => Pictures.Gif(64, 64, (0, 0, 1, 1), 100_000)),
         Attack.Picture("GIF of 10,000 frames on a screen of 50 megapixels", () => Pictures.Gif(7000, 7000, (0, 0, 1, 1), 10_000)),
-        Refused("GIF of 65,535 × 65,535", () => Pictures.Gif(65_535, 65_535, (0, 0, 1, 1))),
-        Refused("GIF whose frame leaves its screen", () => Pictures.Gif(1, 1, (65_535, 65_535, 1, 1))),
+        Attack.Refused("GIF of 65,535 × 65,535", () => Pictures.Gif(65_535, 65_535, (0, 0, 1, 1))),
+        Attack.Refused("GIF whose frame leaves its screen", () => Pictures.Gif(1, 1, (65_535, 65_535, 1, 1))),
         Attack.Picture("GIF with 6 million empty extensions", () => WithExtensions(6_000_000)),
     ];
 
@@ -53,22 +53,24 @@ internal static class OtherPictures
     public static IEnumerable<Attack> Lies =>
     [
         Attack.Picture("WebP lossless, 16,383 × 3,000 of one colour", () => Lossless(16_383, 3000)),
-        Refused("WebP lossless, 16,383 × 16,383 of one colour", () => Lossless(16_383, 16_383)),
-        Refused("WebP whose canvas is small and whose picture is 16,383²", () => Riff(Extended(16, 16, 0), LosslessChunk(16_383, 16_383))),
-        Refused("animated WebP, one frame of 2 × 2 that is 16,383²", () => Pictures.AnimatedWebp(16, 16, (0, 0), Lossless(16_383, 16_383))),
-        Refused("the same with a transparency of its own", () => Pictures.AnimatedWebp(16, 16, (0, 0),
+        Attack.Refused("WebP lossless, 16,383 × 16,383 of one colour", () => Lossless(16_383, 16_383)),
+        Attack.Refused("WebP whose canvas is small and whose picture is 16,383²", () => Riff(Extended(16, 16, 0), LosslessChunk(16_383, 16_383))),
+        Attack.Refused("animated WebP, one frame of 2 × 2 that is 16,383²", () => Pictures.AnimatedWebp(16, 16, (0, 0), Lossless(16_383, 16_383))),
+        Attack.Refused("the same with a transparency of its own", () => Pictures.AnimatedWebp(16, 16, (0, 0),
             [.. "RIFF\0\0\0\0WEBP"u8, .. Chunk("ALPH", new byte[8]), .. LosslessChunk(16_383, 16_383)])),
-        Refused("WebP with frames but not animated", () => Riff(Extended(16, 16, 0), Chunk("ANMF", [.. new byte[16], .. LosslessChunk(16_383, 16_383)]))),
-        Refused("icon of 16 pixels that is a PNG of 65,535²", () => Pictures.Icon((16, Png.Zeros(65_535, 65_535, rows: 1)))),
+        Attack.Refused("WebP with frames but not animated", () =>
+            Riff(Extended(16, 16, 0), Chunk("ANMF", [.. new byte[16], .. LosslessChunk(16_383, 16_383)]))),
+        Attack.Refused("icon of 16 pixels that is a PNG of 65,535²", () => Pictures.Icon((16, Png.Zeros(65_535, 65_535, rows: 1)))),
         Attack.Picture("icon of 16 pixels that is a PNG of 50 megapixels", () => Pictures.Icon((16, Png.Zeros(7000, 7000)))),
-        Refused("icon that is a BMP of 2³¹ rows", () => Pictures.Icon((16, [40, 0, 0, 0, 16, 0, 0, 0, 0xFF, 0xFF, 0xFF, 0x7F, 1, 0, 32, 0, .. new byte[24]]))),
+        Attack.Refused("icon that is a BMP of 2³¹ rows", () => Pictures.Icon((16,
+            [40, 0, 0, 0, 16, 0, 0, 0, 0xFF, 0xFF, 0xFF, 0x7F, 1, 0, 32, 0, .. new byte[24]]))),
         Attack.Picture("icon with 65,535 entries", () => [0, 0, 1, 0, 0xFF, 0xFF, .. Enumerable.Repeat((byte)16, 65_535 * 16)]),
         Attack.Picture("two headers in one JPEG, the second of 65,535²", () =>
             [.. Jpegs.Of(0xC0, 64, 64)[..^2], .. Jpegs.Of(0xC0, 65_535, 65_535)[2..]]),
         Attack.Picture("two headers in one PNG, the second of 65,535²", () => Png.File(Png.Header(64, 64), Png.Header(65_535, 65_535),
             Png.Chunk("IDAT", Png.DeflatedZeros(65 * 64 * 3)))),
-        Refused("AVIF that says 2³² − 1", () => Avif(uint.MaxValue, uint.MaxValue)),
-        Refused("AVIF that says 65,535 × 65,535", () => Avif(65_535, 65_535)),
+        Attack.Refused("AVIF that says 2³² − 1", () => Avif(uint.MaxValue, uint.MaxValue)),
+        Attack.Refused("AVIF that says 65,535 × 65,535", () => Avif(65_535, 65_535)),
         Attack.Picture("AVIF that says 7,000 × 7,000", () => Avif(7000, 7000)),
         Attack.Picture("AVIF that says 1 × 1", () => Avif(1, 1)),
         Attack.Picture("AVIF of 2.5 million empty boxes", () => Boxes(2_500_000)),
@@ -76,14 +78,14 @@ internal static class OtherPictures
 
     public static IEnumerable<Attack> Plain =>
     [
-        Refused("BMP of 2³¹ − 1", () => Bmp(int.MaxValue, int.MaxValue, 24, 0)),
-        Refused("BMP of −2³¹ rows", () => Bmp(64, int.MinValue, 24, 0)),
+        Attack.Refused("BMP of 2³¹ − 1", () => Bmp(int.MaxValue, int.MaxValue, 24, 0)),
+        Attack.Refused("BMP of −2³¹ rows", () => Bmp(64, int.MinValue, 24, 0)),
         Attack.Picture("BMP of 50 megapixels, run lengths of nothing", () => Bmp(7000, 7000, 8, 1)),
         Attack.Picture("BMP of 50 megapixels, run lengths that go to the end", () => Bmp(7000, 7000, 4, 2, [0, 1])),
         Attack.Picture("BMP of 50 megapixels, jumps of 255 rows", () => Bmp(7000, 7000, 8, 1, [.. Enumerable.Repeat<byte[]>([0, 2, 0, 255], 100_000)
             .SelectMany(jump => jump)])),
         Attack.Picture("BMP of no bits", () => Bmp(7000, 7000, 0, 0)),
-        Refused("Netpbm of 2³¹ × 2³¹", () => Encoding.ASCII.GetBytes("P6\n2147483648 2147483648\n255\n")),
+        Attack.Refused("Netpbm of 2³¹ × 2³¹", () => Encoding.ASCII.GetBytes("P6\n2147483648 2147483648\n255\n")),
         Attack.Picture("Netpbm whose comment is 20 MB", () => [.. "P6\n#"u8, .. Text(Most - 100), .. "\n1 1\n255\n"u8, 0, 0, 0]),
         Attack.Picture("Netpbm, 10 million numbers as text", () => [.. "P2\n3200 3000\n255\n"u8, .. Enumerable.Repeat<byte[]>([(byte)'1', (byte)' '], 9_600_000)
             .SelectMany(number => number)]),
@@ -99,8 +101,6 @@ internal static class OtherPictures
             return noise;
         }),
     ];
-
-    private static Attack Refused(string name, Func<byte[]> file) => Attack.Picture(name, file, 413, 415, 422);
 
     private static byte[] Text(int length) => Enumerable.Repeat((byte)'a', length).ToArray();
 
