@@ -23,17 +23,18 @@ internal static class Jpegs
         Attack.Refused("255 components", () => Of(0xC0, 700, 700, Enumerable.Repeat((byte)0x11, 255).ToArray())),
         Attack.Refused("arithmetic coding", () => Of(0xC9, 700, 700)),
         Attack.Refused("no height (DNL)", () => Of(0xC0, 700, 0)),
-        Attack.Picture("a million segments of a colour profile", () => Filled(Segment(0xE2, [.. "ICC_PROFILE\0"u8, 1, 1, 0]))),
-        Attack.Picture("320 segments of a colour profile", () => Filled(Segment(0xE2, [.. "ICC_PROFILE\0"u8, 1, 1, .. new byte[65_000]]))),
-        Attack.Picture("a million Exif segments", () => Filled(Segment(0xE1, [.. "Exif\0\0II*\0"u8, 8, 0, 0, 0, 0, 0]))),
-        Attack.Picture("five million empty segments", () => Filled(Segment(0xE9, []))),
-        Attack.Picture("a million Huffman tables", () => Filled(Segment(0xC4, [0, 1, .. new byte[16]]))),
+        Attack.Picture("a million segments of a colour profile", () => Filled(Pictures.JpegSegment(0xE2, [.. "ICC_PROFILE\0"u8, 1, 1, 0]))),
+        Attack.Picture("320 segments of a colour profile", () => Filled(Pictures.JpegSegment(0xE2, [.. "ICC_PROFILE\0"u8, 1, 1, .. new byte[65_000]]))),
+        Attack.Picture("a million Exif segments", () => Filled(Pictures.JpegSegment(0xE1, [.. "Exif\0\0II*\0"u8, 8, 0, 0, 0, 0, 0]))),
+        Attack.Picture("five million empty segments", () => Filled(Pictures.JpegSegment(0xE9, []))),
+        Attack.Picture("a million Huffman tables", () => Filled(Pictures.JpegSegment(0xC4, [0, 1, .. new byte[16]]))),
         Attack.Picture("a million segments after the picture", () =>
-            [.. Of(0xC0, 64, 64)[..^2], .. Repeat(Segment(0xE2, [.. "ICC_PROFILE\0"u8, 1, 1, 0])), 0xFF, 0xD9]),
+            [.. Of(0xC0, 64, 64)[..^2], .. Repeat(Pictures.JpegSegment(0xE2, [.. "ICC_PROFILE\0"u8, 1, 1, 0])), 0xFF, 0xD9]),
         Attack.Picture("20 MB of fill bytes", () => Filled([0xFF])),
         Attack.Picture("20 MB of restart markers", () => [.. Of(0xC0, 7000, 7000)[..^2], .. Repeat([0xFF, 0xD0]), 0xFF, 0xD9]),
         Attack.Picture("20 MB of zeros after the scan's start", () => [.. Of(0xC0, 7000, 7000)[..^2], .. new byte[Most - 1000], 0xFF, 0xD9]),
-        Attack.Refused("two million scans of nothing", () => [.. Of(0xC2, 500, 500)[..^2], .. Repeat(Segment(0xDA, [1, 1, 0, 0, 0, 0])), 0xFF, 0xD9]),
+        Attack.Refused("two million scans of nothing", () =>
+            [.. Of(0xC2, 500, 500)[..^2], .. Repeat(Pictures.JpegSegment(0xDA, [1, 1, 0, 0, 0, 0])), 0xFF, 0xD9]),
         Attack.Picture("100 scans that never end", () => Pictures.ProgressiveJpeg(2000, 2000, 100)[..^2]),
     ];
 
@@ -44,16 +45,17 @@ internal static class Jpegs
         byte[] table = [1, .. new byte[15], 0];
         return
         [
-            0xFF, 0xD8, .. Segment(0xDB, [0, .. Enumerable.Repeat((byte)1, 64)]),
-            .. Segment(frame, [8, (byte)(height >> 8), (byte)height, (byte)(width >> 8), (byte)width, (byte)components.Length,
+            0xFF, 0xD8, .. Pictures.JpegSegment(0xDB, [0, .. Enumerable.Repeat((byte)1, 64)]),
+            .. Pictures.JpegSegment(frame, [8, (byte)(height >> 8), (byte)height, (byte)(width >> 8), (byte)width, (byte)components.Length,
                 .. components.SelectMany((sampling, i) => (byte[])[(byte)i, sampling, 0])]),
-            .. Segment(0xC4, [0x00, .. table]), .. Segment(0xC4, [0x10, .. table]),
-            .. Segment(0xDA, [(byte)components.Length, .. components.SelectMany((_, i) => (byte[])[(byte)i, 0]), 0, (byte)(frame == 0xC2 ? 0 : 63), 0]),
+            .. Pictures.JpegSegment(0xC4, [0x00, .. table]), .. Pictures.JpegSegment(0xC4, [0x10, .. table]),
+            .. Pictures.JpegSegment(0xDA,
+                [(byte)components.Length, .. components.SelectMany((_, i) => (byte[])[(byte)i, 0]), 0, (byte)(frame == 0xC2 ? 0 : 63), 0]),
             .. new byte[64], 0xFF, 0xD9,
         ];
     }
 
-    /// <summary>A small picture behind as many segments as an upload may have.</summary>
+    /// <summary>A small picture behind 20 MB of segments.</summary>
     private static byte[] Filled(byte[] segment)
     {
         var picture = Of(0xC0, 64, 64);
@@ -70,6 +72,4 @@ internal static class Jpegs
 
         return all;
     }
-
-    private static byte[] Segment(byte marker, byte[] body) => [0xFF, marker, (byte)((body.Length + 2) >> 8), (byte)(body.Length + 2), .. body];
 }

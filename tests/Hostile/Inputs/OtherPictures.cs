@@ -22,18 +22,20 @@ internal static class OtherPictures
         Attack.Picture("700 × 65,535", () => Png.Zeros(700, 65_535)),
         Attack.Picture("a palette without colours", () => Png.Zeros(700, 700, Png.Palette)),
         Attack.Picture("more data than rows, by 2 GB", () => Png.Zeros(64, 64, rows: 10_000_000)),
-        Attack.Picture("a text of 500 MB when unpacked", () => Png.Zeros(64, 64, chunks: Png.Chunk("zTXt", [.. "a\0\0"u8, .. Png.DeflatedZeros(500 << 20)]))),
+        Attack.Picture("a text of 500 MB when unpacked", () => Png.Zeros(64, 64, chunks:
+            Pictures.PngChunk("zTXt", [.. "a\0\0"u8, .. Png.DeflatedZeros(500 << 20)]))),
         Attack.Picture("100 texts of 50 MB when unpacked", () => Png.Zeros(64, 64, chunks:
-            Enumerable.Repeat(Png.Chunk("zTXt", [.. "a\0\0"u8, .. Png.DeflatedZeros(50 << 20)]), 100).ToArray())),
+            Enumerable.Repeat(Pictures.PngChunk("zTXt", [.. "a\0\0"u8, .. Png.DeflatedZeros(50 << 20)]), 100).ToArray())),
         Attack.Picture("interlaced, with 300 texts of 7 MB when unpacked", () => Png.Zeros(3000, 3000, interlaced: true, chunks:
-            Enumerable.Repeat(Png.Chunk("iTXt", [.. "a\0\u0001\0\0\0"u8, .. Png.DeflatedZeros(7 << 20)]), 300).ToArray())),
-        Attack.Picture("a text of 19 MB", () => Png.Zeros(64, 64, chunks: Png.Chunk("tEXt", [.. "a\0"u8, .. Text(19 << 20)]))),
-        Attack.Picture("200,000 texts", () => Png.Zeros(64, 64, chunks: Enumerable.Repeat(Png.Chunk("tEXt", [.. "a\0"u8, .. Text(60)]), 200_000).ToArray())),
+            Enumerable.Repeat(Pictures.PngChunk("iTXt", [.. "a\0\u0001\0\0\0"u8, .. Png.DeflatedZeros(7 << 20)]), 300).ToArray())),
+        Attack.Picture("a text of 19 MB", () => Png.Zeros(64, 64, chunks: Pictures.PngChunk("tEXt", [.. "a\0"u8, .. Text(19 << 20)]))),
+        Attack.Picture("200,000 texts", () => Png.Zeros(64, 64, chunks:
+            Enumerable.Repeat(Pictures.PngChunk("tEXt", [.. "a\0"u8, .. Text(60)]), 200_000).ToArray())),
         Attack.Picture("a colour profile of 500 MB when unpacked", () => Png.Zeros(64, 64, chunks:
-            Png.Chunk("iCCP", [.. "a\0\0"u8, .. Png.DeflatedZeros(500 << 20)]))),
-        Attack.Picture("a million empty chunks", () => Png.Zeros(64, 64, chunks: Enumerable.Repeat(Png.Chunk("aaAa", []), 1_000_000).ToArray())),
-        Attack.Picture("a million pieces of nothing", () => Png.Zeros(64, 64, chunks: Enumerable.Repeat(Png.Chunk("IDAT", []), 1_000_000).ToArray())),
-        Attack.Refused("an animation of 2³¹ frames", () => Png.Zeros(64, 64, chunks: Png.Chunk("acTL", [0x7F, 0xFF, 0xFF, 0xFF, 0, 0, 0, 0]))),
+            Pictures.PngChunk("iCCP", [.. "a\0\0"u8, .. Png.DeflatedZeros(500 << 20)]))),
+        Attack.Picture("a million empty chunks", () => Png.Zeros(64, 64, chunks: Enumerable.Repeat(Pictures.PngChunk("aaAa", []), 1_000_000).ToArray())),
+        Attack.Picture("a million pieces of nothing", () => Png.Zeros(64, 64, chunks: Enumerable.Repeat(Pictures.PngChunk("IDAT", []), 1_000_000).ToArray())),
+        Attack.Refused("an animation of 2³¹ frames", () => Png.Zeros(64, 64, chunks: Pictures.PngChunk("acTL", [0x7F, 0xFF, 0xFF, 0xFF, 0, 0, 0, 0]))),
     ];
 
     public static IEnumerable<Attack> Animations =>
@@ -54,12 +56,12 @@ internal static class OtherPictures
     [
         Attack.Picture("WebP lossless, 16,383 × 3,000 of one colour", () => Lossless(16_383, 3000)),
         Attack.Refused("WebP lossless, 16,383 × 16,383 of one colour", () => Lossless(16_383, 16_383)),
-        Attack.Refused("WebP whose canvas is small and whose picture is 16,383²", () => Riff(Extended(16, 16, 0), LosslessChunk(16_383, 16_383))),
+        Attack.Refused("WebP whose canvas is small and whose picture is 16,383²", () => Pictures.Webp(Extended(16, 16, 0), LosslessChunk(16_383, 16_383))),
         Attack.Refused("animated WebP, one frame of 2 × 2 that is 16,383²", () => Pictures.AnimatedWebp(16, 16, (0, 0), Lossless(16_383, 16_383))),
         Attack.Refused("the same with a transparency of its own", () => Pictures.AnimatedWebp(16, 16, (0, 0),
-            [.. "RIFF\0\0\0\0WEBP"u8, .. Chunk("ALPH", new byte[8]), .. LosslessChunk(16_383, 16_383)])),
+            [.. "RIFF\0\0\0\0WEBP"u8, .. Pictures.WebpChunk("ALPH", new byte[8]), .. LosslessChunk(16_383, 16_383)])),
         Attack.Refused("WebP with frames but not animated", () =>
-            Riff(Extended(16, 16, 0), Chunk("ANMF", [.. new byte[16], .. LosslessChunk(16_383, 16_383)]))),
+            Pictures.Webp(Extended(16, 16, 0), Pictures.WebpChunk("ANMF", [.. new byte[16], .. LosslessChunk(16_383, 16_383)]))),
         Attack.Refused("icon of 16 pixels that is a PNG of 65,535²", () => Pictures.Icon((16, Png.Zeros(65_535, 65_535, rows: 1)))),
         Attack.Picture("icon of 16 pixels that is a PNG of 50 megapixels", () => Pictures.Icon((16, Png.Zeros(7000, 7000)))),
         Attack.Refused("icon that is a BMP of 2³¹ rows", () => Pictures.Icon((16,
@@ -68,7 +70,7 @@ internal static class OtherPictures
         Attack.Picture("two headers in one JPEG, the second of 65,535²", () =>
             [.. Jpegs.Of(0xC0, 64, 64)[..^2], .. Jpegs.Of(0xC0, 65_535, 65_535)[2..]]),
         Attack.Picture("two headers in one PNG, the second of 65,535²", () => Png.File(Png.Header(64, 64), Png.Header(65_535, 65_535),
-            Png.Chunk("IDAT", Png.DeflatedZeros(65 * 64 * 3)))),
+            Pictures.PngChunk("IDAT", Png.DeflatedZeros(65 * 64 * 3)))),
         Attack.Refused("AVIF that says 2³² − 1", () => Avif(uint.MaxValue, uint.MaxValue)),
         Attack.Refused("AVIF that says 65,535 × 65,535", () => Avif(65_535, 65_535)),
         Attack.Picture("AVIF that says 7,000 × 7,000", () => Avif(7000, 7000)),
@@ -104,24 +106,18 @@ internal static class OtherPictures
 
     private static byte[] Text(int length) => Enumerable.Repeat((byte)'a', length).ToArray();
 
-    private static byte[] Lossless(int width, int height) => Riff(LosslessChunk(width, height));
+    private static byte[] Lossless(int width, int height) => Pictures.Webp(LosslessChunk(width, height));
 
     /// <summary>As many pixels as one likes from codes of no bits (RFC 9649, 3.4: two numbers of 14 bits less one).</summary>
     private static byte[] LosslessChunk(int width, int height)
     {
         var red = Pictures.RedWebp.AsSpan(20).ToArray();
         BinaryPrimitives.WriteUInt32LittleEndian(red.AsSpan(1), (uint)((width - 1) | ((height - 1) << 14)));
-        return Chunk("VP8L", red);
+        return Pictures.WebpChunk("VP8L", red);
     }
 
     private static byte[] Extended(int width, int height, byte flags) =>
-        Chunk("VP8X", [flags, 0, 0, 0, .. BitConverter.GetBytes(width - 1)[..3], .. BitConverter.GetBytes(height - 1)[..3]]);
-
-    private static byte[] Riff(params byte[][] chunks) =>
-        [.. "RIFF"u8, .. BitConverter.GetBytes(chunks.Sum(chunk => chunk.Length) + 4), .. "WEBP"u8, .. chunks.SelectMany(chunk => chunk)];
-
-    private static byte[] Chunk(string name, byte[] data) =>
-        [.. Encoding.ASCII.GetBytes(name), .. BitConverter.GetBytes(data.Length), .. data, .. new byte[data.Length & 1]];
+        Pictures.WebpChunk("VP8X", [flags, 0, 0, 0, .. BitConverter.GetBytes(width - 1)[..3], .. BitConverter.GetBytes(height - 1)[..3]]);
 
     private static byte[] WithExtensions(int count)
     {

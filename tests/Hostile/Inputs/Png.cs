@@ -1,6 +1,6 @@
 using System.Buffers.Binary;
 using System.IO.Compression;
-using System.Text;
+using Whatsit.Inference.Tests.Imaging;
 
 namespace Whatsit.Hostile.Inputs;
 
@@ -16,20 +16,14 @@ internal static class Png
         var samples = type switch { Rgb => 3, Rgba => 4, _ => 1 };
         // Interlaced rows come in seven passes, which have a few bytes more.
         var bytes = (((width * samples * bits) + 7) / 8 + 1) * (rows ?? height) + (interlaced ? height * 16 : 0);
-        return File(Header(width, height, type, bits, interlaced), [.. chunks, Chunk("IDAT", DeflatedZeros(bytes))]);
+        return File(Header(width, height, type, bits, interlaced), [.. chunks, Pictures.PngChunk("IDAT", DeflatedZeros(bytes))]);
     }
 
     public static byte[] File(byte[] header, params byte[][] chunks) =>
-        [0x89, .. "PNG\r\n"u8, 0x1A, (byte)'\n', .. header, .. chunks.SelectMany(chunk => chunk), .. Chunk("IEND", [])];
+        [0x89, .. "PNG\r\n"u8, 0x1A, (byte)'\n', .. header, .. chunks.SelectMany(chunk => chunk), .. Pictures.PngChunk("IEND", [])];
 
     public static byte[] Header(long width, long height, byte type = Rgb, byte bits = 8, bool interlaced = false) =>
-        Chunk("IHDR", [.. UInt32((uint)width), .. UInt32((uint)height), bits, type, 0, 0, (byte)(interlaced ? 1 : 0)]);
-
-    public static byte[] Chunk(string name, byte[] data)
-    {
-        byte[] named = [.. Encoding.ASCII.GetBytes(name), .. data];
-        return [.. UInt32((uint)data.Length), .. named, .. UInt32(Crc(named))];
-    }
+        Pictures.PngChunk("IHDR", [.. UInt32((uint)width), .. UInt32((uint)height), bits, type, 0, 0, (byte)(interlaced ? 1 : 0)]);
 
     /// <summary>A zlib stream of as many zeros, a thousandth of their size.</summary>
     public static byte[] DeflatedZeros(long bytes)
@@ -52,21 +46,5 @@ internal static class Png
         var bytes = new byte[4];
         BinaryPrimitives.WriteUInt32BigEndian(bytes, value);
         return bytes;
-    }
-
-    // Annex D
-    private static uint Crc(ReadOnlySpan<byte> data)
-    {
-        var crc = uint.MaxValue;
-        foreach (var value in data)
-        {
-            crc ^= value;
-            for (var bit = 0; bit < 8; bit++)
-            {
-                crc = (crc & 1) != 0 ? 0xEDB88320 ^ (crc >> 1) : crc >> 1;
-            }
-        }
-
-        return ~crc;
     }
 }

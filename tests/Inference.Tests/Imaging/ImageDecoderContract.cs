@@ -463,11 +463,10 @@ public abstract class ImageDecoderContract
     public void A_png_that_would_take_gigabytes_costs_nothing()
     {
         // 20,000 × 20,000 × 3 = 1.2 GB; the real ones of 1.17 MB only add the zeros that never get read.
-        byte[] ihdr = [.. "IHDR"u8, 0, 0, 0x4E, 0x20, 0, 0, 0x4E, 0x20, 8, 2, 0, 0, 0];
         byte[] bomb =
         [
-            0x89, .. "PNG"u8, 0x0D, 0x0A, 0x1A, 0x0A, 0, 0, 0, 13, .. ihdr, .. Crc32(ihdr),
-            0, 0, 0, 2, .. "IDAT"u8, 0x78, 0x9C, .. Crc32([.. "IDAT"u8, 0x78, 0x9C]),
+            0x89, .. "PNG"u8, 0x0D, 0x0A, 0x1A, 0x0A, .. Pictures.PngChunk("IHDR", [0, 0, 0x4E, 0x20, 0, 0, 0x4E, 0x20, 8, 2, 0, 0, 0]),
+            .. Pictures.PngChunk("IDAT", [0x78, 0x9C]),
         ];
 
         AssertRefusedForFree(bomb, "20000 × 20000 = 400,000,000 pixels; the limit is 50,000,000");
@@ -827,8 +826,7 @@ public abstract class ImageDecoderContract
     public void Texts_of_a_png_are_left_out_where_they_are_many()
     {
         var picture = File("picture.png");
-        byte[] text = [.. "zTXt"u8, (byte)'a', 0, 0, .. new byte[100_000]];
-        byte[] chunk = [0, 1, 0x86, 0xA3, .. text, .. Crc32(text)];
+        var chunk = Pictures.PngChunk("zTXt", [(byte)'a', 0, 0, .. new byte[100_000]]);
         byte[] file = [.. picture[..33], .. chunk, .. chunk, .. picture[33..]];
 
         using var image = Decoder.Decode(file);
@@ -841,8 +839,7 @@ public abstract class ImageDecoderContract
     public void An_animated_png_is_read_as_it_is_for_libraries_pass_over_its_other_frames()
     {
         var picture = File("picture.png");
-        byte[] animation = [.. "acTL"u8, 0, 0, 0, 2, 0, 0, 0, 0];
-        byte[] file = [.. picture[..33], 0, 0, 0, 8, .. animation, .. Crc32(animation), .. picture[33..]];
+        byte[] file = [.. picture[..33], .. Pictures.PngChunk("acTL", [0, 0, 0, 2, 0, 0, 0, 0]), .. picture[33..]];
 
         using var image = Decoder.Decode(file);
         Assert.Equal(Pixels("picture.u8"), image.Pixels.ToArray());
@@ -934,24 +931,6 @@ public abstract class ImageDecoderContract
 
         var average = sum / (double)expected.Length;
         Assert.True(average <= onAverage && largest <= atMost, $"differs by {average:0.000} on average and by {largest} at most");
-    }
-
-    private static byte[] Crc32(byte[] data)
-    {
-        // ISO/IEC 15948, annex D
-        var crc = uint.MaxValue;
-        foreach (var value in data)
-        {
-            crc ^= value;
-            for (var bit = 0; bit < 8; bit++)
-            {
-                crc = (crc & 1) != 0 ? 0xEDB88320 ^ (crc >> 1) : crc >> 1;
-            }
-        }
-
-        var bytes = new byte[4];
-        BinaryPrimitives.WriteUInt32BigEndian(bytes, ~crc);
-        return bytes;
     }
 
     /// <summary>64 × 1600 pixels, of which the last sixteen rows are one in a hundred.</summary>

@@ -9,7 +9,7 @@ namespace Whatsit.Inference.Tests.Imaging;
 internal static class Pictures
 {
     /// <summary>A lossless WebP of 2 × 2 red pixels (RFC 9649, 3: five prefix codes of one symbol each, no bits per pixel).</summary>
-    public static byte[] RedWebp { get; } = RiffOf(Chunk("VP8L", [0x2F, 0x01, 0x40, 0x00, 0x00, .. RedCodes()]));
+    public static byte[] RedWebp { get; } = Webp(WebpChunk("VP8L", [0x2F, 0x01, 0x40, 0x00, 0x00, .. RedCodes()]));
 
     /// <summary>24 bits, bottom row first, rows padded to four bytes.</summary>
     public static byte[] Bmp(byte[] rgb, int width, int height)
@@ -91,16 +91,24 @@ internal static class Pictures
         }
     }
 
+    /// <summary>A WebP of these chunks (RFC 9649, 2).</summary>
+    public static byte[] Webp(params byte[][] chunks) =>
+        [.. "RIFF"u8, .. Int32(chunks.Sum(chunk => chunk.Length) + 4), .. "WEBP"u8, .. chunks.SelectMany(chunk => chunk)];
+
+    /// <summary>A chunk of a WebP, padded to an even length.</summary>
+    public static byte[] WebpChunk(string name, byte[] data) =>
+        [.. Encoding.ASCII.GetBytes(name), .. Int32(data.Length), .. data, .. new byte[data.Length & 1]];
+
     /// <summary>An animation of the same picture over and over.</summary>
     public static byte[] AnimatedWebp(int width, int height, (int Left, int Top) at, byte[] still, int frames = 1, int stillWidth = 2, int stillHeight = 2)
     {
-        var frame =
-            Chunk("ANMF", [.. UInt24(at.Left / 2), .. UInt24(at.Top / 2), .. UInt24(stillWidth - 1), .. UInt24(stillHeight - 1), 100, 0, 0, 0, .. still[12..]]);
-        return RiffOf(
+        var frame = WebpChunk("ANMF",
+            [.. UInt24(at.Left / 2), .. UInt24(at.Top / 2), .. UInt24(stillWidth - 1), .. UInt24(stillHeight - 1), 100, 0, 0, 0, .. still[12..]]);
+        return Webp(
         [
-            .. Chunk("VP8X", [0x02, 0, 0, 0, .. UInt24(width - 1), .. UInt24(height - 1)]),
-            .. Chunk("ANIM", [0, 0, 0, 255, 0, 0]),
-            .. Enumerable.Repeat(frame, frames).SelectMany(bytes => bytes),
+            WebpChunk("VP8X", [0x02, 0, 0, 0, .. UInt24(width - 1), .. UInt24(height - 1)]),
+            WebpChunk("ANIM", [0, 0, 0, 255, 0, 0]),
+            .. Enumerable.Repeat(frame, frames),
         ]);
     }
 
@@ -157,15 +165,35 @@ internal static class Pictures
         var zeros = new byte[(blocks + 7) / 8];
         return
         [
-            0xFF, 0xD8, .. Segment(0xDB, [0, .. Enumerable.Repeat((byte)1, 64)]),
-            .. Segment(0xC2, [8, (byte)(height >> 8), (byte)height, (byte)(width >> 8), (byte)width, 1, 1, 0x11, 0]),
-            .. Segment(0xC4, [0x00, .. table]), .. Segment(0xC4, [0x10, .. table]),
-            .. Segment(0xDA, [1, 1, 0x00, 0, 0, 0]), .. zeros,
-            .. Enumerable.Repeat((byte[])[.. Segment(0xDA, [1, 1, 0x00, 1, 63, 0]), .. zeros], scans - 1).SelectMany(bytes => bytes),
+            0xFF, 0xD8, .. JpegSegment(0xDB, [0, .. Enumerable.Repeat((byte)1, 64)]),
+            .. JpegSegment(0xC2, [8, (byte)(height >> 8), (byte)height, (byte)(width >> 8), (byte)width, 1, 1, 0x11, 0]),
+            .. JpegSegment(0xC4, [0x00, .. table]), .. JpegSegment(0xC4, [0x10, .. table]),
+            .. JpegSegment(0xDA, [1, 1, 0x00, 0, 0, 0]), .. zeros,
+            .. Enumerable.Repeat((byte[])[.. JpegSegment(0xDA, [1, 1, 0x00, 1, 63, 0]), .. zeros], scans - 1).SelectMany(bytes => bytes),
             0xFF, 0xD9,
         ];
+    }
 
-        static byte[] Segment(byte marker, byte[] body) => [0xFF, marker, (byte)((body.Length + 2) >> 8), (byte)(body.Length + 2), .. body];
+    /// <summary>A marker segment of a JPEG.</summary>
+    public static byte[] JpegSegment(byte marker, byte[] body) => [0xFF, marker, (byte)((body.Length + 2) >> 8), (byte)(body.Length + 2), .. body];
+
+    /// <summary>A chunk of a PNG, its sum included (ISO/IEC 15948, 5.3 and annex D).</summary>
+    public static byte[] PngChunk(string name, byte[] data)
+    {
+        byte[] chunk = [0, 0, 0, 0, .. Encoding.ASCII.GetBytes(name), .. data, 0, 0, 0, 0];
+        BinaryPrimitives.WriteInt32BigEndian(chunk, data.Length);
+        var crc = uint.MaxValue;
+        foreach (var value in chunk.AsSpan(4..^4))
+        {
+            crc ^= value;
+            for (var bit = 0; bit < 8; bit++)
+            {
+                crc = (crc & 1) != 0 ? 0xEDB88320 ^ (crc >> 1) : crc >> 1;
+            }
+        }
+
+        BinaryPrimitives.WriteUInt32BigEndian(chunk.AsSpan(^4..), ~crc);
+        return chunk;
     }
 
     /// <summary>A PNG without its chunks of one name.</summary>
@@ -198,10 +226,6 @@ internal static class Pictures
 
         return compressed.ToArray();
     }
-
-    private static byte[] RiffOf(byte[] chunks) => [.. "RIFF"u8, .. Int32(chunks.Length + 4), .. "WEBP"u8, .. chunks];
-
-    private static byte[] Chunk(string name, byte[] data) => [.. Encoding.ASCII.GetBytes(name), .. Int32(data.Length), .. data, .. new byte[data.Length & 1]];
 
     // No transform, no colour cache, no meta prefix codes; then green, red, blue, alpha and distance, each a simple code of one symbol:
     // 1 (simple), 0 (one symbol), 1 (of eight bits), the symbol.
