@@ -1,28 +1,18 @@
-using System.Diagnostics;
 using System.Globalization;
-using System.Net;
-using System.Net.Sockets;
 using System.Text;
+using Whatsit.Benchmarks.Contestants;
 
 namespace Whatsit.Hostile;
 
 /// <summary>The published server as a process under a memory limit, and what it costs, from <c>/proc</c>.</summary>
 internal sealed class Target : IDisposable
 {
-    private readonly Process _process;
+    private readonly Contestant _server;
     private readonly MemoryLimit _limit;
-    private readonly Queue<string> _words = new();
 
-    private Target(Process process, int port, MemoryLimit limit)
-    {
-        (_process, Port, _limit) = (process, port, limit);
-        process.OutputDataReceived += (_, line) => Keep(line.Data);
-        process.ErrorDataReceived += (_, line) => Keep(line.Data);
-        process.BeginOutputReadLine();
-        process.BeginErrorReadLine();
-    }
+    private Target(Contestant server, MemoryLimit limit) => (_server, _limit) = (server, limit);
 
-    public int Port { get; }
+    public int Port => _server.Port;
 
     /// <summary>What bounds it.</summary>
     public string LimitName => _limit.Name;
@@ -31,63 +21,41 @@ internal sealed class Target : IDisposable
     public double IdleMb { get; private set; }
 
     /// <summary>Whether the process has ended, or is about to: one that was killed has no memory left.</summary>
-    public bool HasEnded => _process.HasExited || Megabytes("VmRSS:") == 0;
+    public bool HasEnded => _server.HasEnded || Megabytes("VmRSS:") == 0;
 
     /// <summary>What it said last, for a report of its end.</summary>
-    public string LastWords
-    {
-        get
-        {
-            lock (_words)
-            {
-                return string.Join('\n', _words);
-            }
-        }
-    }
+    public string LastWords => _server.LastWords;
 
     /// <summary>Processor time so far.</summary>
     public TimeSpan Cpu
     {
         get
         {
-            _process.Refresh();
-            return _process.TotalProcessorTime;
+            _server.Process.Refresh();
+            return _server.Process.TotalProcessorTime;
         }
     }
 
     /// <summary>The most that was resident since <see cref="ForgetPeak"/>.</summary>
     public double PeakMb => Megabytes("VmHWM:");
 
-    /// <summary>Starts it on a free port, and waits until it is ready.</summary>
-    public static async Task<Target> StartAsync(string program, IReadOnlyDictionary<string, string> settings, long memory, IReadOnlyList<byte[]> photos)
+    /// <summary>Starts it, and waits until it is ready.</summary>
+    public static async Task<Target> StartAsync(string program, Dictionary<string, string> settings, long memory, IReadOnlyList<byte[]> photos)
     {
-        var port = FreePort();
         var limit = new MemoryLimit(memory);
-        var command = limit.Wrap([program, "--urls", $"http://127.0.0.1:{port}"]);
-        var start = new ProcessStartInfo(command[0], command[1..])
+        Contestant server;
+        try
         {
-            RedirectStandardOutput = true,
-            RedirectStandardError = true,
-            WorkingDirectory = Repository.Root,
-        };
-        foreach (var (name, value) in settings)
+            server = await Contestant.StartAsync(
+                "The server", "auto", limit.Wrap([program, "--urls", "http://127.0.0.1:{port}"]), settings, "/predict", "/health/ready");
+        }
+        catch
         {
-            start.Environment[name] = value;
+            limit.Dispose();
+            throw;
         }
 
-        var target = new Target(Process.Start(start)!, port, limit);
-        var clock = Stopwatch.StartNew();
-        while (await target.TryAsync("GET /health/ready HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n") != 200)
-        {
-            if (target.HasEnded || clock.Elapsed > TimeSpan.FromSeconds(60))
-            {
-                target.Dispose();
-                throw new InvalidOperationException($"The server did not become ready. Its last words:\n{target.LastWords}");
-            }
-
-            await Task.Delay(20);
-        }
-
+        var target = new Target(server, limit);
         foreach (var photo in Enumerable.Repeat(photos, 10).SelectMany(photo => photo))
         {
             await target.PredictAsync("", photo);
@@ -105,52 +73,18 @@ internal sealed class Target : IDisposable
     public Task<int> AskAsync(string head, params byte[] body) => Wire.AskAsync(Port, [.. Encoding.Latin1.GetBytes(head), .. body]);
 
     /// <summary>Begins to measure <see cref="PeakMb"/> anew (man 5 proc_pid_clear_refs).</summary>
-    public void ForgetPeak() => File.WriteAllText($"/proc/{_process.Id}/clear_refs", "5");
+    public void ForgetPeak() => File.WriteAllText($"/proc/{_server.Process.Id}/clear_refs", "5");
 
     public void Dispose()
     {
-        _process.Kill();
-        _process.WaitForExit();
-
-        _process.Dispose();
+        _server.Dispose();
         _limit.Dispose();
-    }
-
-    private async Task<int> TryAsync(string head)
-    {
-        try
-        {
-            return await AskAsync(head);
-        }
-        catch (SocketException)
-        {
-            return Wire.Closed;
-        }
     }
 
     private double Megabytes(string entry)
     {
-        var file = $"/proc/{_process.Id}/status";
+        var file = $"/proc/{_server.Process.Id}/status";
         var line = File.Exists(file) ? File.ReadLines(file).FirstOrDefault(line => line.StartsWith(entry, StringComparison.Ordinal)) : null;
         return line is null ? 0 : double.Parse(line.Split(' ', StringSplitOptions.RemoveEmptyEntries)[1], CultureInfo.InvariantCulture) * 1024 / 1e6;
-    }
-
-    private void Keep(string? line)
-    {
-        lock (_words)
-        {
-            _words.Enqueue(line ?? "");
-            if (_words.Count > 30)
-            {
-                _words.Dequeue();
-            }
-        }
-    }
-
-    private static int FreePort()
-    {
-        using var listener = new TcpListener(IPAddress.Loopback, 0);
-        listener.Start();
-        return ((IPEndPoint)listener.LocalEndpoint).Port;
     }
 }

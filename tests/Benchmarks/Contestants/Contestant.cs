@@ -12,7 +12,7 @@ internal sealed class Contestant : IDisposable
     // USER_HZ, the unit of times in /proc/<pid>/stat: 100 on every Linux that .NET runs on (man 5 proc_pid_stat).
     private const double TicksPerMs = 0.1;
 
-    private readonly Process _process;
+    private readonly Queue<string> _words = new();
 
     private Contestant(string name, string variant, string path, int port, Process process)
     {
@@ -20,7 +20,11 @@ internal sealed class Contestant : IDisposable
         Variant = variant;
         Path = path;
         Port = port;
-        _process = process;
+        Process = process;
+        process.OutputDataReceived += (_, line) => Keep(line.Data);
+        process.ErrorDataReceived += (_, line) => Keep(line.Data);
+        process.BeginOutputReadLine();
+        process.BeginErrorReadLine();
     }
 
     /// <summary>As the tables say it.</summary>
@@ -57,7 +61,22 @@ internal sealed class Contestant : IDisposable
     public int Descriptors => Tree().Sum(process => Directory.EnumerateFileSystemEntries($"/proc/{process}/fd").Count());
 
     /// <summary>Its process is no more.</summary>
-    public bool HasEnded => _process.HasExited;
+    public bool HasEnded => Process.HasExited;
+
+    /// <summary>The process that was started; others may be its children.</summary>
+    public Process Process { get; }
+
+    /// <summary>What it said last, for a report of its end.</summary>
+    public string LastWords
+    {
+        get
+        {
+            lock (_words)
+            {
+                return string.Join('\n', _words);
+            }
+        }
+    }
 
     /// <summary>Starts a command and waits until <paramref name="readyPath"/> answers 200.</summary>
     /// <param name="name">As the tables say it.</param>
@@ -82,21 +101,15 @@ internal sealed class Contestant : IDisposable
         }
 
         var clock = Stopwatch.StartNew();
-        var process = Process.Start(start)!;
-        var contestant = new Contestant(name, variant, path, port, process);
-        var last = new Queue<string>();
-        process.OutputDataReceived += (_, line) => Keep(line.Data);
-        process.ErrorDataReceived += (_, line) => Keep(line.Data);
-        process.BeginOutputReadLine();
-        process.BeginErrorReadLine();
+        var contestant = new Contestant(name, variant, path, port, Process.Start(start)!);
         var request = HttpConnection.Get(readyPath);
         using var connection = new HttpConnection(port);
         while (true)
         {
-            if (process.HasExited || clock.Elapsed > TimeSpan.FromSeconds(60))
+            if (contestant.HasEnded || clock.Elapsed > TimeSpan.FromSeconds(60))
             {
                 contestant.Dispose();
-                throw new InvalidOperationException($"{name} did not become ready within 60 seconds. Its last words:\n{string.Join('\n', last)}");
+                throw new InvalidOperationException($"{name} did not become ready within 60 seconds. Its last words:\n{contestant.LastWords}");
             }
 
             try
@@ -115,18 +128,6 @@ internal sealed class Contestant : IDisposable
 
             await Task.Delay(2);
         }
-
-        void Keep(string? line)
-        {
-            lock (last)
-            {
-                last.Enqueue(line ?? "");
-                if (last.Count > 20)
-                {
-                    last.Dequeue();
-                }
-            }
-        }
     }
 
     /// <inheritdoc/>
@@ -134,15 +135,27 @@ internal sealed class Contestant : IDisposable
     {
         try
         {
-            _process.Kill(entireProcessTree: true);
-            _process.WaitForExit();
+            Process.Kill(entireProcessTree: true);
+            Process.WaitForExit();
         }
         catch (InvalidOperationException)
         {
             // It has ended by itself.
         }
 
-        _process.Dispose();
+        Process.Dispose();
+    }
+
+    private void Keep(string? line)
+    {
+        lock (_words)
+        {
+            _words.Enqueue(line ?? "");
+            if (_words.Count > 30)
+            {
+                _words.Dequeue();
+            }
+        }
     }
 
     private static int FreePort()
@@ -165,7 +178,7 @@ internal sealed class Contestant : IDisposable
 
     private List<int> Tree()
     {
-        List<int> all = [_process.Id];
+        List<int> all = [Process.Id];
         for (var next = 0; next < all.Count; next++)
         {
             foreach (var thread in Directory.EnumerateDirectories($"/proc/{all[next]}/task"))
