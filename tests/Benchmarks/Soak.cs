@@ -82,31 +82,29 @@ internal static class Soak
             Console.WriteLine($"wrong, {count} times: {what}");
         }
 
-        var late = samples.Where(sample => sample.Seconds > minutes * 60 / 5).ToArray();
-        Console.WriteLine($"Memory: {Slope(late, sample => sample.Memory):+0.0;-0.0;0.0} MB per hour, {late[^1].Memory:F0} MB at the end.");
-        Console.WriteLine($"Descriptors: {Slope(late, sample => sample.Descriptors):+0.0;-0.0;0.0} per hour, {late[^1].Descriptors:F0} at the end.");
         if (server.HasEnded)
         {
             Console.WriteLine("The server has ended.");
+            return 1;
         }
 
-        return wrong.Count > 0 || server.HasEnded ? 1 : 0;
+        var late = samples.Where(sample => sample.Seconds > minutes * 60 / 5).ToArray();
+        Console.WriteLine($"Memory: {Slope(late, sample => sample.Memory):+0.0;-0.0;0.0} MB per hour, {late[^1].Memory:F0} MB at the end.");
+        Console.WriteLine($"Descriptors: {Slope(late, sample => sample.Descriptors):+0.0;-0.0;0.0} per hour, {late[^1].Descriptors:F0} at the end.");
+        return wrong.Count > 0 ? 1 : 0;
 
         async Task SendAsync(Kind kind)
         {
-            var connection = TakeIdle() ?? new HttpConnection(server.Port);
             string? problem = null;
             var index = 0;
             try
             {
-                var status = kind.Send is null ? await connection.SendAsync(kind.Request) : await kind.Send(server.Port);
+                var status = await (kind.Send is null ? AskAsync(kind.Request) : kind.Send(server.Port));
                 index = status == kind.Status ? 0 : Busy.Contains(status) ? 1 : 2;
                 problem = index == 2 ? $"{kind.Name}: {status} instead of {kind.Status}" : null;
-                idle.Push((connection, Stopwatch.GetTimestamp()));
             }
             catch (Exception exception) when (exception is SocketException or IOException)
             {
-                connection.Dispose();
                 (index, problem) = (2, $"{kind.Name}: {exception.Message}");
             }
 
@@ -117,6 +115,22 @@ internal static class Soak
                 {
                     wrong[problem] = wrong.GetValueOrDefault(problem) + 1;
                 }
+            }
+        }
+
+        async Task<int> AskAsync(byte[] request)
+        {
+            var connection = TakeIdle() ?? new HttpConnection(server.Port);
+            try
+            {
+                var status = await connection.SendAsync(request);
+                idle.Push((connection, Stopwatch.GetTimestamp()));
+                return status;
+            }
+            catch
+            {
+                connection.Dispose();
+                throw;
             }
         }
 
