@@ -21,7 +21,7 @@ internal sealed record MemoryHeld(double ReadyMb, double IdleMb, double BeforeMb
     /// <summary>Uploads at once.</summary>
     public const int Uploads = 64;
 
-    /// <summary>Bytes of each: the most that a server takes by default.</summary>
+    /// <summary>Bytes of each, photo and padding; the uploads that a server takes at once by default are six of them.</summary>
     public const int UploadBytes = 20 * 1024 * 1024;
 
     private static readonly TimeSpan Pause = TimeSpan.FromSeconds(30);

@@ -44,11 +44,6 @@ internal sealed class MemoryLimit : IDisposable
 
     private static string? MakeGroup(long bytes)
     {
-        if (!OperatingSystem.IsLinux())
-        {
-            return null;
-        }
-
         // man 7 cgroups: "hierarchy:controllers:path", of which version 2 has number 0 and no controllers.
         var lines = File.ReadLines("/proc/self/cgroup").Select(line => line.Split(':', 3)).ToList();
         var memory = lines.FirstOrDefault(line => line[1].Split(',').Contains("memory"));

@@ -18,7 +18,7 @@ internal sealed record LoadResult(double CpuMs, double PageFaults, double PerSec
 /// <summary>Each connection sends its next request when it has the answer to the last one.</summary>
 internal static class ClosedLoop
 {
-    /// <summary>The same; false where the server refuses the picture.</summary>
+    /// <summary>As <see cref="RunAsync"/>, for nothing but warming up; false where the server refuses the picture.</summary>
     public static async Task<bool> TryAsync(Contestant server, Photo photo, int connections, int count)
     {
         using var connection = new HttpConnection(server.Port);
