@@ -2,10 +2,10 @@ import { expect, test } from '@playwright/test';
 import type { Page } from '@playwright/test';
 import { existsSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { expectAnswer, firstSample, give, jpeg, labelsOf, panel, unfold, withSettings } from './page';
 import { drawPicture } from './pictures';
+import { listen, stopServers } from './servers';
 import type { Manifest, Variant } from '../src/engines/server-api';
 
 test.beforeEach(async ({ page }) => {
@@ -13,6 +13,8 @@ test.beforeEach(async ({ page }) => {
   await page.goto('/');
   await expect(page.locator('.facts')).toBeVisible();
 });
+
+test.afterEach(stopServers);
 
 test.describe('Both engines say the same', () => {
   /** Largest difference of a confidence between the same weights. */
@@ -99,17 +101,15 @@ test.describe('Without the service worker, whose own requests a test cannot answ
 
   test('the page says how many bytes of the model have come, and the download can be cancelled', async ({ page }) => {
     // Half of the file comes at once, the rest never.
-    const server = createServer((request, response) => {
+    const half = await listen(createServer((request, response) => {
       void page.request.get(request.url!).then(async (file) => {
         const bytes = await file.body();
         response.writeHead(200, { 'content-length': bytes.length }).write(bytes.subarray(0, bytes.length / 2));
       });
-    });
-    await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
-    const { port } = server.address() as AddressInfo;
+    }));
     await page.route('**/*.onnx*', (route) => {
       const { pathname, search } = new URL(route.request().url());
-      return route.continue({ url: `http://127.0.0.1:${port}${pathname}${search}` });
+      return route.continue({ url: `${half}${pathname}${search}` });
     });
     await firstSample(page);
     await expectAnswer(page, 'server');
@@ -120,8 +120,6 @@ test.describe('Without the service worker, whose own requests a test cannot answ
     await panel(page, 'browser').getByRole('button', { name: 'Cancel' }).click();
     await expect(panel(page, 'browser').getByText('Cancelled')).toBeVisible();
     await page.unroute('**/*.onnx*');
-    server.closeAllConnections();
-    server.close();
     await panel(page, 'browser').getByRole('button', { name: 'Try again' }).click();
     await expectAnswer(page, 'browser');
   });

@@ -1,18 +1,15 @@
 import { expect, test } from '@playwright/test';
-import { execFile, spawn } from 'node:child_process';
-import type { ChildProcess } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
-import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { give, jpeg, labelsOf, panel, withSettings } from './page';
 import { drawPicture } from './pictures';
+import { program, serve, stopServers } from './servers';
 
 const root = new URL('../../', import.meta.url).pathname;
 const tool = process.env.WHATSIT_TOOL ?? join(root, 'artifacts/bin/ModelTools/release/whatsit');
-const program = join(root, 'artifacts/server/Whatsit.Server');
 const models: [name: string, path: string, ...options: string[]][] = [
   ['digits', '../shared/models/digits-tfjs'],
   ['kivy', '../shared/models/kivy'],
@@ -28,9 +25,8 @@ const models: [name: string, path: string, ...options: string[]][] = [
 
 test.describe('Every model that the server runs, this device runs, and says the same:', () => {
   test.skip(!existsSync(tool) || !existsSync(program), `skipped: needs ${tool} and ${program}`);
-  let server: ChildProcess;
   let folder: string;
-  let address: string;
+  let address: URL;
 
   test.beforeAll(async () => {
     test.setTimeout(240_000);
@@ -38,14 +34,11 @@ test.describe('Every model that the server runs, this device runs, and says the 
     for (const [name, path, ...options] of models) {
       if (existsSync(join(root, path))) await promisify(execFile)(tool, ['import', path, '--name', name, '--models', folder, ...options], { cwd: root });
     }
-    const port = await freePort();
-    address = `http://127.0.0.1:${port}`;
-    server = spawn(program, { cwd: root, stdio: 'ignore', env: { ...process.env, PORT: String(port), Catalog__Models: folder, Catalog__DefaultModel: 'layers' } });
-    await expect.poll(() => fetch(`${address}/health/ready`).then(({ ok }) => ok, () => false), { timeout: 60_000 }).toBe(true);
+    address = await serve({ 'Catalog:Models': folder, 'Catalog:DefaultModel': 'layers' });
   });
 
-  test.afterAll(() => {
-    server?.kill();
+  test.afterAll(async () => {
+    await stopServers();
     if (folder) rmSync(folder, { recursive: true });
   });
 
@@ -53,7 +46,7 @@ test.describe('Every model that the server runs, this device runs, and says the 
     test(name, async ({ page }) => {
       test.skip(!existsSync(join(root, path)), `skipped: there is no ${path}`);
       await withSettings(page, { route: 'both', language: 'en' });
-      await page.goto(`${address}/?model=${name}`);
+      await page.goto(`${address.href}?model=${name}`);
       await give(page, jpeg('picture.jpg', await drawPicture(page)));
       await expect(panel(page, 'browser').locator('.total')).toBeVisible({ timeout: 45_000 });
       const [ours, theirs] = [await labelsOf(page, 'browser', null), await labelsOf(page, 'server', null)];
@@ -67,11 +60,3 @@ test.describe('Every model that the server runs, this device runs, and says the 
     });
   }
 });
-
-async function freePort(): Promise<number> {
-  const probe = createServer();
-  await new Promise<void>((listening) => probe.listen(0, '127.0.0.1', listening));
-  const { port } = probe.address() as AddressInfo;
-  await new Promise((closed) => probe.close(closed));
-  return port;
-}

@@ -1,58 +1,14 @@
 import { expect, test } from '@playwright/test';
-import { spawn } from 'node:child_process';
-import type { ChildProcess } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { createServer, request } from 'node:http';
-import type { Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { createInterface } from 'node:readline';
+import { createServer } from 'node:http';
 import { expectAnswer, firstSample, labelsOf, withSettings } from './page';
-
-const program = new URL('../../artifacts/server/Whatsit.Server', import.meta.url).pathname;
-const stops: (() => unknown)[] = [];
+import { leadOn, listen, program, serve, stopServers } from './servers';
 
 test.skip(!existsSync(program), `skipped: needs ${program}`);
-test.afterEach(async () => {
-  for (const stop of stops.splice(0)) await stop();
-});
-
-/** A server with settings of its own, once its models are loaded. */
-async function serve(settings: Record<string, string>): Promise<URL> {
-  const server: ChildProcess = spawn(program, ['--urls=http://127.0.0.1:0', ...Object.entries(settings).map(([name, value]) => `--${name}=${value}`)], { stdio: ['ignore', 'pipe', 'inherit'] });
-  stops.push(() => server.kill());
-  let address: URL | undefined;
-  for await (const line of createInterface(server.stdout!)) {
-    address = /Now listening on: (\S+)/.exec(line) ? new URL(/Now listening on: (\S+)/.exec(line)![1]!) : address;
-    if (address && /\d+ of \d+ models serve/.test(line)) return address;
-  }
-  throw new Error('The server has ended.');
-}
-
-async function listen(server: Server): Promise<string> {
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  stops.push(() => {
-    server.closeAllConnections();
-    return new Promise((resolve) => server.close(resolve));
-  });
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-}
+test.afterEach(stopServers);
 
 /** What nginx does with `location /shop/` and `proxy_pass`: with a slash behind the address the prefix comes off, without one it does not. */
-function proxy(to: URL, strips: boolean, headers: Record<string, string> = {}): Promise<string> {
-  return listen(createServer((incoming, answer) => {
-    if (!incoming.url!.startsWith('/shop/')) {
-      answer.writeHead(404).end('another program of this host');
-      return;
-    }
-    const path = strips ? incoming.url!.slice('/shop'.length) : incoming.url!;
-    const forwarded = request({ host: to.hostname, port: to.port, method: incoming.method, path, headers: { ...incoming.headers, ...headers } }, (response) => {
-      answer.writeHead(response.statusCode!, response.headers);
-      response.pipe(answer);
-    });
-    forwarded.on('error', () => answer.destroy());
-    incoming.pipe(forwarded);
-  }));
-}
+const shopPath = (strips: boolean) => (path: string) => (path.startsWith('/shop/') ? path.slice(strips ? '/shop'.length : 0) : undefined);
 
 const ways: [name: string, settings: Record<string, string>, strips: boolean, headers: Record<string, string>][] = [
   ['a proxy that strips it', { PathBase: '/shop' }, true, {}],
@@ -67,7 +23,7 @@ for (const [name, settings, strips, headers] of ways) {
     page.on('request', (sent) => {
       if (sent.url().startsWith('http') && !new URL(sent.url()).pathname.startsWith('/shop/')) outside.push(sent.url());
     });
-    const host = await proxy(await serve(settings), strips, headers);
+    const host = await leadOn(await serve(settings), shopPath(strips), headers);
     await withSettings(page, { route: 'both', language: 'en' });
     await page.goto(`${host}/shop/`);
     await firstSample(page);
