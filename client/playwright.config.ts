@@ -9,8 +9,7 @@ export default defineConfig({
   testDir: 'e2e',
   // Timings are measured on the page: one browser at a time.
   workers: 1,
-  // A shared machine stands still now and then; what fails twice fails.
-  retries: process.env.CI ? 1 : 0,
+  retries: 0,
   timeout: 60_000,
   expect: { timeout: 15_000 },
   reporter: process.env.CI ? [['line'], ['json', { outputFile: 'test-results/results.json' }]] : 'list',
