@@ -111,7 +111,8 @@ export function App() {
 
   const [shown, setShown] = useState<Shown>();
   const [camera, setCamera] = useState(false);
-  const [allClasses, setAllClasses] = useState(false);
+  /** The photo beside whose answer all classes were asked for, and how often: each time the list takes the focus. */
+  const [listed, setListed] = useState({ photo: 0, times: 0 });
   /** The photo whose answer is being corrected. */
   const [wrong, setWrong] = useState<number>();
   const chooser = useRef<HTMLInputElement>(null);
@@ -170,8 +171,8 @@ export function App() {
     // Confidence and threshold are numbers of one kind only where the model is judged by the first, untempered.
     threshold: model && comparesConfidence(model.manifest) ? model.manifest.abstain?.threshold : undefined,
     groupOf: (index: number) => model?.classes[index]?.group,
-    onShowAll: () => setAllClasses(true),
-  }), [model]);
+    onShowAll: () => setListed(({ times }) => ({ photo: photo?.id ?? 0, times: times + 1 })),
+  }), [model, photo]);
   const shownPrediction = shown?.photo === photo?.id ? results.find(({ engine }) => engine === shown?.engine)?.predictions.find(({ index }) => index === shown?.index) : undefined;
   const announce = (result: Classification) => {
     const [best] = result.predictions;
@@ -322,7 +323,7 @@ export function App() {
             <div className="beside">
               {model && (
                 <Suspense>
-                  <ClassList key={String(allClasses)} classes={model.classes} title={t.classes.heading} folds={!allClasses} autoFocus={allClasses} />
+                  <ClassList key={listed.times} classes={model.classes} title={t.classes.heading} folds={listed.photo !== photo.id} autoFocus={listed.photo === photo.id} />
                 </Suspense>
               )}
               {facts}
