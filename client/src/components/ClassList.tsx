@@ -1,4 +1,4 @@
-import { useId, useState } from 'react';
+import { memo, useId, useState } from 'react';
 import { useSpeech } from '../texts';
 import { Label } from './Label';
 
@@ -11,7 +11,7 @@ interface Named {
 const plain = (text: string) => text.normalize('NFD').replace(/\p{M}/gu, '').toLowerCase();
 
 /** Everything that a model can name: by group where the labels have groups, and searched by any part of a name. With `onPick` each name is a button. */
-export default function ClassList({ classes, title, note, folds = false, autoFocus, onPick }: {
+function ClassList({ classes, title, note, folds = false, autoFocus, onPick }: {
   classes: readonly Named[];
   title: string;
   note?: string;
@@ -26,8 +26,10 @@ export default function ClassList({ classes, title, note, folds = false, autoFoc
   const found = classes.filter(({ label, group = '' }) => plain(label).includes(wanted) || plain(group).includes(wanted));
   const groups = new Map<string, Named[]>();
   for (const named of found) {
-    const group = named.group ?? '';
-    groups.set(group, [...(groups.get(group) ?? []), named]);
+    const { group = '' } = named;
+    const names = groups.get(group);
+    if (names) names.push(named);
+    else groups.set(group, [named]);
   }
   return (
     <Label title={title} className="class-list" note={note} folds={folds}>
@@ -49,3 +51,6 @@ export default function ClassList({ classes, title, note, folds = false, autoFoc
     </Label>
   );
 }
+
+/** Not drawn anew with every step of an upload or a download: a model may name thousands of things. */
+export default memo(ClassList);
