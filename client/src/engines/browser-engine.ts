@@ -5,7 +5,7 @@ import { hasFailed, isBetter, isHopeless, rememberChoice, rememberFailure, remem
 import type { Classification, ClassifyOptions, Engine, EngineErrorCode, Progress } from './engine';
 import { EngineError } from './engine';
 import { needsOnnxRuntime, rememberOnnxRuntime } from './fallback';
-import { prepare } from './photo-desk';
+import { prepare as prepareHere } from './photo-desk';
 import type { Prepared } from './photo-desk';
 import type { RuntimeId } from './runtime';
 import type { ClassInfo, Manifest, Variant } from './server-api';
@@ -265,8 +265,6 @@ export function variantFor({ files }: Manifest): Variant {
   if (!variant) throw new EngineError('model-unsupported');
   return variant;
 }
-
-const prepareHere = (signal: AbortSignal, image: Blob, manifest: Manifest): Promise<Prepared> => prepare(signal, image, manifest);
 
 /** Whether nobody came for a while. */
 function undisturbed(signal: AbortSignal): Promise<boolean> {

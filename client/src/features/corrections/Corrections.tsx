@@ -1,4 +1,5 @@
-import { Suspense, lazy, useEffect, useState } from 'react';
+import { useEffect, useState } from 'react';
+import ClassList from '../../components/ClassList';
 import { Icon } from '../../components/Icon';
 import { saveAs } from '../../components/saveAs';
 import type { ClassInfo } from '../../engines/server-api';
@@ -6,8 +7,6 @@ import { useSpeech } from '../../texts';
 import { toFolders } from './folders';
 import type { Correction } from './store';
 import { allCorrections, forgetCorrection, keepCorrection } from './store';
-
-const ClassList = lazy(() => import('../../components/ClassList'));
 
 /** "That is wrong": what it is instead is asked for, and kept with the photo on this device alone; all of it leaves as folders to train with. */
 export default function Corrections({ model, classes, photo }: { model: string; classes: readonly ClassInfo[]; photo: { blob: Blob; name: string } }) {
@@ -25,7 +24,7 @@ export default function Corrections({ model, classes, photo }: { model: string; 
   return (
     <section className="corrections" aria-label={t.corrections.heading}>
       {label === undefined && (
-        <Suspense>
+        <>
           <ClassList classes={classes} title={t.corrections.whatIsIt} note={t.corrections.note} autoFocus onPick={(picked) => keep(picked.label)} />
           <form
             className="address"
@@ -39,7 +38,7 @@ export default function Corrections({ model, classes, photo }: { model: string; 
             <input id="other-label" name="label" required maxLength={100} autoComplete="off" />
             <button type="submit" className="button small">{t.corrections.keep}</button>
           </form>
-        </Suspense>
+        </>
       )}
       <p role="status">{label !== undefined && <><Icon name="check" /> {t.corrections.kept(label)} </>}{own.length > 0 && t.corrections.count(own.length)}</p>
       {failed && <p className="refused" role="alert"><Icon name="alert" />{t.corrections.failed}</p>}

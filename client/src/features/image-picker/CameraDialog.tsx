@@ -99,7 +99,7 @@ export default function CameraDialog({ seen, classify, onPhoto, onChoose, onClos
       {live && !result && <p className="camera-live">{t.progress.start}…</p>}
       {result && (
         <ol className="camera-live" data-tone="browser">
-          {result.predictions.slice(0, 3).map((prediction) => (
+          {result.predictions.map((prediction) => (
             <li key={prediction.index} style={{ '--share': prediction.confidence } as CSSProperties}><span>{prediction.label}</span> <span>{percent(prediction.confidence)}</span></li>
           ))}
         </ol>
