@@ -1,5 +1,8 @@
+/** Other workers than the service worker lie in `assets` below the page, and in `src/engines` while the sources are served as they are. */
+const up = 'DedicatedWorkerGlobalScope' in globalThis ? (import.meta.env.DEV ? '../..' : '..') : '.';
+
 /**
  * The folder that the page is served from, with its slashes: `/`, or `/shop/` behind a proxy that shows the server under a prefix. The service worker lies in
- * it, as the page does; other workers lie in `assets` below it, and among the sources while those are served as they are.
+ * it, as the page does.
  */
-export const folder: string = typeof location === 'undefined' ? '/' : new URL('.', location.href).pathname.replace(/(assets|src\/engines)\/$/, '');
+export const folder: string = typeof location === 'undefined' ? '/' : new URL(up, location.href).pathname;
