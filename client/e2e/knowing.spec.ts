@@ -100,6 +100,25 @@ test('What is wrong is kept with its right label on this device, and leaves as f
   await expect(corrections).not.toContainText('corrected photo');
 });
 
+test('What the browser could not keep in the end is not said to be kept', async ({ page }) => {
+  // As where the disk is full: the request succeeds, and the transaction does not.
+  await page.evaluate(`{
+    const { add } = IDBObjectStore.prototype;
+    IDBObjectStore.prototype.add = function (value) {
+      const request = add.call(this, value);
+      request.addEventListener('success', () => this.transaction.abort());
+      return request;
+    };
+  }`);
+  await give(page, jpeg('fruit.jpg', await drawPicture(page)));
+  await expectAnswer(page);
+  await page.getByRole('button', { name: 'That is wrong' }).click();
+  const corrections = page.getByRole('region', { name: 'Correction' });
+  await corrections.getByRole('button', { name: 'Lemon', exact: true }).click();
+  await expect(corrections.getByRole('alert')).toContainText('This browser keeps nothing here.');
+  await expect(corrections).not.toContainText('Kept as');
+});
+
 test('The model is sure of its own samples', async ({ request }) => {
   const { manifest } = (await (await request.get('/models/grocery')).json()) as { manifest: { samples: { file: string; index: number }[] } };
   for (const { file, index } of manifest.samples) {

@@ -17,17 +17,22 @@ export const forgetCorrection = ({ id = 0 }: Correction) => within('readwrite', 
 async function within<T>(mode: IDBTransactionMode, work: (store: IDBObjectStore) => IDBRequest<T>): Promise<T> {
   const opening = indexedDB.open('whatsit', 1);
   opening.onupgradeneeded = () => opening.result.createObjectStore(corrections, { keyPath: 'id', autoIncrement: true });
-  const database = await done(opening);
+  const database = await new Promise<IDBDatabase>((resolve, reject) => {
+    opening.onsuccess = () => resolve(opening.result);
+    opening.onerror = () => reject(failure(opening));
+  });
   try {
-    return await done(work(database.transaction(corrections, mode).objectStore(corrections)));
+    const transaction = database.transaction(corrections, mode);
+    const request = work(transaction.objectStore(corrections));
+    // What a request has done is kept only with the whole transaction; a full disk may yet undo it.
+    await new Promise<void>((resolve, reject) => {
+      transaction.oncomplete = () => resolve();
+      transaction.onabort = () => reject(failure(transaction));
+    });
+    return request.result;
   } finally {
     database.close();
   }
 }
 
-function done<T>(request: IDBRequest<T>): Promise<T> {
-  return new Promise((resolve, reject) => {
-    request.onsuccess = () => resolve(request.result);
-    request.onerror = () => reject(request.error ?? new Error('The browser keeps nothing here.'));
-  });
-}
+const failure = ({ error }: IDBTransaction | IDBRequest): Error => error ?? new Error('The browser keeps nothing here.');
