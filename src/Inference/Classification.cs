@@ -1,4 +1,5 @@
 using Whatsit.Inference.Backends;
+using Whatsit.Inference.Explaining;
 
 namespace Whatsit.Inference;
 
@@ -7,7 +8,7 @@ namespace Whatsit.Inference;
 /// <param name="Index">The class index, from 0.</param>
 /// <param name="Confidence">The probability, 0 to 1.</param>
 /// <param name="Map">
-/// The class activation map, if asked for: rows of the feature map's grid, 0 (no evidence) to 1 (the most of this picture).
+/// Where in the picture the evidence lies, if asked for: rows of cells, 0 (no evidence) to 1 (the most of this picture).
 /// </param>
 public sealed record Prediction(string Label, int Index, float Confidence, float[][]? Map = null);
 
@@ -55,6 +56,9 @@ public sealed record Classification : Answer
     /// </summary>
     public float? Certainty { get; init; }
 
+    /// <summary>How the predictions' maps were made, if they were asked for.</summary>
+    public Explanation? Explanation { get; init; }
+
     /// <summary>The picture as it was sent.</summary>
     public required ImageDescription Image { get; init; }
 
@@ -85,7 +89,7 @@ public readonly record struct ModelInput(ReadOnlyMemory<byte> Bytes, bool IsTens
 
 /// <summary>What a caller wants to know about a picture.</summary>
 /// <param name="TopK">How many labels, best first; clipped to the number of classes only where the caller left it out.</param>
-/// <param name="Explain">Adds each label's class activation map.</param>
+/// <param name="Explain">Adds to each label where in the picture the evidence lies.</param>
 public readonly record struct ClassifyOptions(int TopK = ClassifyOptions.DefaultTopK, bool Explain = false)
 {
     /// <summary>How many labels there are in an answer where nobody says otherwise, and the model has as many.</summary>

@@ -1,5 +1,6 @@
 using Whatsit.Inference.Backends;
 using Whatsit.Inference.Catalog;
+using Whatsit.Inference.Explaining;
 using Whatsit.Inference.Imaging;
 using Whatsit.Inference.Scheduling;
 
@@ -13,9 +14,10 @@ namespace Whatsit.Inference;
 /// </code>
 /// </summary>
 public sealed class ImageClassifier(IImageDecoder decoder, DecodePermits permits, InferenceMetrics metrics, SchedulingOptions scheduling,
-    TimeProvider? time = null)
+    TimeProvider? time = null, ExplainOptions? explain = null)
 {
     private readonly TimeProvider _time = time ?? TimeProvider.System;
+    private readonly ExplainOptions _explain = explain ?? new();
     private readonly TimeSpan _timeout = TimeSpan.FromSeconds(scheduling.TimeoutSeconds);
 
     /// <summary>
@@ -35,6 +37,20 @@ public sealed class ImageClassifier(IImageDecoder decoder, DecodePermits permits
         return refusal;
     }
 
+    /// <summary>Refuses what the model cannot answer.</summary>
+    /// <exception cref="InferenceException"><see cref="InferenceError.InvalidRequest"/>, naming the value and the limit.</exception>
+    public void Check(Model model, ClassifyOptions options)
+    {
+        model.Postprocessor.Check(options);
+        if (options.Explain && !model.Postprocessor.HasMaps && OcclusionRuns(model) == 0)
+        {
+            throw new InferenceException(
+                InferenceError.InvalidRequest,
+                $"The model '{model.Manifest.Name}' cannot explain its answers: its bundle has no feature map or no classifier weights, and covering parts of the "
+                + $"picture would take more runs than are allowed ({_explain.OcclusionRuns}).");
+        }
+    }
+
     /// <summary>Classifies one picture.</summary>
     /// <param name="model">A leased model.</param>
     /// <param name="file">The picture's file, whole.</param>
@@ -48,18 +64,20 @@ public sealed class ImageClassifier(IImageDecoder decoder, DecodePermits permits
     internal async Task<Classification> ClassifyAsync(Model model, ReadOnlyMemory<byte> file, ClassifyOptions options, TimeSpan timeout,
         CancellationToken cancellationToken)
     {
-        var ((predictions, certainty), way) = await RunAsync(
+        var occludes = options.Explain && !model.Postprocessor.HasMaps;
+        var ((predictions, certainty, explanation), way) = await RunAsync(
             model,
             new(file, IsTensor: false),
-            options,
-            static (model, options) =>
+            (Classifier: this, Options: options),
+            static (model, wanted) =>
             {
-                model.Postprocessor.Check(options);
-                return options.Explain ? [model.Manifest.Output.Features!] : [];
+                wanted.Classifier.Check(model, wanted.Options);
+                return wanted.Options.Explain && model.Postprocessor.HasMaps ? [model.Manifest.Output.Features!] : [];
             },
-            static (model, options, tensors) => model.Postprocessor.Select(tensors, options),
+            static (model, wanted, tensors) => Select(model, wanted.Options, tensors),
             timeout,
-            cancellationToken).ConfigureAwait(false);
+            cancellationToken,
+            occludes ? OccludeAsync : null).ConfigureAwait(false);
         var abstained = model.Postprocessor.Abstains(certainty);
         metrics.Labelled(model.Manifest.Name, predictions[0].Confidence, abstained);
         return new()
@@ -70,6 +88,7 @@ public sealed class ImageClassifier(IImageDecoder decoder, DecodePermits permits
             Predictions = predictions,
             Abstained = abstained,
             Certainty = certainty,
+            Explanation = explanation,
             Image = way.Image!,
             Warnings = way.Warnings,
             Timings = way.Timings,
@@ -119,9 +138,10 @@ public sealed class ImageClassifier(IImageDecoder decoder, DecodePermits permits
     /// <param name="select">What is wanted of the outputs.</param>
     /// <param name="timeout">How long it may take.</param>
     /// <param name="cancellationToken">The caller left.</param>
+    /// <param name="further">Runs that the answer needs beside the first, if it does.</param>
     private async Task<(TAnswer Answer, Way Way)> RunAsync<TWanted, TAnswer>(Model model, ModelInput input, TWanted wanted,
         Func<Model, TWanted, IReadOnlyList<string>> ask, Func<Model, TWanted, Tensors, TAnswer> select, TimeSpan timeout,
-        CancellationToken cancellationToken)
+        CancellationToken cancellationToken, Func<Model, TAnswer, Tensors, Deadline, Task<Further<TAnswer>>>? further = null)
     {
         var arrived = _time.GetTimestamp();
         using var deadline = new Deadline(_time, timeout, cancellationToken);
@@ -136,10 +156,17 @@ public sealed class ImageClassifier(IImageDecoder decoder, DecodePermits permits
 
             // 3. Wait for the turn, and 4. compute.
             deadline.ThrowIfPassed();
-            var (queue, compute) = await model.Scheduler.RunAsync(place, tensors, deadline.Token).ConfigureAwait(false);
+            // Where it takes further runs, the place is kept until the last: they are no further requests, and others must not come in between without end.
+            var (queue, compute) = await model.Scheduler.RunAsync(further is null ? place : null, tensors, deadline.Token).ConfigureAwait(false);
 
             // 5. Select what is wanted.
             var answer = select(model, wanted, tensors);
+            if (further is not null)
+            {
+                var more = await further(model, answer, tensors, deadline).ConfigureAwait(false);
+                (answer, queue, compute) = (more.Answer, queue + more.Queue, compute + more.Compute);
+            }
+
             var timings = way.Timings with { Queue = way.Timings.Queue + queue, Compute = compute, Total = _time.GetElapsedTime(arrived) };
             model.Succeeded(timings);
             metrics.Succeeded(model.Manifest.Name, timings);
@@ -200,6 +227,36 @@ public sealed class ImageClassifier(IImageDecoder decoder, DecodePermits permits
         }
     }
 
+    private static Selection Select(Model model, ClassifyOptions options, Tensors tensors)
+    {
+        var isOccluded = options.Explain && !model.Postprocessor.HasMaps;
+        var scores = isOccluded ? tensors.Scores.ToArray() : null;
+        var (predictions, certainty) = model.Postprocessor.Select(tensors, options);
+        return new(predictions, certainty, options.Explain && !isOccluded ? new(Explanation.ClassActivation, 0) : null) { Scores = scores };
+    }
+
+    private int OcclusionRuns(Model model) => OcclusionMap.RunsWithin(_explain.OcclusionRuns, model.Manifest.Input);
+
+    /// <summary>Asks again with each part of the picture covered, one run after the other: one request must not have all processors.</summary>
+    private async Task<Further<Selection>> OccludeAsync(Model model, Selection first, Tensors tensors, Deadline deadline)
+    {
+        var (queue, compute) = (TimeSpan.Zero, TimeSpan.Zero);
+        var runs = OcclusionRuns(model);
+        var map = new OcclusionMap(model.Manifest.Input, model.Manifest.Output.Kind, runs, tensors.Input, first.Scores,
+            [.. first.Predictions.Select(prediction => prediction.Index)]);
+        for (var run = 0; run < runs; run++)
+        {
+            deadline.ThrowIfPassed();
+            map.Cover(run, tensors.Input);
+            var (waited, ran) = await model.Scheduler.RunAsync(place: null, tensors, deadline.Token).ConfigureAwait(false);
+            map.Take(run, tensors.Scores);
+            (queue, compute) = (queue + waited, compute + ran);
+        }
+
+        Prediction[] explained = [.. first.Predictions.Select((prediction, place) => prediction with { Map = map.Of(place) })];
+        return new(first with { Predictions = explained, Explanation = new(Explanation.Occlusion, runs) }, queue, compute);
+    }
+
     /// <summary>A tensor is taken as it is.</summary>
     private static Way Take(Model model, ReadOnlyMemory<byte> tensor, Tensors tensors)
     {
@@ -218,6 +275,16 @@ public sealed class ImageClassifier(IImageDecoder decoder, DecodePermits permits
         var output = tensors.Output(name);
         return new(name, backend.Outputs.First(spec => spec.Name == name).Type, output.Shape.ToArray(), output.Bytes.ToArray());
     }
+
+    /// <summary>What is answered to a picture.</summary>
+    private sealed record Selection(IReadOnlyList<Prediction> Predictions, float? Certainty, Explanation? Explanation)
+    {
+        /// <summary>The main output as it was, where further runs are compared with it.</summary>
+        public float[]? Scores { get; init; }
+    }
+
+    /// <summary>An answer after further runs, and what they took.</summary>
+    private readonly record struct Further<TAnswer>(TAnswer Answer, TimeSpan Queue, TimeSpan Compute);
 
     /// <summary>What is known of an input besides its answer.</summary>
     private readonly record struct Way(ImageDescription? Image, IReadOnlyList<Warning> Warnings, Timings Timings);

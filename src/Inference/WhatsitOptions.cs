@@ -1,5 +1,6 @@
 using Whatsit.Inference.Backends;
 using Whatsit.Inference.Catalog;
+using Whatsit.Inference.Explaining;
 using Whatsit.Inference.Imaging;
 using Whatsit.Inference.Scheduling;
 
@@ -16,6 +17,9 @@ public sealed class WhatsitOptions
 
     /// <summary>How many pictures wait and run at once, and how long.</summary>
     public SchedulingOptions Scheduling { get; } = new();
+
+    /// <summary>What an explanation may cost.</summary>
+    public ExplainOptions Explain { get; } = new();
 
     /// <summary>How the network runs.</summary>
     public OnnxBackendOptions OnnxRuntime { get; } = new();

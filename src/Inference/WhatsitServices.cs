@@ -5,6 +5,7 @@ using Microsoft.Extensions.Logging.Abstractions;
 using Whatsit.Inference;
 using Whatsit.Inference.Backends;
 using Whatsit.Inference.Catalog;
+using Whatsit.Inference.Explaining;
 using Whatsit.Inference.Imaging;
 using Whatsit.Inference.Scheduling;
 using Whatsit.Vips;
@@ -29,6 +30,7 @@ public static class WhatsitServices
         Add(services, options.Catalog, "Catalog");
         Add(services, options.Decoding, "Decoding");
         Add(services, options.Scheduling, "Scheduling");
+        Add(services, options.Explain, "Explain");
         Add(services, options.OnnxRuntime, "OnnxRuntime");
 
         // Bottom to top.
@@ -37,6 +39,8 @@ public static class WhatsitServices
         services.TryAddSingleton<InferenceMetrics>();
         services.TryAddSingleton<DecodePermits>();
         services.TryAddSingleton<ImageClassifier>();
+        services.TryAddSingleton(provider => ImageDecoders.CreateEncoder(provider.GetRequiredService<DecodingOptions>()));
+        services.TryAddSingleton<Overlay>();
         services.TryAddSingleton(provider => new ModelCatalog(
             provider.GetRequiredService<CatalogOptions>(),
             provider.GetRequiredService<OnnxBackendOptions>(),

@@ -91,6 +91,28 @@ internal static class OpenApi
                 },
             };
 
+            if (context.SchemaRepository.Schemas[nameof(JsonImage)] is OpenApiSchema { Properties: { } members })
+            {
+                members["explain"] = new OpenApiSchema
+                {
+                    Description = members["explain"].Description,
+                    AnyOf = [new OpenApiSchema { Type = JsonSchemaType.Boolean | JsonSchemaType.Null }, OneOf("true", "false", "png")],
+                };
+            }
+
+            foreach (var parameter in operation.Parameters?.OfType<OpenApiParameter>().Where(parameter => parameter.Name == "explain") ?? [])
+            {
+                parameter.Schema = OneOf("true", "false", "png");
+                parameter.Description = "true adds to each label where in the picture the evidence lies; png answers with the picture.";
+            }
+
+            if (operation.Responses?["200"] is OpenApiResponse { Content: { } answers })
+            {
+                answers["image/png"] = Media(Binary());
+            }
+
+            static OpenApiSchema OneOf(params string[] values) =>
+                new() { Type = JsonSchemaType.String, Enum = [.. values.Select(value => (JsonNode)value)] };
             static OpenApiMediaType Media(IOpenApiSchema schema) => new() { Schema = schema };
             static OpenApiSchema Binary() => new() { Type = JsonSchemaType.String, Format = "binary" };
         }

@@ -2,6 +2,7 @@ using System.Text.Json.Serialization;
 using Microsoft.AspNetCore.Diagnostics;
 using Whatsit.Inference.Backends;
 using Whatsit.Inference.Catalog;
+using Whatsit.Inference.Explaining;
 using Whatsit.Inference.Imaging;
 using Whatsit.Inference.Scheduling;
 using Whatsit.Server.Access;
@@ -80,6 +81,7 @@ public static class Program
         // Options: a wrong value stops the process, by name.
         builder.Services.AddSettings<CatalogOptions>("Catalog");
         builder.Services.AddSettings<DecodingOptions>("Decoding");
+        builder.Services.AddSettings<ExplainOptions>("Explain");
         builder.Services.AddSettings<FetchOptions>("FetchByUrl");
         builder.Services.AddSettings<LimitsOptions>("Limits");
         builder.Services.AddSettings<ManagementOptions>("Management");

@@ -3,6 +3,7 @@ using System.Runtime.InteropServices;
 using Microsoft.Extensions.Time.Testing;
 using Whatsit.Inference.Backends;
 using Whatsit.Inference.Catalog;
+using Whatsit.Inference.Explaining;
 using Whatsit.Inference.Imaging;
 using Whatsit.Inference.Postprocessing;
 using Whatsit.Inference.Preprocessing;
@@ -97,6 +98,38 @@ public sealed class ImageClassifierTests : IAsyncDisposable
             (await Assert.ThrowsAsync<InferenceException>(() => InferAsync(tensor, "x"))).Message);
         Assert.Equal((1, 2), (_model.Statistics.Totals.Answered, _model.Statistics.Totals.Failed));
         Assert.Equal(0, _backend.Leased);
+    }
+
+    [Fact]
+    public async Task A_model_without_maps_is_asked_again_with_parts_covered_on_one_place_in_the_queue()
+    {
+        var manifest = _model.Manifest with { Input = new InputSpec("pixels", InputElementType.UInt8, TensorLayout.Nhwc, 3, 3), Abstain = null };
+        _backend.InputBytes = manifest.Input.ByteLength;
+        var model = new Model(manifest, _model.Files, "fp32", _model.Classes, _backend, new Postprocessor(manifest, _model.Classes), _scheduling, _time);
+        var waiting = new List<int>();
+        _backend.Does = tensors =>
+        {
+            waiting.Add(model.Scheduler.QueueLength);
+            // The first pixel of the first row decides.
+            ((ReadOnlySpan<float>)[tensors.Input[0] < 2 ? 3 : 1, 0, 0]).CopyTo(tensors.Scores);
+            _time.Advance(TimeSpan.FromMilliseconds(7));
+        };
+
+        var answer = await _classifier.ClassifyAsync(model, File, new ClassifyOptions(1, Explain: true), TestContext.Current.CancellationToken);
+
+        Assert.Equal(new Explanation(Explanation.Occlusion, 4), answer.Explanation);
+        Assert.Equal([1, 1, 1, 1, 1], waiting);
+        Assert.Equal(35, answer.Timings.Compute.TotalMilliseconds);
+        Assert.Equal([1f, 0.5f, 0], answer.Predictions[0].Map![0]);
+        Assert.Equal((0, 0, 1), (_backend.Leased, model.Scheduler.QueueLength, model.Statistics.Totals.Answered));
+
+        // The time limit holds for all runs together.
+        _backend.Does = _ => _time.Advance(TimeSpan.FromSeconds(10));
+        var late = await Assert.ThrowsAsync<InferenceException>(
+            () => _classifier.ClassifyAsync(model, File, new ClassifyOptions(1, Explain: true), TestContext.Current.CancellationToken));
+        Assert.Equal((InferenceError.TimedOut, 8), (late.Error, _backend.Runs));
+        Assert.Equal((0, 0), (_backend.Leased, model.Scheduler.QueueLength));
+        await model.Scheduler.DisposeAsync();
     }
 
     [Theory]
@@ -274,6 +307,8 @@ public sealed class ImageClassifierTests : IAsyncDisposable
 
         public int Runs { get; private set; }
 
+        public int InputBytes { get; set; } = 6;
+
         public int Leased => Volatile.Read(ref _leased);
 
         public IReadOnlyList<TensorSpec> Outputs { get; } = [new("scores", TensorType.Float32, [1, 3]), new("features", TensorType.Float32, [1, 1, 1, 1])];
@@ -302,7 +337,7 @@ public sealed class ImageClassifierTests : IAsyncDisposable
 
         private sealed class ToldTensors(ToldBackend backend) : Tensors
         {
-            private readonly byte[] _input = new byte[6];
+            private readonly byte[] _input = new byte[backend.InputBytes];
             private readonly float[] _scores = new float[3];
 
             public override Span<byte> Input => _input;

@@ -1,6 +1,7 @@
 using System.Collections;
 using System.Globalization;
 using System.Text.RegularExpressions;
+using Whatsit.Inference.Explaining;
 using Whatsit.Inference.Imaging;
 using Whatsit.Inference.Scheduling;
 using Whatsit.Server.Access;
@@ -17,6 +18,7 @@ public sealed partial class SecurityPolicyTests
         ["Limits"] = new LimitsOptions(),
         ["Decoding"] = new DecodingOptions(),
         ["Scheduling"] = new SchedulingOptions(),
+        ["Explain"] = new ExplainOptions(),
         ["FetchByUrl"] = new FetchOptions(),
         ["Access"] = new AccessOptions(),
         ["Proxies"] = new ProxiesOptions(),

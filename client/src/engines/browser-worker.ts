@@ -6,7 +6,7 @@ import type { FetchBytes } from './download';
 import { download } from './download';
 import type { Progress, StageTime } from './engine';
 import { EngineError } from './engine';
-import { classActivationMap, select } from './postprocess';
+import { classActivationMap, contrast, select } from './postprocess';
 import type { Runtime, RuntimeId } from './runtime';
 import { UnsupportedOperatorError } from './runtime';
 import type { ClassInfo, Manifest, ModelFile, Variant } from './server-api';
@@ -112,7 +112,8 @@ const runtimes: Record<RuntimeId, () => Promise<(model: Uint8Array, manifest: Ma
 async function weightsOf(signal: AbortSignal, model: LoadedModel): Promise<Float32Array | undefined> {
   const file = model.manifest.output.classifier_weights;
   if (!file) return undefined;
-  return (model.classifierWeights ??= new Float32Array((await fetchModelFile(signal, model.manifest, file, () => {})).buffer));
+  return (model.classifierWeights ??= contrast(
+    new Float32Array((await fetchModelFile(signal, model.manifest, file, () => {})).buffer), model.classes.length, model.manifest.output));
 }
 
 /** What the abstain score compares with, where it does. */

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { classActivationMap, select, softmax, topIndexes } from './postprocess';
+import { classActivationMap, contrast, select, softmax, topIndexes } from './postprocess';
 import type { Manifest } from './server-api';
 
 const classes = ['Lemon', 'Lime', 'Kiwi'].map((label, index) => ({ label, index }));
@@ -47,6 +47,13 @@ describe('A class activation map', () => {
     expect(classActivationMap(features, weights, 0)).toEqual([[0.25, 0.5], [0.75, 1]]);
     expect(classActivationMap(features, weights, 1)).toEqual([[0, 0], [1, 0]]);
     expect(classActivationMap(features, weights, 2)).toEqual([[0, 0], [0, 0]]);
+  });
+
+  test('takes no notice of what speaks for every class alike, unless each class stands for itself', () => {
+    const alike = Float32Array.of(1, 5, 0, 7, -1, 4);
+    expect(contrast(alike, 3, manifest('logits').output)).toEqual(contrast(alike.map((weight, at) => weight + (at % 2 ? 9 : -3)), 3, manifest('probabilities').output));
+    expect([...contrast(Float32Array.of(1, 5, 0, 7, -1, 3), 3, manifest('logits').output)]).toEqual([1, 0, 0, 2, -1, -2]);
+    expect(contrast(weights, 3, { name: 'scores', kind: 'multi-label' })).toEqual(weights);
   });
 
   test('is the same whether channels come first or last', () => {

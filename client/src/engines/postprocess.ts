@@ -47,6 +47,18 @@ export function topIndexes(scores: Float32Array, count: number): number[] {
 }
 
 /**
+ * The classifier's weights less their mean over the classes, where a softmax follows: it gives the same answer for both, and so must a map. As
+ * `ClassActivationMap.Contrast` on the server does it.
+ */
+export function contrast(weights: Float32Array, classes: number, { kind }: Manifest['output']): Float32Array {
+  if (kind === 'multi-label') return weights;
+  const channels = weights.length / classes;
+  const mean = new Float32Array(channels);
+  weights.forEach((weight, at) => { mean[at % channels]! += weight; });
+  return weights.map((weight, at) => weight - mean[at % channels]! / classes);
+}
+
+/**
  * Where the evidence for a class lies: the classifier's weights ([classes, channels]) applied to every cell of the last feature map instead
  * of to its mean. Negative evidence is cut off, the largest cell is 1. Zhou et al. 2016, equation 2.
  */

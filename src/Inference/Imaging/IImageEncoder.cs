@@ -12,9 +12,10 @@ public interface IImageEncoder
     /// <param name="quality">1 to 100, on libjpeg's scale.</param>
     byte[] ToJpeg(ReadOnlyMemory<byte> rgb, int width, int height, int quality);
 
-    /// <summary>PNG as small as the library makes it: RGB, 8 bits.</summary>
+    /// <summary>PNG: RGB, 8 bits.</summary>
     /// <param name="rgb">Width × height × 3 bytes.</param>
     /// <param name="width">Pixels per row.</param>
     /// <param name="height">Rows.</param>
-    byte[] ToPng(ReadOnlyMemory<byte> rgb, int width, int height);
+    /// <param name="compression">1 (fast) to 9 (as small as the library makes it).</param>
+    byte[] ToPng(ReadOnlyMemory<byte> rgb, int width, int height, int compression = 9);
 }

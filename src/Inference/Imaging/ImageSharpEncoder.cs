@@ -13,11 +13,11 @@ public sealed class ImageSharpEncoder : IImageEncoder
         Write(rgb, width, height, new JpegEncoder { Quality = quality, ColorType = JpegColorType.YCbCrRatio420 });
 
     /// <inheritdoc/>
-    public byte[] ToPng(ReadOnlyMemory<byte> rgb, int width, int height) => Write(rgb, width, height, new PngEncoder
+    public byte[] ToPng(ReadOnlyMemory<byte> rgb, int width, int height, int compression = 9) => Write(rgb, width, height, new PngEncoder
     {
         ColorType = PngColorType.Rgb,
         BitDepth = PngBitDepth.Bit8,
-        CompressionLevel = PngCompressionLevel.BestCompression,
+        CompressionLevel = (PngCompressionLevel)compression,
         FilterMethod = PngFilterMethod.Adaptive,
     });
 

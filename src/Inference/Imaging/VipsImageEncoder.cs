@@ -16,12 +16,12 @@ public sealed class VipsImageEncoder : IImageEncoder
     }
 
     /// <inheritdoc/>
-    public byte[] ToPng(ReadOnlyMemory<byte> rgb, int width, int height)
+    public byte[] ToPng(ReadOnlyMemory<byte> rgb, int width, int height, int compression = 9)
     {
         // VIPS_FOREIGN_PNG_FILTER_ALL: the filter is chosen for each row.
-        const int AllFilters = 0xF8, SmallestSize = 9;
+        const int AllFilters = 0xF8;
         using var image = VipsImage.FromRgb(rgb, width, height);
         using var save = new VipsOperation("pngsave_buffer");
-        return save.Set("in", image).Set("compression", SmallestSize).Set("filter", AllFilters).BuildFile();
+        return save.Set("in", image).Set("compression", compression).Set("filter", AllFilters).BuildFile();
     }
 }

@@ -29,8 +29,13 @@ public sealed class Postprocessor
         _classes = classes;
         _certainty = manifest.Abstain is { } abstain ? new Certainty(abstain.Score, manifest.Output.Kind, vectors) : null;
         _grid = features.GetValueOrDefault();
-        _map = classifier is null || features is null ? null : new ClassActivationMap(classifier, _grid.Channels);
+        _map = classifier is null || features is null ? null
+            : new ClassActivationMap(manifest.Output.Kind == OutputKind.MultiLabel ? classifier : ClassActivationMap.Contrast(classifier, _grid.Channels),
+                _grid.Channels);
     }
+
+    /// <summary>Whether one run is enough to say where the evidence lies.</summary>
+    public bool HasMaps => _map is not null;
 
     /// <summary>Refuses what the model cannot answer.</summary>
     /// <exception cref="InferenceException"><see cref="InferenceError.InvalidRequest"/>, naming the value and the limit.</exception>
@@ -47,12 +52,6 @@ public sealed class Postprocessor
                 ("least", 1),
                 ("most", _classes.Count));
         }
-
-        if (options.Explain && _map is null)
-        {
-            throw new InferenceException(InferenceError.InvalidRequest,
-                $"The model '{_manifest.Name}' cannot explain its answers: its bundle has no feature map or no classifier weights.");
-        }
     }
 
     /// <summary>The best labels of a finished run, best first, and how sure the model is, where its manifest says when to abstain.</summary>
@@ -67,11 +66,12 @@ public sealed class Postprocessor
         var best = options.TopK <= 128 ? stackalloc int[options.TopK] : new int[options.TopK];
         TopK.Select(scores, best);
         var predictions = new Prediction[best.Length];
-        var features = options.Explain ? MemoryMarshal.Cast<byte, float>(tensors.Output(_manifest.Output.Features!).Bytes) : [];
+        var explain = options.Explain && HasMaps;
+        var features = explain ? MemoryMarshal.Cast<byte, float>(tensors.Output(_manifest.Output.Features!).Bytes) : [];
         for (var place = 0; place < best.Length; place++)
         {
             var index = best[place];
-            var map = options.Explain ? _map!.Of(features, _grid.Height, _grid.Width, index) : null;
+            var map = explain ? _map!.Of(features, _grid.Height, _grid.Width, index) : null;
             predictions[place] = new(_classes[index].Label, index, scores[index], map);
         }
 

@@ -63,10 +63,13 @@ public sealed class Scheduler : IAsyncDisposable
     }
 
     /// <summary>Waits for its turn and runs. The outputs are filled when this returns.</summary>
+    /// <param name="place">It is given up when the run starts; without one the caller holds a place for all its runs.</param>
+    /// <param name="tensors">What is run.</param>
+    /// <param name="cancellationToken">The caller left.</param>
     /// <returns>How long the request waited, and how long its batch ran.</returns>
     /// <exception cref="InferenceException"><see cref="InferenceError.QueueFull"/>, at once; or the backend's.</exception>
     /// <exception cref="OperationCanceledException">The caller left while the request waited; it was not started.</exception>
-    public async ValueTask<(TimeSpan Queue, TimeSpan Compute)> RunAsync(Place place, Tensors tensors, CancellationToken cancellationToken)
+    public async ValueTask<(TimeSpan Queue, TimeSpan Compute)> RunAsync(Place? place, Tensors tensors, CancellationToken cancellationToken)
     {
         cancellationToken.ThrowIfCancellationRequested();
         var request = new Request(place, tensors, _time);
@@ -96,7 +99,7 @@ public sealed class Scheduler : IAsyncDisposable
         {
             while (batch.Count < _maxBatchSize && _waiting.Reader.TryRead(out var request))
             {
-                request.Place.Dispose();
+                request.Place?.Dispose();
                 // The client may have left while it waited; do not spend the backend on it.
                 if (request.TryStart())
                 {
@@ -157,14 +160,14 @@ public sealed class Scheduler : IAsyncDisposable
         }
     }
 
-    private sealed class Request(Place place, Tensors tensors, TimeProvider time)
+    private sealed class Request(Place? place, Tensors tensors, TimeProvider time)
     {
         private const int Waiting = 0, Started = 1, Abandoned = 2;
         // The loop that runs the request is not of its trace.
         private readonly ActivityContext? _parent = InferenceTracing.Parent;
         private int _state;
 
-        public Place Place { get; } = place;
+        public Place? Place { get; } = place;
 
         public Tensors Tensors { get; } = tensors;
 

@@ -5,6 +5,7 @@ using System.Text.Json.Nodes;
 using Spectre.Console;
 using Whatsit.Inference;
 using Whatsit.Inference.Catalog;
+using Whatsit.Inference.Explaining;
 using Whatsit.ModelTools.Evaluation;
 
 namespace Whatsit.ModelTools.Commands;
@@ -37,13 +38,33 @@ internal static class ClassifyCommand
         var json = CommonOptions.Json();
         var lines = new Option<bool>("--jsonl") { Description = "JSON, a line for each picture as soon as it is answered." };
         var csv = new Option<bool>("--csv") { Description = "Comma-separated values, a line for each label." };
+        var explain = new Option<string?>("--explain")
+        {
+            Description = "Writes the picture to this file (.png), dark where nothing speaks for its best label; of one picture.",
+            HelpName = "out.png",
+        };
+        var runs = new Option<int>("--occlusion-runs")
+        {
+            Description = "How many further runs --explain may take of a model without class activation maps (0 to 1024).",
+            DefaultValueFactory = _ => new ExplainOptions().OcclusionRuns,
+        };
         var command = new Command("classify", "Classify photos: labels out, as the server would answer.") { photos, model, models, variant,
-            topK, json, lines, csv };
+            topK, json, lines, csv, explain, runs };
         command.Validators.Add(result =>
         {
             if (new[] { json, lines, csv }.Count(option => result.GetValue(option)) > 1)
             {
                 result.AddError("Only one of --json, --jsonl and --csv can be written at a time.");
+            }
+
+            if (result.GetValue(explain) is { } picture && !picture.EndsWith(".png", StringComparison.OrdinalIgnoreCase))
+            {
+                result.AddError($"--explain is '{picture}'; it writes a PNG file, whose name must end in .png.");
+            }
+
+            if (result.GetValue(runs) is < 0 or > 1024)
+            {
+                result.AddError($"--occlusion-runs is {result.GetValue(runs)}; it must be from 0 to 1024.");
             }
         });
         command.SetAction(async (arguments, cancellationToken) =>
@@ -54,20 +75,27 @@ internal static class ClassifyCommand
             IAnswers answers = arguments.GetValue(json) ? new JsonAnswers() : arguments.GetValue(lines) ? new JsonLines()
                 : arguments.GetValue(csv) ? new CsvAnswers()
                 : found is [_] ? new OneTable() : new TableOfMany();
-            return await ClassifyAsync(found, folder, arguments.GetValue(variant)!, arguments.GetValue(topK), answers, cancellationToken);
+            var drawn = arguments.GetValue(explain);
+            if (drawn is not null && found is not [_])
+            {
+                throw new InferenceException(InferenceError.InvalidRequest, $"--explain explains one picture; here are {found.Count}.");
+            }
+
+            using var evaluator = new Evaluator(new ExplainOptions { OcclusionRuns = arguments.GetValue(runs) });
+            return await ClassifyAsync(evaluator, found, folder, arguments.GetValue(variant)!, arguments.GetValue(topK), drawn, answers, cancellationToken);
         });
         return command;
     }
 
     /// <summary>Answers every photo; one that fails is said, and makes the exit code 1.</summary>
-    private static async Task<int> ClassifyAsync(IReadOnlyList<NamedPhoto> photos, string folder, string variant, int? topK, IAnswers answers,
-        CancellationToken cancellationToken)
+    private static async Task<int> ClassifyAsync(Evaluator evaluator, IReadOnlyList<NamedPhoto> photos, string folder, string variant, int? topK, string? drawn,
+        IAnswers answers, CancellationToken cancellationToken)
     {
-        using var evaluator = new Evaluator();
         var manifest = Bundle.ReadManifest(folder);
         using var lease = evaluator.Load(manifest, folder, Variants.Choose(manifest, variant));
         var options = topK is { } asked ? new ClassifyOptions(asked) : answers is TableOfMany ? new ClassifyOptions(1) : ClassifyOptions.For(lease.Model);
-        lease.Model.Postprocessor.Check(options);
+        options = options with { Explain = drawn is not null };
+        evaluator.Classifier.Check(lease.Model, options);
 
         var failures = 0;
         var warm = false;
@@ -79,10 +107,16 @@ internal static class ClassifyCommand
                 for (; !warm; warm = true)
                 {
                     // The first run compiles and allocates; its time is nobody's.
-                    await evaluator.Classifier.ClassifyAsync(lease.Model, bytes, options, cancellationToken);
+                    await evaluator.Classifier.ClassifyAsync(lease.Model, bytes, options with { Explain = false }, cancellationToken);
                 }
 
-                answers.Add(photo.Name, await evaluator.Classifier.ClassifyAsync(lease.Model, bytes, options, cancellationToken));
+                var answer = await evaluator.Classifier.ClassifyAsync(lease.Model, bytes, options, cancellationToken);
+                if (drawn is not null)
+                {
+                    await DrawAsync(evaluator, lease.Model, bytes, answer, drawn, cancellationToken);
+                }
+
+                answers.Add(photo.Name, answer);
             }
             catch (InferenceException exception)
             {
@@ -93,6 +127,19 @@ internal static class ClassifyCommand
 
         answers.Finish();
         return failures == 0 ? 0 : 1;
+    }
+
+    private static async Task DrawAsync(Evaluator evaluator, Model model, byte[] photo, Classification answer, string file, CancellationToken cancellationToken)
+    {
+        var picture = await evaluator.Overlay.DrawAsync(model, photo, answer.Predictions[0].Map!, cancellationToken);
+        try
+        {
+            await File.WriteAllBytesAsync(file, picture, cancellationToken);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            throw new InferenceException(InferenceError.InvalidRequest, $"'{file}' cannot be written: {exception.Message}", exception);
+        }
     }
 
     /// <summary>A way to write answers.</summary>
@@ -111,7 +158,16 @@ internal static class ClassifyCommand
 
         private readonly JsonArray _all = [];
 
-        public void Add(string photo, Classification answer) => Add(ToJson(photo, answer));
+        public void Add(string photo, Classification answer)
+        {
+            var json = ToJson(photo, answer);
+            if (answer.Explanation is { } explanation)
+            {
+                json["explanation"] = new JsonObject { ["method"] = explanation.Method, ["runs"] = explanation.Runs };
+            }
+
+            Add(json);
+        }
 
         public void Add(string photo, string problem) => Add(new JsonObject { ["file"] = photo, ["error"] = problem });
 
@@ -201,7 +257,13 @@ internal static class ClassifyCommand
 
             table.Caption(
                 $"{answer.Image.Width} × {answer.Image.Height} {answer.Image.Format} · {answer.Timings.Total.TotalMilliseconds:0.0} " +
-                $"ms{(answer.Abstained ? " · not sure" : "")}");
+                $"ms{(answer.Abstained ? " · not sure" : "")}"
+                + answer.Explanation switch
+                {
+                    { Runs: > 0 } explanation => $" · explained by {explanation.Method}, {explanation.Runs} runs",
+                    { } explanation => $" · explained by {explanation.Method}",
+                    null => "",
+                });
             AnsiConsole.Write(table);
         }
 

@@ -1,6 +1,7 @@
 using Whatsit.Inference;
 using Whatsit.Inference.Backends;
 using Whatsit.Inference.Catalog;
+using Whatsit.Inference.Explaining;
 using Whatsit.Inference.Imaging;
 using Whatsit.Inference.Preprocessing;
 using Whatsit.Inference.Scheduling;
@@ -42,12 +43,16 @@ internal sealed class Evaluator : IDisposable
     private readonly DecodePermits _permits;
     private readonly IImageDecoder _decoder;
 
-    public Evaluator()
+    public Evaluator(ExplainOptions? explain = null)
     {
         _permits = new DecodePermits(_decoding, _scheduling);
         _decoder = ImageDecoders.Create(_decoding);
-        Classifier = new ImageClassifier(_decoder, _permits, _metrics, _scheduling);
+        Classifier = new ImageClassifier(_decoder, _permits, _metrics, _scheduling, explain: explain);
+        Overlay = new Overlay(_decoder, ImageDecoders.CreateEncoder(_decoding), _permits, _scheduling);
     }
+
+    /// <summary>Draws maps over their pictures, as the server does.</summary>
+    public Overlay Overlay { get; }
 
     /// <summary>The server's own way from photo to labels.</summary>
     public ImageClassifier Classifier { get; }

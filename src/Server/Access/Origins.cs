@@ -64,7 +64,7 @@ internal static class Origins
             cors.AddDefaultPolicy(policy =>
         {
             policy.AllowAnyHeader().AllowAnyMethod().SetPreflightMaxAge(TimeSpan.FromHours(1));
-            policy.WithExposedHeaders("Server-Timing", "Retry-After", "ETag", "Content-Length", "Content-Range");
+            policy.WithExposedHeaders("Server-Timing", "Retry-After", "ETag", "Content-Length", "Content-Range", "X-Explanation");
             _ = options.Origins.Contains("*") ? policy.AllowAnyOrigin() : policy.WithOrigins([.. options.Origins]);
         }));
     }

@@ -14,6 +14,9 @@ internal sealed class PredictFields(string? model, string? topK, string? explain
     /// <summary>How many labels, as it was written.</summary>
     public string? TopK { get; private set; } = topK;
 
+    /// <summary>Whether the answer is a picture: the one that came, with its best label's map over it.</summary>
+    public bool WantsPicture => Explain is "png" or "PNG";
+
     /// <summary>Whether to add maps, as it was written.</summary>
     public string? Explain { get; private set; } = explain;
 
@@ -58,7 +61,7 @@ internal sealed class PredictFields(string? model, string? topK, string? explain
     /// <exception cref="InferenceException">
     /// <see cref="InferenceError.InvalidRequest"/>: no whole number, no flag. (The range is the model's to check.)
     /// </exception>
-    public ClassifyOptions ToOptions(int classes) => new(ParseTopK(TopK, classes), ParseFlag(Explain, "explain"));
+    public ClassifyOptions ToOptions(int classes) => new(ParseTopK(TopK, classes), WantsPicture || ParseFlag(Explain, "explain"));
 
     private static int ParseTopK(string? text, int classes) =>
         string.IsNullOrEmpty(text) ? Math.Min(ClassifyOptions.DefaultTopK, classes)
@@ -69,7 +72,7 @@ internal sealed class PredictFields(string? model, string? topK, string? explain
     {
         null or "" or "false" or "False" or "0" => false,
         "true" or "True" or "1" => true,
-        _ => throw Invalid(name, text, "true or false"),
+        _ => throw Invalid(name, text, "true, false or png"),
     };
 
     private static InferenceException Invalid(string name, string value, string wanted) => new(

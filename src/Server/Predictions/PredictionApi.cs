@@ -1,8 +1,10 @@
 using System.Globalization;
+using System.Text;
 using System.Text.Json;
 using Microsoft.AspNetCore.Mvc;
 using Whatsit.Inference;
 using Whatsit.Inference.Catalog;
+using Whatsit.Inference.Explaining;
 using Whatsit.Server.Access;
 using Whatsit.Server.Telemetry;
 
@@ -22,7 +24,8 @@ internal static class PredictionApi
             .WithDescription(
                 "Send the picture as a multipart form (any part name; several files give several results), as the raw body, or as JSON "
                 + "{\"image\":\"<base64 or data URL>\"}. JPEG, PNG, WebP, GIF (first frame), AVIF, TIFF, BMP, ICO and Netpbm. "
-                + "Server-Timing repeats the answer's timing.")
+                + "Server-Timing repeats the answer's timing. With explain=png the answer is the picture itself (image/png), dark where "
+                + "nothing speaks for its best label; the header X-Explanation then names that label, its confidence and the method.")
             .WithMetadata(new PictureBodyAttribute(), new AnswersPicturesAttribute())
             .For(Audience.Clients)
             .Produces<PredictionResponse>()
@@ -39,24 +42,33 @@ internal static class PredictionApi
         [FromServices] ModelCatalog catalog,
         [FromServices] ImageInput input,
         [FromServices] ImageClassifier classifier,
+        [FromServices] Overlay overlay,
         [FromServices] InferenceExceptionHandler failures)
     {
         var fields = new PredictFields(model, topK ?? topKSnakeCase, explain);
-        using var target = new Target(context.Facts(), catalog, fields);
-        if (target.Refuse(classifier) is { } refusal)
+        using var target = new Target(context.Facts(), catalog, classifier, fields);
+        if (target.Refuse() is { } refusal)
         {
             context.Facts().IsCounted = true;
             await failures.WriteAsync(context, refusal, context.RequestAborted);
             return;
         }
 
+        byte[]? drawn = null;
         var answers = new List<(string? File, PredictionResponse? Answer, Refusal? Failure)>();
         await foreach (var file in input.ReadAsync(context, fields, context.RequestAborted))
         {
             target.Choose();
+            if (fields.WantsPicture && answers.Count > 0)
+            {
+                throw new InferenceException(InferenceError.InvalidRequest, "too-many-pictures",
+                    "With explain=png a request has one picture, and its answer is one; this one has more than 1.", ("limit", 1));
+            }
+
             try
             {
                 var answer = await context.ClassifyAsync(classifier, file.Memory, target.OptionsNow);
+                drawn = fields.WantsPicture ? await overlay.DrawAsync(target.Model, file.Memory, answer.Predictions[0].Map!, context.RequestAborted) : null;
                 answers.Add((file.Name, PredictionResponse.From(answer, fields.Warnings), null));
             }
             catch (InferenceException failure)
@@ -80,7 +92,7 @@ internal static class PredictionApi
         }
         else
         {
-            await WriteAsync(context, answers[0].Answer!);
+            await (drawn is null ? WriteAsync(context, answers[0].Answer!) : WriteAsync(context, answers[0].Answer!, drawn));
         }
     }
 
@@ -100,8 +112,26 @@ internal static class PredictionApi
         await context.Response.BodyWriter.WriteAsync(json, context.RequestAborted);
     }
 
+    /// <summary>The picture that explains the answer; whose it is stands beside it, as a dictionary: https://www.rfc-editor.org/rfc/rfc9651.</summary>
+    private static async Task WriteAsync(HttpContext context, PredictionResponse answer, byte[] picture)
+    {
+        var best = answer.Predictions[0];
+        context.Response.AddServerTiming(answer.Timing);
+        context.Response.Headers["X-Explanation"] = string.Create(
+            CultureInfo.InvariantCulture,
+            $"method={answer.Explanation!.Method}, runs={answer.Explanation.Runs}, model={DisplayString(answer.Model)}, label={DisplayString(best.Label)}, "
+                + $"index={best.Index}, confidence={best.Confidence:0.000}, abstained={(answer.Abstained ? "?1" : "?0")}");
+        context.Response.ContentType = "image/png";
+        context.Response.ContentLength = picture.Length;
+        await context.Response.BodyWriter.WriteAsync(picture, context.RequestAborted);
+
+        // Section 4.1.11: what is not printable ASCII, and % and ", by the bytes of UTF-8; in lowercase.
+        static string DisplayString(string text) => $"%\"{string.Concat(Encoding.UTF8.GetBytes(text).Select(unit =>
+            unit is >= 0x20 and < 0x7F and not (byte)'%' and not (byte)'"' ? $"{(char)unit}" : $"%{unit:x2}"))}\"";
+    }
+
     /// <summary>The model that a request names, leased, and what is asked of it; both may be in the body, behind the picture.</summary>
-    private sealed class Target(RequestFacts facts, ModelCatalog catalog, PredictFields fields) : IDisposable
+    private sealed class Target(RequestFacts facts, ModelCatalog catalog, ImageClassifier classifier, PredictFields fields) : IDisposable
     {
         private ModelLease? _lease;
         private string? _name;
@@ -123,7 +153,7 @@ internal static class PredictionApi
         }
 
         /// <summary>Why the request is refused before its body is read, if it is.</summary>
-        public InferenceException? Refuse(ImageClassifier classifier)
+        public InferenceException? Refuse()
         {
             try
             {
@@ -160,7 +190,7 @@ internal static class PredictionApi
             }
 
             Options = fields.ToOptions(Model.Classes.Count);
-            Model.Postprocessor.Check(Options);
+            classifier.Check(Model, Options);
         }
 
         public void Dispose() => _lease?.Dispose();

@@ -1,6 +1,7 @@
 using System.Text.Json.Serialization;
 using Microsoft.AspNetCore.Mvc;
 using Whatsit.Inference;
+using Whatsit.Inference.Explaining;
 
 namespace Whatsit.Server.Predictions;
 
@@ -10,6 +11,7 @@ namespace Whatsit.Server.Predictions;
 /// <param name="Variant">The variant of its weights: fp32, fp16, int8.</param>
 /// <param name="Predictions">The best labels, best first.</param>
 /// <param name="Abstained">The model is not sure: no label reached its threshold.</param>
+/// <param name="Explanation">How the predictions' maps were made; absent where none were asked for.</param>
 /// <param name="Image">The picture as it was sent.</param>
 /// <param name="Timing">Where the time went, in milliseconds.</param>
 /// <param name="Warnings">What the reader should know of this answer; absent where there is nothing.</param>
@@ -19,6 +21,7 @@ public sealed record PredictionResponse(
     string Variant,
     IReadOnlyList<Prediction> Predictions,
     bool Abstained,
+    Explanation? Explanation,
     ImageDescription Image,
     TimingResponse Timing,
     IReadOnlyList<Warning>? Warnings)
@@ -32,6 +35,7 @@ public sealed record PredictionResponse(
         answer.Variant,
         answer.Predictions,
         answer.Abstained,
+        answer.Explanation,
         answer.Image,
         TimingResponse.From(answer.Timings),
         warnings.Count + answer.Warnings.Count > 0 ? [.. answer.Warnings, .. warnings] : null);
@@ -77,6 +81,9 @@ public sealed record PredictionResult
     /// <summary>The model is not sure.</summary>
     public bool? Abstained { get; init; }
 
+    /// <summary>How the predictions' maps were made.</summary>
+    public Explanation? Explanation { get; init; }
+
     /// <summary>The picture as it was sent.</summary>
     public ImageDescription? Image { get; init; }
 
@@ -98,6 +105,7 @@ public sealed record PredictionResult
         Variant = answer.Variant,
         Predictions = answer.Predictions,
         Abstained = answer.Abstained,
+        Explanation = answer.Explanation,
         Image = answer.Image,
         Timing = answer.Timing,
         Warnings = answer.Warnings,
@@ -109,7 +117,7 @@ public sealed record PredictionResult
 /// <param name="Url">A public URL instead, where the server allows it.</param>
 /// <param name="Model">The model; the query's precedes it.</param>
 /// <param name="TopK">How many labels.</param>
-/// <param name="Explain">Adds each label's class activation map.</param>
+/// <param name="Explain">Adds to each label where in the picture the evidence lies; or "png".</param>
 public sealed record JsonImage(string? Image, string? Url, string? Model, int? TopK, bool? Explain);
 
 /// <summary>Everything the native routes write.</summary>

@@ -157,6 +157,10 @@ public sealed class PostprocessingTests
     }
 
     [Fact]
+    public void A_map_takes_no_notice_of_what_speaks_for_every_class_alike() =>
+        Assert.Equal([1, 0, 0, 2, -1, -2], ClassActivationMap.Contrast([1, 5, 0, 7, -1, 3], channels: 2));
+
+    [Fact]
     public void A_class_without_evidence_has_an_empty_map() =>
         Assert.Equal([[0, 0]], new ClassActivationMap([-1], channels: 1).Of([1, 2], height: 1, width: 2, index: 0));
 }

@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using Whatsit.Inference.Imaging;
 
 namespace Whatsit.ModelTools.Tests.Commands;
 
@@ -109,6 +110,47 @@ public sealed class ClassifyCommandTests : IDisposable
         Assert.Equal("", error);
         Assert.Equal(5, output.Split('\n').Count(line => line.StartsWith(Sample, StringComparison.Ordinal)));
         Assert.Contains("no-such.jpg,,,,,,There is no such file.", output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_picture_explains_the_answer()
+    {
+        var file = Path.Combine(_folder, "why.png");
+        (var code, var output, var error) = await WhatsitCommand.RunAsync("classify", Sample, "--explain", file, "--json");
+        Assert.True(code == 0, error);
+        Assert.Equal("class-activation", (string)JsonNode.Parse(output)![0]!["explanation"]!["method"]!);
+        var decoder = ImageDecoders.Create(new());
+        var picture = await File.ReadAllBytesAsync(file, TestContext.Current.CancellationToken);
+        using (var drawn = decoder.Decode(picture, null, TestContext.Current.CancellationToken))
+        {
+            Assert.Equal((256, 256, "png"), (drawn.Width, drawn.Height, drawn.Format));
+        }
+
+        // A model without a feature map; its input is 8 × 8.
+        var models = Path.Combine(_folder, "models");
+        (code, _, error) = await WhatsitCommand.RunAsync("import", "tests/data/tfjs/layers", "--name", "fruit", "--models", models);
+        Assert.True(code == 0, error);
+        var manifest = JsonNode.Parse(await File.ReadAllTextAsync(Path.Combine(models, "fruit", "model.json"), TestContext.Current.CancellationToken))!;
+        manifest["output"]!.AsObject().Remove("features");
+        await File.WriteAllTextAsync(Path.Combine(models, "fruit", "model.json"), manifest.ToJsonString(), TestContext.Current.CancellationToken);
+        (code, output, error) = await WhatsitCommand.RunAsync("classify", Sample, "--models", models, "--explain", file, "--occlusion-runs", "10");
+        Assert.True(code == 0, error);
+        Assert.Contains("explained by occlusion, 9 runs", string.Join(' ', output.Split((char[])[' ', '\n'], StringSplitOptions.RemoveEmptyEntries)),
+            StringComparison.Ordinal);
+        (code, _, error) = await WhatsitCommand.RunAsync("classify", Sample, "--models", models, "--explain", file, "--occlusion-runs", "0");
+        Assert.Equal(1, code);
+        Assert.Contains("cannot explain its answers", error, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("--explain is 'why.jpg'", "--explain", "why.jpg")]
+    [InlineData("--explain explains one picture; here are 2.", "--explain", "why.png", "tests/data/images/orientation-6.jpg")]
+    [InlineData("--occlusion-runs is 1025; it must be from 0 to 1024.", "--explain", "why.png", "--occlusion-runs", "1025")]
+    public async Task What_cannot_be_explained_is_said_before_anything_is_done(string problem, params string[] arguments)
+    {
+        (var code, _, var error) = await WhatsitCommand.RunAsync(["classify", Sample, .. arguments]);
+        Assert.Equal(1, code);
+        Assert.Contains(problem, error, StringComparison.Ordinal);
     }
 
     [Fact]
