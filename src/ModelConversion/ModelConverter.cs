@@ -136,6 +136,7 @@ public static class ModelConverter
         // PyTorch, from where most ONNX files come, flattens whole channels; TensorFlow has the channels last.
         InputShape.Unflatten(graph, channelsFirst: reader.Format == OnnxFormat, notes);
         ClassifierOutputs.Choose(graph, request.Output, notes);
+        ClassifierOutputs.AlongClasses(graph, notes);
 
         // 2. What the network sees.
         var onlyInput = InputShape.Only(graph);

@@ -101,6 +101,20 @@ public static class ClassifierOutputs
         }
     }
 
+    /// <summary>
+    /// A last softmax over the pictures of a batch (axis 0) is a slip that answers nothing about one picture: its numbers are meant to be the classes'.
+    /// </summary>
+    public static void AlongClasses(Graph graph, List<string> notes)
+    {
+        if (Behind(new Wiring(graph), graph.Outputs[0].Name, out _, [.. Plain, "Clip"]) is { Op: "Softmax" or "LogSoftmax" } last
+            && last.Int("axis", -1) is 0 or -2 && Shapes.Infer(graph)[last.Inputs[0]].Shape is [_, > 1])
+        {
+            last.Attributes["axis"] = -1L;
+            notes.Add($"Warning: the network's last step, '{last.Name}', adds up to 1 over the pictures of a batch instead of the classes; it is taken over " +
+                $"the classes.");
+        }
+    }
+
     private static bool LeadsTo(Wiring wiring, string value, string target)
     {
         var seen = new HashSet<string>(StringComparer.Ordinal);

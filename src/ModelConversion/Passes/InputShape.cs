@@ -7,6 +7,9 @@ internal static class InputShape
 {
     private const int UsualSize = 224;
 
+    // What is larger is refused later, without a look at its values.
+    private const int LargestTried = 4096;
+
     // Its dense layer would have a million weights for each of its units.
     private const int LargestFlatSide = 1024;
 
@@ -17,8 +20,9 @@ internal static class InputShape
     {
         if (graph.Inputs is [{ Shape: [var batch and > 1, _, _, _] } fixedBatch])
         {
+            FoldConstants.Apply(graph); // exporters write a shape as a Concat of numbers
             FreeFixedBatch(graph, fixedBatch, batch);
-            notes.Add($"The file is made for exactly {batch} pictures at a time; the bundle takes any number.");
+            notes.Add(Fixed(batch));
         }
 
         for (var index = 0; index < graph.Inputs.Count; index++)
@@ -36,6 +40,56 @@ internal static class InputShape
             graph.Inputs[index] = input with { Shape = shape };
             notes.Add($"The network takes pictures of any size; fixed to " +
                 $"[{string.Join(", ", shape.Skip(1))}]{(size is null ? " (say --size for another)" : "")}.");
+        }
+
+        // An input that takes any number, before a Reshape that takes one alone.
+        if (graph.Inputs is [{ Shape: [-1 or 1, _, ..] } open] && open.Shape.All(side => side <= LargestTried)
+            && graph.Nodes.Exists(node => node.Op == "Reshape") && !Fits(graph, open.Shape[0]))
+        {
+            FoldConstants.Apply(graph);
+            if (HiddenBatch(graph) is { } hidden)
+            {
+                FreeFixedBatch(graph, open, hidden);
+                notes.Add(Fixed(hidden));
+            }
+        }
+    }
+
+    private static string Fixed(int batch) => $"The file is made for exactly {batch} pictures at a time; the bundle takes any number.";
+
+    /// <summary>The number of pictures that a Reshape is written for, where the whole network fits it.</summary>
+    private static int? HiddenBatch(Graph graph)
+    {
+        const int Tried = 8;
+        foreach (var batch in graph.Nodes.Where(node => node.Op == "Reshape" && node.Inputs.Count > 1)
+            .Select(node => graph.Constants.GetValueOrDefault(node.Inputs[1])?.ToInts() is [> 1 and < 1 << 12 and var first, _, ..] ? (int)first : 0)
+            .Where(first => first > 0).Distinct().Take(Tried))
+        {
+            if (Fits(graph, batch))
+            {
+                return batch;
+            }
+        }
+
+        return null;
+    }
+
+    private static bool Fits(Graph graph, int batch)
+    {
+        var input = graph.Inputs[0];
+        graph.Inputs[0] = input with { Shape = [Math.Max(batch, 1), .. input.Shape[1..]] };
+        try
+        {
+            Shapes.Infer(graph);
+            return true;
+        }
+        catch (ModelFormatException)
+        {
+            return false;
+        }
+        finally
+        {
+            graph.Inputs[0] = input;
         }
     }
 

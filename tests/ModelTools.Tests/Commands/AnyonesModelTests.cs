@@ -150,6 +150,7 @@ public sealed class AnyonesModelTests : IDisposable
     [Theory]
     [InlineData("keras-v3/BaselYoussef901-cifar10/cifar10.keras", 10, "zero-to-one")]
     [InlineData("keras-h5/mlcommons-tiny/pretrainedResnet.h5", 10, "none")]
+    [InlineData("onnx/KonduitAI-dl4j/output_cnn_mnist.onnx", 10, null)]
     [InlineData("onnx/microsoft-winml/mnist.onnx", 10, "none")]
     [InlineData("onnx/wuhanstudio-onnx-parser/mnist-sm.onnx", 10, null)]
     [InlineData("tfjs-graph/FrederickGodiva-rice", 5, "zero-to-one")]
@@ -166,6 +167,45 @@ public sealed class AnyonesModelTests : IDisposable
         Assert.Equal(classes, report.Model.Labels.Count);
         Assert.True(scaling is null || ModelConversion.Preparation.Scalings.ByName[scaling].IsOf(report.Manifest.Preprocessing),
             report.Manifest.Preprocessing.Evidence!.Reason);
+    }
+
+    [Fact]
+    public void What_is_compiled_for_an_accelerator_is_refused_by_name()
+    {
+        var path = Golden.Shared(Path.Combine("..", "field", "models", "tflite", "tflite-micro-person_detect", "person_detect_vela.tflite"));
+
+        var refusal = Assert.Throws<ModelFormatException>(() => ModelImporter.Import(new ImportRequest(path, "field", Models), _ => { }));
+        Assert.Contains("'ethos-u'", refusal.Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("Softmax")]
+    [InlineData("LogSoftmax")]
+    public void A_softmax_over_the_pictures_of_a_batch_is_taken_over_the_classes(string op)
+    {
+        var report = Import(Ending(4, builder => builder.AddNode(op, "last", ["dense"], ("axis", 0L))));
+
+        Assert.Contains(report.Model.Notes, note => note.Contains("over the pictures of a batch", StringComparison.Ordinal));
+        var answer = InferCommand.Run(ModelSource.Find("any", Models), Pixels(3)).First().Value.ToFloats();
+        Assert.Equal(1, answer.Sum(), 4);
+        Assert.True(answer.Max() > 0.3f);
+    }
+
+    [Theory]
+    [InlineData(-1)]
+    [InlineData(1)]
+    public void A_batch_that_only_a_Reshape_fixes_is_freed(int batch)
+    {
+        var graph = Ending(4, Softmax);
+        graph.Inputs[0] = graph.Inputs[0] with { Shape = [batch, .. graph.Inputs[0].Shape[1..]] };
+        graph.Constants["ten"] = Tensor.Int64([2], [10, -1]);
+        graph.Nodes.Insert(graph.Nodes.FindIndex(node => node.Op == "Gemm"), new Node("Reshape", "rows", ["flat"], ["rows"]) { Inputs = { "ten" } });
+        graph.Nodes.Find(node => node.Op == "Gemm")!.Inputs[0] = "rows";
+
+        var report = Import(graph);
+
+        Assert.Contains("The file is made for exactly 10 pictures at a time; the bundle takes any number.", report.Model.Notes);
+        Assert.Equal([1, 4], InferCommand.Run(ModelSource.Find("any", Models), Pixels(1)).First().Value.Shape);
     }
 
     private ImportReport Import(Graph graph) => ModelImporter.Import(new ImportRequest(Write(graph), "any", Models), _ => { });
