@@ -17,7 +17,13 @@ internal static class LabelSource
     ];
 
     /// <summary>Given, found in or beside the file, or numbers; as many as there are classes.</summary>
-    public static string[] Choose(string? file, string path, ImportedModel model, int classes, List<string> notes)
+    /// <param name="file">The file that was given.</param>
+    /// <param name="path">The model.</param>
+    /// <param name="root">The folder or archive that the model came in; labels may lie in it, above the model.</param>
+    /// <param name="model">What was read of it.</param>
+    /// <param name="classes">How many there are.</param>
+    /// <param name="notes">Told what was found.</param>
+    public static string[] Choose(string? file, string path, string root, ImportedModel model, int classes, List<string> notes)
     {
         if (file is not null)
         {
@@ -30,7 +36,7 @@ internal static class LabelSource
             return fitting;
         }
 
-        if (Beside(path, classes, notes) is { } found && AreNames(found, notes))
+        if (Around(path, root, classes, notes) is { } found && AreNames(found, notes))
         {
             return found;
         }
@@ -53,6 +59,27 @@ internal static class LabelSource
 
         var text = LabelFile.Decode(File.ReadAllBytes(path), path);
         return text.TrimStart() is ['[' or '{', ..] ? Json(path, text) : [.. LabelFile.Parse(text)];
+    }
+
+    private static string[]? Around(string path, string root, int classes, List<string> notes)
+    {
+        for (var at = Path.GetFullPath(path); at is not null; at = Path.GetDirectoryName(at))
+        {
+            if (Beside(at, classes, notes) is { } labels)
+            {
+                return labels;
+            }
+
+            var folder = Directory.Exists(at) ? at : Path.GetDirectoryName(at)!;
+            if (folder.Length <= Path.TrimEndingDirectorySeparator(Path.GetFullPath(root)).Length)
+            {
+                return null;
+            }
+
+            at = Directory.Exists(at) ? at : folder;
+        }
+
+        return null;
     }
 
     /// <summary>The labels beside a model, where a file of a usual name has as many as there are classes.</summary>

@@ -3,44 +3,53 @@ using Whatsit.ModelConversion.Formats;
 
 namespace Whatsit.ModelConversion;
 
-/// <summary>A zip as Teachable Machine and others hand it out, the model with its labels, unpacked to a folder that goes away afterwards.</summary>
+/// <summary>
+/// What a model came in: a folder, or a zip as Teachable Machine and others hand it out, the model with its labels, unpacked to a folder that goes away
+/// afterwards.
+/// </summary>
 internal sealed class ModelArchive : IDisposable
 {
     private const long Largest = 4L << 30;
     private const int MostFiles = 4096;
 
+    // A zip of a zip is common, a third is somebody's accident, and more are made to be.
+    private const int DeepestZip = 3;
+
+    // Deeper than any repository keeps its models.
+    private const int DeepestFolder = 6;
+
     private readonly string? _folder;
 
-    private ModelArchive(string path, string? folder) => (Path, _folder) = (path, folder);
+    private ModelArchive(string path, string root, string? folder) => (Path, Root, _folder) = (path, root, folder);
 
     /// <summary>Where the model is: in the unpacked folder, or where it was all along.</summary>
     public string Path { get; }
 
-    /// <summary>Unpacks what is a zip and no model itself (a <c>.keras</c> file is one).</summary>
-    public static ModelArchive Open(string path)
+    /// <summary>The folder in which labels may lie, too.</summary>
+    public string Root { get; }
+
+    /// <summary>Unpacks what is a zip and no model itself (a <c>.keras</c> file is one), and finds the model in it, or in a folder.</summary>
+    /// <param name="path">A model's file, folder or zip.</param>
+    /// <param name="file">Which file of a folder or zip is meant, where that is said.</param>
+    public static ModelArchive Open(string path, string? file = null)
     {
+        if (Directory.Exists(path))
+        {
+            return new ModelArchive(Locate(path, file, $"folder '{path}'"), path, null);
+        }
+
         if (!ModelFile.Exists(path) || !IsZip(path) || ModelReaders.All().Any(reader => reader.CanRead(path)))
         {
-            return new ModelArchive(path, null);
+            return file is null ? new ModelArchive(path, System.IO.Path.GetDirectoryName(System.IO.Path.GetFullPath(path))!, null)
+                : throw new ModelFormatException($"'{path}' is neither a folder nor a zip, so there is no file '{file}' in it.");
         }
 
         var folder = Directory.CreateTempSubdirectory("whatsit-").FullName;
         try
         {
-            Unpack(path, folder);
-            var inner = folder;
-            while (!Directory.EnumerateFiles(inner).Any() && Directory.GetDirectories(inner) is [var only])
-            {
-                inner = only;
-            }
-
-            if (!ModelReaders.All().Any(reader => Directory.EnumerateFiles(inner).Prepend(inner).Any(reader.CanRead)))
-            {
-                throw new ModelFormatException(
-                    $"The zip '{path}' holds no model that can be read: {string.Join(", ", ModelReaders.All().Select(reader => reader.Format))}.");
-            }
-
-            return new ModelArchive(inner, folder);
+            var left = Largest;
+            Unpack(path, System.IO.Path.GetFileName(path), folder, ref left, depth: 1);
+            return new ModelArchive(Locate(folder, file, $"zip '{path}'"), folder, folder);
         }
         catch (Exception exception)
         {
@@ -57,43 +66,146 @@ internal sealed class ModelArchive : IDisposable
         }
     }
 
-    private static void Unpack(string path, string folder)
+    /// <summary>The one model of a folder, or the folder: the nearest to its top counts.</summary>
+    private static string Locate(string folder, string? file, string what)
     {
-        using var archive = ZipFile.OpenRead(path);
-        if (archive.Entries.Any(entry => entry.FullName.EndsWith("/data.pkl", StringComparison.Ordinal)))
+        if (file is not null)
         {
-            throw new ModelFormatException(
-                $"'{path}' is a PyTorch checkpoint, which holds Python code: export the model with torch.onnx.export and import the .onnx file.");
+            var named = System.IO.Path.GetFullPath(System.IO.Path.Combine(folder, file));
+            return ModelFile.IsBeside(folder, named) && System.IO.Path.Exists(named) ? named
+                : throw new ModelFormatException($"There is no file '{file}' in the {what}.");
         }
 
-        var left = Largest;
-        if (archive.Entries.Count > MostFiles)
+        var readers = ModelReaders.All();
+        List<string> level = [folder];
+        var seen = new List<string>();
+        for (var depth = 0; depth <= DeepestFolder && level.Count > 0 && seen.Count < MostFiles; depth++)
         {
-            throw new ModelFormatException($"The zip '{path}' holds {archive.Entries.Count} files; {MostFiles} are allowed.");
-        }
-
-        var buffer = new byte[1 << 16];
-        foreach (var entry in archive.Entries.Where(entry => !entry.FullName.EndsWith('/')))
-        {
-            var target = System.IO.Path.GetFullPath(System.IO.Path.Combine(folder, entry.FullName));
-            if (!target.StartsWith(folder + System.IO.Path.DirectorySeparatorChar, StringComparison.Ordinal))
+            List<string> found = [];
+            foreach (var inner in level)
             {
-                throw new ModelFormatException($"The zip '{path}' holds '{entry.FullName}', which would lie outside of it.");
-            }
-
-            Directory.CreateDirectory(System.IO.Path.GetDirectoryName(target)!);
-            using var from = entry.Open();
-            using var to = File.Create(target);
-            // What an archive says of its sizes is not believed: bytes are counted as they come.
-            for (var read = from.Read(buffer); read > 0; read = from.Read(buffer))
-            {
-                left -= read;
-                if (left < 0)
+                if (readers.Any(reader => reader.CanRead(inner)))
                 {
-                    throw new ModelFormatException($"The zip '{path}' unpacks to more than {Largest} bytes.");
+                    found.Add(inner);
+                    continue;
                 }
 
-                to.Write(buffer.AsSpan(0, read));
+                string[] files = [.. Directory.EnumerateFiles(inner).Where(IsPayload).Order(StringComparer.Ordinal).Take(MostFiles)];
+                found.AddRange(files.Where(candidate => readers.Any(reader => reader.CanRead(candidate))));
+                seen.AddRange(files);
+            }
+
+            if (found is [var only])
+            {
+                return only;
+            }
+
+            if (found.Count > 1)
+            {
+                throw new ModelFormatException($"The {what} holds several models: {string.Join(", ", found.Select(Relative).Take(12))}" +
+                    $"{(found.Count > 12 ? ", …" : "")}. Say with --file which one is meant.");
+            }
+
+            level = [.. level.SelectMany(Directory.EnumerateDirectories).Where(IsPayload).Where(inner => new DirectoryInfo(inner).LinkTarget is null)
+                .Order(StringComparer.Ordinal).Take(MostFiles)];
+        }
+
+        foreach (var candidate in seen)
+        {
+            Refuse(candidate, what);
+        }
+
+        throw new ModelFormatException($"The {what} holds no model that can be read: {string.Join(", ", readers.Select(reader => reader.Format))}.");
+
+        string Relative(string path) => System.IO.Path.GetRelativePath(folder, path).Replace('\\', '/') is var name && name != "." ? name : "the folder itself";
+
+        // Folders of the Mac's own and what starts with a dot are nobody's model.
+        static bool IsPayload(string path) => System.IO.Path.GetFileName(path) is var name && !name.StartsWith('.') && name != "__MACOSX";
+    }
+
+    // Where there is no model, the files say what there is instead.
+    private static void Refuse(string path, string what)
+    {
+        var name = System.IO.Path.GetFileName(path);
+        if (name == "saved_model.pb")
+        {
+            throw ModelReaders.SavedModel($"The {what}");
+        }
+
+        if (name.EndsWith(".html", StringComparison.OrdinalIgnoreCase) || name.EndsWith(".htm", StringComparison.OrdinalIgnoreCase))
+        {
+            throw new ModelFormatException($"The {what} holds a web page ('{name}') and no model: what was saved is the page that shows or offers the " +
+                $"model. Download the model itself.");
+        }
+
+        Placeholder.Refuse(path);
+    }
+
+    private static void Unpack(string path, string shown, string folder, ref long left, int depth)
+    {
+        var zips = new List<string>();
+        using (var archive = ZipFile.OpenRead(path))
+        {
+            if (archive.Entries.Any(entry => entry.FullName.EndsWith("/data.pkl", StringComparison.Ordinal)))
+            {
+                throw new ModelFormatException(
+                    $"'{shown}' is a PyTorch checkpoint, which holds Python code: export the model with torch.onnx.export and import the .onnx file.");
+            }
+
+            if (archive.Entries.Count > MostFiles)
+            {
+                throw new ModelFormatException($"The zip '{shown}' holds {archive.Entries.Count} files; {MostFiles} are allowed.");
+            }
+
+            var buffer = new byte[1 << 16];
+            foreach (var entry in archive.Entries.Where(entry => entry.FullName is not [.., '/' or '\\']))
+            {
+                // Some programs of Windows' divide the parts of a path as Windows does.
+                var target = System.IO.Path.GetFullPath(System.IO.Path.Combine(folder, entry.FullName.Replace('\\', '/')));
+                if (!target.StartsWith(folder + System.IO.Path.DirectorySeparatorChar, StringComparison.Ordinal))
+                {
+                    throw new ModelFormatException($"The zip '{shown}' holds '{entry.FullName}', which would lie outside of it.");
+                }
+
+                Directory.CreateDirectory(System.IO.Path.GetDirectoryName(target)!);
+                using (var from = entry.Open())
+                using (var to = File.Create(target))
+                {
+                    // What an archive says of its sizes is not believed: bytes are counted as they come.
+                    for (var read = from.Read(buffer); read > 0; read = from.Read(buffer))
+                    {
+                        left -= read;
+                        if (left < 0)
+                        {
+                            throw new ModelFormatException($"The zip '{shown}' unpacks to more than {Largest} bytes.");
+                        }
+
+                        to.Write(buffer.AsSpan(0, read));
+                    }
+                }
+
+                if (ModelFile.Exists(target) && IsZip(target) && !ModelReaders.All().Any(reader => reader.CanRead(target)))
+                {
+                    zips.Add(target);
+                }
+            }
+        }
+
+        foreach (var zip in zips)
+        {
+            if (depth == DeepestZip)
+            {
+                throw new ModelFormatException($"The zip '{shown}' holds zips in zips, more than {DeepestZip} deep.");
+            }
+
+            // Under its own name, so that a model in it can be named.
+            var inner = $"{zip}.unpacked";
+            Directory.CreateDirectory(inner);
+            Unpack(zip, System.IO.Path.GetFileName(zip), inner, ref left, depth + 1);
+            File.Delete(zip);
+            if (!System.IO.Path.Exists(System.IO.Path.ChangeExtension(zip, null)))
+            {
+                Directory.Move(inner, System.IO.Path.ChangeExtension(zip, null));
             }
         }
     }

@@ -37,6 +37,15 @@ public record ConversionRequest(string Path)
 
     /// <summary>Ends a network that gives logits with a softmax.</summary>
     public bool Softmax { get; init; }
+
+    /// <summary>Which file of a folder or zip is meant, where it holds several models.</summary>
+    public string? File { get; init; }
+
+    /// <summary>What Keras' layers of Python code compute: <see cref="ReadingOptions.Lambdas"/>.</summary>
+    public IReadOnlyDictionary<string, string> Lambdas { get; init; } = new Dictionary<string, string>();
+
+    /// <summary>A file with the network's description, for Keras weights alone: <see cref="ReadingOptions.Architecture"/>.</summary>
+    public string? Architecture { get; init; }
 }
 
 /// <summary>A network that was converted and gave the original's answers.</summary>
@@ -70,6 +79,7 @@ public static class ModelConverter
 
     private const string ModelFile = "model.onnx";
     private const string OnnxFormat = "ONNX";
+    private const string KerasFormat = "Keras";
 
     // Twice the largest that classifiers are trained for (EfficientNet-L2: 800), and small enough to hold the first layer's answer to it.
     private const int LargestSide = 2048;
@@ -115,8 +125,23 @@ public static class ModelConverter
         string folder, Action<string> progress)
     {
         // 1. Read.
-        using var archive = ModelArchive.Open(request.Path);
-        (var reader, var path) = ModelReaders.Find(archive.Path, request.Dequantize);
+        using var archive = ModelArchive.Open(request.Path, request.File);
+        (var reader, var path) = ModelReaders.Find(archive.Path, new ReadingOptions
+        {
+            Dequantize = request.Dequantize,
+            Lambdas = request.Lambdas,
+            Architecture = request.Architecture is { } description ? ReadingOptions.ReadArchitecture(description) : null,
+        });
+        if (request.Architecture is not null && reader.Format != KerasFormat)
+        {
+            throw new ModelFormatException($"A description of the network (--config) belongs to Keras weights; this is {reader.Format}.");
+        }
+
+        if (request.Lambdas.Count > 0 && reader.Format is not (KerasFormat or "TensorFlow.js"))
+        {
+            throw new ModelFormatException($"Layers of Python code (--lambda) are Keras'; this is {reader.Format}.");
+        }
+
         progress($"Reading {reader.Format}");
         var model = reader.Read(path);
         var graph = model.Graph;
@@ -180,7 +205,7 @@ public static class ModelConverter
         FoldBatchNorm.Apply(graph);
         var classifier = ClassifierOutputs.Apply(graph, request.Softmax, proof.Scores);
         notes.AddRange(classifier.Note is { } note ? [note] : []);
-        var labels = LabelSource.Choose(request.Labels, path, model, classifier.Classes, notes);
+        var labels = LabelSource.Choose(request.Labels, path, archive.Root, model, classifier.Classes, notes);
 
         // 5. Write.
         progress($"Writing {ModelFile}");

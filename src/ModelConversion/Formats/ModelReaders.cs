@@ -9,18 +9,18 @@ namespace Whatsit.ModelConversion.Formats;
 public static class ModelReaders
 {
     /// <summary>The readers, one per format.</summary>
-    /// <param name="dequantize">Makes quantized models float.</param>
-    public static IReadOnlyList<IModelReader> All(bool dequantize = false) =>
+    /// <param name="options">What the files do not say themselves.</param>
+    public static IReadOnlyList<IModelReader> All(ReadingOptions? options = null) =>
     [
-        new GuardedReader(new KerasReader()),
-        new GuardedReader(new TensorFlowJsReader()),
-        new GuardedReader(new TensorFlowLiteReader(dequantize)),
+        new GuardedReader(new KerasReader(options)),
+        new GuardedReader(new TensorFlowJsReader(options)),
+        new GuardedReader(new TensorFlowLiteReader(options?.Dequantize == true)),
         new GuardedReader(new OnnxReader()),
     ];
 
     /// <summary>The reader for a file or folder, by its content; a folder may hold the one model file that is meant.</summary>
     /// <exception cref="ModelFormatException">There is no such file, or it is of no format that is known.</exception>
-    public static (IModelReader Reader, string Path) Find(string path, bool dequantize = false)
+    public static (IModelReader Reader, string Path) Find(string path, ReadingOptions? options = null)
     {
         if (!Path.Exists(path))
         {
@@ -32,14 +32,7 @@ public static class ModelReaders
             throw new ModelFormatException($"'{path}' is empty, or no file that can be read from its start (a pipe, a device).");
         }
 
-        var readers = All(dequantize);
-        if (File.Exists(Path.Combine(path, "saved_model.pb")))
-        {
-            throw new ModelFormatException(
-                $"'{path}' is a TensorFlow SavedModel: save the model as .h5 or .keras (model.save), or convert it to TensorFlow Lite or TensorFlow.js, " +
-                $"and import that.");
-        }
-
+        var readers = All(options);
         string[] candidates = Directory.Exists(path) ? [path, .. Directory.EnumerateFiles(path).Order(StringComparer.Ordinal)] : [path];
         (IModelReader Reader, string Path)[] found =
             [.. candidates.SelectMany(candidate => readers.Where(reader => reader.CanRead(candidate)).Take(1).Select(reader => (reader, candidate)))];
@@ -47,10 +40,30 @@ public static class ModelReaders
         {
             [var only] => only,
             [var whole, ..] when whole.Path == path => whole,
-            [] => throw new ModelFormatException($"'{path}' is no model that can be read: {string.Join(", ", readers.Select(reader => reader.Format))}."),
+            [] when candidates.Any(candidate => Path.GetFileName(candidate) == "saved_model.pb") => throw SavedModel($"'{path}'"),
+            [] => throw Unreadable(path)
+                ?? new ModelFormatException($"'{path}' is no model that can be read: {string.Join(", ", readers.Select(reader => reader.Format))}."),
             _ => throw new ModelFormatException(
                 $"The folder '{path}' holds several models: {string.Join(", ", found.Select(model => Path.GetFileName(model.Path)))}. Name one of them."),
         };
+    }
+
+    /// <summary>The refusal of TensorFlow's own format, with the way out of it.</summary>
+    internal static ModelFormatException SavedModel(string what) => new(
+        $"{what} is a TensorFlow SavedModel: save the model as .h5 or .keras (model.save), or convert it (tf.lite.TFLiteConverter.from_saved_model, " +
+        $"tensorflowjs_converter, python -m tf2onnx.convert --saved-model), and import that.");
+
+    private static ModelFormatException? Unreadable(string path)
+    {
+        try
+        {
+            Placeholder.Refuse(path);
+            return null;
+        }
+        catch (ModelFormatException placeholder)
+        {
+            return placeholder;
+        }
     }
 
     /// <summary>Whatever a damaged file leads a reader to, its caller gets a sentence.</summary>

@@ -28,7 +28,7 @@ internal sealed record ModelSource(string Path, ModelManifest? Manifest, IModelR
             return new ModelSource(path, Bundle.ReadManifest(System.IO.Path.GetFullPath(path)), null);
         }
 
-        (var reader, var found) = ModelReaders.Find(path, dequantize);
+        (var reader, var found) = ModelReaders.Find(path, new ReadingOptions { Dequantize = dequantize });
         return new ModelSource(found, null, reader);
     }
 

@@ -35,7 +35,7 @@ public sealed class BoundedImportTests : IDisposable
         }
 
         Assert.StartsWith($"'{pipe}' is empty, or no file", Assert.Throws<ModelFormatException>(() => Import(pipe)).Message, StringComparison.Ordinal);
-        Assert.Contains("is no model that can be read", Assert.Throws<ModelFormatException>(() => Import(_folder)).Message, StringComparison.Ordinal);
+        Assert.Contains("holds no model that can be read", Assert.Throws<ModelFormatException>(() => Import(_folder)).Message, StringComparison.Ordinal);
 
         // A link to one is one, and labels beside a model may be one.
         var link = Path.Combine(_folder, "link.onnx");

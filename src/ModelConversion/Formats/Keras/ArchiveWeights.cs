@@ -13,7 +13,16 @@ internal sealed class ArchiveWeights : IKerasWeights
     // Keras 2.12 and 2.13 keep layers in the first of these, later ones in the second.
     private static readonly string[] Containers = ["_layer_checkpoint_dependencies", "layers"];
 
-    private readonly Dictionary<string, Hdf5Group> _groups = new(StringComparer.Ordinal);
+    // Names of the parts of a MultiHeadAttention: as attributes of it, which Keras 2 kept with an underscore.
+    private static readonly Dictionary<string, string[]> Parts = new(StringComparer.Ordinal)
+    {
+        ["query"] = ["query_dense", "_query_dense"],
+        ["key"] = ["key_dense", "_key_dense"],
+        ["value"] = ["value_dense", "_value_dense"],
+        ["attention_output"] = ["output_dense", "_output_dense"],
+    };
+
+    private readonly Dictionary<string, string> _paths = new(StringComparer.Ordinal);
     private readonly Hdf5Group _root;
 
     // Keras on Windows joined the parts of a path as Windows does (os.path.join, until 2.15): every group lies at the top, "layers\\sequential\\layers\\dense".
@@ -27,23 +36,35 @@ internal sealed class ArchiveWeights : IKerasWeights
     }
 
     public Tensor? Find(IReadOnlyList<string> layer, string weight, int index) =>
-        _groups.TryGetValue(string.Join('/', layer), out var group) && group.Dataset($"vars/{index}") is not null
-            ? Hdf5Weights.Read(group, $"vars/{index}") : null;
+        PathsOf(layer).Select(path => At(path, $"vars/{index}")).FirstOrDefault(found => found is not null) is (var group, var path)
+            ? Hdf5Weights.Read(group, path) : null;
+
+    private IEnumerable<string> PathsOf(IReadOnlyList<string> layer)
+    {
+        if (_paths.TryGetValue(string.Join('/', layer), out var own))
+        {
+            yield return own;
+        }
+
+        if (layer.Count > 1 && _paths.TryGetValue(string.Join('/', layer.SkipLast(1)), out var outer) && Parts.TryGetValue(layer[^1], out var parts))
+        {
+            foreach (var part in parts)
+            {
+                yield return $"{outer}/{part}";
+            }
+        }
+    }
 
     private void Assign(string model, KerasTopology topology, string path)
     {
-        foreach (var group in topology.Layers.GroupBy(layer => SnakeCase(layer.Config.ClassName)))
+        foreach (var group in topology.Layers.GroupBy(layer => SnakeCase(layer.Wrapper ?? layer.Config.ClassName)))
         {
             KerasLayer[] layers = [.. group];
             var stored = Stored(model, group.Key, layers.Length);
             for (var index = 0; index < Math.Min(layers.Length, stored.Length); index++)
             {
                 var name = path + layers[index].Name;
-                if (At(stored[index]) is { } weights)
-                {
-                    _groups[name] = weights;
-                }
-
+                _paths[name] = layers[index].Wrapper is null ? stored[index] : $"{stored[index]}/layer";
                 if (layers[index].Network is { } network)
                 {
                     Assign($"{stored[index]}/", network, $"{name}/");
@@ -81,7 +102,11 @@ internal sealed class ArchiveWeights : IKerasWeights
         return [];
     }
 
-    private Hdf5Group? At(string path) => _root.Group(_flat ? path.Replace('/', '\\') : path);
+    // Where every group lies at the top, its weights still lie in it, or at the top as well.
+    private (Hdf5Group Group, string Path)? At(string group, string weight) =>
+        _root.Group(_flat ? group.Replace('/', '\\') : group) is { } owner && owner.Dataset(weight) is not null ? (owner, weight)
+        : _flat && _root.Group($"{group}/vars".Replace('/', '\\')) is { } apart && apart.Dataset(weight[5..]) is not null ? (apart, weight[5..])
+        : null;
 
     private IReadOnlyCollection<string> NamesIn(string path)
     {

@@ -41,6 +41,24 @@ internal sealed class KerasConversion(GraphBuilder builder, IKerasWeights weight
 
     public List<string> Notes { get; } = [];
 
+    /// <summary>
+    /// Kernels are stored turned by half a turn: Theano convolves where everyone else correlates (keras/utils/conv_utils.py, convert_kernel).
+    /// </summary>
+    public bool TurnedKernels { get; init; }
+
+    /// <summary>What layers of Python code compute, by their names.</summary>
+    public IReadOnlyDictionary<string, string> Lambdas { get; init; } = new Dictionary<string, string>();
+
+    /// <summary>Those of them that the network has.</summary>
+    public HashSet<string> LambdasUsed { get; } = new(StringComparer.Ordinal);
+
+    /// <summary>What is said of a layer of Python code.</summary>
+    public string? Lambda(string layer)
+    {
+        LambdasUsed.Add(layer);
+        return Lambdas.GetValueOrDefault(layer);
+    }
+
     /// <summary>Converts one call of a layer that is not a model itself.</summary>
     public KerasTensor Convert(KerasLayer layer, KerasCall call, IReadOnlyList<string> path, Func<KerasReference, KerasTensor> resolve)
     {
@@ -52,8 +70,9 @@ internal sealed class KerasConversion(GraphBuilder builder, IKerasWeights weight
         }
         else
         {
-            KerasTensor[] inputs = [.. call.Inputs.Select(resolve)];
-            var context = new LayerCall(this, layer.Config, path, inputs);
+            var references = layer.Config.ClassName == "MultiHeadAttention" ? KerasAttention.Inputs(call, layer.Config) : call.Inputs;
+            KerasTensor[] inputs = [.. references.Select(resolve)];
+            var context = new LayerCall(this, layer.Config, path, inputs) { Wrapped = layer.Wrapped };
             result = KerasLayers.Find(layer.Config) is not { } method ? throw layer.Config.Unsupported()
                 : inputs.Length == 0 ? throw layer.Config.Refuse("is connected to nothing")
                 : method(context);
@@ -108,6 +127,9 @@ internal class LayerCall(KerasConversion conversion, KerasConfig config, IReadOn
     public KerasConversion Conversion { get; } = conversion;
 
     public IReadOnlyList<KerasTensor> Inputs { get; } = inputs;
+
+    /// <summary>The name of the layer within this one whose weights are meant.</summary>
+    public string? Wrapped { get; init; }
 
     /// <summary>The same call as seen by a layer that is its activation.</summary>
     public LayerCall As(KerasConfig activation, KerasTensor x) => new(Conversion, activation, path, [x]);
@@ -171,9 +193,50 @@ internal class LayerCall(KerasConversion conversion, KerasConfig config, IReadOn
     public string Ints(params long[] sides) => Constant($"ints_{string.Join('_', sides)}", () => Tensor.Int64([sides.Length], sides));
 
     /// <summary>A weight in Keras' own layout as 32-bit floats, checked against the shape it must have; -1 fits any side.</summary>
-    public Tensor Weight(string name, int index, params int[] shape)
+    public Tensor Weight(string name, int index, params int[] shape) =>
+        Checked(Found(name, index), name, shape);
+
+    /// <summary>A weight of a layer that this one is made of.</summary>
+    public Tensor PartWeight(string part, string name, int index, params int[] shape) =>
+        Checked(Conversion.Weights.Find([.. path, part], name, index), $"{part}/{name}", shape);
+
+    /// <summary>A convolution's kernel, rows and columns first; Keras 1 kept filters and channels first where the picture has them so.</summary>
+    public Tensor Kernel(int[] sides, int inner, int outer)
     {
-        var weight = Conversion.Weights.Find(path, name, index)
+        var kernel = Found("kernel", 0);
+        if (kernel is not null && Config.Flag("keras1", false) && ChannelsFirst && kernel.Shape is [var first, var second, var rows, var columns]
+            && (first, rows, columns) == (outer, sides[0], sides[1]) && (inner < 0 || second == inner))
+        {
+            kernel = Operators.Permute(Checked(kernel, "kernel", kernel.Shape), [2, 3, 1, 0]);
+        }
+        else
+        {
+            kernel = Weight("kernel", 0, sides[0], sides[1], inner, outer);
+        }
+
+        return Conversion.TurnedKernels ? Turned(kernel) : kernel;
+    }
+
+    private static Tensor Turned(Tensor kernel)
+    {
+        var from = kernel.As<float>();
+        var size = kernel.Shape[2] * kernel.Shape[3];
+        var places = kernel.Length / size;
+        var to = new float[from.Length];
+        for (var place = 0; place < places; place++)
+        {
+            from.Slice(place * size, size).CopyTo(to.AsSpan((places - 1 - place) * size));
+        }
+
+        return Tensor.Float32(kernel.Shape, to);
+    }
+
+    private Tensor? Found(string name, int index) =>
+        (Wrapped is { } inner ? Conversion.Weights.Find([.. path, inner], name, index) : null) ?? Conversion.Weights.Find(path, name, index);
+
+    private Tensor Checked(Tensor? found, string name, int[] shape)
+    {
+        var weight = found
             ?? throw new ModelFormatException($"The weight '{name}' of the layer '{Config.ClassName}' ({Config.Name}) is missing.");
         if (weight.Shape.Length != shape.Length || weight.Shape.Zip(shape).Any(side => side.Second >= 0 && side.First != side.Second))
         {

@@ -40,6 +40,9 @@ internal static class KerasLayers
         ["Normalization"] = Normalization,
         ["LayerScale"] = LayerScale,
         ["CustomScaleLayer"] = call => ScaledSum(call, call.Config.Number("scale")),
+        ["GroupNormalization"] = KerasNormalizations.Group,
+        ["UnitNormalization"] = KerasNormalizations.Unit,
+        ["MultiHeadAttention"] = KerasAttention.Convert,
         ["Lambda"] = Lambda,
 
         // Activations
@@ -56,11 +59,14 @@ internal static class KerasLayers
         ["Cropping2D"] = Cropping2D,
         ["CenterCrop"] = CenterCrop,
         ["Resizing"] = Resizing,
+        ["RandomCrop"] = RandomCrop,
         ["UpSampling2D"] = UpSampling2D,
         ["Flatten"] = Flatten,
         ["Reshape"] = Reshape,
         ["Permute"] = Permute,
         ["RepeatVector"] = RepeatVector,
+        ["CastToFloat32"] = call => call.Input, // AutoKeras': the graph computes with floats anyway
+        ["ExpandLastDim"] = call => call.Add("Unsqueeze", [call.Input.Value, call.Ints(call.Input.Rank)], [.. call.Input.Shape, 1]),
 
         // Several inputs
         ["Add"] = call => Merge(call, "Add"),
@@ -106,8 +112,7 @@ internal static class KerasLayers
         }
 
         // H W I O to O I H W
-        var weights =
-            call.Constant("kernel", () => LayerCall.SidesLast(call.Weight("kernel", 0, kernel[0], kernel[1], channels < 0 ? -1 : channels / groups, filters)));
+        var weights = call.Constant("kernel", () => LayerCall.SidesLast(call.Kernel(kernel, channels < 0 ? -1 : channels / groups, filters)));
         return KerasActivations.Apply(call, Convolve(call, call.Image, weights, kernel, call.Config.Pair("strides", 1), call.Config.Pair("dilation_rate", 1),
             groups, filters, Bias(call, 1, filters)));
     }
@@ -253,7 +258,7 @@ internal static class KerasLayers
 
         // H W O I to I O H W
         var channels = x.Shape[channelAxis];
-        var weights = call.Constant("kernel", () => LayerCall.SidesLast(call.Weight("kernel", 0, kernel[0], kernel[1], filters, channels)));
+        var weights = call.Constant("kernel", () => LayerCall.SidesLast(call.Kernel(kernel, filters, channels)));
         var bias = Bias(call, 1, filters);
         return KerasActivations.Apply(call, call.AddSpatial(
             "ConvTranspose",
@@ -408,13 +413,23 @@ internal static class KerasLayers
             ? call.Add("Add", [shortcut.Value, call.Map("Mul", residual, call.Scalar(scale)).Value], Broadcast(call, shortcut, residual))
             : throw call.Config.Refuse($"is called with {call.Inputs.Count} inputs where it takes a shortcut and a residual");
 
-    // A Lambda holds compiled Python, which nothing but Python can read. The one that keras.applications used is known by its argument.
+    // A Lambda holds compiled Python, which nothing but Python can read. Somebody may say what it computes; the one that keras.applications used is known
+    // by its argument.
     private static KerasTensor Lambda(LayerCall call)
     {
+        if (call.Conversion.Lambda(call.Config.Name) is { } said)
+        {
+            (var times, var plus) = LinearExpression.Parse(said);
+            var x = call.Input;
+            call.Conversion.SeeScaling(x, times, plus, call.Config.Name);
+            x = times == 1 ? x : call.Map("Mul", x, call.Scalar(times));
+            return plus == 0 ? x : call.Map("Add", x, call.Scalar(plus));
+        }
+
         if (call.Inputs.Count != 2 || call.Config["arguments"] is not { } arguments || KerasConfig.Property(arguments, "scale") is not { } scale
             || KerasConfig.Numbers(scale) is not [var factor])
         {
-            throw call.Config.Refuse("holds Python code, which cannot be imported");
+            throw call.Config.Refuse($"holds Python code, which cannot be imported; if it only scales, say how: --lambda {call.Config.Name}=x/255");
         }
 
         const string Note = "Layers 'Lambda' with an argument 'scale' are taken for InceptionResNetV2's: the first input plus so many times the second.";
@@ -493,7 +508,7 @@ internal static class KerasLayers
         return call.Add("Pad", [x.Value, call.Ints(pads)], shape, ("mode", "constant"));
     }
 
-    private static KerasTensor Cropping2D(LayerCall call) => Crop(call, Margins(call, "cropping"));
+    private static KerasTensor Cropping2D(LayerCall call) => Crop(call, call.Image, Margins(call, "cropping"));
 
     // p, [height, width] or [[top, bottom], [left, right]]
     private static int[] Margins(LayerCall call, string key)
@@ -510,9 +525,8 @@ internal static class KerasLayers
             : throw call.Config.Refuse($"has a '{key}' that is not supported");
     }
 
-    private static KerasTensor Crop(LayerCall call, int[] margins)
+    private static KerasTensor Crop(LayerCall call, KerasTensor x, int[] margins)
     {
-        var x = call.Image;
         call.Conversion.KeepRaw(x);
         var first = call.ImageAxes.Height;
         int[] shape = [.. x.Shape];
@@ -545,7 +559,7 @@ internal static class KerasLayers
         var right = x.Shape[first + 1] - call.Config.Integer("width");
         return x.Shape[first] < 0 || x.Shape[first + 1] < 0 || bottom < 0 || right < 0
             ? throw call.Config.Refuse($"cuts more out of an input of {x} than there is, which is not supported")
-            : (bottom, right) is (0, 0) ? x : Crop(call, [bottom / 2, bottom - (bottom / 2), right / 2, right - (right / 2)]);
+            : (bottom, right) is (0, 0) ? x : Crop(call, x, [bottom / 2, bottom - (bottom / 2), right / 2, right - (right / 2)]);
     }
 
     private static KerasTensor Resizing(LayerCall call)
@@ -553,12 +567,42 @@ internal static class KerasLayers
         var x = call.Image;
         var height = call.Config.Integer("height");
         var width = call.Config.Integer("width");
-        var first = call.ImageAxes.Height;
-        if (call.Config.Flag("crop_to_aspect_ratio", false) || call.Config.Flag("pad_to_aspect_ratio", false) || call.Config.Flag("antialias", false))
+        if (call.Config.Flag("pad_to_aspect_ratio", false) || call.Config.Flag("antialias", false))
         {
-            throw call.Config.Refuse("crops, pads or antialiases, which is not supported");
+            throw call.Config.Refuse("pads or antialiases, which is not supported");
         }
 
+        return ResizeTo(call, call.Config.Flag("crop_to_aspect_ratio", false) ? CropToAspect(call, x, height, width) : x, height, width);
+    }
+
+    // In training a random part of the picture; otherwise the largest part of its middle that has the wanted sides' ratio, resized
+    // (keras/src/layers/preprocessing/image_preprocessing/random_crop.py).
+    private static KerasTensor RandomCrop(LayerCall call)
+    {
+        var height = call.Config.Integer("height");
+        var width = call.Config.Integer("width");
+        return ResizeTo(call, CropToAspect(call, call.Image, height, width), height, width);
+    }
+
+    // smart_resize of keras/src/utils/image_utils.py, with its roundings.
+    private static KerasTensor CropToAspect(LayerCall call, KerasTensor x, int height, int width)
+    {
+        var first = call.ImageAxes.Height;
+        (var rows, var columns) = (x.Shape[first], x.Shape[first + 1]);
+        if (rows < 1 || columns < 1 || height < 1 || width < 1)
+        {
+            throw call.Config.Refuse($"crops an input of {x} to {height} × {width}, which is not supported");
+        }
+
+        var keptRows = Math.Clamp((int)((float)((long)columns * height) / width), 1, rows);
+        var keptColumns = Math.Clamp((int)((float)((long)rows * width) / height), 1, columns);
+        (var top, var left) = ((rows - keptRows) / 2, (columns - keptColumns) / 2);
+        return (keptRows, keptColumns) == (rows, columns) ? x : Crop(call, x, [top, rows - keptRows - top, left, columns - keptColumns - left]);
+    }
+
+    private static KerasTensor ResizeTo(LayerCall call, KerasTensor x, int height, int width)
+    {
+        var first = call.ImageAxes.Height;
         if (x.Shape[first] == height && x.Shape[first + 1] == width)
         {
             return x;

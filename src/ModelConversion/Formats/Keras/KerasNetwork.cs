@@ -20,12 +20,14 @@ public static class KerasNetwork
     /// <param name="kerasVersion">What wrote the file: <c>2.2.4-tf</c>, <c>3.5.0</c>, <c>tfjs-layers 1.3.1</c>; a few layers changed their arithmetic with
     /// Keras 3.</param>
     /// <param name="tensorFlowJs">The file is TensorFlow.js', whose layers differ from Keras' in a few numbers.</param>
+    /// <param name="options">What the file does not say itself.</param>
     /// <exception cref="ModelFormatException">A layer is not supported, a weight is missing, or the description is malformed.</exception>
-    public static ImportedModel Import(JsonElement modelConfig, IKerasWeights weights, string? kerasVersion = null, bool tensorFlowJs = false)
+    public static ImportedModel Import(JsonElement modelConfig, IKerasWeights weights, string? kerasVersion = null, bool tensorFlowJs = false,
+        ReadingOptions? options = null)
     {
         try
         {
-            return Import(KerasTopology.Parse(modelConfig), weights, kerasVersion, tensorFlowJs);
+            return Import(KerasTopology.Parse(modelConfig), weights, kerasVersion, tensorFlowJs, options);
         }
         catch (OverflowException exception)
         {
@@ -33,7 +35,8 @@ public static class KerasNetwork
         }
     }
 
-    internal static ImportedModel Import(KerasTopology topology, IKerasWeights weights, string? kerasVersion, bool tensorFlowJs = false)
+    internal static ImportedModel Import(KerasTopology topology, IKerasWeights weights, string? kerasVersion, bool tensorFlowJs = false,
+        ReadingOptions? options = null, string? backend = null)
     {
         if (topology.Inputs is not [var input])
         {
@@ -43,12 +46,28 @@ public static class KerasNetwork
 
         var conversion = new KerasConversion(new GraphBuilder(topology.Name), weights, !tensorFlowJs
             && kerasVersion?.StartsWith('3') == true)
-        { TensorFlowJs = tensorFlowJs };
+        {
+            TensorFlowJs = tensorFlowJs,
+            TurnedKernels = backend == "theano",
+            Lambdas = options?.Lambdas ?? new Dictionary<string, string>(),
+        };
+        if (backend is null && topology.Layers.Exists(layer => layer.Config["keras1"] is not null && layer.Config.Text("data_format") == "channels_first"))
+        {
+            conversion.Notes.Add("Warning: Keras 1 does not say whether TensorFlow or Theano computed, and Theano keeps kernels turned by half a turn; " +
+                "TensorFlow is assumed.");
+        }
+
         var shape = InputShape(topology);
         var pixels = new KerasTensor(conversion.Builder.AddInput(input.Layer, ElementType.Float32, shape), shape);
         conversion.Raw.Add(pixels.Value);
         var callsLeft = MostCalls;
         var outputs = Run(topology, [pixels], [], conversion, ref callsLeft);
+        if (conversion.Lambdas.Keys.FirstOrDefault(layer => !conversion.LambdasUsed.Contains(layer)) is { } unknown)
+        {
+            throw new ModelFormatException($"The model has no layer 'Lambda' called '{unknown}'" +
+                $"{(conversion.LambdasUsed.Count == 0 ? "" : $", only {string.Join(", ", conversion.LambdasUsed)}")}.");
+        }
+
         var named = new HashSet<string>(StringComparer.Ordinal) { pixels.Value };
         for (var index = 0; index < outputs.Length; index++)
         {

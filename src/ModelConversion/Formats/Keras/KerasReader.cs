@@ -6,7 +6,7 @@ using Whatsit.ModelConversion.Formats.Hdf5;
 namespace Whatsit.ModelConversion.Formats.Keras;
 
 /// <summary>Reads whole Keras models: <c>.h5</c> (HDF5 with the attribute <c>model_config</c>) and <c>.keras</c> (a zip with <c>config.json</c>).</summary>
-public sealed class KerasReader : IModelReader
+public sealed class KerasReader(ReadingOptions? options = null) : IModelReader
 {
     private const string ConfigEntry = "config.json";
     private const string WeightsEntry = "model.weights.h5";
@@ -55,7 +55,7 @@ public sealed class KerasReader : IModelReader
         }
     }
 
-    private static ImportedModel ReadHdf5(string path)
+    private ImportedModel ReadHdf5(string path)
     {
         using var file = Hdf5File.Open(path);
         var root = file.Root;
@@ -63,38 +63,69 @@ public sealed class KerasReader : IModelReader
         {
             var weights = root.Attributes.ContainsKey("layer_names") || root.Attributes.ContainsKey("layer_names0") || root.Group("layers") is not null
                 || root.Group("_layer_checkpoint_dependencies") is not null;
+            if (weights && options?.Architecture is { } architecture)
+            {
+                return ReadWeights(root, architecture);
+            }
+
             throw new ModelFormatException(weights
-                ? "The file holds weights without the network they belong to: save the whole model (model.save), not only its weights (model.save_weights)."
+                ? "The file holds weights without the network they belong to: save the whole model (model.save), not only its weights (model.save_weights), " +
+                    "or give the network's description (model.to_json()) with --config."
                 : "The HDF5 file is not a Keras model: it has no attribute 'model_config'.");
         }
 
+        RefuseArchitecture();
         var stored = root.Group("model_weights")
             ?? throw new ModelFormatException("The file holds a network without its weights: the group 'model_weights' is missing.");
         var version = Version(root) ?? Version(stored);
         using var document = Parse(config.ReadString());
-        return Finish(KerasTopology.Parse(document.RootElement), topology => KerasNetwork.Import(topology, new Hdf5Weights(stored), version));
-
-        static string? Version(Hdf5Object owner) => owner.Attributes.TryGetValue("keras_version", out var version) ? version.ReadString() : null;
+        return Finish(KerasTopology.Parse(document.RootElement),
+            topology => KerasNetwork.Import(topology, new Hdf5Weights(stored), version, options: options, backend: Backend(root) ?? Backend(stored)));
     }
 
-    private static ImportedModel ReadArchive(string path)
+    private static string? Version(Hdf5Object owner) => owner.Attributes.TryGetValue("keras_version", out var version) ? version.ReadString() : null;
+
+    private static string? Backend(Hdf5Object owner) => owner.Attributes.TryGetValue("backend", out var backend) ? backend.ReadString() : null;
+
+    /// <summary>Weights alone, as save_weights writes them: by layers' names, or, with Keras 3, by classes and numbers as in a <c>.keras</c> archive.</summary>
+    private ImportedModel ReadWeights(Hdf5Group root, string architecture)
     {
+        using var document = Parse(architecture);
+        var description = document.RootElement;
+        var version = KerasConfig.Property(description, "keras_version").Text() ?? Version(root);
+        var backend = KerasConfig.Property(description, "backend").Text() ?? Backend(root);
+        var byName = root.Attributes.ContainsKey("layer_names") || root.Attributes.ContainsKey("layer_names0");
+        return Finish(KerasTopology.Parse(description), topology =>
+            KerasNetwork.Import(topology, byName ? new Hdf5Weights(root) : new ArchiveWeights(root, topology), version, options: options, backend: backend));
+    }
+
+    private void RefuseArchitecture()
+    {
+        if (options?.Architecture is not null)
+        {
+            throw new ModelFormatException("A description of the network (--config) belongs to a file that holds weights alone; this one describes its own.");
+        }
+    }
+
+    private ImportedModel ReadArchive(string path)
+    {
+        RefuseArchitecture();
         try
         {
             using var archive = ZipFile.OpenRead(path);
             var config = Extract(archive, ConfigEntry, LongestConfig);
-            var version = archive.GetEntry("metadata.json") is null ? null : Version(Extract(archive, "metadata.json", LongestConfig));
+            var version = archive.GetEntry("metadata.json") is null ? null : VersionIn(Extract(archive, "metadata.json", LongestConfig));
             using var document = Parse(config);
             var topology = KerasTopology.Parse(document.RootElement);
             using var file = Hdf5File.Open(new MemoryStream(Extract(archive, WeightsEntry, Array.MaxLength)));
-            return Finish(topology, parsed => KerasNetwork.Import(parsed, new ArchiveWeights(file.Root, parsed), version));
+            return Finish(topology, parsed => KerasNetwork.Import(parsed, new ArchiveWeights(file.Root, parsed), version, options: options));
         }
         catch (InvalidDataException exception)
         {
             throw new ModelFormatException($"The .keras archive is malformed: {exception.Message}", exception);
         }
 
-        static string? Version(byte[] metadata)
+        static string? VersionIn(byte[] metadata)
         {
             using var document = Parse(metadata);
             return KerasConfig.Property(document.RootElement, "keras_version").Text();

@@ -46,6 +46,14 @@ internal sealed record KerasLayer(KerasConfig Config, string? Module, List<Keras
     public string Name => Config.Name;
 
     public KerasTopology? Network { get; init; }
+
+    /// <summary>
+    /// The class of a layer that is nothing but the one within it when it is asked; <see cref="Config"/> is the inner one's, under the outer name.
+    /// </summary>
+    public string? Wrapper { get; init; }
+
+    /// <summary>The inner layer's own name.</summary>
+    public string? Wrapped { get; init; }
 }
 
 /// <summary>
@@ -265,6 +273,17 @@ internal sealed class KerasTopology
     {
         var className = ClassNameOf(element);
         var config = KerasConfig.Property(element, "config") ?? default;
+        if (className is "SpectralNormalization" && KerasConfig.Property(config, "layer") is { } inner)
+        {
+            // Training keeps the kernel divided by its norm; what is stored is what is used.
+            return new KerasLayer(new KerasConfig(ClassNameOf(inner), name, KerasConfig.Property(inner, "config") ?? default), null, [])
+            {
+                Wrapper = className,
+                Wrapped = NameOf(inner),
+            };
+        }
+
+        (className, config) = Keras1.Upgrade(className, name, config);
         var network = className is "Sequential" or "Model" or "Functional"
             || (KerasConfig.Property(config, "layers") is not null && KerasConfig.Property(config, "output_layers") is not null);
         return new KerasLayer(new KerasConfig(className, name, config), KerasConfig.Property(element, "module").Text(), [])

@@ -464,6 +464,7 @@ public sealed class OnnxReader : IModelReader
             throw new ModelFormatException($"The constant '{name}' lies in the file '{location}', which is not beside the model.");
         }
 
+        Placeholder.Refuse(path, weights: true);
         using var file = File.OpenRead(path);
         var offset = Number("offset", 0);
         if (Number("length", bytes) != bytes || offset < 0 || offset > file.Length - bytes)

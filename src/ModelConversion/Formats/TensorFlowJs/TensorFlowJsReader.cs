@@ -10,7 +10,7 @@ namespace Whatsit.ModelConversion.Formats.TensorFlowJs;
 /// Reads TensorFlow.js models: <c>model.json</c>, or the folder that holds it, with the weight shards beside it. Layers models describe a Keras network,
 /// graph models a TensorFlow graph.
 /// </summary>
-public sealed class TensorFlowJsReader : IModelReader
+public sealed class TensorFlowJsReader(ReadingOptions? options = null) : IModelReader
 {
     private const int MaxJson = 256 << 20;
 
@@ -39,7 +39,7 @@ public sealed class TensorFlowJsReader : IModelReader
         else
         {
             imported = KerasNetwork.Import(topology, new LayersWeights(weights), topology.Member("keras_version").Text() ?? model.Member("generatedBy")
-                .Text(), tensorFlowJs: true);
+                .Text(), tensorFlowJs: true, options: options);
         }
 
         return WithMetadata(imported, file, folder);

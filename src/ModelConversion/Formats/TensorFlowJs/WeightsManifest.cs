@@ -50,6 +50,7 @@ internal static class WeightsManifest
             throw new ModelFormatException($"The weight shard '{path}' is a link, which is not followed.");
         }
 
+        Placeholder.Refuse(full, weights: true);
         return File.Exists(full) ? full : throw new ModelFormatException($"The weight shard '{path}' is missing.");
     }
 

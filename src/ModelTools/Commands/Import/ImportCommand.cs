@@ -29,6 +29,13 @@ internal static class ImportCommand
         var keepInput = new Option<bool>("--keep-input") { Description = "Also keep the network's own float input, as a second file of the bundle." };
         var dequantize = new Option<bool>("--dequantize") { Description = "Make a quantized model float." };
         var output = new Option<string?>("--output") { Description = "The output that holds the scores, where the network has several that may." };
+        var file = new Option<string?>("--file") { Description = "Which file is meant, where a folder or zip holds several models." };
+        var config = new Option<string?>("--config") { Description = "The network's description as JSON (model.to_json()), for Keras weights alone." };
+        var lambda = new Option<string[]>("--lambda")
+        {
+            Description = "What a Keras layer of Python code computes: NAME=identity, NAME=x/255, NAME=x/127.5-1. May be given for several layers.",
+            HelpName = "NAME=EXPRESSION",
+        };
         var softmax = new Option<bool>("--softmax") { Description = "End a network that gives logits with a softmax." };
         var title = new Option<string?>("--title") { Description = "The name as people read it." };
         var license = new Option<string?>("--license") { Description = "The weights' licence, as an SPDX identifier." };
@@ -40,7 +47,8 @@ internal static class ImportCommand
         var command = new Command("import",
             "Import a Keras, TensorFlow.js, TensorFlow Lite or ONNX model as a bundle that the server, the browser and the tools run alike.")
         {
-            path, name, labels, preset, resample, models, size, keepInput, dequantize, output, softmax, title, license, source, images, others, dryRun, json,
+            path, name, labels, preset, resample, models, size, keepInput, dequantize, output, file, config, lambda, softmax, title, license, source, images,
+            others, dryRun, json,
         };
         command.SetAction(async (arguments, cancellationToken) =>
         {
@@ -53,6 +61,9 @@ internal static class ImportCommand
                 KeepInput = arguments.GetValue(keepInput),
                 Dequantize = arguments.GetValue(dequantize),
                 Output = arguments.GetValue(output),
+                File = arguments.GetValue(file),
+                Architecture = arguments.GetValue(config),
+                Lambdas = Lambdas(arguments.GetValue(lambda) ?? []),
                 Softmax = arguments.GetValue(softmax),
                 Title = arguments.GetValue(title),
                 License = arguments.GetValue(license),
@@ -89,6 +100,18 @@ internal static class ImportCommand
             return 0;
         });
         return command;
+    }
+
+    private static Dictionary<string, string> Lambdas(string[] given)
+    {
+        var lambdas = new Dictionary<string, string>(StringComparer.Ordinal);
+        foreach (var one in given)
+        {
+            lambdas[one.IndexOf('=', StringComparison.Ordinal) is > 0 and var equals ? one[..equals]
+                : throw new ModelFormatException($"'{one}' does not say what a layer computes: --lambda NAME=x/255.")] = one[(equals + 1)..];
+        }
+
+        return lambdas;
     }
 
     private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true };

@@ -16,7 +16,8 @@ public sealed class KerasNetworkTests
     [InlineData("MaxPooling2D", """{"padding": "causal"}""", "The layer 'MaxPooling2D' (it) has the padding 'causal', which is not supported.")]
     [InlineData("Activation", """{"activation": "my_function"}""", "The layer 'Activation' (it) has the activation 'my_function', which is not supported.")]
     [InlineData("UpSampling2D", """{"interpolation": "lanczos3"}""", "The layer 'UpSampling2D' (it) has the interpolation 'lanczos3', which is not supported.")]
-    [InlineData("Lambda", """{"function": ["4wEA", null, null]}""", "The layer 'Lambda' (it) holds Python code, which cannot be imported.")]
+    [InlineData("Lambda", """{"function": ["4wEA", null, null]}""",
+        "The layer 'Lambda' (it) holds Python code, which cannot be imported; if it only scales, say how: --lambda it=x/255.")]
     [InlineData("Conv2D", """{"filters": 4, "kernel_size": "large"}""", "The layer 'Conv2D' (it) needs whole numbers as its 'kernel_size'.")]
     [InlineData("Conv2D", """{"filters": 4, "kernel_size": [3, 3]}""", "The weight 'kernel' of the layer 'Conv2D' (it) is missing.")]
     [InlineData("MaxPooling2D", """{"pool_size": [9, 9]}""", "The layer 'MaxPooling2D' (it) reaches over 9 pixels of an input of [?, 8, 8, 3].")]

@@ -114,7 +114,8 @@ public sealed class KerasReaderTests
             "The HDF5 file is not a Keras model: it has no attribute 'model_config'.",
             Assert.Throws<ModelFormatException>(() => _reader.Read(KerasFiles.Path("latest.h5"))).Message);
         Assert.Equal(
-            "The file holds weights without the network they belong to: save the whole model (model.save), not only its weights (model.save_weights).",
+            "The file holds weights without the network they belong to: save the whole model (model.save), not only its weights (model.save_weights), " +
+                "or give the network's description (model.to_json()) with --config.",
             Read(Archive(KerasFiles.Path("classifier-keras3.keras"), "model.weights.h5")));
     }
 
