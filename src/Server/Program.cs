@@ -7,6 +7,7 @@ using Whatsit.Inference.Imaging;
 using Whatsit.Inference.Scheduling;
 using Whatsit.Server.Access;
 using Whatsit.Server.Compatibility;
+using Whatsit.Server.Compatibility.OpenInference.Rpc;
 using Whatsit.Server.Health;
 using Whatsit.Server.Limits;
 using Whatsit.Server.Management;
@@ -83,6 +84,7 @@ public static class Program
         builder.Services.AddSettings<DecodingOptions>("Decoding");
         builder.Services.AddSettings<ExplainOptions>("Explain");
         builder.Services.AddSettings<FetchOptions>("FetchByUrl");
+        builder.Services.AddSettings<GrpcOptions>("Grpc");
         builder.Services.AddSettings<LimitsOptions>("Limits");
         builder.Services.AddSettings<ManagementOptions>("Management");
         builder.Services.AddSettings<OnnxBackendOptions>("OnnxRuntime");
@@ -100,6 +102,7 @@ public static class Program
         builder.Services.AddSingleton<ModelRequests>();
         builder.Services.AddSingleton<InferenceExceptionHandler>();
         builder.Services.AddSingleton<IExceptionHandler>(services => services.GetRequiredService<InferenceExceptionHandler>());
+        builder.AddGrpcProtocols();
         builder.Services.AddProblemDetails();
         builder.Services.AddResponseCompression(compression => (compression.EnableForHttps, compression.MimeTypes) = (true, ["application/json"]));
         builder.Services.AddOpenApiDocument();
@@ -125,10 +128,12 @@ public static class Program
         app.UseManagementPort();
         app.UseApiKeys();
         app.UseClientApp();
+        app.UseGrpcProtocols();
 
         app.MapPredictions();
         app.MapModels();
         app.MapProtocols();
+        app.MapGrpcProtocols();
         app.MapHealth();
         app.MapMetrics();
         app.MapGet("/config.json", ClientConfiguration.Get).ExcludeFromDescription();

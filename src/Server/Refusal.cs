@@ -3,6 +3,7 @@ using System.Text.Json;
 using Microsoft.AspNetCore.Mvc;
 using Whatsit.Inference;
 using Whatsit.Server.Compatibility;
+using Whatsit.Server.Compatibility.OpenInference.Rpc;
 using Whatsit.Server.Predictions;
 
 namespace Whatsit.Server;
@@ -40,6 +41,12 @@ internal sealed record Refusal(int Status, string Title, string Code, string Det
     {
         response.StatusCode = Status;
         InferenceExceptionHandler.AddRetryAfter(response, Status);
+        if (GrpcFailure.Speaks(response.HttpContext.Request))
+        {
+            GrpcFailure.Write(this, response);
+            return Task.CompletedTask;
+        }
+
         if (Protocols.Fail(this, response.HttpContext.Request) is { } failure)
         {
             response.StatusCode = failure.Status;

@@ -49,7 +49,8 @@ internal static class Settings
     public static async Task RunAsync(WebApplication app)
     {
         // Out of reach when the server has stopped.
-        var addresses = app.Configuration["urls"];
+        var addresses = app.Configuration["urls"] is { Length: > 0 } named ? named
+            : string.Join(';', app.Configuration.GetSection("Kestrel:Endpoints").GetChildren().Select(endpoint => endpoint["Url"]));
         try
         {
             await app.RunAsync();

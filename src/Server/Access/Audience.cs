@@ -20,7 +20,10 @@ internal static class Audiences
 {
     /// <summary>Says whom the endpoint is for.</summary>
     public static T For<T>(this T endpoint, Audience audience)
-        where T : IEndpointConventionBuilder => endpoint.WithMetadata(new Mark(audience));
+        where T : IEndpointConventionBuilder => endpoint.WithMetadata(MarkOf(audience));
+
+    /// <summary>What says so, among an endpoint's metadata.</summary>
+    public static object MarkOf(Audience audience) => new Mark(audience);
 
     /// <summary>Whom the endpoint is for that was chosen.</summary>
     public static Audience GetAudience(this HttpContext context) => context.GetEndpoint()?.Metadata.GetMetadata<Mark>()?.Audience ?? Audience.Everyone;

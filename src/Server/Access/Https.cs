@@ -2,6 +2,7 @@ using System.Net;
 using System.Net.NetworkInformation;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
+using Whatsit.Server.Compatibility.OpenInference.Rpc;
 
 namespace Whatsit.Server.Access;
 
@@ -19,13 +20,14 @@ internal static class Https
         var configuration = builder.Configuration;
         builder.WebHost.UseKestrelHttpsConfiguration();
         var addresses = (configuration["urls"] ?? "").Split(';', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
-        if (configuration["Kestrel:Certificates:Default:Path"] is not null
-            && addresses.Any(address => address.StartsWith("https://", StringComparison.OrdinalIgnoreCase)))
+        var grpc = GrpcPort.Of(configuration, addresses);
+        if (grpc != 0 || (configuration["Kestrel:Certificates:Default:Path"] is not null
+            && addresses.Any(address => address.StartsWith("https://", StringComparison.OrdinalIgnoreCase))))
         {
-            // Kestrel loads a certificate anew only for endpoints of its own section.
-            configuration.AddInMemoryCollection(addresses.Index().ToDictionary(
-                address => $"Kestrel:Endpoints:Address{address.Index}:Url",
-                string? (address) => address.Item));
+            // Kestrel loads a certificate anew only for endpoints of its own section, and only there an endpoint has a protocol of its own.
+            configuration.AddInMemoryCollection(addresses.Index()
+                .Select(address => new KeyValuePair<string, string?>($"Kestrel:Endpoints:Address{address.Index}:Url", address.Item))
+                .Concat(GrpcPort.Endpoint(grpc)));
             builder.WebHost.UseUrls();
         }
 

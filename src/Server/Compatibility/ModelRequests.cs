@@ -37,17 +37,29 @@ internal sealed class ModelRequests(
     /// <exception cref="InferenceException"><see cref="InferenceError.ModelNotFound"/>, <see cref="InferenceError.ModelNotReady"/>.</exception>
     public async Task AnswerAsync(HttpContext context, string? name, string? version, string unknown, Func<Model, Task> answer)
     {
+        using var lease = Lease(context, name, version, unknown, out var refusal);
+        await (refusal is null ? answer(lease.Model) : failures.WriteAsync(context, refusal, context.RequestAborted));
+    }
+
+    /// <summary>Leases the model for a request.</summary>
+    /// <param name="context">The request.</param>
+    /// <param name="name">The model's name; nothing for the default one.</param>
+    /// <param name="version">Its version, if the request names one.</param>
+    /// <param name="unknown">The protocol's sentence where there is none.</param>
+    /// <param name="refusal">Why the request must not go on, if it would find no place in the queue; it is counted.</param>
+    /// <exception cref="InferenceException"><see cref="InferenceError.ModelNotFound"/>, <see cref="InferenceError.ModelNotReady"/>.</exception>
+    public ModelLease Lease(HttpContext context, string? name, string? version, string unknown, out InferenceException? refusal)
+    {
         Status(name, version, unknown);
-        using var lease = catalog.Lease(name);
+        var lease = catalog.Lease(name);
         context.Facts().Model = lease.Model;
-        if (classifier.Refuse(lease.Model) is { } refusal)
+        refusal = classifier.Refuse(lease.Model);
+        if (refusal is not null)
         {
             context.Facts().IsCounted = true;
-            await failures.WriteAsync(context, refusal, context.RequestAborted);
-            return;
         }
 
-        await answer(lease.Model);
+        return lease;
     }
 
     /// <summary>The pictures of a request in any of our ways.</summary>
@@ -55,8 +67,11 @@ internal sealed class ModelRequests(
         input.ReadAsync(context, fields ?? new(null, null, null), context.RequestAborted);
 
     /// <summary>The body, whole, in memory.</summary>
-    public Task<ReceivedFile> ReadBodyAsync(HttpContext context) => ReceivedFile.ReadAsync(
-        context.Request.Body, context.Request.ContentLength, (int)Math.Min(limits.RequestBytes, int.MaxValue - 64), context.Upload(), context.RequestAborted);
+    public Task<ReceivedFile> ReadBodyAsync(HttpContext context) => ReadBodyAsync(context, context.Request.Body, context.Request.ContentLength);
+
+    /// <summary>A stream over the body, whole, in memory.</summary>
+    public Task<ReceivedFile> ReadBodyAsync(HttpContext context, Stream body, long? length) => ReceivedFile.ReadAsync(
+        body, length, (int)Math.Min(limits.RequestBytes, int.MaxValue - 64), context.Upload(), context.RequestAborted);
 
     /// <summary>Labels for a picture.</summary>
     public Task<Classification> ClassifyAsync(HttpContext context, ReadOnlyMemory<byte> picture, int topK)

@@ -30,6 +30,7 @@ internal static class RequestBodies
         kestrel.Limits.RequestHeadersTimeout = TimeSpan.FromSeconds(10);
         // What a client may send ahead of the route that reads it; the default of 1 MB is outside of every budget.
         kestrel.Limits.MaxRequestBufferSize = 4 * ReceiveBlocks.Large;
+        kestrel.Limits.Http2.InitialStreamWindowSize = 4 * ReceiveBlocks.Large;
     }
 
     public static void UseRequestBodies(this IApplicationBuilder app) => app.Use(static (context, next) =>
@@ -75,6 +76,16 @@ internal static class RequestBodies
         return upload;
     }
 
+    /// <summary>What was packed, unpacked as it is read, to the limit of a request; nothing where the encoding is not known.</summary>
+    public static Stream? Unpack(string encoding, Stream packed, LimitsOptions limits) => encoding.ToLowerInvariant() switch
+    {
+        "gzip" or "x-gzip" => new UnpackedBody(new GZipStream(packed, CompressionMode.Decompress), limits),
+        "deflate" => new UnpackedBody(new DeflateBody(packed), limits),
+        "br" => new UnpackedBody(new BrotliStream(packed, CompressionMode.Decompress), limits),
+        "identity" => packed,
+        _ => null,
+    };
+
     private static bool CanHaveBody(HttpContext context) => context.Features.Get<IHttpRequestBodyDetectionFeature>() is { CanHaveBody: true };
 
     /// <summary>Has the route read what was packed (RFC 9110, 8.4), or says why that cannot be.</summary>
@@ -97,22 +108,12 @@ internal static class RequestBodies
 
         foreach (var encoding in encodings.Reverse())
         {
-            switch (encoding.ToLowerInvariant())
+            if (Unpack(encoding, unpacked, limits) is not { } next)
             {
-                case "gzip" or "x-gzip":
-                    unpacked = new UnpackedBody(new GZipStream(unpacked, CompressionMode.Decompress), limits);
-                    break;
-                case "deflate":
-                    unpacked = new UnpackedBody(new DeflateBody(unpacked), limits);
-                    break;
-                case "br":
-                    unpacked = new UnpackedBody(new BrotliStream(unpacked, CompressionMode.Decompress), limits);
-                    break;
-                case "identity":
-                    break;
-                default:
-                    return Unsupported(encoding, $"The content encoding '{Refusal.Shorten(encoding)}' is not supported. Send gzip, deflate, br or none.");
+                return Unsupported(encoding, $"The content encoding '{Refusal.Shorten(encoding)}' is not supported. Send gzip, deflate, br or none.");
             }
+
+            unpacked = next;
         }
 
         request.Body = unpacked;

@@ -16,6 +16,9 @@ internal sealed class RequestFacts
     /// <summary>Why there is no answer, or not to each picture: an <see cref="InferenceError"/>, or the like.</summary>
     public string? Failure { get; set; }
 
+    /// <summary>The status that a failure has where HTTP's own says nothing: over gRPC that is always 200.</summary>
+    public int? Status { get; set; }
+
     /// <summary>The metrics have the failure already.</summary>
     public bool IsCounted { get; set; }
 }
@@ -36,6 +39,9 @@ internal static class RequestFactsExtensions
 
         return facts;
     }
+
+    /// <summary>How the request ended, in HTTP's words, whatever the protocol.</summary>
+    public static int EndStatus(this HttpContext context) => context.Facts().Status ?? context.Response.StatusCode;
 
     /// <summary>The endpoint that was chosen, even where it failed: the handler of exceptions takes it away.</summary>
     public static Endpoint? ChosenEndpoint(this HttpContext context) => context.GetEndpoint() ?? context.Features.Get<IExceptionHandlerFeature>()?.Endpoint;

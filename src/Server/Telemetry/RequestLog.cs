@@ -64,7 +64,7 @@ internal static class RequestLog
             log.Logger = app.Services.GetRequiredService<Serilog.ILogger>();
             log.MessageTemplate = Template;
             log.GetLevel = (context, _, exception) => LevelOf(context, exception);
-            log.GetMessageTemplateProperties = (context, _, elapsed, status) => PropertiesOf(context, elapsed, status, options);
+            log.GetMessageTemplateProperties = (context, _, elapsed, status) => PropertiesOf(context, elapsed, context.Facts().Status ?? status, options);
         });
         var logger = app.Services.GetRequiredService<ILoggerFactory>().CreateLogger(typeof(RequestLog));
         app.Use(async (context, next) =>
@@ -110,14 +110,15 @@ internal static class RequestLog
     private static void Finish(HttpContext context, InferenceMetrics metrics)
     {
         var facts = context.Facts();
-        if (context.Response.StatusCode == StatusCodes.Status499ClientClosedRequest)
+        var status = context.EndStatus();
+        if (status == StatusCodes.Status499ClientClosedRequest)
         {
             facts.Failure = ClientLeft;
         }
 
-        if (context.Response.StatusCode >= 400 && !facts.IsCounted && context.ChosenEndpoint()?.Metadata.GetMetadata<AnswersPicturesAttribute>() is not null)
+        if (status >= 400 && !facts.IsCounted && context.ChosenEndpoint()?.Metadata.GetMetadata<AnswersPicturesAttribute>() is not null)
         {
-            metrics.Failed(facts.Model?.Manifest.Name, facts.Failure ?? $"Status{context.Response.StatusCode}");
+            metrics.Failed(facts.Model?.Manifest.Name, facts.Failure ?? $"Status{status}");
         }
 
         if (Activity.Current is { IsAllDataRequested: true } span)
@@ -130,7 +131,7 @@ internal static class RequestLog
         }
     }
 
-    private static LogEventLevel LevelOf(HttpContext context, Exception? exception) => context.Response.StatusCode switch
+    private static LogEventLevel LevelOf(HttpContext context, Exception? exception) => context.EndStatus() switch
     {
         // Probes and scrapes come every few seconds.
         _ when context.GetAudience() == Audience.Probes || context.Request.Path.StartsWithSegments("/metrics") => LogEventLevel.Debug,

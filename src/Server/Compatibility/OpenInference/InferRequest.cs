@@ -10,13 +10,34 @@ namespace Whatsit.Server.Compatibility.OpenInference;
 /// <param name="Batch">The pictures or tensors.</param>
 /// <param name="Outputs">The outputs that are wanted.</param>
 /// <param name="Within">How long the client will wait.</param>
-internal sealed record InferRequest(string? Id, IReadOnlyList<ModelInput> Batch, IReadOnlyList<RequestedOutput> Outputs, TimeSpan? Within);
+internal sealed record InferRequest(string? Id, IReadOnlyList<ModelInput> Batch, IReadOnlyList<RequestedOutput> Outputs, TimeSpan? Within)
+{
+    // A client that does not want to set any limit may send the largest number that there is.
+    private static readonly long LongestWait = TimeSpan.MaxValue.Ticks / TimeSpan.TicksPerMicrosecond;
+
+    /// <summary>
+    /// The parameter <c>timeout</c>, in microseconds: https://github.com/triton-inference-server/server/blob/main/docs/protocol/extension_schedule_policy.md
+    /// </summary>
+    public static TimeSpan? WithinOf(long microseconds) => microseconds > 0 ? TimeSpan.FromMicroseconds(Math.Min(microseconds, LongestWait)) : null;
+}
 
 /// <summary>An output that is wanted.</summary>
 /// <param name="Name">Its name in the graph.</param>
 /// <param name="Classes">So many of its largest elements, with their labels, in place of all (the classification extension); 0: all.</param>
 /// <param name="Binary">As bytes behind the JSON.</param>
-internal sealed record RequestedOutput(string Name, int Classes, bool Binary);
+internal sealed record RequestedOutput(string Name, int Classes, bool Binary)
+{
+    /// <summary>Each output as it is, and as its largest classes. Those that the graph makes are large, however short their names are.</summary>
+    /// <exception cref="InferenceException"><see cref="InferenceError.InvalidRequest"/>: more are wanted.</exception>
+    public static void CheckCount(Model model, int count)
+    {
+        var most = 2 * model.Backend.Outputs.Count;
+        if (count > most)
+        {
+            throw DeclaredInput.Invalid($"expected at most {most} outputs for model '{model.Manifest.Name}'");
+        }
+    }
+}
 
 /// <summary>An input as it is declared, in front of its data.</summary>
 /// <param name="Name">Its name.</param>

@@ -20,9 +20,6 @@ internal static class InferRequestReader
 {
     public const string HeaderLength = "Inference-Header-Content-Length";
 
-    // Microseconds; a client that does not want to set any limit may send the largest number that there is.
-    private static readonly long LongestWait = TimeSpan.MaxValue.Ticks / TimeSpan.TicksPerMicrosecond;
-
     /// <summary>Reads it.</summary>
     /// <param name="body">The body; base64 text in it is decoded where it lies.</param>
     /// <param name="headerLength">The header's value, if there is one.</param>
@@ -104,12 +101,7 @@ internal static class InferRequestReader
                     outputs = [];
                     while (NextOf(ref reader))
                     {
-                        // Each as it is, and as its largest classes. Those that the graph makes are large, however short their names are.
-                        if (outputs.Count == 2 * model.Backend.Outputs.Count)
-                        {
-                            throw DeclaredInput.Invalid($"expected at most {outputs.Count} outputs for model '{model.Manifest.Name}'");
-                        }
-
+                        RequestedOutput.CheckCount(model, outputs.Count + 1);
                         var output = RequestJson.ReadShort(ref reader);
                         var wanted = output.Member("name") is { ValueKind: JsonValueKind.String } text ? text.GetString()!
                             : throw DeclaredInput.Invalid($"an output has no 'name'");
@@ -135,9 +127,7 @@ internal static class InferRequestReader
             id,
             ReadData(input, json, bytes, model, maxBatchSize),
             outputs is null or [] ? AllOutputs(model, binary) : [.. outputs.Select(output => Requested(output.Name, output.Parameters, binary))],
-            // In microseconds: https://github.com/triton-inference-server/server/blob/main/docs/protocol/extension_schedule_policy.md
-            parameters.Member("timeout") is { ValueKind: JsonValueKind.Number } timeout && timeout.GetInt64() is > 0 and var wait
-                ? TimeSpan.FromMicroseconds(Math.Min(wait, LongestWait)) : null);
+            InferRequest.WithinOf(parameters.Member("timeout") is { ValueKind: JsonValueKind.Number } timeout ? timeout.GetInt64() : 0));
     }
 
     private static JsonInput ReadInput(ref Utf8JsonReader reader)

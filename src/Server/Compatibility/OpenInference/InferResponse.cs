@@ -68,7 +68,7 @@ internal static class InferResponse
     }
 
     /// <summary>The outputs of all pictures, one behind the other.</summary>
-    private static SentOutput[] Join(InferRequest request, TensorAnswer[] answers, Model model) => [.. request.Outputs.Select(wanted =>
+    public static SentOutput[] Join(InferRequest request, TensorAnswer[] answers, Model model) => [.. request.Outputs.Select(wanted =>
     {
         var rows = answers.Select(answer => answer.Outputs.First(output => output.Name == wanted.Name)).ToArray();
         return wanted.Classes > 0 ? Classify(wanted, rows, model)
