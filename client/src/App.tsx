@@ -37,10 +37,12 @@ import { useOffline } from './features/offline/useOffline';
 import { ActivationMap } from './features/predictions/ActivationMap';
 import { PhotoFacts } from './features/predictions/PhotoFacts';
 import { PredictionLabel } from './features/predictions/PredictionLabel';
+import type { CameraUse, Dropped } from './features/teaching/TeachView';
 import { SettingsMenu } from './SettingsMenu';
 import { useSettings } from './settings';
 import { SpeechContext, speechFor } from './texts';
 import { addressOf, useAddress } from './useAddress';
+
 
 // Not needed for the first view.
 const Developers = lazy(() => import('./features/models/Developers'));
@@ -49,6 +51,7 @@ const Corrections = lazy(() => import('./features/corrections/Corrections'));
 const CameraDialog = lazy(() => import('./features/image-picker/CameraDialog'));
 const HistoryLabel = lazy(() => import('./features/latency/HistoryLabel'));
 const MeasureLabel = lazy(() => import('./features/latency/MeasureLabel'));
+const TeachView = lazy(() => import('./features/teaching/TeachView'));
 const PhotoGrid = lazy(() => import('./features/photo-grid/PhotoGrid'));
 
 const topK = 5;
@@ -110,7 +113,8 @@ export function App() {
   }, [server]);
 
   const [shown, setShown] = useState<Shown>();
-  const [camera, setCamera] = useState(false);
+  /** Open, for the page's photo or for what the teaching view wants of it. */
+  const [camera, setCamera] = useState<CameraUse>();
   /** The photo beside whose answer all classes were asked for, and how often: each time the list takes the focus. */
   const [listed, setListed] = useState({ photo: 0, times: 0 });
   /** The photo whose answer is being corrected. */
@@ -145,7 +149,9 @@ export function App() {
   };
   useListener(changes, classify);
 
-  const hovering = useImageSources((files, pasted) => take(files, pasted ? t.pick.pasted : undefined));
+  /** Files for the teaching view, while it is open. */
+  const [dropped] = useState(() => new Listeners<Dropped>());
+  const hovering = useImageSources((files, pasted, on) => (place.page === 'teach' ? dropped.tell({ files, on }) : take(files, pasted ? t.pick.pasted : undefined)));
   const takeShared = useEffectEvent(take);
   useEffect(() => {
     void takeSharedPhotos().then((files) => takeShared(files));
@@ -182,7 +188,10 @@ export function App() {
       : t.result.announce(t.engine[result.engine], best.label, percent(best.confidence), duration(result.totalMs));
   };
   const modelBytes = (engine: Engine) => model?.manifest.files[engine.id === 'browser' ? variantFor(model.manifest) : (model.variant as Variant)]?.bytes;
-  const view = place.page === 'developers' ? 'developers' : photo ? 'photo' : several.length > 0 ? 'grid' : 'empty';
+  const view = place.page !== '' ? place.page : photo ? 'photo' : several.length > 0 ? 'grid' : 'empty';
+
+  const embed = useCallback<BrowserEngine['embed']>((signal, image, ofModel, onProgress) => browser.embed(signal, image, ofModel, onProgress), [browser]);
+  const onTaughtOn = useCallback((base: { manifest: { name: string } }) => void load(base.manifest.name).then(keepWhatRan).catch(() => undefined), [load, keepWhatRan]);
 
   const sampleStrip = samples.length > 0 && <Samples samples={samples} onPick={(sample) => void takeSample(sample)} />;
   const refusal = refused && <p className="refused" role="alert"><Icon name="alert" />{t.pick.notAnImage(refused)}</p>;
@@ -208,6 +217,17 @@ export function App() {
           }}
         />
         <nav>
+          <a
+            className="nav-link"
+            href={view === 'teach' ? '#' : '#teach'}
+            onClick={(event) => {
+              event.preventDefault();
+              go({ page: view === 'teach' ? '' : 'teach' });
+            }}
+          >
+            <Icon name={view === 'teach' ? 'photo' : 'teach'} />
+            <span>{view === 'teach' ? t.nav.classify : t.nav.teach}</span>
+          </a>
           <a
             className="nav-link"
             href={view === 'developers' ? '#' : '#developers'}
@@ -243,6 +263,12 @@ export function App() {
           </Suspense>
         )}
 
+        {view === 'teach' && (
+          <Suspense>
+            <TeachView base={model} embed={embed} onUsed={onTaughtOn} corrections={corrected} dropped={dropped} hovering={hovering} onCamera={setCamera} />
+          </Suspense>
+        )}
+
         {view === 'grid' && (
           <Suspense>
             {refusal}
@@ -260,7 +286,7 @@ export function App() {
               hovering={hovering}
               overlay={model && <ActivationMap prediction={shownPrediction} engine={shown?.engine} manifest={model.manifest} onEnd={() => setShown(undefined)} />}
               onChoose={() => chooser.current?.click()}
-              onCamera={() => setCamera(true)}
+              onCamera={() => setCamera({})}
               onClear={reset}
             />
             {refusal}
@@ -268,7 +294,7 @@ export function App() {
             {photo && (
               <div className="photo-bar">
                 <button type="button" className="button primary" onClick={() => chooser.current?.click()}><Icon name="photo" />{t.pick.another}</button>
-                <button type="button" className="button" onClick={() => setCamera(true)}><Icon name="camera" />{t.pick.cameraShort}</button>
+                <button type="button" className="button" onClick={() => setCamera({})}><Icon name="camera" />{t.pick.cameraShort}</button>
               </div>
             )}
             {predictByUrl && !photo && <AddressField onAddress={(address) => void takeAddress(address)} />}
@@ -282,6 +308,16 @@ export function App() {
               <p>{t.pitch}</p>
             </div>
             {sampleStrip}
+            <a
+              className="button leads"
+              href="#teach"
+              onClick={(event) => {
+                event.preventDefault();
+                go({ page: 'teach' });
+              }}
+            >
+              <Icon name="teach" />{t.nav.teachOwn}
+            </a>
             {trouble && <p className="refused" role="alert"><Icon name="alert" />{t.error[trouble].text}</p>}
             {facts}
           </div>
@@ -354,18 +390,21 @@ export function App() {
           <CameraDialog
             seen={model && ((width, height) => seenRegion(width, height, model.manifest.preprocessing, model.manifest.input))}
             classify={model && ((signal, frame) => browser.classify(signal, frame, { model: name, topK: 3, explain: false }))}
-            onClose={() => setCamera(false)}
+            onClose={() => setCamera(undefined)}
             onChoose={() => chooser.current?.click()}
             onPhoto={(blob) => {
-              setCamera(false);
+              setCamera(undefined);
               show(toPhoto(blob, t.pick.captured));
             }}
+            {...camera}
           />
         </Suspense>
       )}
     </SpeechContext>
   );
 }
+
+const corrected = async () => (await import('./features/corrections/store')).allCorrections();
 
 /** The server's answer as a script sees it. */
 function withoutMaps(result: Classification | undefined) {

@@ -2,7 +2,7 @@ import { useCallback, useEffect, useEffectEvent, useState } from 'react';
 
 /** Where in the page the visitor is. Each place is an entry of the browser's history, so that Back and a link do what they say. */
 export interface Place {
-  page: '' | 'developers';
+  page: '' | 'developers' | 'teach';
   /** As the address names it; empty where it names none. */
   model: string;
   /** What was given, see usePhotos; zero for nothing. */
@@ -36,9 +36,12 @@ export function useAddress(onReturn: (place: Place) => void): [Place, (change: P
   return [place, go];
 }
 
+const pages = ['developers', 'teach'] as const;
+
 function here(): Place {
   return {
-    page: location.hash === '#developers' ? 'developers' : '',
+    // `/?teach` is easier to say and to type than `/#teach`.
+    page: pages.find((page) => location.hash === `#${page}`) ?? (new URLSearchParams(location.search).has('teach') && !location.hash ? 'teach' : ''),
     model: new URLSearchParams(location.search).get('model') ?? '',
     given: (history.state as Partial<Place> | null)?.given ?? 0,
   };
@@ -47,6 +50,7 @@ function here(): Place {
 /** The present address, with another model and page in it. */
 export function addressOf({ page, model }: Pick<Place, 'page' | 'model'>): string {
   const address = new URL(location.href);
+  address.searchParams.delete('teach');
   if (model) address.searchParams.set('model', model);
   else address.searchParams.delete('model');
   address.hash = page;

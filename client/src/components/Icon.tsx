@@ -17,6 +17,8 @@ const paths = {
   device: 'M7 2h10v20H7zM11 18h2',
   server: 'M3 4h18v7H3zM3 13h18v7H3zM7 7.500h.01M7 16.500h.01',
   grid: 'M4 4h7v7H4zM13 4h7v7h-7zM4 13h7v7H4zM13 13h7v7h-7z',
+  teach: 'M2 9l10-5 10 5-10 5zM6 11.500v5c3 3 9 3 12 0v-5M22 9v6',
+  plus: 'M12 4v16M4 12h16',
   code: 'M8 6l-6 6 6 6M16 6l6 6-6 6',
 } as const;
 

@@ -87,6 +87,27 @@ describe('The browser engine', () => {
     expect(only().asked[0]).toMatchObject({ variant: 'fp16', accelerator: twoThreads });
   });
 
+  test('asks for the embedding as it is, and holds another worker for labels', async () => {
+    const device = engine(() => ({ ...manifest, output: { name: 'probabilities', kind: 'probabilities', embedding: 'pooled', features: 'map' }, abstain: { threshold: 0.5 } }));
+    const embedding = device.embed(new AbortController().signal, new Blob(), 'grocery');
+    await settle();
+    expect(only().asked[0]).toMatchObject({ raw: true, manifest: { output: { name: 'pooled' }, abstain: null } });
+    const given = answer(3);
+    given.answer.scores = Float32Array.of(1, 2);
+    only().say({ ...given, id: only().id });
+    expect([...(await embedding)]).toEqual([1, 2]);
+    void device.classify(new AbortController().signal, new Blob(), options);
+    await settle();
+    expect(only().terminated).toBe(true);
+    expect(only(1).asked[0]).toMatchObject({ raw: false, manifest: { output: { name: 'probabilities' } } });
+  });
+
+  test('refuses a model without an embedding by its name', async () => {
+    const device = engine(() => ({ ...manifest, output: { name: 'probabilities', kind: 'probabilities' } }));
+    await expect(device.embed(new AbortController().signal, new Blob(), 'grocery')).rejects.toMatchObject({ code: 'model-unsupported', detail: "The model 'grocery' has no embedding." });
+    expect(FakeWorker.all).toHaveLength(0);
+  });
+
   test('names the time that no stage claims, so that the stages add up', async () => {
     const result = engine().classify(new AbortController().signal, new Blob(), options);
     await settle();

@@ -13,7 +13,7 @@ import { sumOf, withRemainder } from './timing';
 
 /** What the worker is asked. */
 export type ToWorker =
-  | { type: 'classify'; id: number; tensor: Prepared['tensor']; topK: number; explain: boolean; manifest: Manifest; classes: ClassInfo[]; variant: Variant; accelerator: Accelerator; runtime: RuntimeId }
+  | { type: 'classify'; id: number; tensor: Prepared['tensor']; topK: number; explain: boolean; manifest: Manifest; classes: ClassInfo[]; variant: Variant; accelerator: Accelerator; runtime: RuntimeId; raw: boolean }
   | { type: 'backends'; id: number; software: boolean }
   | { type: 'cancel'; id: number };
 
@@ -21,7 +21,14 @@ export type ToWorker =
 export type BrowserAnswer = Omit<Classification, 'engine' | 'totalMs' | 'image'> & {
   /** Every address that the worker has fetched so far. */
   fetched: string[];
+  /** The main output as the model gave it, where that was asked for instead of labels. */
+  scores?: Float32Array;
 };
+
+interface RunOptions extends ClassifyOptions {
+  /** The numbers of the main output are wanted, and no labels. */
+  raw?: boolean;
+}
 
 /** What one run gave, without what stands in the page's own hands. */
 type Ran = Omit<BrowserAnswer, 'fetched'>;
@@ -95,6 +102,19 @@ export class BrowserEngine implements Engine {
     return (await turn).result;
   }
 
+  /** What the model's network makes of a picture before its last layer: its embedding. */
+  async embed(signal: AbortSignal, image: Blob, name: string, onProgress?: (progress: Progress) => void): Promise<Float32Array> {
+    this.calibration?.abort();
+    const turn = this.queue.then(async () => {
+      signal.throwIfAborted();
+      const { manifest, classes } = await this.modelOf(name);
+      const photo = await this.prepare(signal, image, manifest);
+      return this.run(signal, photo, { model: name, topK: 0, explain: false, raw: true, ...(onProgress && { onProgress }) }, { manifest: upToEmbedding(manifest), classes });
+    });
+    this.queue = turn.catch(() => undefined);
+    return (await turn).scores!;
+  }
+
   /**
    * Once per device, behind the first answer: which accelerator is the fastest here? Each runs the same photo in a worker of its own; the winner's is
    * kept. What was remembered stands as long as the device offers the same candidates.
@@ -164,7 +184,7 @@ export class BrowserEngine implements Engine {
    * What fails on a graphics processor, or whose kernels cannot be fetched, is run on the processor; what TensorFlow.js' kernels cannot load or run
    * there, ONNX Runtime runs: for this very photo, and remembered. Only what all of them fail at is an error.
    */
-  private async run(signal: AbortSignal, photo: Prepared, options: ClassifyOptions, model: BrowserModel): Promise<Ran> {
+  private async run(signal: AbortSignal, photo: Prepared, options: RunOptions, model: BrowserModel): Promise<Ran> {
     const { backend, threads } = this.settings.accelerator;
     const runtime = this.runtimeFor(model);
     try {
@@ -192,18 +212,18 @@ export class BrowserEngine implements Engine {
     return this.settings.runtime ?? (this.broken.has(manifest.name) || needsOnnxRuntime(manifest) ? 'onnxruntime' : 'tensorflow');
   }
 
-  private async runHere(signal: AbortSignal, { tensor }: Prepared, { topK, explain, onProgress }: ClassifyOptions, model: BrowserModel, runtime = this.runtimeFor(model)): Promise<Ran> {
+  private async runHere(signal: AbortSignal, { tensor }: Prepared, { topK, explain, raw = false, onProgress }: RunOptions, model: BrowserModel, runtime = this.runtimeFor(model)): Promise<Ran> {
     signal.throwIfAborted();
     const { manifest, classes } = model;
     const variant = variantFor(manifest);
 
     const { accelerator } = this.settings;
-    const wanted = `${manifest.name} ${manifest.version} ${manifest.files[variant]?.sha256} ${runtime} ${nameOf(accelerator)}`;
+    const wanted = `${manifest.name} ${manifest.version} ${manifest.files[variant]?.sha256} ${raw ? 'embedding' : 'labels'} ${runtime} ${nameOf(accelerator)}`;
     if (this.holds !== wanted) this.dispose();
     this.holds = wanted;
     const worker = (this.worker ??= this.createWorker());
 
-    const { fetched, ...answer } = await this.ask<BrowserAnswer>(signal, worker, { type: 'classify', id: ++this.ids, tensor, topK, explain, manifest, classes, variant, accelerator, runtime }, onProgress);
+    const { fetched, ...answer } = await this.ask<BrowserAnswer>(signal, worker, { type: 'classify', id: ++this.ids, tensor, topK, explain, manifest, classes, variant, accelerator, runtime, raw }, onProgress);
     fetched.forEach((url) => this.fetched.add(url));
     return answer;
   }
@@ -257,6 +277,13 @@ export class BrowserEngine implements Engine {
     this.worker?.terminate();
     this.worker = undefined;
   }
+}
+
+/** A model whose main output is its embedding. */
+function upToEmbedding(manifest: Manifest): Manifest {
+  const { embedding } = manifest.output;
+  if (!embedding) throw new EngineError('model-unsupported', `The model '${manifest.name}' has no embedding.`);
+  return { ...manifest, output: { name: embedding, kind: 'logits' }, abstain: null };
 }
 
 /** 16-bit weights: half the download, the same speed (they are widened when they are read). 8-bit ones are slower here, and better than none. */

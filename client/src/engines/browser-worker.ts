@@ -63,7 +63,7 @@ async function classify(signal: AbortSignal, request: ClassifyMessage, onProgres
   const vectors = await vectorsOf(signal, model);
   const mapOf = weights && features ? (index: number) => classActivationMap(features, weights, index) : undefined;
   return {
-    ...select(answer, classes, manifest, request.topK, { ...(mapOf && { mapOf }), ...(vectors && { vectors }) }),
+    ...(request.raw ? { predictions: [], abstained: false, scores: answer.scores } : select(answer, classes, manifest, request.topK, { ...(mapOf && { mapOf }), ...(vectors && { vectors }) })),
     model: manifest.name,
     version: manifest.version,
     variant,

@@ -30,6 +30,7 @@ export interface Manifest {
   };
   abstain?: { threshold: number; score?: AbstainScore | null; vectors?: ModelFile | null } | null;
   metrics?: Partial<Record<Variant, { photos?: number; top1?: number; top5?: number; coarse_top1?: number; largest_difference?: number; data?: string }>> | null;
+  tfjs?: ModelFile[] | null;
   samples?: { file: string; title: string; index: number }[] | null;
 }
 

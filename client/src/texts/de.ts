@@ -7,7 +7,7 @@ export const de: Texts = {
   points: (value) => `${value} Prozentpunkte`,
   skip: 'Direkt zum Foto',
 
-  nav: { classify: 'Erkennen', developers: 'Für Entwickler', apiDocs: 'API-Referenz', settings: 'Einstellungen', model: 'Modell', source: 'Über dieses Modell' },
+  nav: { teachOwn: 'Bring ihm deine Dinge bei', teach: 'Beibringen', classify: 'Erkennen', developers: 'Für Entwickler', apiDocs: 'API-Referenz', settings: 'Einstellungen', model: 'Modell', source: 'Über dieses Modell' },
 
   pick: {
     heading: 'Foto',

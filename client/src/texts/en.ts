@@ -6,7 +6,7 @@ export const en = {
   points: (value: string) => `${value} percentage points`,
   skip: 'Skip to the photo',
 
-  nav: { classify: 'Classify', developers: 'For developers', apiDocs: 'API reference', settings: 'Settings', model: 'Model', source: 'About this model' },
+  nav: { teachOwn: 'Teach it your own things', teach: 'Teach it', classify: 'Classify', developers: 'For developers', apiDocs: 'API reference', settings: 'Settings', model: 'Model', source: 'About this model' },
 
   pick: {
     heading: 'Photo',

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { languages, speechFor } from '.';
 import { en } from './en';
+import { teachingTexts } from './teaching';
 
 /** Every key with what kind of thing it holds: "error.busy.title: string", "pick.facts: function of 4". */
 function shape(texts: object, path = ''): string[] {
@@ -21,9 +22,14 @@ describe.each(Object.entries(languages))('The texts in %s', (_, texts) => {
   test('leave nothing empty', () => expect(sentences(texts).filter((text) => text.trim() === '')).toEqual([]));
 });
 
-test('The German texts are not the English ones', () => {
-  const english = new Set(sentences(en).filter((text) => text.includes(' ')));
-  expect(sentences(languages.de).filter((text) => english.has(text))).toEqual([]);
+describe.each(Object.entries(teachingTexts))('The texts of the teaching view in %s', (_, texts) => {
+  test('have the same keys as the English ones', () => expect(shape(texts)).toEqual(shape(teachingTexts.en)));
+  test('leave nothing empty', () => expect(sentences(texts).filter((text) => text.trim() === '')).toEqual([]));
+});
+
+test.each([[en, languages.de], [teachingTexts.en, teachingTexts.de]])('The German texts are not the English ones', (inEnglish, inGerman) => {
+  const english = new Set(sentences(inEnglish).filter((text) => text.includes(' ')));
+  expect(sentences(inGerman).filter((text) => english.has(text))).toEqual([]);
 });
 
 test('Numbers follow the reader’s notation', () => {

@@ -1,10 +1,10 @@
 import { useEffect, useState } from 'react';
 import ClassList from '../../components/ClassList';
+import { toFolders } from '../../components/folders';
 import { Icon } from '../../components/Icon';
 import { saveAs } from '../../components/saveAs';
 import type { ClassInfo } from '../../engines/server-api';
 import { useSpeech } from '../../texts';
-import { toFolders } from './folders';
 import type { Correction } from './store';
 import { allCorrections, forgetCorrection, keepCorrection } from './store';
 

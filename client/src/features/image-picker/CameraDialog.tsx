@@ -8,15 +8,21 @@ type Trouble = 'denied' | 'missing' | 'failed';
 
 /** Beyond this the bars move faster than an eye follows, and the phone gets warm. */
 const liveEveryMs = 250;
+/** How often a held shutter takes a photo: fast enough to turn something in front of it, slow enough for each to differ. */
+const burstEveryMs = 200;
 /** The shorter side of a frame that is classified live: enough for any model here. */
 const liveSide = 480;
 
 /** A live picture from the camera, the one at the back first, with what the model will see of it, a shutter, and the answer as it comes. */
-export default function CameraDialog({ seen, classify, onPhoto, onChoose, onClose }: {
+export default function CameraDialog({ seen, classify, burst, right, onPhoto, onChoose, onClose }: {
   /** The part of a picture of that size that the model sees, as shares. */
   seen: ((width: number, height: number) => { left: number; top: number; width: number; height: number }) | undefined;
   /** This device's own engine. */
   classify: ((signal: AbortSignal, frame: Blob) => Promise<Classification>) | undefined;
+  /** The shutter takes photos for as long as it is held; the dialog stays. */
+  burst?: { label: string; hint: string; counted: (count: number) => string; onFrame: (frame: Blob) => void } | undefined;
+  /** Names to tap where the live answer is wrong; the live answer begins at once. */
+  right?: { hint: string; names: readonly { id: number; name: string; words: string }[]; learnt: (id: number) => string; onRight: (id: number, frame: Blob) => Promise<void> } | undefined;
   onPhoto: (photo: Blob) => void;
   onChoose: () => void;
   onClose: () => void;
@@ -27,8 +33,12 @@ export default function CameraDialog({ seen, classify, onPhoto, onChoose, onClos
   const [facing, setFacing] = useState<'environment' | 'user'>('environment');
   const [size, setSize] = useState<{ width: number; height: number }>();
   const [trouble, setTrouble] = useState<Trouble>();
-  const [live, setLive] = useState(false);
+  const [live, setLive] = useState(right !== undefined);
   const [result, setResult] = useState<Classification>();
+  const [holding, setHolding] = useState(false);
+  const [count, setCount] = useState(0);
+  const [learning, setLearning] = useState(false);
+  const [learnt, setLearnt] = useState<number>();
 
   useEffect(() => {
     dialog.current?.showModal();
@@ -77,6 +87,33 @@ export default function CameraDialog({ seen, classify, onPhoto, onChoose, onClos
     return () => controller.abort();
   }, [live, size]);
 
+  const shootOnce = async () => {
+    if (!video.current || !burst) return;
+    burst.onFrame(await frameOf(video.current, liveSide));
+    setCount((before) => before + 1);
+  };
+  const shoot = useEffectEvent(shootOnce);
+  useEffect(() => {
+    if (!holding) return;
+    void shoot();
+    const timer = setInterval(() => void shoot(), burstEveryMs);
+    return () => clearInterval(timer);
+  }, [holding]);
+  const hold = () => setHolding(true);
+  const release = () => setHolding(false);
+
+  const correct = async (id: number) => {
+    if (!video.current || !right) return;
+    setLearning(true);
+    setLearnt(undefined);
+    try {
+      await right.onRight(id, await frameOf(video.current, liveSide));
+      setLearnt(id);
+    } finally {
+      setLearning(false);
+    }
+  };
+
   const take = async () => {
     if (video.current) onPhoto(await frameOf(video.current));
   };
@@ -99,18 +136,55 @@ export default function CameraDialog({ seen, classify, onPhoto, onChoose, onClos
       {live && !result && <p className="camera-live">{t.progress.start}…</p>}
       {result && (
         <ol className="camera-live" data-tone="browser">
-          {result.predictions.map((prediction) => (
+          {result.predictions.slice(0, 3).map((prediction) => (
             <li key={prediction.index} style={{ '--share': prediction.confidence } as CSSProperties}><span>{prediction.label}</span> <span>{percent(prediction.confidence)}</span></li>
           ))}
         </ol>
       )}
+      {right && live && (
+        <div className="camera-right">
+          <p role="status">{learnt === undefined ? right.hint : right.learnt(learnt)}</p>
+          {right.names.map(({ id, name, words }) => <button key={id} type="button" aria-label={words} disabled={!size || learning} onClick={() => void correct(id)}>{name}</button>)}
+        </div>
+      )}
+      {burst && size && <p className="camera-live counted"><span>{burst.hint}</span> {count > 0 && <span>{burst.counted(count)}</span>}</p>}
+      <p className="unseen" role="status">{burst && !holding && count > 0 && burst.counted(count)}</p>
       <p className="unseen" role="status">{!live && best && `${best.label}, ${percent(best.confidence)}`}</p>
       <div className="camera-bar">
         <button type="button" className="round" aria-label={t.camera.close} onClick={() => dialog.current?.close()}>
           <Icon name="close" />
         </button>
-        {classify && <button type="button" className="round wide" aria-pressed={live} disabled={!size} onClick={() => setLive(!live)}><Icon name="eye" />{t.camera.live}</button>}
-        <button type="button" className="shutter" aria-label={t.camera.take} disabled={!size} onClick={() => void take()} />
+        {classify && !burst && <button type="button" className="round wide" aria-pressed={live} disabled={!size} onClick={() => setLive(!live)}><Icon name="eye" />{t.camera.live}</button>}
+        {burst ? (
+          <button
+            type="button"
+            className="shutter"
+            aria-label={burst.label}
+            aria-pressed={holding}
+            disabled={!size}
+            onPointerDown={(event) => {
+              event.currentTarget.setPointerCapture(event.pointerId);
+              hold();
+            }}
+            onPointerUp={release}
+            onPointerCancel={release}
+            onContextMenu={(event) => event.preventDefault()}
+            onKeyDown={(event) => {
+              if (event.key !== ' ' && event.key !== 'Enter') return;
+              event.preventDefault();
+              hold();
+            }}
+            onKeyUp={(event) => {
+              event.preventDefault();
+              release();
+            }}
+            onBlur={release}
+            // What presses buttons in other ways, as screen readers do, takes one photo.
+            onClick={({ detail }) => detail === 0 && void shootOnce()}
+          />
+        ) : (
+          <button type="button" className="shutter" aria-label={t.camera.take} disabled={!size} onClick={() => void take()} />
+        )}
         <button type="button" className="round" aria-label={t.camera.flip} disabled={!size} onClick={() => setFacing(facing === 'user' ? 'environment' : 'user')}>
           <Icon name="flip" />
         </button>

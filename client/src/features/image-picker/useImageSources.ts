@@ -1,7 +1,7 @@
 import { useEffect, useEffectEvent, useState } from 'react';
 
-/** Pictures that are dropped anywhere on the page or pasted into it. Says whether files hover over the page now. */
-export function useImageSources(onFiles: (files: File[], pasted: boolean) => void): boolean {
+/** Pictures that are dropped anywhere on the page or pasted into it, and on what. Says whether files hover over the page now. */
+export function useImageSources(onFiles: (files: File[], pasted: boolean, on: EventTarget | null) => void): boolean {
   const [hovering, setHovering] = useState(false);
   const give = useEffectEvent(onFiles);
 
@@ -22,13 +22,13 @@ export function useImageSources(onFiles: (files: File[], pasted: boolean) => voi
       if (!carriesFiles(event)) return;
       event.preventDefault();
       setHovering((depth = 0) > 0);
-      give([...(event.dataTransfer?.files ?? [])], false);
+      give([...(event.dataTransfer?.files ?? [])], false, event.target);
     };
     const paste = (event: ClipboardEvent) => {
       const files = [...(event.clipboardData?.files ?? [])];
       if (files.length === 0) return;
       event.preventDefault();
-      give(files, true);
+      give(files, true, event.target);
     };
     addEventListener('dragenter', enter);
     addEventListener('dragleave', leave);

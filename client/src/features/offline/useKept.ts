@@ -36,7 +36,9 @@ export function useKept(engine: BrowserEngine) {
     const { name, version } = manifest;
     const own = new URL(modelFileUrl(name, ''), location.href).href;
     const needed = [...engine.fetched].filter((url) => url.startsWith(own) || cacheFor(new URL(url)) === 'runtimes');
-    const urls = [...modelUrls(name).map((url) => new URL(url, location.href).href), ...needed];
+    // What stands beside the network was not asked for where only its embedding was.
+    const beside = [manifest.output.classifier_weights, manifest.abstain?.vectors].flatMap((file) => (file ? [new URL(modelFileUrl(name, file.file, file.sha256), location.href).href] : []));
+    const urls = [...new Set([...modelUrls(name).map((url) => new URL(url, location.href).href), ...needed, ...beside])];
     const known = kept[name];
     if (!canKeep() || (known?.version === version && urls.every((url) => known.urls.includes(url)))) return;
     // Once it is active the page itself opens without a network.

@@ -28,15 +28,16 @@ export interface CrossValidated {
  * Chooses how strongly a head's weights are held small: the photos are divided into five parts, stratified by class, and each part is judged by a head that
  * was trained on the others.
  */
-export function crossValidate(data: LabelledEmbeddings, random: () => number = seeded(1)): CrossValidated {
+export function crossValidate(data: LabelledEmbeddings, random: () => number = seeded(1), onStep?: (done: number, of: number) => void): CrossValidated {
   const parts = divide(data.labels, data.classes, random);
   const starts: (DenseHead | undefined)[] = [];
   const regressions: SoftmaxRegression[] = [];
   const trials: Trial[] = [];
   let best: { trial: Trial; probabilities: Float32Array[] } | undefined;
-  for (const strength of strengths) {
+  for (const [tried, strength] of strengths.entries()) {
     const probabilities = new Array<Float32Array>(data.labels.length);
     for (let fold = 0; fold < folds; fold++) {
+      onStep?.(tried * folds + fold, strengths.length * folds);
       const others = [...data.labels.keys()].filter((photo) => parts[photo] !== fold);
       const judged = [...data.labels.keys()].filter((photo) => parts[photo] === fold);
       if (judged.length === 0 || others.length === 0) continue;

@@ -1,0 +1,269 @@
+import { expect, test } from '@playwright/test';
+import type { Download, Page } from '@playwright/test';
+import { unzipSync } from 'fflate';
+import { mkdtempSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { give, jpeg, labelsOf, withSettings } from './page';
+import { drawPicture } from './pictures';
+import { serve, stopServers } from './servers';
+
+const things = [{ name: 'Orange', hue: 12 }, { name: 'Blue', hue: 220 }, { name: 'Pink thing', hue: 320 }] as const;
+
+test.describe.configure({ timeout: 180_000 });
+test.afterAll(stopServers);
+
+const card = (page: Page, name: string) => page.getByRole('region', { name, exact: true });
+/** One of a class: no two are alike. */
+const drawn = (page: Page, hue: number, number: number) => drawPicture(page, { width: 300 + 17 * number, height: 240 + 11 * (number % 4), hue: hue + 2 * number });
+
+async function giveClass(page: Page, at: number, { name, hue }: { name: string; hue: number }, count = 10) {
+  const own = page.locator('.class-card').nth(at);
+  const field = own.getByRole('textbox', { name: 'Name of the class' });
+  await field.fill(name);
+  await field.press('Enter');
+  const photos = [];
+  for (let number = 0; number < count; number++) photos.push(jpeg(`${number}.jpg`, await drawn(page, hue, number)));
+  await own.locator('input[type=file]').setInputFiles(photos);
+  await expect(own.locator('.thumbs li')).toHaveCount(count);
+}
+
+async function giveAll(page: Page) {
+  await page.getByRole('button', { name: 'Another class' }).click();
+  for (const [at, thing] of things.entries()) await giveClass(page, at, thing);
+}
+
+async function train(page: Page) {
+  await page.locator('.train .primary').click();
+  await expect(page.locator('.train [role=status]')).toHaveText(/^Trained\. Right on \d+ of \d+/, { timeout: 120_000 });
+}
+
+async function tryPhoto(page: Page, photo: Buffer, name = 'new.jpg') {
+  await page.locator('.try input[type=file]').setInputFiles(jpeg(name, photo));
+  await expect(page.getByRole('img', { name: `The photo that was tried: ${name}` })).toBeVisible();
+  return sharesOf(page);
+}
+
+const sharesOf = (page: Page) =>
+  page.locator('.tried .shares li').evaluateAll((rows) => rows.map((row) => ({ name: row.querySelector('.answer-name')?.textContent ?? '', share: Number(getComputedStyle(row).getPropertyValue('--share')) })));
+
+async function filesOf(download: Download) {
+  return unzipSync(new Uint8Array(readFileSync(await download.path())));
+}
+
+async function save(page: Page, name: string) {
+  const saving = page.waitForEvent('download');
+  await page.getByRole('button', { name }).click();
+  return filesOf(await saving);
+}
+
+test('Three classes of ten photos: trained, tried, put right, and taken to a server, which answers the same', async ({ page }) => {
+  await withSettings(page, { route: 'both', language: 'en' });
+  await page.goto('/');
+  await page.getByRole('link', { name: 'Teach it your own things' }).click();
+  expect(new URL(page.url()).hash).toBe('#teach');
+  await expect(page.locator('.train .primary')).toBeDisabled();
+  await giveAll(page);
+  await train(page);
+  await expect(page.locator('.train-facts')).toContainText('30 of 30');
+
+  const picture = await drawn(page, things[1].hue, 11);
+  const before = await tryPhoto(page, picture);
+  expect(before[0]!.name).toBe('Blue');
+  expect(before[0]!.share).toBeGreaterThan(0.8);
+  // Because it looks like these: all of them are of its class.
+  await expect(page.locator('.neighbours li')).toHaveCount(4);
+  for (const label of await page.locator('.neighbours li span:nth-of-type(1)').allTextContents()) expect(label).toBe('Blue');
+
+  // It is wrong, says who knows: one photo more, and another answer at once.
+  await page.getByRole('button', { name: 'It is Orange' }).click();
+  await expect(page.locator('.right-label [role=status]')).toHaveText('Learnt: this is Orange.', { timeout: 30_000 });
+  await expect(card(page, 'Orange').locator('.thumbs li')).toHaveCount(11);
+  const after = await sharesOf(page);
+  expect(after.find(({ name }) => name === 'Orange')!.share).toBeGreaterThan(before.find(({ name }) => name === 'Orange')!.share + 0.2);
+
+  // What it says now stands for the comparison with the server.
+  const other = await drawn(page, things[2].hue, 12);
+  const here = await tryPhoto(page, other, 'other.jpg');
+  expect(here[0]!.name).toBe('Pink thing');
+
+  const name = page.getByRole('textbox', { name: 'Name of the model' });
+  await name.fill('Three things');
+  await name.press('Tab');
+  const bundle = await save(page, 'Model for a server');
+  expect(Object.keys(bundle).sort()).toEqual(['README.md', 'abstain.f32', 'classifier.f32', 'labels.txt', 'model.json', 'model.onnx', 'sample.png'].map((file) => `three-things/${file}`));
+  const folder = mkdtempSync(join(tmpdir(), 'whatsit-teach-'));
+  try {
+    for (const [file, bytes] of Object.entries(bundle)) {
+      mkdirSync(dirname(join(folder, file)), { recursive: true });
+      writeFileSync(join(folder, file), bytes);
+    }
+    // A server that starts has held it to its own recorded answer.
+    const served = await serve({ 'Catalog:Models': folder, 'Catalog:DefaultModel': 'three-things' });
+    const response = await fetch(new URL('/predict', served), { method: 'POST', body: new Uint8Array(other) });
+    const { predictions, abstained } = (await response.json()) as { predictions: { label: string; confidence: number }[]; abstained: boolean };
+    expect(abstained).toBe(await page.locator('.tried .answer-why').count() > 0);
+    for (const { name: label, share } of here) expect(Math.abs(predictions.find((one) => one.label === label)!.confidence - share), label).toBeLessThan(0.02);
+
+    // And the page of that server shows it, and runs it on the device as well.
+    await page.goto(served.href);
+    await give(page, jpeg('other.jpg', other));
+    const [byServer, byDevice] = [await labelsOf(page, 'server', 3), await labelsOf(page, 'browser', 3)];
+    expect(byServer.map((one) => one.name)).toEqual(here.map((one) => one.name));
+    expect(byDevice.map((one) => one.name)).toEqual(here.map((one) => one.name));
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+});
+
+test('The photos and a TensorFlow.js model can be taken along, and the photos brought back', async ({ page }) => {
+  await withSettings(page, { route: 'both', language: 'en' });
+  await page.goto('/#teach');
+  for (const [at, thing] of things.slice(0, 2).entries()) await giveClass(page, at, thing, 3);
+  await train(page);
+  const model = await save(page, 'TensorFlow.js model');
+  expect(Object.keys(model).map((path) => path.replace(/^.*\//, '')).sort()).toEqual(['classes.json', 'group1-shard1of1.bin', 'metadata.json', 'model.json']);
+
+  const saving = page.waitForEvent('download');
+  await page.getByRole('button', { name: 'The photos' }).click();
+  const zip = await (await saving).path();
+  expect(Object.keys(unzipSync(new Uint8Array(readFileSync(zip)))).map((path) => path.split('/')[0])).toEqual([...Array<string>(3).fill('Orange'), ...Array<string>(3).fill('Blue')]);
+
+  await page.getByRole('button', { name: 'Start anew' }).click();
+  await page.getByRole('button', { name: 'Forget everything taught?' }).click();
+  await expect(page.locator('.thumbs li')).toHaveCount(0);
+  await page.locator('.bring input[type=file]').setInputFiles({ name: 'project.tm', mimeType: 'application/octet-stream', buffer: readFileSync(zip) });
+  await expect(page.locator('.brought')).toHaveText('6 photos taken in.');
+  for (const { name } of things.slice(0, 2)) await expect(card(page, name).locator('.thumbs li')).toHaveCount(3);
+  await expect(page.locator('.class-card')).toHaveCount(2);
+
+  await page.locator('.bring input[type=file]').setInputFiles({ name: 'words.zip', mimeType: 'application/zip', buffer: Buffer.from('words') });
+  await expect(page.locator('.bring [role=alert]')).toHaveText('“words.zip” is no zip, or a damaged one.');
+});
+
+test('In airplane mode, after one visit: what was taught is still there, answers, and learns', async ({ page, context }) => {
+  await withSettings(page, { route: 'both', language: 'en' });
+  await page.goto('/?teach');
+  await giveAll(page);
+  await train(page);
+  await page.evaluate(() => navigator.serviceWorker.ready);
+  await expect.poll(() => page.evaluate(() => localStorage.getItem('whatsit.kept'))).toContain('grocery');
+
+  await context.setOffline(true);
+  await page.reload();
+  await expect(page.locator('.offline')).toBeVisible();
+  await expect(card(page, 'Orange').locator('.thumbs li')).toHaveCount(10);
+  expect((await tryPhoto(page, await drawn(page, things[2].hue, 11)))[0]!.name).toBe('Pink thing');
+  await page.getByRole('button', { name: 'Another class' }).click();
+  await giveClass(page, 3, { name: 'Green', hue: 120 }, 4);
+  await expect(page.locator('.train')).toContainText('The photos have changed since.');
+  await train(page);
+  expect((await tryPhoto(page, await drawn(page, 120, 11)))[0]!.name).toBe('Green');
+  const bundle = await save(page, 'Model for a server');
+  expect(new TextDecoder().decode(bundle['my-model/labels.txt'])).toBe('Orange\nBlue\nPink thing\nGreen\n');
+  // The page itself classifies without a network, too: all that its model needs was kept.
+  await page.getByRole('link', { name: 'Whatsit' }).click();
+  await give(page, jpeg('fruit.jpg', await drawPicture(page)));
+  await labelsOf(page, 'browser');
+});
+
+test('The camera’s button takes photos for as long as it is held, and the live picture is put right by a tap', async ({ page }) => {
+  await withSettings(page, { route: 'both', language: 'en' });
+  await page.goto('/#teach');
+  await giveClass(page, 0, things[0], 4);
+  const other = page.locator('.class-card').nth(1);
+  await page.getByRole('button', { name: 'Camera for Class 2' }).click();
+  const shutter = page.getByRole('button', { name: 'Hold to take photos of Class 2' });
+  await expect(shutter).toBeEnabled();
+  await shutter.hover();
+  await page.mouse.down();
+  await expect(page.locator('.camera-live')).toContainText('4 photos');
+  await page.mouse.up();
+  // By keyboard, too.
+  await shutter.focus();
+  await page.keyboard.down('Space');
+  await expect(page.locator('.camera-live')).toContainText('6 photos');
+  await page.keyboard.up('Space');
+  await page.keyboard.press('Escape');
+  await expect(page.getByRole('dialog')).toHaveCount(0);
+  expect(await other.locator('.thumbs li').count()).toBeGreaterThanOrEqual(6);
+
+  await train(page);
+  await page.getByRole('button', { name: 'Live picture' }).click();
+  const live = page.locator('.camera-live li').first();
+  await expect(live).toContainText('Class 2', { timeout: 40_000 });
+  await page.getByRole('button', { name: 'It is Orange' }).click();
+  await expect(page.locator('.camera-right [role=status]')).toHaveText('Learnt: this is Orange.', { timeout: 30_000 });
+  await page.keyboard.press('Escape');
+  await expect(card(page, 'Orange').locator('.thumbs li')).toHaveCount(5);
+});
+
+test('A training can be stopped; a place in the page is an entry of the history; corrections can be taken in', async ({ page }) => {
+  await withSettings(page, { route: 'browser', language: 'en' });
+  await page.goto('/');
+  await give(page, jpeg('fruit.jpg', await drawPicture(page)));
+  await labelsOf(page, 'browser');
+  await page.getByRole('button', { name: 'That is wrong' }).click();
+  await page.getByRole('region', { name: 'Correction' }).getByLabel('Something else').fill('Blobs');
+  await page.getByRole('button', { name: 'Keep', exact: true }).click();
+  await expect(page.locator('.corrections')).toContainText('Kept as “Blobs”.');
+
+  await page.goto('/#teach');
+  await page.getByRole('button', { name: 'Take in 1 corrected photo' }).click();
+  await expect(card(page, 'Blobs').locator('.thumbs li')).toHaveCount(1);
+  await expect(page.locator('.train .label-note')).toHaveText('Two classes with photos are needed.');
+  await page.getByRole('button', { name: 'Another class' }).click();
+  await giveClass(page, 1, things[1], 10);
+  await expect(page.locator('.train .label-note')).toHaveText('“Blobs” needs at least 2 photos.');
+  await card(page, 'Blobs').locator('input[type=file]').setInputFiles([jpeg('x.jpg', await drawn(page, 50, 3)), jpeg('broken.jpg', Buffer.from('words'))]);
+  await expect(page.locator('.teach-classes [role=alert]')).toHaveText('No photo could be read from broken.jpg.');
+  await page.locator('.train .primary').click();
+  await page.getByRole('button', { name: 'Cancel' }).click();
+  await expect(page.locator('.train .primary')).toBeEnabled();
+  await expect(page.locator('.train-facts')).toHaveCount(0);
+
+  await page.getByRole('link', { name: 'Whatsit' }).click();
+  await expect(page.locator('.teach-view')).toHaveCount(0);
+  await page.goBack();
+  await expect(card(page, 'Blobs').locator('.thumbs li')).toHaveCount(2);
+});
+
+for (const colorScheme of ['light', 'dark'] as const) {
+  test(`axe finds nothing in the teaching view, ${colorScheme}; nothing hangs over at 320 pixels, in German either`, async ({ page }) => {
+    await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
+    await withSettings(page, { route: 'both', language: 'en' });
+    await page.goto('/#teach');
+    await expect(page.locator('.class-card').first()).toBeVisible();
+    expect(await violations(page), 'empty').toEqual([]);
+    for (const [at, thing] of things.slice(0, 2).entries()) await giveClass(page, at, thing, 3);
+    await train(page);
+    await tryPhoto(page, await drawn(page, things[0].hue, 11));
+    expect(await violations(page), 'tried').toEqual([]);
+    await page.getByRole('button', { name: 'Camera for Orange' }).click();
+    await expect(page.locator('.shutter')).toBeEnabled();
+    expect(await violations(page), 'camera').toEqual([]);
+    await page.keyboard.press('Escape');
+    await page.getByRole('button', { name: 'Live picture' }).click();
+    await expect(page.locator('.camera-live li')).toHaveCount(2, { timeout: 40_000 });
+    expect(await violations(page), 'live').toEqual([]);
+    await page.keyboard.press('Escape');
+    await page.evaluate(() => localStorage.setItem('whatsit.settings', JSON.stringify({ route: 'both', language: 'de' })));
+    await page.reload();
+    await expect(page.getByRole('heading', { level: 1 })).toHaveText('Bring ihm deine Dinge bei.');
+    for (const [width, height] of [[320, 568], [844, 390], [768, 1024], [1440, 900]] as const) {
+      await page.setViewportSize({ width, height });
+      expect(await page.evaluate(() => document.documentElement.scrollWidth - innerWidth), `${width}`).toBeLessThanOrEqual(0);
+    }
+  });
+}
+
+async function violations(page: Page) {
+  const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+  await page.evaluate(axe);
+  return page.evaluate(async () => {
+    const { axe: runner } = window as unknown as { axe: { run: () => Promise<{ violations: { id: string; nodes: { html: string }[] }[] }> } };
+    const { violations: found } = await runner.run();
+    return found.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html.slice(0, 200)).join(' | ')}`);
+  });
+}
