@@ -29,6 +29,9 @@ public static class ClassifierOutputs
     /// <summary>The output for the last feature map.</summary>
     public const string Features = "features";
 
+    private const string Logits = "logits";
+    private const string Probabilities = "probabilities";
+
     // Behind these the scores still are what they were, but for their shape, type and limits.
     private static readonly string[] Plain =
         ["Identity", "Dropout", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Cast", "QuantizeLinear", "DequantizeLinear"];
@@ -43,10 +46,17 @@ public static class ClassifierOutputs
     {
         FloatOutput(graph);
         FlatOutput(graph);
+
+        // The values that get these names may have one of them already, and not their own.
+        foreach (var name in (string[])[Logits, Probabilities, Embedding, Features])
+        {
+            MakeFree(graph, name);
+        }
+
         (var kind, var fromOriginal, var note) = graph.Outputs[0].Shape[^1] == 1 ? TwoClasses(graph) : Classes(graph, addSoftmax, seen ?? []);
         var shapes = Shapes.Infer(graph);
         (var embedding, var features, var weights) = Find(graph, shapes);
-        Rename(graph, 0, kind == OutputKind.Logits ? "logits" : "probabilities");
+        Rename(graph, 0, kind == OutputKind.Logits ? Logits : Probabilities);
         Add(graph, embedding, Embedding, shapes);
         Add(graph, features, Features, shapes);
         return new ClassifierDescription(kind, graph.Outputs[0].Shape[^1], embedding is not null, features is not null, features is null ? null : weights,
