@@ -143,6 +143,24 @@ public sealed class VariantsAndFiguresTests : IDisposable
         Assert.Equal("1", Bundle.ReadManifest(Folder).Version);
     }
 
+    [Theory]
+    [InlineData("fp16")]
+    [InlineData("int8")]
+    public async Task Photos_that_say_nothing_approve_nothing(string variant)
+    {
+        var copies = Path.Combine(_root, "copies");
+        Directory.CreateDirectory(copies);
+        for (var photo = 0; photo < VariantBuilder.FewestPhotos; photo++)
+        {
+            File.WriteAllBytes(Path.Combine(copies, $"{photo:00}.jpg"), Photo(0));
+        }
+
+        var report = await Quantize(variant, images: copies);
+
+        Assert.StartsWith("The 32 photos say nothing: fp32 gives them 1 answer, and 8 different ones are needed.", report.Problem, StringComparison.Ordinal);
+        Assert.False(Bundle.ReadManifest(Folder).Files.ContainsKey(variant));
+    }
+
     [Fact]
     public async Task Photos_that_judge_do_not_calibrate_and_are_enough()
     {

@@ -59,6 +59,10 @@ internal static class VariantBuilder
     /// <summary>Fewer photos say little: of 32, one is 3 %.</summary>
     public const int FewestPhotos = 32;
 
+    // Photos say nothing where the network answers the same to all of them: copies of one, empty ones. A quarter of the fewest must be told apart.
+    private const int FewestAnswers = FewestPhotos / 4;
+    private const float OtherAnswer = 0.01f;
+
     // One of so many judges where nobody named photos for that.
     private const int HeldOut = 4;
 
@@ -126,6 +130,9 @@ internal static class VariantBuilder
             problem ??= agreement.Photos < Math.Min(measured.Count, FewestPhotos) && agreement.Photos > 0
                 ? $"Only {agreement.Photos} of {measured.Count} photos could be read: {full.Failures[0].Problem}"
                 : agreement.Photos == 0 ? $"None of the {measured.Count} photos could be read: {full.Failures[0].Problem}"
+                : measured.Count >= FewestPhotos && Different(full) is < FewestAnswers and var answers
+                    ? $"The {Counted.Of(agreement.Photos, "photo")} say nothing: {Full} gives them {Counted.Of(answers, "answer")}, and {FewestAnswers} " +
+                    $"different ones are needed. Give photos of several classes with --images."
                 : agreement.SameTop1 < 1 - request.MaxChanged
                     ? $"{request.To} answers {1 - agreement.SameTop1:0.0 %} of {Counted.Of(agreement.Photos, "photo")} otherwise than {Full}; the limit is " +
                     $"{request.MaxChanged:0.0 %} (--max-changed)."
@@ -149,6 +156,21 @@ internal static class VariantBuilder
         {
             File.Delete(Path.Combine(folder, temporary));
         }
+    }
+
+    /// <summary>How many answers there are of which none is another one within a hundredth; no more are counted than are needed.</summary>
+    private static int Different(Answers answers)
+    {
+        var different = new List<float[]>();
+        foreach (var answer in answers.Photos.TakeWhile(_ => different.Count < FewestAnswers).Select(answer => answer.Probabilities))
+        {
+            if (different.TrueForAll(other => other.Zip(answer).Any(pair => Math.Abs(pair.First - pair.Second) > OtherAnswer)))
+            {
+                different.Add(answer);
+            }
+        }
+
+        return different.Count;
     }
 
     /// <summary>Which photos set ranges and which judge: never the same, or what was fitted would judge itself.</summary>
