@@ -7,6 +7,7 @@ using Whatsit.ModelConversion.Formats;
 using Whatsit.ModelConversion.Formats.Onnx;
 using Whatsit.ModelConversion.Graphs;
 using Whatsit.ModelConversion.Passes;
+using Whatsit.ModelConversion.Preparation;
 
 namespace Whatsit.ModelConversion;
 
@@ -22,6 +23,12 @@ public record ConversionRequest(string Path)
 
     /// <summary>The resizer of the training, by a name of <see cref="Resizers.Names"/>.</summary>
     public string? Resample { get; init; }
+
+    /// <summary>How pictures were prepared, where that is known from elsewhere: nothing else is asked.</summary>
+    internal PreprocessingSpec? Preprocessing { get; init; }
+
+    /// <summary>Keeps <see cref="ConvertedModel.Stem"/>.</summary>
+    internal bool LooksAtStem { get; init; }
 
     /// <summary>The side of the input in pixels, for networks that take any.</summary>
     public int? Size { get; init; }
@@ -64,7 +71,11 @@ public record ConversionRequest(string Path)
 public sealed record ConvertedModel(
     string Format, string Network, long Parameters, IReadOnlyDictionary<string, BundleFile> Files, InputSpec Input,
         PreprocessingSpec Preprocessing, OutputSpec Output,
-    IReadOnlyList<string> Labels, IReadOnlyList<float> SampleScores, float LargestDifference, int ProofInputs, IReadOnlyList<string> Notes);
+    IReadOnlyList<string> Labels, IReadOnlyList<float> SampleScores, float LargestDifference, int ProofInputs, IReadOnlyList<string> Notes)
+{
+    /// <summary>The beginning of the original, where training recorded what comes of it.</summary>
+    internal StemNetwork? Stem { get; init; }
+}
 
 /// <summary>
 /// The map of this library: from a file of any format to an ONNX file that takes pixels and answers as the original does.
@@ -175,7 +186,8 @@ public static class ModelConverter
                 $"The input '{onlyInput.Name}' is {input.Width} × {input.Height} pixels; up to {LargestSide} on a side are supported.");
         }
 
-        var preprocessing = Presets.Choose(model, request.Preset, request.Resample, notes);
+        var stem = request.LooksAtStem ? StemNetwork.Of(graph, input) : null;
+        var preprocessing = request.Preprocessing ?? Presets.Choose(model, request.Preset, request.Resample, notes);
         if (input.Channels <= 1)
         {
             notes.Add("The network sees greyscale; the graph computes it from the colours.");
@@ -219,8 +231,10 @@ public static class ModelConverter
             Features = classifier.HasFeatures ? ClassifierOutputs.Features : null,
             ClassifierWeights = WriteWeights(folder, classifier),
         };
-        return (new ConvertedModel(reader.Format, name, Parameters(graph), files, spec, preprocessing, output, labels, [], 0, 0, notes), proof,
-            quantized, classifier);
+        return (new ConvertedModel(reader.Format, name, Parameters(graph), files, spec, preprocessing, output, labels, [], 0, 0, notes)
+        {
+            Stem = stem,
+        }, proof, quantized, classifier);
     }
 
     private static long Parameters(Graph graph) =>

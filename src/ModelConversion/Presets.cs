@@ -66,6 +66,9 @@ internal static class Presets
         ("block35_1_ac", "keras-inception", "InceptionResNetV2"),
     ];
 
+    /// <summary>How the sentence on preprocessing begins.</summary>
+    public const string Note = "Preprocessing ";
+
     private static PreprocessingSpec Scaled(string scaling) => Scalings.ByName[scaling].With(Raw);
 
     /// <summary>The preset that was asked for.</summary>
@@ -80,7 +83,7 @@ internal static class Presets
     {
         var stem = PictureInput.Of(model.Graph) is { } picture ? Stem.Of(model.Graph, picture) : null;
         (var spec, var certainty, var reason) = Choose(model, stem, preset);
-        notes.Add($"Preprocessing {certainty switch
+        notes.Add($"{Note}{certainty switch
         {
             PreprocessingCertainty.Known => "is known",
             PreprocessingCertainty.ShownByTheNetwork => "is shown by the network",

@@ -83,6 +83,9 @@ public enum PreprocessingCertainty
     /// <summary>It is what the network's records of its training fit.</summary>
     ShownByTheNetwork,
 
+    /// <summary>It is what gave the best answers to photos, and other scalings gave clearly worse ones.</summary>
+    ShownByPhotos,
+
     /// <summary>Nothing tells; it is what most networks of the kind were trained with.</summary>
     Assumed,
 }
@@ -90,4 +93,26 @@ public enum PreprocessingCertainty
 /// <summary>Where a model's preprocessing comes from.</summary>
 /// <param name="Certainty">How sure it is.</param>
 /// <param name="Reason">What tells, as a sentence.</param>
-public sealed record PreprocessingEvidence(PreprocessingCertainty Certainty, string Reason);
+/// <param name="Photos">How many photos were asked.</param>
+/// <param name="Labelled">Whether they had labels; without, they are weaker evidence.</param>
+/// <param name="Tried">What was tried on them, the best first.</param>
+/// <param name="Tie">Whether others were as good as what was taken, within what so many photos can tell.</param>
+public sealed record PreprocessingEvidence(PreprocessingCertainty Certainty, string Reason, int? Photos = null, bool? Labelled = null,
+    IReadOnlyList<PreprocessingTrial>? Tried = null, bool? Tie = null);
+
+/// <summary>One way to prepare pictures, and what the model made of them.</summary>
+/// <param name="Scaling">How pixels became numbers: the name of a preset, <c>imagenet</c> or <c>caffe</c>, or <c>own</c> for other numbers.</param>
+/// <param name="ChannelOrder">The order of the colours.</param>
+/// <param name="Crop">Which part of the picture it saw.</param>
+/// <param name="ResizeShortest">The shorter side before the centre was cut out.</param>
+/// <param name="Resample">The resizer.</param>
+/// <param name="Top1">The share of right answers, of photos with labels.</param>
+/// <param name="Confidence">The mean probability of the labels; without labels, of the answers.</param>
+/// <param name="Distance">
+/// How far the first layer's results are from mean and variance that training recorded, in deviations, where that was compared.
+/// </param>
+/// <param name="Behind">By how much it is behind the best.</param>
+/// <param name="Error">The standard error of that; within two of them it is a tie.</param>
+/// <param name="Tie">Whether it is as good as the best, within what so many photos can tell.</param>
+public sealed record PreprocessingTrial(string Scaling, ChannelOrder ChannelOrder, Crop Crop, int? ResizeShortest, string Resample, double? Top1,
+    double? Confidence, double? Distance, double Behind, double? Error, bool Tie);

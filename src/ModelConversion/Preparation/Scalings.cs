@@ -16,6 +16,35 @@ internal sealed record Scaling(double Rescale, double[] Mean, double[] Deviation
     public (int Colour, double Scale, double Shift)[] Channels(int channels) => [.. Enumerable.Range(0, channels).Select(channel => (
         channels == 1 ? 3 : Order == ChannelOrder.Bgr ? 2 - channel : channel, 255 * Rescale / Deviation[channel], -Mean[channel] / Deviation[channel]))];
 
+    /// <summary>A specification's.</summary>
+    public static Scaling Of(PreprocessingSpec spec) => new(spec.RescaleFactor, [.. spec.ImageMean], [.. spec.ImageStd], spec.ChannelOrder);
+
+    /// <summary>
+    /// What makes of pixels the numbers from which another scaling, which is part of a network, makes this one's: for each colour of the network's input the
+    /// colour to take, what to multiply it with and then to add.
+    /// </summary>
+    public (int From, double Scale, double Shift)[] Instead(Scaling own)
+    {
+        var change = new (int From, double Scale, double Shift)[3];
+        for (var channel = 0; channel < 3; channel++)
+        {
+            change[Place(own, channel)] = (Place(this, channel), Rescale / Deviation[channel] * own.Deviation[channel] / own.Rescale,
+                (own.Mean[channel] - (Mean[channel] / Deviation[channel] * own.Deviation[channel])) / own.Rescale);
+        }
+
+        return change;
+
+        static int Place(Scaling scaling, int channel) => scaling.Order == ChannelOrder.Bgr ? 2 - channel : channel;
+    }
+
+    /// <summary>The same with the colours the other way round.</summary>
+    public Scaling Turned() => this with
+    {
+        Mean = [.. Mean.Reverse()],
+        Deviation = [.. Deviation.Reverse()],
+        Order = Order == ChannelOrder.Rgb ? ChannelOrder.Bgr : ChannelOrder.Rgb,
+    };
+
     /// <summary>The same in another specification's words for the rest.</summary>
     public PreprocessingSpec With(PreprocessingSpec rest) =>
         rest with { RescaleFactor = Rescale, ImageMean = Mean, ImageStd = Deviation, ChannelOrder = Order };
@@ -35,6 +64,14 @@ internal static class Scalings
 {
     private static readonly double[] Zero = [0, 0, 0];
     private static readonly double[] One = [1, 1, 1];
+
+    // What is tried on photos, by the name without the order of the colours.
+    private static readonly string[] Bases = ["zero-to-one", "minus-one-to-one", "none", "imagenet", "caffe", "inverted"];
+
+    /// <summary>What is tried on photos, the usual ones first: each scaling in each order of the colours.</summary>
+    public static IEnumerable<(string Name, Scaling Scaling)> Tried(int channels) => Bases.Select(name => (name, ByName[name]))
+        .Concat(channels == 1 ? [] : Bases.Where(name => name != "inverted").Select(name => (name, ByName[name].Turned())))
+        .Where(scaling => scaling.Item2.Fits(channels));
 
     /// <summary>By name, which is a preset's where there is one that does no more; the usual ones first.</summary>
     public static IReadOnlyDictionary<string, Scaling> ByName { get; } = new Dictionary<string, Scaling>(StringComparer.Ordinal)

@@ -60,6 +60,9 @@ internal sealed class Stem
     /// <summary>What training recorded of the first layer's result, or, without <see cref="Weights"/>, of the input itself.</summary>
     public (double[] Mean, double[] Variance)? Recorded { get; private set; }
 
+    /// <summary>The first layer.</summary>
+    public Node? First { get; private set; }
+
     /// <summary>Whether the network scales its input itself.</summary>
     public bool Scales => Scale.Any(scale => scale != 1) || Shift.Any(shift => shift != 0);
 
@@ -173,6 +176,7 @@ internal sealed class Stem
 
         if (node.Int("group", 1) == 1 && weights.Shape[1] == Channels && (long)weights.Shape[2] * weights.Shape[3] <= MostPixels)
         {
+            First = node;
             Weights = weights;
             Bias = bias;
             Recorded = Behind(node.Outputs[0]);

@@ -8,8 +8,8 @@ internal static class StemEvidence
 {
     // In mean absolute difference of the means, in deviations, and of the logarithms of the deviations. Right scalings come to 0.2 to 0.6, the next ones to
     // more than half as much again.
-    private const double GoodEnough = 1.0;
-    private const double ClearlyBetter = 0.75;
+    public const double GoodEnough = 1.0;
+    public const double ClearlyBetter = 0.75;
 
     private const string Bgr = "-bgr";
 
@@ -39,6 +39,16 @@ internal static class StemEvidence
     internal static double Distance(Stem stem, (double[] Mean, double[] Variance) recorded, (int Colour, double Scale, double Shift)[] channels)
     {
         (var means, var variances) = stem.Weights is null ? NaturalPictures.Of(channels) : NaturalPictures.Behind(stem, channels);
+        return Distance(recorded, means, variances, stem.Rectified);
+    }
+
+    /// <summary>How far means and variances of the first layer's results are from those that training recorded, on average over its channels.</summary>
+    /// <param name="recorded">In training.</param>
+    /// <param name="means">Now.</param>
+    /// <param name="variances">Now.</param>
+    /// <param name="isNormal">What is recorded is what a ReLU leaves of these results, which are taken for normally distributed.</param>
+    public static double Distance((double[] Mean, double[] Variance) recorded, double[] means, double[] variances, bool isNormal)
+    {
         double sum = 0;
         var counted = 0;
         for (var output = 0; output < means.Length; output++)
@@ -49,7 +59,7 @@ internal static class StemEvidence
                 continue;
             }
 
-            (var mean, var deviation) = stem.Rectified ? Rectify(means[output], Math.Sqrt(variances[output])) : (means[output], Math.Sqrt(variances[output]));
+            (var mean, var deviation) = isNormal ? Rectify(means[output], Math.Sqrt(variances[output])) : (means[output], Math.Sqrt(variances[output]));
             var own = Math.Sqrt(recorded.Variance[output]);
             sum += Math.Min(4, Math.Abs(mean - recorded.Mean[output]) / Math.Max(own, deviation))
                 + Math.Min(4, Math.Abs(Math.Log(Math.Max(deviation, 1e-9) / own)));

@@ -3,6 +3,7 @@ using Whatsit.ModelTools.Commands.Abstain;
 using Whatsit.ModelTools.Commands.Bench;
 using Whatsit.ModelTools.Commands.Evaluate;
 using Whatsit.ModelTools.Commands.Import;
+using Whatsit.ModelTools.Commands.Preprocessing;
 using Whatsit.ModelTools.Commands.Quantize;
 using Whatsit.ModelTools.Commands.Train;
 
@@ -55,6 +56,7 @@ internal static class Verbs
         // Change it.
         QuantizeCommand.Create(),
         AbstainCommand.Create(),
+        PreprocessingCommand.Create(),
 
         // Keep order.
         ListCommand.Create(),

@@ -33,6 +33,39 @@ public sealed class StemEvidenceTests
     }
 
     [Theory]
+    [InlineData("zero-to-one", ChannelOrder.Rgb)]
+    [InlineData("minus-one-to-one", ChannelOrder.Rgb)]
+    [InlineData("none", ChannelOrder.Rgb)]
+    [InlineData("imagenet", ChannelOrder.Rgb)]
+    [InlineData("caffe", ChannelOrder.Bgr)]
+    public void Photos_without_labels_agree_with_the_records_under_the_right_scaling(string scaling, ChannelOrder order)
+    {
+        var graph = Normalised(scaling);
+        var own = PicturePreparation.Of(Scalings.ByName["zero-to-one"].With(new PreprocessingSpec()));
+        PicturePreparation[] ways = [.. own.Scaled(3, scales: true)];
+        var photos = SamplePixels();
+
+        var distances = StemNetwork.Of(graph, PictureInput.Of(graph)!)!.Distances(photos, [.. ways.Select(way => way.Numbers)]);
+        var choice = PreparationChoice.ByRecords(own, new PreprocessingEvidence(PreprocessingCertainty.Assumed, "a guess."), ways, distances, photos.Count)!;
+
+        Assert.Equal((scaling, order), choice.Chosen.Values);
+        Assert.Equal((PreprocessingCertainty.ShownByTheNetwork, false), (choice.Evidence.Certainty, choice.Evidence.Labelled));
+        Assert.Equal(0, choice.Evidence.Tried![0].Distance!.Value, 1e-3);
+        Assert.Contains("weaker evidence", choice.Evidence.Reason, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Without_records_there_is_nothing_to_agree_with()
+    {
+        var builder = new GraphBuilder("plain");
+        var x = builder.AddInput("x", ElementType.Float32, -1, 3, Side, Side);
+        x = builder.AddNode("Conv", "conv", [x, builder.AddConstant("w", Numbers.Random(1, 4, 3, 3, 3))]);
+        builder.AddOutput(x, ElementType.Float32, -1, 4, Side - 2, Side - 2);
+
+        Assert.Null(StemNetwork.Of(builder.Graph, PictureInput.Of(builder.Graph)!));
+    }
+
+    [Theory]
     [InlineData("keras-h5/mlcommons-tiny/pretrainedResnet.h5", "none")]
     public void The_records_of_other_people_s_networks_do_too(string file, string scaling)
     {
@@ -107,6 +140,20 @@ public sealed class StemEvidenceTests
         string Mul(string value) => builder.AddNode("Mul", "scale", [value, builder.AddConstant("f", [1 / 255f])]);
     }
 
+    private static List<byte[]> SamplePixels()
+    {
+        var photos = new List<byte[]>();
+        foreach (var photo in Directory.EnumerateFiles(Path.Combine(WhatsitCommand.Root, "models", "grocery", "samples")).Order(StringComparer.Ordinal))
+        {
+            using var image = ImageDecoders.Create(new DecodingOptions()).Decode(File.ReadAllBytes(photo), null);
+            var pixels = new byte[Side * Side * 3];
+            new Preprocessor(new PreprocessingSpec(), new InputSpec("x", InputElementType.UInt8, TensorLayout.Nhwc, Side, Side)).Process(image, pixels);
+            photos.Add(pixels);
+        }
+
+        return photos;
+    }
+
     /// <summary>A convolution whose batch normalisation has recorded the photos of the repository under a scaling.</summary>
     private static Graph Normalised(string scaling)
     {
@@ -116,12 +163,8 @@ public sealed class StemEvidenceTests
         var x = builder.AddInput("x", ElementType.Float32, -1, 3, Side, Side);
         builder.AddOutput(builder.AddNode("Conv", "conv", [x, builder.AddConstant("w", weights)]), ElementType.Float32, -1, Filters, Side - 2, Side - 2);
         var values = new List<float>[Filters];
-        foreach (var photo in Directory.EnumerateFiles(Path.Combine(WhatsitCommand.Root, "models", "grocery", "samples")).Order(StringComparer.Ordinal))
+        foreach (var pixels in SamplePixels())
         {
-            using var image = ImageDecoders.Create(new DecodingOptions()).Decode(File.ReadAllBytes(photo), null);
-            var pixels = new byte[Side * Side * 3];
-            var input = new InputSpec("x", InputElementType.UInt8, TensorLayout.Nhwc, Side, Side);
-            new Preprocessor(new PreprocessingSpec(), input).Process(image, pixels);
             var tensor = Proof.ToInput(pixels, PictureInput.Of(builder.Graph)!, Scalings.ByName[scaling].With(new PreprocessingSpec()));
             var results = new Interpreter(builder.Graph).Run(tensor)["conv"].ToFloats();
             for (var filter = 0; filter < Filters; filter++)

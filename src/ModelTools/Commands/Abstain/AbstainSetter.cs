@@ -122,7 +122,7 @@ internal static class AbstainSetter
     }
 
     /// <summary>The manifest with what the model now answers to its own sample, which every variant must repeat.</summary>
-    private static async Task<ModelManifest> RecordAsync(ModelManifest manifest, string folder, string full, CancellationToken cancellationToken)
+    public static async Task<ModelManifest> RecordAsync(ModelManifest manifest, string folder, string full, CancellationToken cancellationToken)
     {
         if (manifest.Sample is not { } sample)
         {

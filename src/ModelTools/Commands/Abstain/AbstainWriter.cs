@@ -67,15 +67,7 @@ internal static class AbstainWriter
     };
 
     /// <summary>Brings the card's part up to date, and leaves the rest as it is.</summary>
-    public static void UpdateCard(string folder, ModelManifest manifest)
-    {
-        var path = Path.Combine(folder, "README.md");
-        var card = File.Exists(path) ? File.ReadAllText(path) : $"# {manifest.Title ?? manifest.Name}\n";
-        var from = card.IndexOf(Title, StringComparison.Ordinal);
-        var to = from < 0 ? -1 : card.IndexOf("\n## ", from + Title.Length, StringComparison.Ordinal);
-        var rest = to < 0 ? "" : card[to..];
-        File.WriteAllText(path, $"{(from < 0 ? card.TrimEnd() + "\n\n" : card[..from])}{Section(manifest)}{rest}");
-    }
+    public static void UpdateCard(string folder, ModelManifest manifest) => CardSection.Put(folder, manifest, Title, Section(manifest));
 
     /// <summary>When the model abstains, what that was measured to do, and what it cannot: a part of the card.</summary>
     public static string Section(ModelManifest manifest)

@@ -6,6 +6,7 @@ using Whatsit.Inference.Catalog;
 using Whatsit.Inference.Preprocessing;
 using Whatsit.ModelConversion;
 using Whatsit.ModelTools.Commands.Abstain;
+using Whatsit.ModelTools.Commands.Preprocessing;
 using Whatsit.ModelTools.Commands.Train;
 
 namespace Whatsit.ModelTools.Commands.Import;
@@ -40,7 +41,9 @@ internal static class ImportCommand
         var title = new Option<string?>("--title") { Description = "The name as people read it." };
         var license = new Option<string?>("--license") { Description = "The weights' licence, as an SPDX identifier." };
         var source = new Option<string?>("--source") { Description = "Where the weights come from." };
-        var images = AbstainCommand.Images("Photos of its classes, labelled, that it was not trained on: they set how sure it is and when it is \"not sure\".");
+        var images = AbstainCommand.Images("Photos of its classes, labelled, that it was not trained on: they tell how pictures were prepared (20 are enough " +
+            "to tell most ways apart), how sure it is and when it is \"not sure\".");
+        var unlabelled = PreprocessingCommand.Unlabelled();
         var others = AbstainCommand.Others();
         var dryRun = new Option<bool>("--dry-run") { Description = "Read, convert and prove, but install nothing." };
         var json = CommonOptions.Json();
@@ -48,8 +51,9 @@ internal static class ImportCommand
             "Import a Keras, TensorFlow.js, TensorFlow Lite or ONNX model as a bundle that the server, the browser and the tools run alike.")
         {
             path, name, labels, preset, resample, models, size, keepInput, dequantize, output, file, config, lambda, softmax, title, license, source, images,
-            others, dryRun, json,
+            unlabelled, others, dryRun, json,
         };
+        command.Validators.Add(result => PreprocessingCommand.RequireOne(result, images, unlabelled));
         command.SetAction(async (arguments, cancellationToken) =>
         {
             var request = new ImportRequest(arguments.GetValue(path)!, arguments.GetValue(name)!, Bundle.FindCatalog(arguments.GetValue(models)!))
@@ -68,17 +72,20 @@ internal static class ImportCommand
                 Title = arguments.GetValue(title),
                 License = arguments.GetValue(license),
                 Source = arguments.GetValue(source),
+                Images = arguments.GetValue(images),
+                Unlabelled = arguments.GetValue(unlabelled),
                 DryRun = arguments.GetValue(dryRun),
             };
-            var photos = request.DryRun ? null : arguments.GetValue(images);
-            if (photos is not null && !Path.Exists(photos))
+            if ((request.Images ?? request.Unlabelled) is { } missing && !Path.Exists(missing))
             {
-                throw new ModelFormatException($"There is no folder or list '{photos}'.");
+                throw new ModelFormatException($"There is no folder or list '{missing}'.");
             }
 
+            var photos = request.DryRun ? null : request.Images;
             var quiet = arguments.GetValue(json);
-            var report = quiet ? ModelImporter.Import(request, _ => { })
-                : AnsiConsole.Status().Start("Starting", status => ModelImporter.Import(request, step => status.Status(Markup.Escape(step))));
+            var report = quiet ? ModelImporter.Import(request, _ => { }, cancellationToken)
+                : AnsiConsole.Status().Start("Starting", status => ModelImporter.Import(request, step => status.Status(Markup.Escape(step)),
+                    cancellationToken));
             var choice = photos is null ? null : await TrainingProgress.RunAsync(progress => AbstainSetter.SetAsync(report.Folder, new AbstainRequest(photos)
             {
                 Others = arguments.GetValue(others),
@@ -92,6 +99,7 @@ internal static class ImportCommand
             }
 
             Show(request, report);
+            PreprocessingTables.Show(report.Manifest.Preprocessing);
             if (choice is not null)
             {
                 AbstainCommand.Show(request.Name, choice, report.Manifest);

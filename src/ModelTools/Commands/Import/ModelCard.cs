@@ -3,6 +3,7 @@ using Whatsit.Inference.Catalog;
 using Whatsit.Inference.Preprocessing;
 using Whatsit.ModelConversion;
 using Whatsit.ModelTools.Commands.Abstain;
+using Whatsit.ModelTools.Commands.Preprocessing;
 
 namespace Whatsit.ModelTools.Commands.Import;
 
@@ -27,6 +28,7 @@ internal static class ModelCard
         card.AppendLine($"| Preprocessing | {Describe(manifest.Preprocessing)} |");
         card.AppendLine(
             $"| Output | `{manifest.Output.Name}`{(manifest.Output.Embedding is null ? "" : ", `embedding`")}{(manifest.Output.Features is null ? "" : ", `features`")} |");
+        card.AppendLine().Append(PreprocessingTables.Section(manifest));
         card.AppendLine().AppendLine("## Proof").AppendLine();
         card.AppendLine(
             $"On {model.ProofInputs} pictures the converted model and the original differ by at most {model.LargestDifference:0.#######}. For `sample.png` " +

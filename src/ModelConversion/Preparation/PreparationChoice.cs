@@ -1,0 +1,158 @@
+using System.Globalization;
+using Whatsit.Inference.Preprocessing;
+
+namespace Whatsit.ModelConversion.Preparation;
+
+/// <summary>The way to prepare pictures that photos speak for.</summary>
+/// <param name="Chosen">The way.</param>
+/// <param name="Evidence">Why, for the manifest.</param>
+/// <param name="Contradicts">Whether photos are clearly against what was said to be so, and it was kept all the same.</param>
+internal sealed record PreparationChoice(PicturePreparation Chosen, PreprocessingEvidence Evidence, bool Contradicts = false)
+{
+    // Two standard errors: what is further behind than that is so by chance once in forty times.
+    private const double Clearly = 2;
+
+    // Of −log(1 / classes), which is what knowing nothing costs.
+    private const double KnowsNothing = 0.9;
+
+    // A difference that nobody would see, however sure.
+    private const double Nothing = 0.002;
+
+    // Without labels a network is judged by itself.
+    private const double ClearlyWithoutLabels = 4;
+
+    /// <summary>Those that are as good as the best, within what the photos can tell.</summary>
+    public static IReadOnlyList<Tally> Tied(IReadOnlyList<Tally> tallies, double within = Clearly)
+    {
+        var best = tallies.MinBy(tally => tally.Loss)!;
+        return [.. tallies.Where(tally => IsTied(best.Behind(tally), within))];
+    }
+
+    /// <summary>Chooses by what labelled photos say.</summary>
+    /// <param name="own">The way that was known, shown or assumed before.</param>
+    /// <param name="before">How sure that was; without, its maker said so.</param>
+    /// <param name="tallies">All ways that were tried, <paramref name="own"/> among them.</param>
+    /// <param name="photos">On how many photos.</param>
+    /// <param name="classes">How many classes there are.</param>
+    /// <param name="isFixed">It was asked for, and is kept whatever photos say.</param>
+    public static PreparationChoice ByLabels(PicturePreparation own, PreprocessingEvidence? before, IReadOnlyList<Tally> tallies, int photos, int classes,
+        bool isFixed = false)
+    {
+        Tally[] ranked = [.. tallies.OrderBy(tally => tally.Loss)];
+        var best = ranked[0];
+        var tied = Tied(ranked);
+        var values = ranked.Select(tally => tally.Way.Values).Distinct().Count();
+        var tiedValues = tied.Select(tally => tally.Way.Values).Distinct().Count();
+        var certainty = before?.Certainty ?? PreprocessingCertainty.Known;
+        var says = Table(ranked, best, tied, labelled: true);
+        if ((values > 1 && tiedValues == values) || best.Loss > KnowsNothing * Math.Log(classes))
+        {
+            return new(own, new(certainty, $"{Reason(before)} {Photos(photos)} say nothing: the best of {ranked.Length} ways is right on " +
+                $"{Percent(best.Top1)}.", photos, true, says, true));
+        }
+
+        var isSure = certainty is PreprocessingCertainty.Known or PreprocessingCertainty.ShownByTheNetwork;
+        var kept = tied.FirstOrDefault(tally => tally.Way == own);
+        if (isFixed || (certainty == PreprocessingCertainty.Known && kept is not null))
+        {
+            var mine = ranked.First(tally => tally.Way == own);
+            return new(own, new(certainty, kept is null
+                ? $"{Reason(before)} But {Photos(photos)} are against it: {Percent(mine.Top1)} are right, and {Percent(best.Top1)} with {best.Way.Words}."
+                : $"{Reason(before)} {Photos(photos)} are not against it: {Percent(mine.Top1)} are right.", photos, true, says, tied.Count > 1),
+                kept is null);
+        }
+
+        var chosen = (isSure ? tied.FirstOrDefault(tally => tally.Way.Values == own.Values) : null) ?? best;
+        var next = ranked.FirstOrDefault(tally => tally.Way.Values != chosen.Way.Values);
+        var sentence = $"of {Photos(photos)} {Percent(chosen.Top1)} are right with {chosen.Way.Words}";
+        sentence += next is null ? "." : $"; with the next scaling, {PicturePreparation.WordsOf(next.Way)}, {Percent(next.Top1)} are" +
+            $" (behind by {Difference(chosen.Behind(next))}).";
+        sentence += tied.Count == 1 ? "" : tiedValues > 1 ? $" Photos do not tell it from {Ways(tied, chosen)}."
+            : $" Crop and resizer are a tie with {Ways(tied, chosen)}.";
+        return new(chosen.Way, new(tiedValues == 1 ? PreprocessingCertainty.ShownByPhotos : certainty, sentence, photos, true, says, tied.Count > 1));
+    }
+
+    /// <summary>Chooses the scaling by photos without labels: how sure the network is of each and how different its answers are. Weaker evidence.</summary>
+    public static PreparationChoice ByAnswers(PicturePreparation own, PreprocessingEvidence? before, IReadOnlyList<Tally> tallies, int photos)
+    {
+        Tally[] ranked = [.. tallies.OrderBy(tally => tally.Loss)];
+        var tied = Tied(ranked, ClearlyWithoutLabels);
+        var says = Table(ranked, ranked[0], tied, labelled: false);
+        var certainty = before?.Certainty ?? PreprocessingCertainty.Known;
+        if (certainty != PreprocessingCertainty.Assumed || tied.Select(tally => tally.Way.Values).Distinct().Count() > 1)
+        {
+            var isKept = tied.Any(tally => tally.Way.Values == own.Values);
+            return new(own, new(certainty, $"{Reason(before)} {Photos(photos)} without labels, which are weaker evidence, " +
+                $"{(isKept ? "are not against it" : $"speak for {PicturePreparation.WordsOf(ranked[0].Way)}")}.", photos, false, says, tied.Count > 1),
+                !isKept);
+        }
+
+        return new(ranked[0].Way, new(PreprocessingCertainty.ShownByPhotos,
+            $"{Photos(photos)} without labels get the surest and most different answers with {PicturePreparation.WordsOf(ranked[0].Way)} " +
+            $"(the next scaling is behind by {Difference(ranked[0].Behind(ranked[1]))}). This is weaker evidence than labels, and says nothing of crop and " +
+            $"resizer.", photos, false, says, false));
+    }
+
+    /// <summary>Chooses the scaling by how near the first layer's results for photos are to what training recorded of it.</summary>
+    /// <param name="own">The way that was known, shown or assumed before.</param>
+    /// <param name="before">How sure that was.</param>
+    /// <param name="ways">The ways that were tried.</param>
+    /// <param name="distances">How far each is.</param>
+    /// <param name="photos">On how many photos.</param>
+    public static PreparationChoice? ByRecords(PicturePreparation own, PreprocessingEvidence? before, IReadOnlyList<PicturePreparation> ways,
+        IReadOnlyList<double> distances, int photos)
+    {
+        (PicturePreparation Way, double Distance)[] ranked = [.. ways.Zip(distances).OrderBy(each => each.Second)];
+        var best = ranked[0];
+        var next = ranked.First(other => other.Way.Scaling != best.Way.Scaling);
+        if (!(best.Distance < StemEvidence.GoodEnough) || best.Distance > StemEvidence.ClearlyBetter * next.Distance)
+        {
+            return null;
+        }
+
+        // Red and blue are much alike in photos: the unusual order is believed where it fits clearly better.
+        var turned = ranked.FirstOrDefault(other => other.Way.Scaling == best.Way.Scaling && other.Way.Values != best.Way.Values);
+        var isTie = turned.Way is not null && best.Distance > StemEvidence.ClearlyBetter * turned.Distance;
+        var chosen = isTie && (turned.Way!.Values == own.Values || (best.Way.Values != own.Values && turned.Way.Numbers.Order == ChannelOrder.Rgb))
+            ? turned : best;
+        PreprocessingTrial[] says = [.. ranked.Select(each => new PreprocessingTrial(each.Way.Scaling, each.Way.Numbers.Order, each.Way.Crop,
+            each.Way.ResizeShortest, each.Way.Resample, null, null, Math.Round(each.Distance, 4), Math.Round(each.Distance - best.Distance, 4), null,
+            each.Way == chosen.Way || (isTie && each.Way.Scaling == chosen.Way.Scaling)))];
+        var sentence = string.Create(CultureInfo.InvariantCulture,
+            $"for {Photos(photos)} without labels the first layer gives what training recorded of it with {PicturePreparation.WordsOf(chosen.Way)} " +
+            $"(off by {chosen.Distance:0.00}, the next scaling, {PicturePreparation.WordsOf(next.Way)}, by {next.Distance:0.00}). This says nothing of crop " +
+            $"and resizer, and is weaker evidence than labels.");
+        var isKnown = (before?.Certainty ?? PreprocessingCertainty.Known) == PreprocessingCertainty.Known;
+        return isKnown
+            ? new(own, new(PreprocessingCertainty.Known, $"{Reason(before)} {(chosen.Way.Values == own.Values ? "And" : "But")} {sentence}", photos, false,
+                says, isTie), chosen.Way.Values != own.Values)
+            : new(chosen.Way, new(PreprocessingCertainty.ShownByTheNetwork, sentence, photos, false, says, isTie));
+    }
+
+    private static bool IsTied((double Mean, double Error) behind, double within) => behind.Mean <= Math.Max(Nothing, within * behind.Error);
+
+    private static PreprocessingTrial[] Table(IReadOnlyList<Tally> ranked, Tally best, IReadOnlyList<Tally> tied, bool labelled) =>
+    [
+        .. ranked.Select(tally =>
+        {
+            var (mean, error) = best.Behind(tally);
+            var way = tally.Way;
+            return new PreprocessingTrial(way.Scaling, way.Numbers.Order, way.Crop, way.ResizeShortest, way.Resample,
+                labelled ? Math.Round(tally.Top1, 4) : null, Math.Round(tally.Confidence, 4), null, Math.Round(mean, 4), Math.Round(error, 4),
+                tied.Contains(tally));
+        }),
+    ];
+
+    private static string Ways(IReadOnlyList<Tally> tied, Tally chosen) =>
+        tied.Count == 2 ? tied.First(tally => tally != chosen).Way.Words : $"{tied.Count - 1} other ways";
+
+    private static string Reason(PreprocessingEvidence? before) => before is null ? "the manifest says it."
+        : before.Photos is null ? before.Reason : before.Reason[..(before.Reason.IndexOf(". ", StringComparison.Ordinal) + 1)];
+
+    private static string Photos(int photos) => photos == 1 ? "1 photo" : string.Create(CultureInfo.InvariantCulture, $"{photos:N0} photos");
+
+    private static string Percent(double share) => share.ToString("0.0 %", CultureInfo.InvariantCulture);
+
+    private static string Difference((double Mean, double Error) behind) =>
+        string.Create(CultureInfo.InvariantCulture, $"{behind.Mean:0.000} ± {behind.Error:0.000}");
+}
