@@ -44,7 +44,12 @@ export interface Preprocessing {
   channel_order: 'rgb' | 'bgr';
   /** Whether a large photo may be decoded smaller; without it the antialiased resizers allow it. */
   fidelity?: 'fast' | 'exact' | null;
+  /** Where all this comes from, where the import wrote it down. */
+  evidence?: { certainty: Certainty } | null;
 }
+
+/** How sure it is that photos are prepared as they were in training. */
+export type Certainty = 'known' | 'shown-by-the-network' | 'shown-by-photos' | 'assumed';
 
 export type Resample = 'pil-nearest' | 'pil-bilinear' | 'pil-bicubic' | 'pil-lanczos' | 'tf-bilinear' | 'tfjs-bilinear';
 

@@ -2,9 +2,9 @@ import { EngineError } from './engine';
 import { folder } from './folder';
 import type { EngineErrorCode } from './engine';
 import type { Said } from '../texts/said';
-import type { Manifest } from './manifest';
+import type { Certainty, Manifest } from './manifest';
 
-export type { Manifest, ModelFile, Preprocessing, Resample, Variant } from './manifest';
+export type { Certainty, Manifest, ModelFile, Preprocessing, Resample, Variant } from './manifest';
 
 /** A wrapped app (see mobile/) names its server when it is built; else it is the one that serves this page. */
 const elsewhere: string | undefined = import.meta.env.VITE_SERVER_URL || undefined;
@@ -28,6 +28,7 @@ export interface ModelSummary {
   state: 'ready' | 'loading' | 'failed';
   default: boolean;
   variants: string[];
+  preprocessingCertainty?: Certainty;
 }
 
 export interface ModelInfo {

@@ -231,6 +231,12 @@ export const de: Texts = {
     resizer: 'Skalierung',
     license: 'Lizenz',
     source: 'Gemacht aus',
+    prepared: {
+      known: 'Wie Fotos dafür vorbereitet werden, ist bekannt.',
+      'shown-by-the-network': 'Wie Fotos dafür vorbereitet werden, wurde am Netz selbst abgelesen.',
+      'shown-by-photos': 'Wie Fotos dafür vorbereitet werden, wurde mit Fotos herausgefunden.',
+      assumed: 'Wie Fotos dafür vorbereitet werden, ist angenommen: Die Antworten sind vielleicht schlechter, als sie sein könnten.',
+    },
     photos: (count) => `auf ${count} Prüffotos`,
     onDevice: 'Auf diesem Gerät',
     once: 'einmal geladen',

@@ -230,6 +230,12 @@ export const en = {
     resizer: 'Resizer',
     license: 'Licence',
     source: 'Made from',
+    prepared: {
+      known: 'How photos are prepared for it is known.',
+      'shown-by-the-network': 'How photos are prepared for it was read off the network itself.',
+      'shown-by-photos': 'How photos are prepared for it was found out with photos.',
+      assumed: 'How photos are prepared for it is assumed: its answers may be worse than they could be.',
+    },
     photos: (count: number) => `on ${count} validation photos`,
     onDevice: 'On this device',
     once: 'fetched once',

@@ -1,9 +1,11 @@
 using System.Text.Json;
+using System.Text.Json.Serialization;
 using Microsoft.AspNetCore.Http.HttpResults;
 using Microsoft.AspNetCore.Mvc;
 using Microsoft.Net.Http.Headers;
 using Whatsit.Inference;
 using Whatsit.Inference.Catalog;
+using Whatsit.Inference.Preprocessing;
 
 namespace Whatsit.Server.Models;
 
@@ -16,8 +18,12 @@ namespace Whatsit.Server.Models;
 /// <param name="Variant">The variant of the weights that serves.</param>
 /// <param name="Variants">The variants that the bundle has.</param>
 /// <param name="Problem">Why the newest files do not serve.</param>
+/// <param name="PreprocessingCertainty">
+/// How sure it is that pictures are prepared as in training: known, shown-by-the-network, shown-by-photos or assumed; nothing where the manifest does not say.
+/// </param>
 public sealed record ModelSummary(string Name, string? Title, string? Version, ModelState State, bool Default, string? Variant,
-    IReadOnlyList<string> Variants, string? Problem);
+    IReadOnlyList<string> Variants, string? Problem,
+    [property: JsonConverter(typeof(KebabCaseEnumConverter<PreprocessingCertainty>))] PreprocessingCertainty? PreprocessingCertainty);
 
 /// <summary>One model: its state and its whole manifest.</summary>
 /// <param name="State">loading, ready or failed.</param>
@@ -63,7 +69,8 @@ internal static class ModelsApi
         status.Name == catalog.DefaultModel,
         status.Variant,
         [.. status.Manifest?.Files.Keys ?? []],
-        status.Problem)));
+        status.Problem,
+        status.Manifest?.Preprocessing.Evidence?.Certainty)));
 
     private static Ok<ModelDetails> Describe(string name, [FromServices] ModelCatalog catalog)
     {

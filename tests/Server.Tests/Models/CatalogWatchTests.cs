@@ -30,6 +30,19 @@ public sealed class CatalogWatchTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task The_list_says_how_sure_each_model_s_preprocessing_is()
+    {
+        Copy("guessed", manifest => manifest["preprocessing"]!["evidence"] = new JsonObject { ["certainty"] = "assumed", ["reason"] = "a guess." });
+        Copy("shown", manifest => manifest["preprocessing"]!["evidence"] = new JsonObject { ["certainty"] = "shown-by-photos", ["reason"] = "40 photos." });
+        await _server.LoggedAsync("Model guessed version 1 .*is ready");
+        await _server.LoggedAsync("Model shown version 1 .*is ready");
+
+        Assert.Equal("assumed", (string)(await SummaryAsync("guessed"))["preprocessingCertainty"]!);
+        Assert.Equal("shown-by-photos", (string)(await SummaryAsync("shown"))["preprocessingCertainty"]!);
+        Assert.Null((await SummaryAsync("grocery"))["preprocessingCertainty"]);
+    }
+
+    [Fact]
     public async Task A_broken_bundle_is_shown_as_failed_and_the_server_stays_ready()
     {
         Copy("broken", manifest => manifest["sample"]!["predictions"]![0]!["confidence"] = 0.01);

@@ -19,6 +19,7 @@ export function ModelFacts({ info, classCount, address, folds, children }: {
   const { manifest, variant } = info;
   const file = manifest.files[(variant ?? 'fp32') as Variant];
   const local = manifest.files[variantFor(manifest)];
+  const certainty = manifest.preprocessing.evidence?.certainty;
   const metrics = manifest.metrics?.[(variant ?? 'fp32') as Variant] ?? manifest.metrics?.fp32;
   return (
     <Label title={t.model.facts} className="facts" folds={folds} aside={<ShareButton title={manifest.title ?? manifest.name} address={address} />} note={[manifest.title, manifest.description].filter(Boolean).join('. ')}>
@@ -35,6 +36,7 @@ export function ModelFacts({ info, classCount, address, folds, children }: {
         {manifest.license && <Fact name={t.model.license} value={manifest.license} />}
       </dl>
       {children}
+      {certainty && <p className="facts-source" data-certainty={certainty}>{t.model.prepared[certainty]}</p>}
       {manifest.source && <p className="facts-source">{t.model.source}: {manifest.source}</p>}
     </Label>
   );
