@@ -154,7 +154,14 @@ public static class TensorFlowJsWriter
         ["imageSize"] = width,
         ["input"] = new JsonObject { ["name"] = Input, ["type"] = "float32", ["layout"] = "nhwc", ["width"] = width, ["height"] = height },
         ["preprocessing"] = JsonSerializer.SerializeToNode(
-            options.Preprocessing with { RescaleFactor = 1 / 127.5, ImageMean = [1, 1, 1], ImageStd = [1, 1, 1], ChannelOrder = ChannelOrder.Rgb },
+            options.Preprocessing with
+            {
+                RescaleFactor = 1 / 127.5,
+                ImageMean = [1, 1, 1],
+                ImageStd = [1, 1, 1],
+                ChannelOrder = ChannelOrder.Rgb,
+                Evidence = null,
+            },
                 ManifestJson.Default.PreprocessingSpec),
     };
 

@@ -49,7 +49,7 @@ internal sealed class Embedder : IDisposable
         _lengths = [.. outputs.Select(output => _runner.Outputs.First(value => value.Name == output).Shape[^1])];
         if (cache is not null)
         {
-            var preparation = JsonSerializer.Serialize(manifest.Preprocessing, ManifestJson.Default.PreprocessingSpec);
+            var preparation = JsonSerializer.Serialize(manifest.Preprocessing with { Evidence = null }, ManifestJson.Default.PreprocessingSpec);
             _cache = new EmbeddingCache(cache, $"1 {manifest.Files[variant].Sha256} {preparation} {string.Join(' ', outputs)}", _lengths.Sum());
         }
     }
