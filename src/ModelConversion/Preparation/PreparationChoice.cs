@@ -25,7 +25,10 @@ internal sealed record PreparationChoice(PicturePreparation Chosen, Preprocessin
     public static IReadOnlyList<Tally> Tied(IReadOnlyList<Tally> tallies, double within = Clearly)
     {
         var best = tallies.MinBy(tally => tally.Loss)!;
-        return [.. tallies.Where(tally => IsTied(best.Behind(tally), within))];
+
+        // Scalings differ by so much that either sign of it counts; resizers do not.
+        return [.. tallies.Where(tally => IsTied(best.Behind(tally), within)
+            && (tally.Way.Values == best.Way.Values || IsTied(best.LessSure(tally), within)))];
     }
 
     /// <summary>Chooses by what labelled photos say.</summary>
@@ -66,25 +69,32 @@ internal sealed record PreparationChoice(PicturePreparation Chosen, Preprocessin
         var next = ranked.FirstOrDefault(tally => tally.Way.Values != chosen.Way.Values);
         var sentence = $"of {Photos(photos)} {Percent(chosen.Top1)} are right with {chosen.Way.Words}";
         sentence += next is null ? "." : $"; with the next scaling, {PicturePreparation.WordsOf(next.Way)}, {Percent(next.Top1)} are" +
-            $" (behind by {Difference(chosen.Behind(next))}).";
+            $" (behind by {Difference(chosen.Behind(next))}, in probability by {Difference(chosen.LessSure(next))}).";
         sentence += tied.Count == 1 ? "" : tiedValues > 1 ? $" Photos do not tell it from {Ways(tied, chosen)}."
             : $" Crop and resizer are a tie with {Ways(tied, chosen)}.";
         return new(chosen.Way, new(tiedValues == 1 ? PreprocessingCertainty.ShownByPhotos : certainty, sentence, photos, true, says, tied.Count > 1));
     }
 
-    /// <summary>Chooses the scaling by photos without labels: how sure the network is of each and how different its answers are. Weaker evidence.</summary>
+    /// <summary>
+    /// Chooses the scaling by photos without labels: how sure the network is of each and how different its answers are. Contrast alone makes a network surer,
+    /// so the best counts only where a scaling with more of it is worse.
+    /// </summary>
     public static PreparationChoice ByAnswers(PicturePreparation own, PreprocessingEvidence? before, IReadOnlyList<Tally> tallies, int photos)
     {
         Tally[] ranked = [.. tallies.OrderBy(tally => tally.Loss)];
         var tied = Tied(ranked, ClearlyWithoutLabels);
         var says = Table(ranked, ranked[0], tied, labelled: false);
         var certainty = before?.Certainty ?? PreprocessingCertainty.Known;
-        if (certainty != PreprocessingCertainty.Assumed || tied.Select(tally => tally.Way.Values).Distinct().Count() > 1)
+        var contrast = ranked[0].Way.Numbers.Contrast;
+        var isOnlyContrast = !ranked.Any(tally => tally.Way.Numbers.Contrast > contrast && !tied.Contains(tally));
+        if (certainty != PreprocessingCertainty.Assumed || isOnlyContrast || tied.Select(tally => tally.Way.Values).Distinct().Count() > 1)
         {
             var isKept = tied.Any(tally => tally.Way.Values == own.Values);
-            return new(own, new(certainty, $"{Reason(before)} {Photos(photos)} without labels, which are weaker evidence, " +
-                $"{(isKept ? "are not against it" : $"speak for {PicturePreparation.WordsOf(ranked[0].Way)}")}.", photos, false, says, tied.Count > 1),
-                !isKept);
+            var sentence = isKept ? "are not against it" : isOnlyContrast
+                ? $"are surest with {PicturePreparation.WordsOf(ranked[0].Way)}, which may be its contrast alone"
+                : $"speak for {PicturePreparation.WordsOf(ranked[0].Way)}";
+            return new(own, new(certainty, $"{Reason(before)} {Photos(photos)} without labels, which are weaker evidence, {sentence}.", photos, false, says,
+                tied.Count > 1), !isKept && !isOnlyContrast);
         }
 
         return new(ranked[0].Way, new(PreprocessingCertainty.ShownByPhotos,

@@ -9,6 +9,9 @@ namespace Whatsit.ModelConversion.Preparation;
 /// <param name="Order">The order of the colours.</param>
 internal sealed record Scaling(double Rescale, double[] Mean, double[] Deviation, ChannelOrder Order = ChannelOrder.Rgb)
 {
+    /// <summary>By how much the numbers of two pixels differ that differ by one.</summary>
+    public double Contrast => Deviation.Average(deviation => Math.Abs(Rescale / deviation));
+
     /// <summary>Grey networks have one mean, and no order.</summary>
     public bool Fits(int channels) => channels == 3 || (Order == ChannelOrder.Rgb && Mean.Distinct().Count() == 1 && Deviation.Distinct().Count() == 1);
 

@@ -32,6 +32,7 @@ internal sealed record PhotoScore(bool IsRight, float Confidence, float[] Losses
 internal sealed class Tally
 {
     private readonly double[] _losses;
+    private readonly bool _isLabelled;
 
     /// <summary>Adds up.</summary>
     public Tally(PicturePreparation way, IReadOnlyList<PhotoScore> photos)
@@ -39,7 +40,8 @@ internal sealed class Tally
         Way = way;
         Top1 = photos.Average(photo => photo.IsRight ? 1.0 : 0);
         Confidence = photos.Average(photo => (double)photo.Confidence);
-        _losses = photos[0].Probabilities is null ? OfLabels(photos) : OfAnswers(photos);
+        _isLabelled = photos[0].Probabilities is null;
+        _losses = _isLabelled ? OfLabels(photos) : OfAnswers(photos);
         Loss = _losses.Average();
     }
 
@@ -59,9 +61,17 @@ internal sealed class Tally
     public double Loss { get; }
 
     /// <summary>By how much another way's loss is larger on average, and the standard error of that.</summary>
-    public (double Mean, double Error) Behind(Tally other)
+    public (double Mean, double Error) Behind(Tally other) => Difference(other, static (own, others) => others - own);
+
+    /// <summary>
+    /// The same of the labels' probabilities at the best temperature, which a few photos that were very wrong decide less; nothing without labels.
+    /// </summary>
+    public (double Mean, double Error) LessSure(Tally other) => _isLabelled ? Difference(other, static (own, others) => Math.Exp(-own) - Math.Exp(-others))
+        : (0, 0);
+
+    private (double Mean, double Error) Difference(Tally other, Func<double, double, double> between)
     {
-        double[] differences = [.. _losses.Zip(other._losses, (own, others) => others - own)];
+        double[] differences = [.. _losses.Zip(other._losses, between)];
         var mean = differences.Average();
         var variance = differences.Sum(difference => (difference - mean) * (difference - mean)) / Math.Max(1, differences.Length - 1);
         return (mean, Math.Sqrt(variance / differences.Length));

@@ -70,6 +70,18 @@ public sealed class PreparationChoiceTests
         Assert.Contains("weaker evidence", choice.Evidence.Reason, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public void Without_labels_the_scaling_with_the_most_contrast_is_not_believed()
+    {
+        Tally sure = new(Way("none"), [.. Enumerable.Range(0, 20).Select(photo => PhotoScore.Of(Answer(photo % Classes, 0.999), null))]);
+        Tally less = new(Way("zero-to-one"), [.. Enumerable.Range(0, 20).Select(photo => PhotoScore.Of(Answer(photo % Classes, 0.5), null))]);
+
+        var choice = PreparationChoice.ByAnswers(Assumed, Guess, [sure, less], 20);
+
+        Assert.Equal(("zero-to-one", PreprocessingCertainty.Assumed), (choice.Chosen.Scaling, choice.Evidence.Certainty));
+        Assert.Contains("contrast alone", choice.Evidence.Reason, StringComparison.Ordinal);
+    }
+
     public static TheoryData<string, string> Pairs => new(Scalings.ByName.Keys.SelectMany(own => Scalings.ByName.Keys.Select(other => (own, other))));
 
     [Theory]
