@@ -146,7 +146,7 @@ public sealed class VariantsAndFiguresTests : IDisposable
     [Theory]
     [InlineData("fp16")]
     [InlineData("int8")]
-    public async Task Photos_that_say_nothing_approve_nothing(string variant)
+    public async Task Copies_of_one_photo_approve_nothing(string variant)
     {
         var copies = Path.Combine(_root, "copies");
         Directory.CreateDirectory(copies);
@@ -157,8 +157,29 @@ public sealed class VariantsAndFiguresTests : IDisposable
 
         var report = await Quantize(variant, images: copies);
 
-        Assert.StartsWith("The 32 photos say nothing: fp32 gives them 1 answer, and 8 different ones are needed.", report.Problem, StringComparison.Ordinal);
+        Assert.StartsWith("The 32 photos say nothing: fp32 answers all of them alike (they are 0.000 nats apart, and 0.05 are needed).", report.Problem,
+            StringComparison.Ordinal);
         Assert.False(Bundle.ReadManifest(Folder).Files.ContainsKey(variant));
+    }
+
+    [Fact]
+    public async Task Noise_approves_nothing()
+    {
+        var noise = Path.Combine(_root, "noise");
+        Directory.CreateDirectory(noise);
+        var random = new Random(1);
+        for (var photo = 0; photo < 4 * VariantBuilder.FewestPhotos; photo++)
+        {
+            var pixels = new byte[64 * 64 * 3];
+            random.NextBytes(pixels);
+            File.WriteAllBytes(Path.Combine(noise, $"{photo:000}.png"), ImageDecoders.CreateEncoder(new DecodingOptions()).ToPng(pixels, 64, 64));
+        }
+
+        var report = await VariantBuilder.BuildAsync(new QuantizeRequest("shapes", Models, "int8") { Calibrate = noise, CalibrationPhotos = Photos }, _ => { },
+            TestContext.Current.CancellationToken);
+
+        Assert.StartsWith("The 32 photos say nothing", report.Problem, StringComparison.Ordinal);
+        Assert.False(Bundle.ReadManifest(Folder).Files.ContainsKey("int8"));
     }
 
     [Fact]

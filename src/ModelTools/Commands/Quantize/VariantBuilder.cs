@@ -59,9 +59,8 @@ internal static class VariantBuilder
     /// <summary>Fewer photos say little: of 32, one is 3 %.</summary>
     public const int FewestPhotos = 32;
 
-    // Photos say nothing where the network answers the same to all of them: copies of one, empty ones. A quarter of the fewest must be told apart.
-    private const int FewestAnswers = FewestPhotos / 4;
-    private const float OtherAnswer = 0.01f;
+    // Photos say nothing where the network answers the same to all of them: copies of one, empty ones, noise (0.01 nats apart); photos of one class are 0.4.
+    private const double LeastApart = 0.05;
 
     // One of so many judges where nobody named photos for that.
     private const int HeldOut = 4;
@@ -130,9 +129,9 @@ internal static class VariantBuilder
             problem ??= agreement.Photos < Math.Min(measured.Count, FewestPhotos) && agreement.Photos > 0
                 ? $"Only {agreement.Photos} of {measured.Count} photos could be read: {full.Failures[0].Problem}"
                 : agreement.Photos == 0 ? $"None of the {measured.Count} photos could be read: {full.Failures[0].Problem}"
-                : measured.Count >= FewestPhotos && Different(full) is < FewestAnswers and var answers
-                    ? $"The {Counted.Of(agreement.Photos, "photo")} say nothing: {Full} gives them {Counted.Of(answers, "answer")}, and {FewestAnswers} " +
-                    $"different ones are needed. Give photos of several classes with --images."
+                : measured.Count >= FewestPhotos && Apart(full, manifest.Output.Kind) is < LeastApart and var apart
+                    ? $"The {Counted.Of(agreement.Photos, "photo")} say nothing: {Full} answers all of them alike (they are {apart:0.000} nats apart, and " +
+                    $"{LeastApart} are needed). Give photos of several classes with --images."
                 : agreement.SameTop1 < 1 - request.MaxChanged
                     ? $"{request.To} answers {1 - agreement.SameTop1:0.0 %} of {Counted.Of(agreement.Photos, "photo")} otherwise than {Full}; the limit is " +
                     $"{request.MaxChanged:0.0 %} (--max-changed)."
@@ -158,19 +157,22 @@ internal static class VariantBuilder
         }
     }
 
-    /// <summary>How many answers there are of which none is another one within a hundredth; no more are counted than are needed.</summary>
-    private static int Different(Answers answers)
+    /// <summary>How far the answers are from their mean, on average: their divergence in nats.</summary>
+    private static double Apart(Answers answers, OutputKind kind)
     {
-        var different = new List<float[]>();
-        foreach (var answer in answers.Photos.TakeWhile(_ => different.Count < FewestAnswers).Select(answer => answer.Probabilities))
+        var mean = new double[answers.Photos[0].Probabilities.Length];
+        foreach (var answer in answers.Photos)
         {
-            if (different.TrueForAll(other => other.Zip(answer).Any(pair => Math.Abs(pair.First - pair.Second) > OtherAnswer)))
+            for (var index = 0; index < mean.Length; index++)
             {
-                different.Add(answer);
+                mean[index] += answer.Probabilities[index] / (double)answers.Photos.Count;
             }
         }
 
-        return different.Count;
+        return answers.Photos.Average(answer => answer.Probabilities.Zip(mean, (own, all) =>
+            Part(own, all) + (kind == OutputKind.MultiLabel ? Part(1 - own, 1 - all) : 0)).Sum());
+
+        static double Part(double own, double all) => own > 0 && all > 0 ? own * Math.Log(own / all) : 0;
     }
 
     /// <summary>Which photos set ranges and which judge: never the same, or what was fitted would judge itself.</summary>
