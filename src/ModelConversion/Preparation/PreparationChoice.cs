@@ -12,6 +12,9 @@ internal sealed record PreparationChoice(PicturePreparation Chosen, Preprocessin
     // Two standard errors: what is further behind than that is so by chance once in forty times.
     private const double Clearly = 2;
 
+    // The spread of fewer tells nothing of how sure a difference is.
+    private const int FewestPhotos = 8;
+
     // Of −log(1 / classes), which is what knowing nothing costs.
     private const double KnowsNothing = 0.9;
 
@@ -25,6 +28,10 @@ internal sealed record PreparationChoice(PicturePreparation Chosen, Preprocessin
     public static IReadOnlyList<Tally> Tied(IReadOnlyList<Tally> tallies, double within = Clearly)
     {
         var best = tallies.MinBy(tally => tally.Loss)!;
+        if (best.Photos < FewestPhotos)
+        {
+            return tallies;
+        }
 
         // Scalings differ by so much that either sign of it counts; resizers do not.
         return [.. tallies.Where(tally => IsTied(best.Behind(tally), within)
@@ -50,8 +57,8 @@ internal sealed record PreparationChoice(PicturePreparation Chosen, Preprocessin
         var says = Table(ranked, best, tied, labelled: true);
         if ((values > 1 && tiedValues == values) || best.Loss > KnowsNothing * Math.Log(classes))
         {
-            return new(own, new(certainty, $"{Reason(before)} {Photos(photos)} say nothing: the best of {ranked.Length} ways is right on " +
-                $"{Percent(best.Top1)}.", photos, true, says, true));
+            var why = photos < FewestPhotos ? $"{FewestPhotos} are needed, better 20" : $"the best of {ranked.Length} ways is right on {Percent(best.Top1)}";
+            return new(own, new(certainty, $"{Reason(before)} {Photos(photos)} say nothing: {why}.", photos, true, says, true));
         }
 
         var isSure = certainty is PreprocessingCertainty.Known or PreprocessingCertainty.ShownByTheNetwork;

@@ -38,6 +38,7 @@ internal sealed class Tally
     public Tally(PicturePreparation way, IReadOnlyList<PhotoScore> photos)
     {
         Way = way;
+        Photos = photos.Count;
         Top1 = photos.Average(photo => photo.IsRight ? 1.0 : 0);
         Confidence = photos.Average(photo => (double)photo.Confidence);
         _isLabelled = photos[0].Probabilities is null;
@@ -47,6 +48,9 @@ internal sealed class Tally
 
     /// <summary>The way.</summary>
     public PicturePreparation Way { get; }
+
+    /// <summary>How many photos.</summary>
+    public int Photos { get; }
 
     /// <summary>The share of right answers.</summary>
     public double Top1 { get; }

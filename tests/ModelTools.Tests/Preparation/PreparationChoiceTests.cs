@@ -48,6 +48,18 @@ public sealed class PreparationChoiceTests
         Assert.Equal(("zero-to-one", true), (asked.Chosen.Scaling, asked.Contradicts));
     }
 
+    [Theory]
+    [InlineData(1)]
+    [InlineData(7)]
+    public void Too_few_photos_say_nothing_however_clear_they_seem(int photos)
+    {
+        var choice = PreparationChoice.ByLabels(Assumed, Guess,
+            [Tally("zero-to-one", 0.1, 0.1, photos: photos), Tally("minus-one-to-one", 0.9, 0.9, photos: photos)], photos, Classes);
+
+        Assert.Equal(("zero-to-one", PreprocessingCertainty.Assumed), (choice.Chosen.Scaling, choice.Evidence.Certainty));
+        Assert.Contains("8 are needed", choice.Evidence.Reason, StringComparison.Ordinal);
+    }
+
     [Fact]
     public void Contrast_that_only_makes_a_network_surer_does_not_win()
     {
@@ -106,8 +118,9 @@ public sealed class PreparationChoiceTests
     private static float[] Answer(int label, double probability) =>
         [.. Enumerable.Range(0, Classes).Select(index => (float)(index == label ? probability : (1 - probability) / (Classes - 1)))];
 
-    /// <summary>Twenty photos whose labels got probabilities between two.</summary>
-    private static Tally Tally(string scaling, double least, double most, int seed = 1) => new(Way(scaling), [.. Probabilities(least, most, seed)
+    /// <summary>Photos whose labels got probabilities between two.</summary>
+    private static Tally Tally(string scaling, double least, double most, int seed = 1, int photos = 20) => new(Way(scaling), [
+        .. Probabilities(least, most, seed).Take(photos)
         .Select((probability, photo) => PhotoScore.Of(Answer(photo % Classes, probability), photo % Classes))]);
 
     private static Tally Sharpened(string scaling, double least, double most) => new(Way(scaling), [.. Probabilities(least, most, 1)
