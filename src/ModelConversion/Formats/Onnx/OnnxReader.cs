@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Runtime.InteropServices;
 using Whatsit.ModelConversion.Formats.Protobuf;
 using Whatsit.ModelConversion.Graphs;
+using Whatsit.ModelConversion.Passes;
 
 namespace Whatsit.ModelConversion.Formats.Onnx;
 
@@ -91,19 +92,19 @@ public sealed class OnnxReader : IModelReader
         var producer = "";
         var functions = new OnnxFunctions();
         var properties = new Dictionary<string, string>(StringComparer.Ordinal);
-        var model = new ProtobufReader(file);
-        while (model.Next())
+        var message = new ProtobufReader(file);
+        while (message.Next())
         {
-            switch (model.Field)
+            switch (message.Field)
             {
-                case 2: producer = model.Text(); break; // producer_name
-                case 7: graph = model.Bytes(); break;
-                case 8: ReadOpset(model.Message(), ref opset); break; // opset_import
+                case 2: producer = message.Text(); break; // producer_name
+                case 7: graph = message.Bytes(); break;
+                case 8: ReadOpset(message.Message(), ref opset); break; // opset_import
                 case 14: // metadata_props
-                    (var key, var value) = ReadEntry(model.Message());
+                    (var key, var value) = ReadEntry(message.Message());
                     properties[key] = value;
                     break;
-                case 25: functions.Add(model.Message()); break;
+                case 25: functions.Add(message.Message()); break;
             }
         }
 
@@ -117,13 +118,23 @@ public sealed class OnnxReader : IModelReader
             throw new ModelFormatException($"The file uses opset {opset}; {OldestOpset} and later are supported.");
         }
 
-        var read = ReadGraph(new ProtobufReader(graph.Value), folder, functions);
+        var texts = new Dictionary<string, string[]>(StringComparer.Ordinal);
+        var read = ReadGraph(new ProtobufReader(graph.Value), folder, functions, texts);
+        var hasTail = read.Nodes.Exists(node => OnnxClassifiers.Knows(node.Op));
+        var labels = OnnxClassifiers.Apply(read, texts);
         Sort(read);
-        OnnxUpgrade.Apply(read, opset);
+        if (hasTail)
+        {
+            DeadCode.Apply(read);
+        }
+
+        var notes = new List<string> { producer.Length == 0 ? $"ONNX opset {opset}." : $"ONNX opset {opset}, written by {producer}." };
+        OnnxUpgrade.Apply(read, opset, notes);
         QuantizedOperators.Apply(read);
         Check(read);
-        var note = producer.Length == 0 ? $"ONNX opset {opset}." : $"ONNX opset {opset}, written by {producer}.";
-        return OnnxMetadata.Apply(new ImportedModel(read) { Notes = [note] }, properties);
+        var model = OnnxMetadata.Apply(new ImportedModel(read) { Notes = notes }, properties);
+        return labels is null || model.Labels is not null ? model
+            : model with { Labels = labels, Notes = [.. model.Notes, $"{labels.Length} class names from the file's last operators."] };
     }
 
     private static void ReadOpset(ProtobufReader message, ref long opset)
@@ -195,7 +206,7 @@ public sealed class OnnxReader : IModelReader
         }
     }
 
-    private static Graph ReadGraph(ProtobufReader message, string folder, OnnxFunctions functions)
+    private static Graph ReadGraph(ProtobufReader message, string folder, OnnxFunctions functions, Dictionary<string, string[]> texts)
     {
         var graph = new Graph();
         while (message.Next())
@@ -205,21 +216,25 @@ public sealed class OnnxReader : IModelReader
                 case 1: graph.Nodes.AddRange(ReadNodes(message.Message(), folder, graph.Nodes.Count, functions)); break;
                 case 2: graph.Name = message.Text(); break;
                 case 5: // initializer
-                    (var name, var tensor) = ReadTensor(message.Message(), folder);
-                    if (!graph.Constants.TryAdd(name, tensor))
+                    (var name, var tensor, var text) = ReadTensor(message.Message(), folder);
+                    if (text is null ? !graph.Constants.TryAdd(name, tensor) : !texts.TryAdd(name, text))
                     {
                         throw new ModelFormatException($"Two constants are called '{name}'.");
                     }
 
                     break;
                 case 11: graph.Inputs.Add(ReadValue(message.Message())); break;
-                case 12: graph.Outputs.Add(ReadValue(message.Message())); break;
+                case 12:
+                    var output = message.Bytes();
+                    graph.Outputs.Add(IsTensorOfNumbers(new ProtobufReader(output)) ? ReadValue(new ProtobufReader(output))
+                        : new GraphValue(NameOf(new ProtobufReader(output)), ElementType.String, [])); // what becomes of it, OnnxClassifiers knows
+                    break;
                 case 15: throw new ModelFormatException("Sparse constants are not supported.");
             }
         }
 
         // Before IR version 4 every constant was an input, too.
-        graph.Inputs.RemoveAll(input => graph.Constants.ContainsKey(input.Name));
+        graph.Inputs.RemoveAll(input => graph.Constants.ContainsKey(input.Name) || texts.ContainsKey(input.Name));
         return graph;
     }
 
@@ -259,12 +274,13 @@ public sealed class OnnxReader : IModelReader
 
         // Exporters may leave the name out; an error message needs one.
         var node = new Node(op, name.Length > 0 ? name : outputs.FirstOrDefault(output => output.Length > 0) ?? $"node {number}", inputs, outputs);
-        if (domain is not ("" or "ai.onnx") && !functions.Knows(domain, op) && !(domain == "com.microsoft" && QuantizedOperators.Knows(op)))
+        var own = domain == OnnxClassifiers.Domain && OnnxClassifiers.Knows(op);
+        if (domain is not ("" or "ai.onnx") && !functions.Knows(domain, op) && !own && !(domain == "com.microsoft" && QuantizedOperators.Knows(op)))
         {
             throw new ModelFormatException($"The operator '{domain}.{op}' ({node.Name}) is not supported.");
         }
 
-        foreach ((var key, var value) in attributes)
+        foreach ((var key, var value) in attributes.Where(attribute => own || op == "Constant" || attribute.Value is not string[]))
         {
             node.Attributes.Add(key, value);
         }
@@ -282,6 +298,8 @@ public sealed class OnnxReader : IModelReader
         var type = 0;
         (float f, long i, var s) = (0, 0, "");
         Tensor? tensor = null;
+        string[]? text = null;
+        var texts = new List<string>();
         var floats = new List<float>();
         var ints = new List<long>();
         while (message.Next())
@@ -292,9 +310,10 @@ public sealed class OnnxReader : IModelReader
                 case 2: f = message.Float(); break;
                 case 3: i = message.Int64(); break;
                 case 4: s = message.Text(); break;
-                case 5: tensor = ReadTensor(message.Message(), folder).Tensor; break;
+                case 5: (_, tensor, text) = ReadTensor(message.Message(), folder); break;
                 case 7: message.AddTo(floats); break;
                 case 8: message.AddTo(ints); break;
+                case 9: texts.Add(message.Text()); break;
                 case 20: type = message.Int32(); break;
                 case 21: reference = message.Text(); break;
             }
@@ -305,17 +324,59 @@ public sealed class OnnxReader : IModelReader
             return (name, given?.GetValueOrDefault(reference));
         }
 
-        // AttributeProto.AttributeType; lists of texts, graphs and the like belong to operators that are refused by their name.
+        // AttributeProto.AttributeType; graphs and the like belong to operators that are refused by their name.
         return (name, type switch
         {
             1 => f,
             2 => i,
             3 => s,
+            4 when text is not null => text,
             4 => tensor,
             6 => floats.ToArray(),
             7 => ints.ToArray(),
+            8 => texts.ToArray(),
             _ => null,
         });
+    }
+
+    private static string NameOf(ProtobufReader message)
+    {
+        var name = "";
+        while (message.Next())
+        {
+            name = message.Field == 1 ? message.Text() : name;
+        }
+
+        return name;
+    }
+
+    // Maps, sequences and text are what the tails of scikit-learn's and Custom Vision's classifiers answer with.
+    private static bool IsTensorOfNumbers(ProtobufReader message)
+    {
+        var known = false;
+        while (message.Next())
+        {
+            if (message.Field != 2)
+            {
+                continue;
+            }
+
+            var type = message.Message();
+            while (type.Next())
+            {
+                if (type.Field == 1)
+                {
+                    known = true;
+                    var tensor = type.Message();
+                    while (tensor.Next())
+                    {
+                        known &= tensor.Field != 1 || tensor.Int32() != (int)ElementType.String;
+                    }
+                }
+            }
+        }
+
+        return known;
     }
 
     private static GraphValue ReadValue(ProtobufReader message)
@@ -371,7 +432,7 @@ public sealed class OnnxReader : IModelReader
         }
     }
 
-    private static (string Name, Tensor Tensor) ReadTensor(ProtobufReader message, string folder)
+    private static (string Name, Tensor Tensor, string[]? Text) ReadTensor(ProtobufReader message, string folder)
     {
         var name = "";
         var type = 0;
@@ -380,6 +441,7 @@ public sealed class OnnxReader : IModelReader
         var floats = new List<float>();
         var ints = new List<long>();
         var doubles = new List<double>();
+        var texts = new List<string>();
         var external = new Dictionary<string, string>(StringComparer.Ordinal);
         var isExternal = false;
         while (message.Next())
@@ -389,6 +451,7 @@ public sealed class OnnxReader : IModelReader
                 case 1: message.AddTo(sides); break;
                 case 2: type = message.Int32(); break;
                 case 4: message.AddTo(floats); break;
+                case 6: texts.Add(message.Text()); break;
                 case 5 or 7: message.AddTo(ints); break; // int32_data holds every smaller type too, float16 as its bits
                 case 8: name = message.Text(); break;
                 case 9: raw = message.Bytes(); break;
@@ -401,6 +464,11 @@ public sealed class OnnxReader : IModelReader
             }
         }
 
+        if (type == (int)ElementType.String)
+        {
+            return (name, new Tensor(ElementType.String, [texts.Count], default), [.. texts]);
+        }
+
         var elementType = TypeOf(type, name);
         if (sides.Count > MaxRank || sides.Any(side => side is < 0 or > int.MaxValue))
         {
@@ -411,7 +479,7 @@ public sealed class OnnxReader : IModelReader
         var bytes = (long)Tensor.ElementsOf(shape) * Tensor.SizeOf(elementType);
         var data = isExternal ? ReadExternal(name, external, folder, bytes)
             : raw ?? Pack(elementType, floats, ints, doubles);
-        return data.Length == bytes ? (name, new Tensor(elementType, shape, data))
+        return data.Length == bytes ? (name, new Tensor(elementType, shape, data), null)
             : throw new ModelFormatException($"The constant '{name}' of shape [{string.Join(", ", shape)}] needs {bytes} bytes and has {data.Length}.");
     }
 

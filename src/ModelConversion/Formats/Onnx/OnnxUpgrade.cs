@@ -8,7 +8,7 @@ namespace Whatsit.ModelConversion.Formats.Onnx;
 /// </summary>
 internal static class OnnxUpgrade
 {
-    public static void Apply(Graph graph, long opset)
+    public static void Apply(Graph graph, long opset, List<string> notes)
     {
         var upgraded = new GraphBuilder(graph);
         List<Node> nodes = [.. graph.Nodes];
@@ -45,6 +45,7 @@ internal static class OnnxUpgrade
                     MoveInts(upgraded, node, "split", 1);
                     break;
                 case "Dropout" or "Identity" or "BatchNormalization":
+                    LeaveTraining(graph, node, opset, notes);
                     // The further outputs (mask, running statistics) are for training.
                     node.Op = node.Op == "Dropout" ? "Identity" : node.Op;
                     node.Inputs.RemoveRange(Math.Min(node.Inputs.Count, node.Op == "Identity" ? 1 : 5),
@@ -74,6 +75,24 @@ internal static class OnnxUpgrade
             }
 
             graph.Nodes.Add(node);
+        }
+    }
+
+    /// <summary>
+    /// A network that was exported while it trained normalises by the pictures of its batch, which no single picture has. Its dropout is left out as ever.
+    /// </summary>
+    private static void LeaveTraining(Graph graph, Node node, long opset, List<string> notes)
+    {
+        if (node.Op == "BatchNormalization" && (node.Int("training_mode", 0) == 1 || (opset < 14 && node.Outputs.Skip(1).Any(output => output.Length > 0))))
+        {
+            throw new ModelFormatException($"{node} is in training mode, in which answers depend on the other pictures of a batch: call model.eval() before " +
+                $"the export (torch.onnx.export), and import that.");
+        }
+
+        const string Note = "The file was exported in training mode, with dropout, which is left out as model.eval() does.";
+        if (node.Op == "Dropout" && node.Inputs.Count > 2 && graph.Constants.GetValueOrDefault(node.Inputs[2])?.ToInts() is [not 0] && !notes.Contains(Note))
+        {
+            notes.Add(Note);
         }
     }
 
