@@ -24,7 +24,8 @@ OPERATORS = dict(
     SPACE_TO_DEPTH=26, TANH=28, CUSTOM=32, PAD=34, GATHER=36, TRANSPOSE=39, MEAN=40, SUB=41, DIV=42, SQUEEZE=43, STRIDED_SLICE=45, EXP=47, SPLIT=49, LOG_SOFTMAX=50, CAST=53,
     PRELU=54, MAXIMUM=55, ARG_MAX=56, MINIMUM=57, NEG=59, PADV2=60, SLICE=65, SIN=66, TRANSPOSE_CONV=67, EXPAND_DIMS=70, LOG=73, SUM=74, SQRT=75, RSQRT=76, SHAPE=77, POW=78,
     REDUCE_PROD=81, REDUCE_MAX=82, PACK=83, UNPACK=88, REDUCE_MIN=89, SQUARE=92, RESIZE_NEAREST_NEIGHBOR=97, LEAKY_RELU=98, SQUARED_DIFFERENCE=99, MIRROR_PAD=100, ABS=101,
-    SPLIT_V=102, CEIL=104, ADD_N=106, COS=108, ELU=111, QUANTIZE=114, ROUND=116, HARD_SWISH=117, IF=118, BATCH_MATMUL=126, GELU=150)
+    SPLIT_V=102, CEIL=104, ADD_N=106, COS=108, ELU=111, QUANTIZE=114, ROUND=116, HARD_SWISH=117, IF=118, BATCH_MATMUL=126, CALL_ONCE=129, VAR_HANDLE=142, READ_VARIABLE=143,
+    GELU=150)
 
 # The place of an operator's options in the union BuiltinOptions.
 OPTIONS = dict(
@@ -33,7 +34,7 @@ OPTIONS = dict(
     CAST=37, ARG_MAX=40, TRANSPOSE_CONV=49, SHAPE=55, PACK=59, UNPACK=64, RESIZE_NEAREST_NEIGHBOR=74, LEAKY_RELU=75, MIRROR_PAD=77, SPLIT_V=79, IF=92, DEPTH_TO_SPACE=94,
     BATCH_MATMUL=101, GELU=116)
 
-TYPES = {"float32": 0, "float16": 1, "int32": 2, "uint8": 3, "int64": 4, "bool": 6, "int8": 9}
+TYPES = {"float32": 0, "float16": 1, "int32": 2, "uint8": 3, "int64": 4, "bool": 6, "int8": 9, "resource": 13}
 NONE, RELU, RELU_N1, RELU6 = 0, 1, 2, 3
 SAME, VALID = 0, 1
 
@@ -444,6 +445,19 @@ def refused():
         m.write(name)
 
 
+def augmented():
+    """Pixels ÷ 255, then noise from a generator's state that a variable keeps, then the network: what a file has whose augmentation stayed on."""
+    m = Model()
+    x = m.input(uniform(1, 8, 8, 3))
+    state = m.op("READ_VARIABLE", [m.op("VAR_HANDLE", [], (1,), "resource")], (3,), "int64")
+    m.op("CALL_ONCE", [], [])
+    scaled = m.op("MUL", [x, m.const(np.float32(1 / 255).reshape(1))], (1, 8, 8, 3), options={0: ("b", NONE)})
+    noise = m.op("CUSTOM", [state], (1, 8, 8, 3), custom="FlexStatelessRandomUniformV2")
+    noisy = m.op("ADD", [scaled, noise], (1, 8, 8, 3), options={0: ("b", NONE)})
+    m.outputs = [m.op("SOFTMAX", [m.op("MEAN", [noisy, m.ints(1, 2)], (1, 3), options={0: ("B", 0)})], (1, 3), options={0: ("f", 1.0)})]
+    m.write("augmented")
+
+
 for make in [convolutions, transposed_convolutions, products, pooling, activations, arithmetic, shapes, slices, resizing, free_batch, half_precision, quantized_edges, described, refused]:
     make()
 for suffix in ["", "-twin"]:
@@ -451,6 +465,7 @@ for suffix in ["", "-twin"]:
     network("quantized-uint8" + suffix, "uint8", "uint8", RELU6, suffix)
     network("quantized-int8" + suffix, "int8", "uint8", RELU6, suffix)
     network("quantized-int8-clamped" + suffix, "int8", "int8", RELU, suffix)
+augmented()
 
 with open(os.path.join(HERE, "golden.json"), "w") as file:
     json.dump(models, file, separators=(",", ":"))

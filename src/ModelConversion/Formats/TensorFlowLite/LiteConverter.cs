@@ -51,6 +51,9 @@ internal sealed class LiteConverter
     /// <summary>Whether activations stay quantized.</summary>
     public bool StaysQuantized => _isQuantized;
 
+    /// <summary>Where random augmentation was cut out: the tensor before it.</summary>
+    public string? CutAt { get; private set; }
+
     public Graph Convert()
     {
         foreach (var input in _model.Inputs)
@@ -58,7 +61,8 @@ internal sealed class LiteConverter
             AddInput(input);
         }
 
-        foreach (var op in _model.Operators)
+        (var operators, CutAt) = LiteAugmentation.Without(_model);
+        foreach (var op in operators)
         {
             LiteOperators.Convert(new LiteOperation(this, op));
         }

@@ -41,6 +41,11 @@ public sealed class TensorFlowLiteReader(bool dequantize = false) : IModelReader
         var graph = converter.Convert();
         var metadata = LiteMetadata.Read(model, file);
         var notes = new List<string>();
+        if (converter.CutAt is { } tensor)
+        {
+            notes.Add($"The file augments pictures at random, as training does; that is left out, behind '{tensor}'.");
+        }
+
         if (converter.StaysQuantized)
         {
             notes.Add("The model stays quantized, with the file's own scales.");

@@ -3,6 +3,7 @@ using Whatsit.ModelConversion;
 using Whatsit.ModelConversion.Formats;
 using Whatsit.ModelConversion.Formats.TensorFlowLite;
 using Whatsit.ModelConversion.Graphs;
+using Whatsit.ModelTools.Tests.Graphs;
 
 namespace Whatsit.ModelTools.Tests.Formats.TensorFlowLite;
 
@@ -154,6 +155,19 @@ public class TensorFlowLiteReaderTests
         var imported = Read("quantized-int8-clamped");
         Assert.Equal(1 / 127.5, imported.Preprocessing!.RescaleFactor, 1e-6);
         Assert.Equal(127 / 127.5, imported.Preprocessing.ImageMean[0], 1e-6);
+    }
+
+    [Fact]
+    public void Random_augmentation_is_cut_out_behind_the_scaling()
+    {
+        var model = new TensorFlowLiteReader().Read(Golden.Data("tflite/augmented.tflite"));
+        var pixels = Numbers.Random(1, 0, 255, [1, 8, 8, 3]);
+
+        var answer = new Interpreter(model.Graph).Run(pixels).Single().Value.ToFloats();
+
+        double[] means = [.. Enumerable.Range(0, 3).Select(channel => pixels.ToFloats().Where((_, at) => at % 3 == channel).Average(value => value / 255d))];
+        Assert.All(means.Zip(answer), pair => Assert.Equal(Math.Exp(pair.First) / means.Sum(Math.Exp), pair.Second, 5));
+        Assert.Contains("The file augments pictures at random, as training does; that is left out, behind 'mul_3'.", model.Notes);
     }
 
     [Theory]
