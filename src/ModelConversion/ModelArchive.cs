@@ -1,5 +1,6 @@
 using System.IO.Compression;
 using Whatsit.ModelConversion.Formats;
+using Whatsit.ModelConversion.Formats.HuggingFace;
 
 namespace Whatsit.ModelConversion;
 
@@ -40,7 +41,7 @@ internal sealed class ModelArchive : IDisposable
 
         if (!ModelFile.Exists(path) || !IsZip(path) || ModelReaders.All().Any(reader => reader.CanRead(path)))
         {
-            return file is null ? new ModelArchive(path, System.IO.Path.GetDirectoryName(System.IO.Path.GetFullPath(path))!, null)
+            return file is null ? new ModelArchive(path, Around(System.IO.Path.GetFullPath(path)), null)
                 : throw new ModelFormatException($"'{path}' is neither a folder nor a zip, so there is no file '{file}' in it.");
         }
 
@@ -66,6 +67,14 @@ internal sealed class ModelArchive : IDisposable
         }
     }
 
+    // Repositories keep their graphs in a folder "onnx", below what describes them.
+    private static string Around(string file)
+    {
+        var folder = System.IO.Path.GetDirectoryName(file)!;
+        return System.IO.Path.GetFileName(folder) == "onnx" && HubFolder.Of(System.IO.Path.GetDirectoryName(folder)!) is not null
+            ? System.IO.Path.GetDirectoryName(folder)! : folder;
+    }
+
     /// <summary>The one model of a folder, or the folder: the nearest to its top counts.</summary>
     private static string Locate(string folder, string? file, string what)
     {
@@ -84,6 +93,12 @@ internal sealed class ModelArchive : IDisposable
             List<string> found = [];
             foreach (var inner in level)
             {
+                if (HubFolder.Of(inner)?.Model() is { } graph)
+                {
+                    found.Add(graph);
+                    continue;
+                }
+
                 if (readers.Any(reader => reader.CanRead(inner)))
                 {
                     found.Add(inner);
@@ -113,6 +128,12 @@ internal sealed class ModelArchive : IDisposable
         foreach (var candidate in seen)
         {
             Refuse(candidate, what);
+        }
+
+        if (HubFolder.Of(folder) is not null)
+        {
+            throw new ModelFormatException($"The {what} describes a network and holds it in no form that can be read: export it to ONNX " +
+                $"(optimum-cli export onnx --model … …, or torch.onnx.export), and import the folder that comes of it.");
         }
 
         throw new ModelFormatException($"The {what} holds no model that can be read: {string.Join(", ", readers.Select(reader => reader.Format))}.");

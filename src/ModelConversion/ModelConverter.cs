@@ -4,6 +4,7 @@ using Whatsit.Inference.Catalog;
 using Whatsit.Inference.Imaging;
 using Whatsit.Inference.Preprocessing;
 using Whatsit.ModelConversion.Formats;
+using Whatsit.ModelConversion.Formats.HuggingFace;
 using Whatsit.ModelConversion.Formats.Onnx;
 using Whatsit.ModelConversion.Graphs;
 using Whatsit.ModelConversion.Passes;
@@ -155,6 +156,7 @@ public static class ModelConverter
 
         progress($"Reading {reader.Format}");
         var model = reader.Read(path);
+        model = HubFolder.Around(path, archive.Root)?.Apply(model, request.Size) ?? model;
         var graph = model.Graph;
         var notes = new List<string>(model.Notes);
         var name = graph.Name;
