@@ -16,9 +16,17 @@ internal static class WhatsitCommand
     public static Task<(int Code, string Output, string Error)> RunWithInputAsync(byte[] input, params string[] arguments) =>
         RunProgramAsync(Program, Root, input, arguments);
 
-    public static async Task<(int Code, string Output, string Error)> RunProgramAsync(string program, string folder, byte[]? input, params string[] arguments)
+    /// <summary>With an environment of its own.</summary>
+    public static Task<(int Code, string Output, string Error)> RunWithAsync(IReadOnlyDictionary<string, string> environment, params string[] arguments) =>
+        RunProgramAsync(Program, Root, null, environment, arguments);
+
+    public static Task<(int Code, string Output, string Error)> RunProgramAsync(string program, string folder, byte[]? input, params string[] arguments) =>
+        RunProgramAsync(program, folder, input, new Dictionary<string, string>(), arguments);
+
+    private static async Task<(int Code, string Output, string Error)> RunProgramAsync(string program, string folder, byte[]? input,
+        IReadOnlyDictionary<string, string> environment, string[] arguments)
     {
-        using var process = Start(program, folder, input is not null, arguments);
+        using var process = Start(program, folder, input is not null, arguments, environment);
         var output = process.StandardOutput.ReadToEndAsync();
         var error = process.StandardError.ReadToEndAsync();
         if (input is not null)
@@ -44,13 +52,22 @@ internal static class WhatsitCommand
         return (process.ExitCode, $"{first}\n{rest}");
     }
 
-    private static Process Start(string program, string folder, bool hasInput, string[] arguments) => Process.Start(new ProcessStartInfo(program, arguments)
+    private static Process Start(string program, string folder, bool hasInput, string[] arguments, IReadOnlyDictionary<string, string>? environment = null)
     {
-        RedirectStandardInput = hasInput,
-        RedirectStandardOutput = true,
-        RedirectStandardError = true,
-        WorkingDirectory = folder,
-    })!;
+        var start = new ProcessStartInfo(program, arguments)
+        {
+            RedirectStandardInput = hasInput,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+            WorkingDirectory = folder,
+        };
+        foreach ((var name, var value) in environment ?? new Dictionary<string, string>())
+        {
+            start.Environment[name] = value;
+        }
+
+        return Process.Start(start)!;
+    }
 
     private static string Program { get; } = Path.Combine(AppContext.BaseDirectory, OperatingSystem.IsWindows() ? "whatsit.exe" : "whatsit");
 

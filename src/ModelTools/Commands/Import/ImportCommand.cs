@@ -8,6 +8,7 @@ using Whatsit.ModelConversion;
 using Whatsit.ModelTools.Commands.Abstain;
 using Whatsit.ModelTools.Commands.Preprocessing;
 using Whatsit.ModelTools.Commands.Train;
+using Whatsit.ModelTools.Hub;
 
 namespace Whatsit.ModelTools.Commands.Import;
 
@@ -19,7 +20,8 @@ internal static class ImportCommand
         var path = new Argument<string>("model")
         {
             Description =
-            "A model file, or the folder that holds it: Keras .h5 or .keras, TensorFlow.js model.json, .tflite, .onnx."
+            "A model file, or the folder or zip that holds it: Keras .h5 or .keras, TensorFlow.js model.json, .tflite, .onnx; its https:// address; or " +
+            "hf:OWNER/NAME, with @ and a branch, tag or commit, for a repository on Hugging Face."
         };
         var name = new Option<string>("--name") { Description = "The bundle's name: its folder, and the model's name in URLs.", Required = true };
         var labels = new Option<string?>("--labels") { Description = "A file with the labels: one per line (a coarse group after a tab), or JSON." };
@@ -37,6 +39,7 @@ internal static class ImportCommand
             Description = "What a Keras layer of Python code computes: NAME=identity, NAME=x/255, NAME=x/127.5-1. May be given for several layers.",
             HelpName = "NAME=EXPRESSION",
         };
+        var sha256 = new Option<string?>("--sha256") { Description = "The hash that a file from an address must have." };
         var softmax = new Option<bool>("--softmax") { Description = "End a network that gives logits with a softmax." };
         var title = new Option<string?>("--title") { Description = "The name as people read it." };
         var license = new Option<string?>("--license") { Description = "The weights' licence, as an SPDX identifier." };
@@ -50,8 +53,8 @@ internal static class ImportCommand
         var command = new Command("import",
             "Import a Keras, TensorFlow.js, TensorFlow Lite or ONNX model as a bundle that the server, the browser and the tools run alike.")
         {
-            path, name, labels, preset, resample, models, size, keepInput, dequantize, output, file, config, lambda, softmax, title, license, source, images,
-            unlabelled, others, dryRun, json,
+            path, name, labels, preset, resample, models, size, keepInput, dequantize, output, file, config, lambda, sha256, softmax, title, license, source,
+            images, unlabelled, others, dryRun, json,
         };
         command.Validators.Add(result => PreprocessingCommand.RequireOne(result, images, unlabelled));
         command.SetAction(async (arguments, cancellationToken) =>
@@ -83,6 +86,7 @@ internal static class ImportCommand
 
             var photos = request.DryRun ? null : request.Images;
             var quiet = arguments.GetValue(json);
+            request = await FetchAsync(request, arguments.GetValue(sha256), quiet, cancellationToken);
             var report = quiet ? ModelImporter.Import(request, _ => { }, cancellationToken)
                 : AnsiConsole.Status().Start("Starting", status => ModelImporter.Import(request, step => status.Status(Markup.Escape(step)),
                     cancellationToken));
@@ -108,6 +112,20 @@ internal static class ImportCommand
             return 0;
         });
         return command;
+    }
+
+    /// <summary>What lies elsewhere is fetched first.</summary>
+    private static async Task<ImportRequest> FetchAsync(ImportRequest request, string? sha256, bool quiet, CancellationToken cancellationToken)
+    {
+        if (!RemoteModel.IsOne(request.Path))
+        {
+            return sha256 is null ? request : throw new ModelFormatException($"A hash (--sha256) belongs to an address; '{request.Path}' is none.");
+        }
+
+        var model = quiet ? await RemoteModel.FetchAsync(request.Path, request.File, sha256, _ => { }, cancellationToken)
+            : await AnsiConsole.Status().StartAsync("Connecting",
+                status => RemoteModel.FetchAsync(request.Path, request.File, sha256, step => status.Status(Markup.Escape(step)), cancellationToken));
+        return request with { Path = model.Path, Source = request.Source ?? model.Source };
     }
 
     private static Dictionary<string, string> Lambdas(string[] given)
