@@ -7,6 +7,7 @@ using Whatsit.Inference.Backends;
 using Whatsit.Inference.Catalog;
 using Whatsit.Inference.Explaining;
 using Whatsit.Inference.Imaging;
+using Whatsit.Inference.Imaging.Isolation;
 using Whatsit.Inference.Scheduling;
 using Whatsit.Vips;
 
@@ -35,7 +36,10 @@ public static class WhatsitServices
 
         // Bottom to top.
         services.TryAddSingleton(TimeProvider.System);
-        services.TryAddSingleton(provider => CreateDecoder(provider.GetRequiredService<DecodingOptions>()));
+        services.TryAddSingleton(provider => CreateDecoder(
+            provider.GetRequiredService<DecodingOptions>(),
+            provider.GetRequiredService<SchedulingOptions>(),
+            provider.GetService<ILogger<IsolatedDecoder>>() ?? NullLogger<IsolatedDecoder>.Instance));
         services.TryAddSingleton<InferenceMetrics>();
         services.TryAddSingleton<DecodePermits>();
         services.TryAddSingleton<ImageClassifier>();
@@ -66,8 +70,13 @@ public static class WhatsitServices
     }
 
     /// <summary>A library that is not there is said now, in a sentence, and not with each picture.</summary>
-    private static IImageDecoder CreateDecoder(DecodingOptions options)
+    private static IImageDecoder CreateDecoder(DecodingOptions options, SchedulingOptions scheduling, ILogger logger)
     {
+        if (options.Isolation == ImageDecoders.Process)
+        {
+            return new IsolatedDecoder(options, scheduling, logger);
+        }
+
         VipsFile.Path = options.LibvipsPath;
         var decoder = ImageDecoders.Create(options);
         try

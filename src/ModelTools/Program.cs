@@ -2,8 +2,14 @@ using System.CommandLine;
 using System.CommandLine.Invocation;
 using Spectre.Console;
 using Whatsit.Inference;
+using Whatsit.Inference.Imaging.Isolation;
 using Whatsit.ModelConversion;
 using Whatsit.ModelTools.Commands;
+
+if (DecoderProcess.RunIfAsked())
+{
+    return 0;
+}
 
 // A pipe or a file gets plain text.
 AnsiConsole.Profile.Capabilities.Ansi &= !Console.IsOutputRedirected;

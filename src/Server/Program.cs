@@ -4,6 +4,7 @@ using Whatsit.Inference.Backends;
 using Whatsit.Inference.Catalog;
 using Whatsit.Inference.Explaining;
 using Whatsit.Inference.Imaging;
+using Whatsit.Inference.Imaging.Isolation;
 using Whatsit.Inference.Scheduling;
 using Whatsit.Server.Access;
 using Whatsit.Server.Compatibility;
@@ -26,6 +27,11 @@ public static class Program
     /// <returns>The exit code: 0 after an orderly stop, 1 where a setting keeps it from starting, which standard error names.</returns>
     public static async Task<int> Main(string[] args)
     {
+        if (DecoderProcess.RunIfAsked())
+        {
+            return 0;
+        }
+
         if (Descriptors.Problem is { } problem)
         {
             await Console.Error.WriteLineAsync(problem);

@@ -43,6 +43,7 @@ internal static class RefusalCodes
         ["unsupported-image"] = (415, []),
         ["unsupported-content-type"] = (415, ["contentType"]),
         ["unsupported-content-encoding"] = (415, ["encoding"]),
+        ["decoder-ended"] = (422, ["format"]),
         ["invalid-image"] = (422, []),
         ["queue-full"] = (429, []),
         ["upload-memory-used"] = (429, ["limit"]),

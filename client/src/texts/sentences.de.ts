@@ -36,6 +36,7 @@ export const sentences: Sentences = {
   'unsupported-image': () => 'Bilder dieser Art liest der Server nicht.',
   'unsupported-content-type': ({ contentType }) => `Die Art „${contentType}“ nimmt der Server nicht an.`,
   'unsupported-content-encoding': ({ encoding }) => `Die Packart „${encoding}“ nimmt der Server nicht an.`,
+  'decoder-ended': () => 'Das Bild ist beschädigt oder braucht mehr Speicher oder Zeit, als ein Bild seiner Größe darf.',
   'invalid-image': () => 'Das Bild ist beschädigt oder unvollständig.',
   'queue-full': () => 'Die Warteschlange des Servers ist voll.',
   'upload-memory-used': ({ limit }) => `Was gerade hochgeladen wird, füllt die ${limit} Bytes dafür.`,

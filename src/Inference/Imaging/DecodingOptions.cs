@@ -22,6 +22,14 @@ public sealed class DecodingOptions
     public string? LibvipsPath { get; set; }
 
     /// <summary>
+    /// Where libraries decode a stranger's bytes: <c>none</c>, in the server's process, or <c>process</c>, in processes that do nothing else and that the
+    /// operating system holds to the memory and the time that a picture's header lets expect; one that ends is replaced. The default is <c>none</c>;
+    /// <c>process</c> is meant for servers that everyone may ask, and needs Linux.
+    /// </summary>
+    [AllowedValues(ImageDecoders.None, ImageDecoders.Process, ErrorMessage = "It must be none or process.")]
+    public string Isolation { get; set; } = ImageDecoders.None;
+
+    /// <summary>
     /// Width × height above which a picture is refused before a single pixel is decoded. A small file can ask for gigabytes. Of a JPEG that is decoded smaller,
     /// as photos are for most models, the smaller size counts: phones take up to 200 megapixels. The default is 50 megapixels.
     /// </summary>

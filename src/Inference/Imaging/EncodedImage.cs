@@ -1,3 +1,5 @@
+using Whatsit.Inference.Imaging.Headers;
+
 namespace Whatsit.Inference.Imaging;
 
 /// <summary>A picture whose header was read: what remains is to decode it, when there is room.</summary>
@@ -7,6 +9,9 @@ public sealed class EncodedImage(DecodeCost cost, Func<CancellationToken, RgbIma
 {
     /// <summary>What decoding will cost at most.</summary>
     public DecodeCost Cost { get; } = cost;
+
+    /// <summary>What was read, where one of our decoders read it.</summary>
+    internal ImageHeader? Header { get; init; }
 
     /// <summary>Decodes the first frame.</summary>
     /// <param name="cancellationToken">Nobody waits any longer: decoding stops as soon as the library can be stopped, mostly within some rows.</param>

@@ -32,7 +32,7 @@ public abstract class ImageDecoder : IImageDecoder
             throw kind;
         }
 
-        return new EncodedImage(cost, cancellationToken => Decode(file, header, shrinkTo, cancellationToken));
+        return new EncodedImage(cost, cancellationToken => Decode(file, header, shrinkTo, cancellationToken)) { Header = header };
     }
 
     /// <summary>Whether a copy is decoded, without what only costs.</summary>
@@ -124,10 +124,11 @@ public abstract class ImageDecoder : IImageDecoder
         DecodingLimits.Check(header, header.Format == "jpeg" ? shrink : 1, _options);
         var pixels = header.Width * header.Height;
         var (held, nanoseconds) = Estimate(header, shrink);
+        var picture = (double)pixels / (shrink * shrink) * 3;
         // Neither factor exceeds what the limits above leave, but the size of a TIFF's tiles does.
-        var bytes = (long)Math.Min(((double)pixels / (shrink * shrink) * 3) + held + (IsCutDown(header) ? fileBytes : 0), long.MaxValue / 2);
+        var bytes = (long)Math.Min(picture + held + (IsCutDown(header) ? fileBytes : 0), long.MaxValue / 2);
         return bytes <= _options.MemoryBudget
-            ? new DecodeCost(bytes, pixels * nanoseconds > Long)
+            ? new DecodeCost(bytes, pixels * nanoseconds > Long, (long)picture)
             : throw new InferenceException(
                 InferenceError.ImageTooLarge,
                 $"Decoding the {header.Format.ToUpperInvariant()} picture of {header.Width} × {header.Height} pixels would take about {Megabytes(bytes)} MB " +

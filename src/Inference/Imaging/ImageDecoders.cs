@@ -11,8 +11,16 @@ public static class ImageDecoders
     /// <summary>ImageSharp, for <see cref="DecodingOptions.Library"/>.</summary>
     public const string ImageSharp = "imagesharp";
 
-    /// <summary>The decoder that <see cref="DecodingOptions.Library"/> names.</summary>
-    public static IImageDecoder Create(DecodingOptions options) =>
+    /// <summary>No isolation, for <see cref="DecodingOptions.Isolation"/>.</summary>
+    public const string None = "none";
+
+    /// <summary>Processes that only decode, for <see cref="DecodingOptions.Isolation"/>.</summary>
+    public const string Process = "process";
+
+    /// <summary>The decoder that <see cref="DecodingOptions.Library"/> names, in this process.</summary>
+    public static IImageDecoder Create(DecodingOptions options) => CreateHere(options);
+
+    internal static ImageDecoder CreateHere(DecodingOptions options) =>
         options.Library == ImageSharp ? new ImageSharpDecoder(Options.Create(options)) : new VipsImageDecoder(Options.Create(options));
 
     /// <summary>The same library's encoder.</summary>

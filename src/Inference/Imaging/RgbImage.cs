@@ -7,6 +7,7 @@ namespace Whatsit.Inference.Imaging;
 /// </summary>
 public sealed class RgbImage : IDisposable
 {
+    private readonly Action<NativeBuffer> _giveBack = BufferPool.Shared.Return;
     private NativeBuffer? _buffer;
 
     /// <summary>Rents room for a picture; the caller fills <see cref="Pixels"/>.</summary>
@@ -16,6 +17,10 @@ public sealed class RgbImage : IDisposable
         Height = height;
         _buffer = BufferPool.Shared.Rent(checked(width * height * 3));
     }
+
+    /// <summary>A picture that lies where another process put it.</summary>
+    internal RgbImage(int width, int height, NativeBuffer buffer, Action<NativeBuffer> giveBack) =>
+        (Width, Height, _buffer, _giveBack) = (width, height, buffer, giveBack);
 
     /// <summary>Pixels per row; smaller than <see cref="OriginalWidth"/> after a scaled decode.</summary>
     public int Width { get; }
@@ -45,7 +50,7 @@ public sealed class RgbImage : IDisposable
     {
         if (Interlocked.Exchange(ref _buffer, null) is { } buffer)
         {
-            BufferPool.Shared.Return(buffer);
+            _giveBack(buffer);
         }
     }
 }

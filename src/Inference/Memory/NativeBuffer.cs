@@ -8,7 +8,7 @@ namespace Whatsit.Inference.Memory;
 public sealed class NativeBuffer : SafeHandleZeroOrMinusOneIsInvalid
 {
     // man 2 mmap; the same on every processor that .NET runs on under Linux
-    private const int ReadWrite = 1 | 2, PrivateAnonymous = 0x02 | 0x20;
+    private const int ReadWrite = 1 | 2, Shared = 0x01, PrivateAnonymous = 0x02 | 0x20;
 
     internal NativeBuffer(int length)
         : base(ownsHandle: true)
@@ -16,10 +16,16 @@ public sealed class NativeBuffer : SafeHandleZeroOrMinusOneIsInvalid
         Length = length;
         // Elsewhere the C library gives large blocks back by itself.
         SetHandle(OperatingSystem.IsLinux() ? Map(0, (nuint)length, ReadWrite, PrivateAnonymous, -1, 0) : Marshal.AllocHGlobal(length));
-        if (IsInvalid)
-        {
-            throw new InferenceException(InferenceError.QueueFull, $"There is no memory for {length:N0} bytes now. Try again in a moment.");
-        }
+        Check();
+    }
+
+    /// <summary>A file's first bytes, under Linux: what is written to them, others who map it see.</summary>
+    internal NativeBuffer(SafeFileHandle file, int length)
+        : base(ownsHandle: true)
+    {
+        Length = length;
+        SetHandle(Map(0, (nuint)length, ReadWrite, Shared, file.DangerousGetHandle().ToInt32(), 0));
+        Check();
     }
 
     /// <summary>Bytes of it.</summary>
@@ -45,6 +51,14 @@ public sealed class NativeBuffer : SafeHandleZeroOrMinusOneIsInvalid
 
         Marshal.FreeHGlobal(handle);
         return true;
+    }
+
+    private void Check()
+    {
+        if (IsInvalid)
+        {
+            throw new InferenceException(InferenceError.QueueFull, $"There is no memory for {Length:N0} bytes now. Try again in a moment.");
+        }
     }
 
     [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]

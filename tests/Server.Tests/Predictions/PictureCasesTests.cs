@@ -64,15 +64,17 @@ public sealed class PictureCasesTests(ITestOutputHelper output)
     }
 
     [Theory(Timeout = 600_000)]
-    [InlineData("libvips")]
-    [InlineData("imagesharp")]
-    public async Task Eight_connections_get_what_each_picture_deserves(string library)
+    [InlineData("libvips", "none")]
+    [InlineData("imagesharp", "none")]
+    [InlineData("libvips", "process")]
+    public async Task Eight_connections_get_what_each_picture_deserves(string library, string isolation)
     {
         var cases = Cases(library);
         // However slow the machine is: what is asked here is what comes, not when.
         await using var server = WhatsitServer.With(new()
         {
             ["Decoding:Library"] = library,
+            ["Decoding:Isolation"] = isolation,
             ["Decoding:MaxMemory"] = (192 * Megabyte).ToString(),
             ["Scheduling:TimeoutSeconds"] = "600",
         });
