@@ -11,7 +11,7 @@ internal sealed class SharedMemory : IDisposable
     private const uint CloseOnExec = 1;
 
     // Kept for the next picture; larger ones are as rare as their memory is dear.
-    private const int MostKept = 8 << 20, Step = 1 << 20;
+    private const int MostKept = 16 << 20, Step = 1 << 20;
 
     private readonly SafeFileHandle _file;
     private NativeBuffer? _view;
