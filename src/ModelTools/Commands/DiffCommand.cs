@@ -4,6 +4,7 @@ using System.Text.Json.Nodes;
 using Spectre.Console;
 using Whatsit.Inference;
 using Whatsit.Inference.Catalog;
+using Whatsit.ModelTools.Commands.Classify;
 using Whatsit.ModelTools.Evaluation;
 
 namespace Whatsit.ModelTools.Commands;
@@ -23,7 +24,7 @@ internal static class DiffCommand
         {
             var catalog = ModelFolder.Open(arguments.GetValue(models)!);
             (string A, string B) names = (arguments.GetValue(one)!, arguments.GetValue(other)!);
-            var photos = await Photos.FindAsync([arguments.GetValue(images)!], Stream.Null, cancellationToken);
+            var photos = await Photos.FindAsync([arguments.GetValue(images)!], Stream.Null, static _ => true, cancellationToken).ToListAsync(cancellationToken);
             using var evaluator = new Evaluator();
             using var a = Load(evaluator, catalog, names.A);
             using var b = Load(evaluator, catalog, names.B);

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using Whatsit.ModelTools.Commands.Abstain;
 using Whatsit.ModelTools.Commands.Bench;
+using Whatsit.ModelTools.Commands.Classify;
 using Whatsit.ModelTools.Commands.Evaluate;
 using Whatsit.ModelTools.Commands.Import;
 using Whatsit.ModelTools.Commands.Preprocessing;

@@ -37,7 +37,8 @@ internal sealed record Answers(string Variant, IReadOnlyList<PhotoAnswer> Photos
 /// <summary>Classifies photos as the server does: the same decoder, preprocessing, queue and backend, one photo after the other.</summary>
 internal sealed class Evaluator : IDisposable
 {
-    private readonly SchedulingOptions _scheduling = new();
+    // Nobody is kept waiting by many photos at once, nor gives up on one.
+    private readonly SchedulingOptions _scheduling = new() { MaxQueueLength = 10_000, TimeoutSeconds = 3600 };
     private readonly DecodingOptions _decoding = new();
     private readonly InferenceMetrics _metrics = new();
     private readonly DecodePermits _permits;

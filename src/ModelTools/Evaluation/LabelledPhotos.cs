@@ -3,7 +3,7 @@ using System.Text;
 using System.Text.RegularExpressions;
 using Whatsit.Inference.Catalog;
 using Whatsit.ModelConversion;
-using Whatsit.ModelTools.Commands;
+using Whatsit.ModelTools.Commands.Classify;
 
 namespace Whatsit.ModelTools.Evaluation;
 

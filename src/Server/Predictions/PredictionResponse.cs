@@ -53,6 +53,16 @@ public sealed record TimingResponse(double DecodeMs, double PreprocessMs, double
     public static TimingResponse From(Timings timings) =>
         new(Ms(timings.Decode), Ms(timings.Preprocess), Ms(timings.Queue), Ms(timings.Compute), Ms(timings.Total));
 
+    /// <summary>The core's, for programs that ask a server.</summary>
+    public Timings ToTimings() => new()
+    {
+        Decode = TimeSpan.FromMilliseconds(DecodeMs),
+        Preprocess = TimeSpan.FromMilliseconds(PreprocessMs),
+        Queue = TimeSpan.FromMilliseconds(QueueMs),
+        Compute = TimeSpan.FromMilliseconds(ComputeMs),
+        Total = TimeSpan.FromMilliseconds(TotalMs),
+    };
+
     private static double Ms(TimeSpan time) => Math.Round(time.TotalMilliseconds, 3);
 }
 

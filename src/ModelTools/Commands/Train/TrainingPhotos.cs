@@ -98,11 +98,11 @@ internal sealed record TrainingPhotos(IReadOnlyList<ClassLabel> Classes, IReadOn
     {
         var name = Path.GetFileName(folder);
         var index = classes.FirstOrDefault(label => label.Label.Equals(name, StringComparison.OrdinalIgnoreCase))?.Index;
-        return Directory.EnumerateFiles(folder, "*", SearchOption.AllDirectories).Where(Commands.Photos.IsPicture).Order(StringComparer.Ordinal)
+        return Directory.EnumerateFiles(folder, "*", SearchOption.AllDirectories).Where(Classify.Photos.IsPicture).Order(StringComparer.Ordinal)
             .Select(file => new LabelledPhoto(file, Path.GetRelativePath(images, file).Replace('\\', '/'), index));
     }
 
-    private static bool HasPhotos(string folder) => Directory.EnumerateFiles(folder, "*", SearchOption.AllDirectories).Any(Commands.Photos.IsPicture);
+    private static bool HasPhotos(string folder) => Directory.EnumerateFiles(folder, "*", SearchOption.AllDirectories).Any(Classify.Photos.IsPicture);
 
     private static ClassLabel[] ClassesOf(IEnumerable<string> names) => [.. names.Select((name, index) => new ClassLabel(index, name, null))];
 

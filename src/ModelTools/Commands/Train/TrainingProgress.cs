@@ -40,7 +40,7 @@ internal static class TrainingProgress
         }
     }
 
-    private sealed class RateColumn : ProgressColumn
+    internal sealed class RateColumn : ProgressColumn
     {
         public override IRenderable Render(RenderOptions options, ProgressTask task, TimeSpan deltaTime) =>
             new Text(task.Speed is { } speed && !task.IsIndeterminate ? $"{speed:0.0}/s" : "");
