@@ -130,6 +130,16 @@ public sealed partial class ManyPhotosTests(ThousandPhotos photos) : IClassFixtu
         }
     }
 
+    [Fact]
+    public async Task The_jobs_command_has_as_many_shares_as_it_has_pods()
+    {
+        var job = await File.ReadAllTextAsync(Path.Combine(WhatsitCommand.Root, "deploy/kubernetes/batch/job.yaml"), TestContext.Current.CancellationToken);
+        var command = Regex.Match(job, @"command: \[whatsit, ([^\]]*)\]").Groups[1].Value.Replace("$(JOB_COMPLETION_INDEX)", "7", StringComparison.Ordinal)
+            .Split(',', StringSplitOptions.TrimEntries).Select(word => word.Trim('"')).ToArray();
+        Assert.Empty(Whatsit.ModelTools.Commands.Verbs.All().Parse(command).Errors);
+        Assert.Contains($"7/{Regex.Match(job, @"completions: (\d+)").Groups[1].Value}", command);
+    }
+
     [Theory]
     [InlineData("--shard is '4/4'", "--shard", "4/4")]
     [InlineData("--shard is '-1/4'", "--shard", "-1/4")]
