@@ -22,12 +22,15 @@ try
         mistake.ShowHelp = false;
     }
 
-    return await command.InvokeAsync(new InvocationConfiguration { EnableDefaultExceptionHandler = false });
+    // The library's own handling would begin only when the verb first waits for something.
+    using var interruption = command.Action is AsynchronousCommandLineAction ? new Interruption() : null;
+    return await command.InvokeAsync(
+        new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null }, interruption?.Token ?? default);
 }
 catch (OperationCanceledException)
 {
-    // Ctrl-C: whoever pressed it knows. 128 + SIGINT, as shells count.
-    return 130;
+    // Ctrl-C: whoever pressed it knows.
+    return Interruption.ExitCode;
 }
 catch (Exception exception) when (exception is InferenceException or ModelFormatException or IOException or UnauthorizedAccessException)
 {

@@ -26,7 +26,12 @@ internal sealed partial class BundleFolder
     public string Path => System.IO.Path.Combine(_models, _name);
 
     /// <summary>A folder beside it that no server looks at, for a bundle that is being written.</summary>
-    public string NewTemporary() => System.IO.Path.Combine(System.IO.Path.GetFullPath(_models), $".{_name}.{Guid.NewGuid():N}");
+    public string NewTemporary()
+    {
+        var models = System.IO.Path.GetFullPath(_models);
+        Directory.CreateDirectory(models);
+        return System.IO.Path.Combine(models, TemporaryName.New(models, _name));
+    }
 
     /// <summary>The version of what takes its place.</summary>
     public string NextVersion() =>

@@ -23,7 +23,7 @@ internal static class RenameCommand
             }
 
             // Under a name that no server looks at while folder and manifest disagree.
-            var hidden = to.NewTemporary();
+            var hidden = Path.Combine(catalog.Path, $".{arguments.GetValue(next)}.renamed");
             Directory.Move(from, hidden);
             try
             {

@@ -54,6 +54,24 @@ public sealed class ImportTests : IDisposable
     }
 
     [Fact]
+    public void What_a_killed_import_left_is_removed_by_the_next_one()
+    {
+        // Process numbers end at 2²² (man 5 proc_sys_kernel): nobody has this one. The others are at work, or at other work.
+        var ended = $".shapes.4194305.{Guid.NewGuid():N}";
+        var running = $".shapes.{Environment.ProcessId}.{Guid.NewGuid():N}";
+        var other = $".other.4194305.{Guid.NewGuid():N}";
+        foreach (var name in (string[])[ended, running, other])
+        {
+            Directory.CreateDirectory(Path.Combine(Models, name));
+            File.WriteAllText(Path.Combine(Models, name, "model.onnx"), "half");
+        }
+
+        Import(Classifier(), "shapes");
+
+        Assert.Equal(new[] { running, other, "shapes" }.Order(), Directory.EnumerateDirectories(Models).Select(Path.GetFileName).Order());
+    }
+
+    [Fact]
     public void An_import_that_fails_leaves_nothing()
     {
         var exception = Assert.Throws<ModelFormatException>(() => Import(Classifier(), "shapes", labels: ["too", "few"]));

@@ -48,7 +48,7 @@ internal static class AbstainSetter
         var choice = AbstainChoice.Choose(output, classes.Count, own, known, others, request.Refuse);
 
         // Under a name that no manifest has: the bundle is served as it was until everything is proved.
-        var temporary = $".{AbstainWriter.VectorsFile}.{Guid.NewGuid():N}";
+        var temporary = TemporaryName.New(folder, AbstainWriter.VectorsFile);
         ModelManifest changed;
         try
         {

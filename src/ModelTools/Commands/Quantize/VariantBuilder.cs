@@ -96,7 +96,7 @@ internal static class VariantBuilder
 
         // 2. Written under a name that no manifest has.
         var name = $"{Path.GetFileNameWithoutExtension(fullPath)}.{request.To}.onnx";
-        var temporary = $".{name}.{Guid.NewGuid():N}";
+        var temporary = TemporaryName.New(folder, name);
         OnnxWriter.Write(graph, Path.Combine(folder, temporary));
         try
         {
