@@ -404,7 +404,7 @@ export function App() {
   );
 }
 
-const corrected = async () => (await import('./features/corrections/store')).allCorrections();
+const corrected = async () => (await import('./features/corrections/Corrections')).allCorrections();
 
 /** The server's answer as a script sees it. */
 function withoutMaps(result: Classification | undefined) {

@@ -8,6 +8,8 @@ import { useSpeech } from '../../texts';
 import type { Correction } from './store';
 import { allCorrections, forgetCorrection, keepCorrection } from './store';
 
+export { allCorrections };
+
 /** "That is wrong": what it is instead is asked for, and kept with the photo on this device alone; all of it leaves as folders to train with. */
 export default function Corrections({ model, classes, photo }: { model: string; classes: readonly ClassInfo[]; photo: { blob: Blob; name: string } }) {
   const { t } = useSpeech();

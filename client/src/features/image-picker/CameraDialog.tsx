@@ -136,8 +136,8 @@ export default function CameraDialog({ seen, classify, burst, right, onPhoto, on
       {live && !result && <p className="camera-live">{t.progress.start}…</p>}
       {result && (
         <ol className="camera-live" data-tone="browser">
-          {result.predictions.slice(0, 3).map((prediction) => (
-            <li key={prediction.index} style={{ '--share': prediction.confidence } as CSSProperties}><span>{prediction.label}</span> <span>{percent(prediction.confidence)}</span></li>
+          {result.predictions.slice(0, 3).map((prediction, at) => (
+            <li key={prediction.index} style={{ '--share': prediction.confidence } as CSSProperties}><span>{at === 0 && result.abstained ? `${t.result.notSure}: ${prediction.label}?` : prediction.label}</span> <span>{percent(prediction.confidence)}</span></li>
           ))}
         </ol>
       )}
