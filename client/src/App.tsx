@@ -3,7 +3,7 @@ import { Icon } from './components/Icon';
 import { Listeners, useListener } from './components/Listeners';
 import { useKeptFocus } from './components/useKeptFocus';
 import { comparesConfidence } from './engines/certainty';
-import { BrowserEngine, variantFor } from './engines/browser-engine';
+import { BrowserEngine } from './engines/browser-engine';
 import { formatName } from './engines/decode';
 import { EngineError } from './engines/engine';
 import type { Classification, Engine, EngineId, EngineRun } from './engines/engine';
@@ -13,6 +13,7 @@ import type { Photo } from './engines/photo';
 import { getConfig } from './engines/server-api';
 import type { Variant } from './engines/server-api';
 import { ServerEngine } from './engines/server-engine';
+import { variantFor } from './engines/variant';
 import { agreementOf } from './features/comparison/agreement';
 import { AgreementLine } from './features/comparison/AgreementLine';
 import { enginesFor } from './features/comparison/routing';
@@ -24,7 +25,6 @@ import { Samples } from './features/image-picker/Samples';
 import { useImageSources } from './features/image-picker/useImageSources';
 import { givenAt, usePhotos } from './features/image-picker/usePhotos';
 import { mediansOf, summarize, useHistory } from './features/latency/history';
-import { Waterfall } from './features/latency/Waterfall';
 import { ModelFacts } from './features/models/ModelFacts';
 import { ModelSwitcher } from './features/models/ModelSwitcher';
 import { useModels } from './features/models/useModels';
@@ -34,7 +34,6 @@ import { UpdatePrompt } from './features/offline/UpdatePrompt';
 import { KeepModel } from './features/offline/KeepModel';
 import { canKeep, useKept } from './features/offline/useKept';
 import { useOffline } from './features/offline/useOffline';
-import { ActivationMap } from './features/predictions/ActivationMap';
 import { PhotoFacts } from './features/predictions/PhotoFacts';
 import { PredictionLabel } from './features/predictions/PredictionLabel';
 import type { CameraUse, Dropped } from './features/teaching/TeachView';
@@ -46,12 +45,14 @@ import { addressOf, useAddress } from './useAddress';
 
 // Not needed for the first view.
 const Developers = lazy(() => import('./features/models/Developers'));
+const ActivationMap = lazy(() => import('./features/predictions/ActivationMap'));
 const ClassList = lazy(() => import('./components/ClassList'));
 const Corrections = lazy(() => import('./features/corrections/Corrections'));
 const CameraDialog = lazy(() => import('./features/image-picker/CameraDialog'));
 const HistoryLabel = lazy(() => import('./features/latency/HistoryLabel'));
 const MeasureLabel = lazy(() => import('./features/latency/MeasureLabel'));
 const TeachView = lazy(() => import('./features/teaching/TeachView'));
+const Waterfall = lazy(() => import('./features/latency/Waterfall'));
 const PhotoGrid = lazy(() => import('./features/photo-grid/PhotoGrid'));
 
 const topK = 5;
@@ -284,7 +285,7 @@ export function App() {
             <ImageFrame
               photo={photo}
               hovering={hovering}
-              overlay={model && <ActivationMap prediction={shownPrediction} engine={shown?.engine} manifest={model.manifest} onEnd={() => setShown(undefined)} />}
+              overlay={model && <Suspense><ActivationMap prediction={shownPrediction} engine={shown?.engine} manifest={model.manifest} onEnd={() => setShown(undefined)} /></Suspense>}
               onChoose={() => chooser.current?.click()}
               onCamera={() => setCamera({})}
               onClear={reset}
@@ -367,7 +368,7 @@ export function App() {
           </div>
         )}
 
-        {view === 'photo' && photo && results.length > 0 && <Waterfall results={results} />}
+        {view === 'photo' && photo && results.length > 0 && <Suspense><Waterfall results={results} /></Suspense>}
         {view === 'photo' && photo && (
           <div className="more">
             <div>

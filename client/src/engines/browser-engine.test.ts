@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { candidatesFor, nameOf, threadsFor } from './accelerator';
 import type { Accelerator, Backend } from './accelerator';
-import { BrowserEngine, variantFor } from './browser-engine';
+import { BrowserEngine } from './browser-engine';
 import type { BrowserAnswer, FromWorker, ToWorker } from './browser-engine';
 import { isBetter } from './calibration';
 import type { EngineError } from './engine';
@@ -9,6 +9,7 @@ import type { Prepared } from './photo-desk';
 import type { RuntimeId } from './runtime';
 import { onceMs, sumOf } from './timing';
 import type { Manifest } from './server-api';
+import { variantFor } from './variant';
 
 /** A worker whose answers the test decides. */
 class FakeWorker {

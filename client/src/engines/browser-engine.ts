@@ -10,6 +10,7 @@ import type { Prepared } from './photo-desk';
 import type { RuntimeId } from './runtime';
 import type { ClassInfo, Manifest, Variant } from './server-api';
 import { sumOf, withRemainder } from './timing';
+import { variantFor } from './variant';
 
 /** What the worker is asked. */
 export type ToWorker =
@@ -284,13 +285,6 @@ function upToEmbedding(manifest: Manifest): Manifest {
   const { embedding } = manifest.output;
   if (!embedding) throw new EngineError('model-unsupported', `The model '${manifest.name}' has no embedding.`);
   return { ...manifest, output: { name: embedding, kind: 'logits' }, abstain: null };
-}
-
-/** 16-bit weights: half the download, the same speed (they are widened when they are read). 8-bit ones are slower here, and better than none. */
-export function variantFor({ files }: Manifest): Variant {
-  const variant = (['fp16', 'fp32', 'int8'] as const).find((candidate) => files[candidate]);
-  if (!variant) throw new EngineError('model-unsupported');
-  return variant;
 }
 
 /** Whether nobody came for a while. */

@@ -4,7 +4,7 @@ import type { Classification } from '../../engines/engine';
 import { useSpeech } from '../../texts';
 
 /** Where the time of each engine's run went: its stages one after another on one common axis, adding up to what was measured. */
-export function Waterfall({ results }: { results: readonly Classification[] }) {
+export default function Waterfall({ results }: { results: readonly Classification[] }) {
   const { t, duration } = useSpeech();
   const end = niceCeiling(Math.max(...results.map((result) => result.totalMs)));
   return (

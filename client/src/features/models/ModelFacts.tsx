@@ -1,6 +1,6 @@
 import type { ReactNode } from 'react';
 import { Fact, Label } from '../../components/Label';
-import { variantFor } from '../../engines/browser-engine';
+import { variantFor } from '../../engines/variant';
 import type { ModelInfo, Variant } from '../../engines/server-api';
 import { useSpeech } from '../../texts';
 import { ShareButton } from './ShareButton';

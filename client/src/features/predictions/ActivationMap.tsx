@@ -7,7 +7,7 @@ import { useSpeech } from '../../texts';
 import { placeOf } from './map';
 
 /** Lays a class activation map over the photo: where the model looked stays bright, the rest goes darker. It says whose map it is, and Escape ends it. */
-export function ActivationMap({ prediction, engine, manifest, onEnd }: { prediction: Prediction | undefined; engine: EngineId | undefined; manifest: Manifest; onEnd: () => void }) {
+export default function ActivationMap({ prediction, engine, manifest, onEnd }: { prediction: Prediction | undefined; engine: EngineId | undefined; manifest: Manifest; onEnd: () => void }) {
   const { t } = useSpeech();
   const canvas = useRef<HTMLCanvasElement>(null);
   const [region, setRegion] = useState({ left: 0, top: 0, width: 1, height: 1 });

@@ -1,7 +1,7 @@
 import type { Classification } from '../../engines/engine';
 import { topIndexes } from '../../engines/postprocess';
-import { variantFor } from '../../engines/browser-engine';
 import type { Manifest } from '../../engines/manifest';
+import { variantFor } from '../../engines/variant';
 import type { Project, Taught, TaughtPhoto } from './store';
 import { answerOf, direction } from './training';
 

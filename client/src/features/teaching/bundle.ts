@@ -1,8 +1,8 @@
 import type { Zippable } from 'fflate';
 import { zip } from 'fflate';
-import { variantFor } from '../../engines/browser-engine';
 import type { Classification } from '../../engines/engine';
 import type { Manifest, ModelFile } from '../../engines/manifest';
+import { variantFor } from '../../engines/variant';
 import { withHead } from './onnx-head';
 import type { Taught } from './store';
 import { withTaughtHead } from './tfjs';
