@@ -27,7 +27,8 @@ public sealed class ImageClassifier(IImageDecoder decoder, DecodePermits permits
     /// </summary>
     public InferenceException? Refuse(Model model)
     {
-        var refusal = model.Scheduler.Refusal;
+        var refusal = model.Scheduler.Refusal
+            ?? (model.Backend.Problem is { } problem ? new InferenceException(InferenceError.ModelNotReady, problem) : null);
         if (refusal is not null)
         {
             metrics.Failed(model.Manifest.Name, refusal.Error);
@@ -150,6 +151,7 @@ public sealed class ImageClassifier(IImageDecoder decoder, DecodePermits permits
             var others = ask(model, wanted);
             using var place = model.Scheduler.Enter();
             using var tensors = model.Backend.Lease(others);
+            tensors.Deadline = deadline.Timestamp;
             var way = input.IsTensor
                 ? Take(model, input.Bytes, tensors)
                 : await PrepareAsync(model, input.Bytes, tensors, deadline.Token).ConfigureAwait(false);
@@ -174,7 +176,7 @@ public sealed class ImageClassifier(IImageDecoder decoder, DecodePermits permits
         }
         catch (InferenceException exception)
         {
-            if (exception.Error == InferenceError.BackendFailed)
+            if (exception.Error is InferenceError.BackendFailed or InferenceError.UpstreamFailed)
             {
                 model.Failed();
             }
@@ -306,6 +308,10 @@ public sealed class ImageClassifier(IImageDecoder decoder, DecodePermits permits
         }
 
         public CancellationToken Token => _source.Token;
+
+        /// <summary>When it is, on the clock; nothing: never.</summary>
+        public long? Timestamp =>
+            _timeout == Timeout.InfiniteTimeSpan ? null : _started + (long)(_timeout.TotalSeconds * _time.TimestampFrequency);
 
         /// <summary>Timers run late on a busy machine. What is late is not started, whether its timer has noticed or not.</summary>
         public void ThrowIfPassed()

@@ -23,4 +23,7 @@ public sealed class WhatsitOptions
 
     /// <summary>How the network runs.</summary>
     public OnnxBackendOptions OnnxRuntime { get; } = new();
+
+    /// <summary>Models that other servers compute.</summary>
+    public RemoteOptions Remote { get; } = new();
 }

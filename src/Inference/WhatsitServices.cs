@@ -33,6 +33,7 @@ public static class WhatsitServices
         Add(services, options.Scheduling, "Scheduling");
         Add(services, options.Explain, "Explain");
         Add(services, options.OnnxRuntime, "OnnxRuntime");
+        Add(services, options.Remote, "Remote");
 
         // Bottom to top.
         services.TryAddSingleton(TimeProvider.System);
@@ -52,7 +53,8 @@ public static class WhatsitServices
             provider.GetRequiredService<ImageClassifier>(),
             provider.GetRequiredService<InferenceMetrics>(),
             provider.GetService<ILogger<ModelCatalog>>() ?? NullLogger<ModelCatalog>.Instance,
-            provider.GetRequiredService<TimeProvider>()));
+            provider.GetRequiredService<TimeProvider>(),
+            provider.GetRequiredService<RemoteOptions>()));
         services.TryAddSingleton<WhatsitClassifier>();
         return services;
     }

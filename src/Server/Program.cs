@@ -94,6 +94,7 @@ public static class Program
         builder.Services.AddSettings<LimitsOptions>("Limits");
         builder.Services.AddSettings<ManagementOptions>("Management");
         builder.Services.AddSettings<OnnxBackendOptions>("OnnxRuntime");
+        builder.Services.AddSettings<RemoteOptions>("Remote");
         builder.Services.AddSettings<SchedulingOptions>("Scheduling");
 
         // The core.

@@ -6,6 +6,21 @@ public interface IBackend : IDisposable
     /// <summary>Every output that can be asked for.</summary>
     IReadOnlyList<TensorSpec> Outputs { get; }
 
+    /// <summary>Why it can compute nothing now, in a sentence; nothing where it can.</summary>
+    string? Problem => null;
+
+    /// <summary>How many requests one run takes at most, where the backend knows better than the settings.</summary>
+    int? MaxBatchSize => null;
+
+    /// <summary>How many runs there may be at once, where the backend knows better than the settings.</summary>
+    int? Concurrency => null;
+
+    /// <summary>
+    /// Whether a caller may leave, and end its lease, while a run works on its tensors: the backend keeps them until the run has ended. It must have taken hold of
+    /// them when <see cref="RunAsync"/> first waits for something.
+    /// </summary>
+    bool KeepsTensors => false;
+
     /// <summary>Leases the tensors of one request. Dispose them to end the lease.</summary>
     /// <param name="others">The outputs to answer beside the main one.</param>
     Tensors Lease(IReadOnlyList<string> others);
@@ -22,6 +37,9 @@ public abstract class Tensors : IDisposable
 {
     /// <summary>The input tensor's bytes, batch of one.</summary>
     public abstract Span<byte> Input { get; }
+
+    /// <summary>The clock's timestamp after which nobody waits for the answer any more; nothing: somebody waits however long it takes.</summary>
+    public long? Deadline { get; internal set; }
 
     /// <summary>The main output: one score per class.</summary>
     public abstract Span<float> Scores { get; }

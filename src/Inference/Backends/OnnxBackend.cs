@@ -67,16 +67,6 @@ public sealed class OnnxBackend : IBackend, IPooledObjectPolicy<OnnxBackend.Onnx
         }
     }
 
-    /// <summary>How many scores the main output has.</summary>
-    public int Classes => (int)_shapes.Scores.Sides[^1];
-
-    /// <summary>How many numbers the abstain score is computed from beside the main output's.</summary>
-    public int EvidenceLength => (int)(_shapes.Evidence?.Sides[^1] ?? 0);
-
-    /// <summary>The last feature map's shape, where the graph offers it.</summary>
-    public (int Channels, int Height, int Width)? FeatureShape =>
-        _shapes.Features is [_, var channels, var height, var width] ? ((int)channels, (int)height, (int)width) : null;
-
     /// <inheritdoc/>
     public IReadOnlyList<TensorSpec> Outputs { get; }
 

@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using System.Text;
+using Microsoft.Extensions.Logging;
 using Whatsit.Inference.Backends;
 using Whatsit.Inference.Postprocessing;
 using Whatsit.Inference.Preprocessing;
@@ -61,7 +62,7 @@ public sealed class Model
     public ModelStatistics Statistics { get; internal set; } = new();
 
     /// <summary>Several requests in a row failed through no fault of theirs: it cannot run now, or what it runs on cannot.</summary>
-    public bool IsFailing => Volatile.Read(ref _failures) >= FailingAfter;
+    public bool IsFailing => Volatile.Read(ref _failures) >= FailingAfter || Backend.Problem is not null;
 
     /// <summary>Loads a bundle's weights and checks its files against the manifest.</summary>
     /// <exception cref="InferenceException"><see cref="InferenceError.ModelNotReady"/>, naming what is wrong.</exception>
@@ -70,46 +71,74 @@ public sealed class Model
     {
         if (!manifest.Files.TryGetValue(variant, out var weights))
         {
-            throw NotReady(manifest, $"it has no variant '{variant}', only {string.Join(", ", manifest.Files.Keys)}");
+            throw manifest.Remote is null
+                ? NotReady(manifest, $"it has no variant '{variant}', only {string.Join(", ", manifest.Files.Keys)}")
+                : NotReady(manifest, "it is computed on other servers, and has no weights to be computed here");
         }
 
-        if (Preprocessor.ProblemOf(manifest.Preprocessing, manifest.Input) is { } problem)
-        {
-            throw NotReady(manifest, problem.TrimEnd('.'));
-        }
-
-        var files = new BundleFiles(manifest, folder);
-        var labels = Labels.Parse(Encoding.UTF8.GetString(files.Read(manifest.Labels)));
-        var classifier = manifest.Output is { Features: not null, ClassifierWeights: { } file }
-            ? MemoryMarshal.Cast<byte, float>(files.Read(file.File)).ToArray()
-            : null;
+        var files = FilesOf(manifest, folder);
         files.Open(weights.File).Stream.Dispose();
         var backend = new OnnxBackend(Bundle.PathOf(folder, weights.File), manifest, options);
         try
         {
-            if (labels.Count != backend.Classes)
-            {
-                throw NotReady(manifest, $"{manifest.Labels} has {labels.Count} labels, but the model answers {backend.Classes} classes");
-            }
-
-            if (classifier is not null && backend.FeatureShape is { } shape && classifier.Length != shape.Channels * backend.Classes)
-            {
-                throw NotReady(manifest,
-                    $"{manifest.Output.ClassifierWeights!.File} has {classifier.Length} numbers, not {backend.Classes} × {shape.Channels}");
-            }
-
-            var vectors = VectorsOf(manifest, files, backend.EvidenceLength);
-
+            var model = Compose(manifest, files, variant, backend, scheduling, time);
             // ONNX Runtime opens the file itself: it must still be the one that was checked.
             files.Open(weights.File).Stream.Dispose();
-            var postprocessor = new Postprocessor(manifest, labels, classifier, backend.FeatureShape, vectors);
-            return new(manifest, files, variant, labels, backend, postprocessor, scheduling, time);
+            return model;
         }
         catch
         {
             backend.Dispose();
             throw;
         }
+    }
+
+    /// <summary>Finds the servers that compute a bundle's model, and checks its files against the manifest.</summary>
+    /// <exception cref="InferenceException"><see cref="InferenceError.ModelNotReady"/>, naming what is wrong.</exception>
+    public static async Task<Model> ConnectAsync(ModelManifest manifest, string folder, RemoteOptions options, SchedulingOptions scheduling,
+        TimeProvider time, ILogger logger, CancellationToken cancellationToken)
+    {
+        var files = FilesOf(manifest, folder);
+        var backend = await RemoteBackend.ConnectAsync(manifest, options, time, logger, cancellationToken).ConfigureAwait(false);
+        try
+        {
+            return Compose(manifest, files, RemoteBackend.Variant, backend, scheduling, time);
+        }
+        catch
+        {
+            backend.Dispose();
+            throw;
+        }
+    }
+
+    private static BundleFiles FilesOf(ModelManifest manifest, string folder) =>
+        Preprocessor.ProblemOf(manifest.Preprocessing, manifest.Input) is { } problem ? throw NotReady(manifest, problem.TrimEnd('.')) : new(manifest, folder);
+
+    private static Model Compose(ModelManifest manifest, BundleFiles files, string variant, IBackend backend, SchedulingOptions scheduling, TimeProvider? time)
+    {
+        var labels = Labels.Parse(Encoding.UTF8.GetString(files.Read(manifest.Labels)));
+        var classes = SidesOf(manifest.Output.Name)[^1];
+        if (labels.Count != classes)
+        {
+            throw NotReady(manifest, $"{manifest.Labels} has {labels.Count} labels, but the model answers {classes} classes");
+        }
+
+        (int Channels, int Height, int Width)? maps = manifest.Output.Features is { } features && SidesOf(features) is [_, var channels, var height, var width]
+            ? ((int)channels, (int)height, (int)width)
+            : null;
+        var classifier = manifest.Output is { Features: not null, ClassifierWeights: { } file }
+            ? MemoryMarshal.Cast<byte, float>(files.Read(file.File)).ToArray()
+            : null;
+        if (classifier is not null && maps is { } shape && classifier.Length != shape.Channels * classes)
+        {
+            throw NotReady(manifest, $"{manifest.Output.ClassifierWeights!.File} has {classifier.Length} numbers, not {classes} × {shape.Channels}");
+        }
+
+        var evidence = manifest.Abstain is { } abstain ? Certainty.EvidenceOf(abstain.Score, manifest.Output) : null;
+        var vectors = VectorsOf(manifest, files, evidence is null ? 0 : (int)SidesOf(evidence)[^1]);
+        return new(manifest, files, variant, labels, backend, new Postprocessor(manifest, labels, classifier, maps, vectors), scheduling, time);
+
+        IReadOnlyList<long> SidesOf(string output) => backend.Outputs.First(spec => spec.Name == output).Shape;
     }
 
     /// <summary>Checks what answers are judged by; answers what pictures of the classes look like, where the abstain score compares with that.</summary>

@@ -35,6 +35,7 @@ public sealed partial class ModelCatalog : IAsyncDisposable
     private readonly ConcurrentDictionary<string, Entry> _entries = new(StringComparer.Ordinal);
     private readonly CatalogOptions _options;
     private readonly OnnxBackendOptions _backend;
+    private readonly RemoteOptions _remote;
     private readonly SchedulingOptions _scheduling;
     private readonly ImageClassifier _classifier;
     private readonly ILogger<ModelCatalog> _logger;
@@ -46,10 +47,11 @@ public sealed partial class ModelCatalog : IAsyncDisposable
 
     /// <summary>Knows its folder; <see cref="StartAsync"/> loads it.</summary>
     public ModelCatalog(CatalogOptions options, OnnxBackendOptions backend, SchedulingOptions scheduling, ImageClassifier classifier, InferenceMetrics metrics,
-        ILogger<ModelCatalog> logger, TimeProvider? time = null)
+        ILogger<ModelCatalog> logger, TimeProvider? time = null, RemoteOptions? remote = null)
     {
         _options = options;
         _backend = backend;
+        _remote = remote ?? new();
         _scheduling = scheduling;
         _classifier = classifier;
         _logger = logger;
@@ -187,7 +189,7 @@ public sealed partial class ModelCatalog : IAsyncDisposable
                 entry.Attempts++;
                 loads.Add(Task.Run(() => LoadAsync(entry, folder, cancellationToken), cancellationToken));
             }
-            else if (entry.Model is { IsFailing: true })
+            else if (entry.Model is { IsFailing: true, Backend.Problem: null })
             {
                 await TryAgainAsync(entry, cancellationToken).ConfigureAwait(false);
             }
@@ -207,8 +209,10 @@ public sealed partial class ModelCatalog : IAsyncDisposable
         try
         {
             manifest = Bundle.ReadManifest(folder);
-            var variant = Variants.Choose(manifest, _options.Variant, onDevice: ExecutionProviders.Choose(_backend) is not [ExecutionProviders.Cpu]);
-            model = Model.Load(manifest, folder, variant, _backend, _scheduling, _time);
+            var variant = manifest.Remote is not null ? RemoteBackend.Variant
+                : Variants.Choose(manifest, _options.Variant, onDevice: ExecutionProviders.Choose(_backend) is not [ExecutionProviders.Cpu]);
+            model = manifest.Remote is null ? Model.Load(manifest, folder, variant, _backend, _scheduling, _time)
+                : await Model.ConnectAsync(manifest, folder, _remote, _scheduling, _time, _logger, cancellationToken).ConfigureAwait(false);
             await SelfTest.RunAsync(model, _classifier, cancellationToken).ConfigureAwait(false);
             // Of what it does for clients.
             model.Statistics = new();
@@ -333,8 +337,12 @@ public sealed partial class ModelCatalog : IAsyncDisposable
         public bool Runs => Model is { IsFailing: false };
 
         /// <summary>How it stands at this moment.</summary>
-        public ModelStatus Now => Model is { IsFailing: true }
-            ? Status with { State = ModelState.Failed, Problem = $"The model '{Name}' fails whatever it is asked; it is tried again." }
+        public ModelStatus Now => Model is { IsFailing: true } failing
+            ? Status with
+            {
+                State = ModelState.Failed,
+                Problem = failing.Backend.Problem ?? $"The model '{Name}' fails whatever it is asked; it is tried again.",
+            }
             : Status;
 
         /// <summary>Requests that have leased the old model finish on it.</summary>

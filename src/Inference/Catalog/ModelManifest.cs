@@ -34,6 +34,9 @@ public sealed record ModelManifest
     /// <summary>The weights by variant: <c>fp32</c>, <c>fp16</c>, <c>int8</c>.</summary>
     public required IReadOnlyDictionary<string, BundleFile> Files { get; init; }
 
+    /// <summary>Where the model is computed, if not here; it then needs no weights.</summary>
+    public RemoteSpec? Remote { get; init; }
+
     /// <summary>The same network for TensorFlow.js, as <c>whatsit export</c> wrote it: <c>model.json</c>, its shards and what lies beside them.</summary>
     public IReadOnlyList<BundleFile>? Tfjs { get; init; }
 
@@ -70,6 +73,23 @@ public sealed record ModelManifest
 /// <param name="Predictions">Only on reduced variants: the recorded answer to the bundle's sample, where it is not
 /// <see cref="SampleSpec.Predictions"/>.</param>
 public sealed record BundleFile(string File, long Bytes, string Sha256, bool? Approved = null, IReadOnlyList<Prediction>? Predictions = null);
+
+/// <summary>Servers that compute a model; they speak the Open Inference Protocol v2 over HTTP.</summary>
+/// <param name="Endpoints">Their addresses: <c>http://host:8080</c>. Pictures go to the one with the fewest outstanding.</param>
+public sealed record RemoteSpec(IReadOnlyList<string> Endpoints)
+{
+    /// <summary>More pictures than this are no call that anybody should wait for.</summary>
+    internal const int MostInOneCall = 256;
+
+    /// <summary>The model's name there; without it, the manifest's.</summary>
+    public string? Model { get; init; }
+
+    /// <summary>Its version there; without it, whichever they have.</summary>
+    public string? Version { get; init; }
+
+    /// <summary>Pictures in one call; without it, what their configuration says (<c>max_batch_size</c>), or 1 where there is none.</summary>
+    public int? MaxBatchSize { get; init; }
+}
 
 /// <summary>What a model's main output holds.</summary>
 public enum OutputKind

@@ -15,7 +15,7 @@ public static class SelfTest
         var file = model.Files.Read(sample.File);
         var answer = await classifier.ClassifyAsync(model, file, new ClassifyOptions(model.Classes.Count), Timeout.InfiniteTimeSpan, cancellationToken)
             .ConfigureAwait(false);
-        var recorded = model.Manifest.Files[model.Variant].Predictions ?? sample.Predictions;
+        var recorded = model.Manifest.Files.GetValueOrDefault(model.Variant)?.Predictions ?? sample.Predictions;
         foreach (var expected in recorded)
         {
             var actual = answer.Predictions.FirstOrDefault(prediction => prediction.Index == expected.Index)

@@ -30,8 +30,8 @@ public sealed class Scheduler : IAsyncDisposable
         _backend = backend;
         _time = time ?? TimeProvider.System;
         _maxQueueLength = options.MaxQueueLength;
-        _maxBatchSize = options.MaxBatchSize;
-        var concurrency = options.Concurrency > 0 ? options.Concurrency : Environment.ProcessorCount;
+        _maxBatchSize = backend.MaxBatchSize ?? options.MaxBatchSize;
+        var concurrency = backend.Concurrency ?? (options.Concurrency > 0 ? options.Concurrency : Environment.ProcessorCount);
         _loops = [.. Enumerable.Range(0, concurrency).Select(_ => Task.Run(RunLoopAsync))];
     }
 
@@ -72,7 +72,7 @@ public sealed class Scheduler : IAsyncDisposable
     public async ValueTask<(TimeSpan Queue, TimeSpan Compute)> RunAsync(Place? place, Tensors tensors, CancellationToken cancellationToken)
     {
         cancellationToken.ThrowIfCancellationRequested();
-        var request = new Request(place, tensors, _time);
+        var request = new Request(place, tensors, _time, cancellationToken);
         if (!_waiting.Writer.TryWrite(request))
         {
             throw new InferenceException(InferenceError.ModelNotReady, "The model is being unloaded. Try again in a moment.");
@@ -122,7 +122,13 @@ public sealed class Scheduler : IAsyncDisposable
         var started = _time.GetTimestamp();
         try
         {
-            await _backend.RunAsync(tensors, CancellationToken.None).ConfigureAwait(false);
+            var run = _backend.RunAsync(tensors, CancellationToken.None);
+            if (_backend.KeepsTensors)
+            {
+                batch.ForEach(request => request.MayLeave());
+            }
+
+            await run.ConfigureAwait(false);
             var compute = _time.GetElapsedTime(started);
             foreach (var request in batch)
             {
@@ -160,9 +166,9 @@ public sealed class Scheduler : IAsyncDisposable
         }
     }
 
-    private sealed class Request(Place? place, Tensors tensors, TimeProvider time)
+    private sealed class Request(Place? place, Tensors tensors, TimeProvider time, CancellationToken caller)
     {
-        private const int Waiting = 0, Started = 1, Abandoned = 2;
+        private const int Waiting = 0, Started = 1, Abandoned = 2, Held = 3;
         // The loop that runs the request is not of its trace.
         private readonly ActivityContext? _parent = InferenceTracing.Parent;
         private int _state;
@@ -194,9 +200,26 @@ public sealed class Scheduler : IAsyncDisposable
             }
         }
 
-        /// <summary>Only a waiting request can leave: once the backend works on its tensors they must stay leased until it is done.</summary>
+        /// <summary>The backend has taken hold of the tensors: from now on the caller may leave again.</summary>
+        public void MayLeave()
+        {
+            if (Interlocked.CompareExchange(ref _state, Held, Started) == Started && caller.IsCancellationRequested)
+            {
+                Abandon(caller);
+            }
+        }
+
+        /// <summary>
+        /// A request that is waiting can leave; one that is computed only where the backend keeps its tensors, which otherwise must stay leased until it is done.
+        /// </summary>
         public void Abandon(CancellationToken cancellationToken)
         {
+            if (Interlocked.CompareExchange(ref _state, Abandoned, Held) == Held)
+            {
+                Completion.TrySetCanceled(cancellationToken);
+                return;
+            }
+
             if (Interlocked.CompareExchange(ref _state, Abandoned, Waiting) == Waiting)
             {
                 Trace(time.GetElapsedTime(Enqueued), compute: null, failed: true);

@@ -172,7 +172,7 @@ internal static class OpenInferenceApi
             [new(input.Name, Type(input), $"FORMAT_{manifest.Input.Layout.ToString().ToUpperInvariant()}", [.. input.Shape.Skip(1)], null)],
             [.. lease.Model.Backend.Outputs.Select(output => new ConfiguredTensor(
                 output.Name, Type(output), null, [.. output.Shape.Skip(1)], output.Name == manifest.Output.Name ? manifest.Labels : null))],
-            manifest.Files[lease.Model.Variant].File));
+            manifest.Files.GetValueOrDefault(lease.Model.Variant)?.File ?? ""));
 
         static string Type(TensorSpec spec) => $"TYPE_{DataTypes.OpenInference(spec.Type)}";
     }

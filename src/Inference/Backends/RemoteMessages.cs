@@ -1,0 +1,347 @@
+using System.Buffers;
+using System.Globalization;
+using System.Net;
+using System.Net.Http.Headers;
+using System.Runtime.InteropServices;
+using System.Text.Json;
+using Whatsit.Inference.Preprocessing;
+
+namespace Whatsit.Inference.Backends;
+
+/// <summary>What is sent to <c>infer</c>, and what comes back: JSON, and behind it tensors as bytes (docs/protocol/extension_binary_data.md of Triton).</summary>
+internal static class RemoteMessages
+{
+    public const string HeaderLength = "Inference-Header-Content-Length";
+
+    // Names, shapes and whatever else a server says; a number as JSON has it at its longest.
+    private const int MostJson = 64 * 1024, LongestNumber = 32;
+
+    /// <summary>The question.</summary>
+    public static HttpContent Ask(RemoteContract contract, IReadOnlyList<RemoteTensors> batch, string[] outputs, TimeSpan within)
+    {
+        var json = new ArrayBufferWriter<byte>();
+        using (var writer = new Utf8JsonWriter(json))
+        {
+            var input = contract.Manifest.Input;
+            writer.WriteStartObject();
+            writer.WriteStartArray("inputs");
+            writer.WriteStartObject();
+            writer.WriteString("name", input.Name);
+            writer.WriteStartArray("shape");
+            writer.WriteNumberValue(batch.Count);
+            foreach (var side in input.Shape.Skip(1))
+            {
+                writer.WriteNumberValue(side);
+            }
+
+            writer.WriteEndArray();
+            writer.WriteString("datatype", RemoteContract.NameOf(input.ElementType == InputElementType.UInt8 ? TensorType.UInt8 : TensorType.Float32));
+            if (contract.IsBinary)
+            {
+                writer.WriteStartObject("parameters");
+                writer.WriteNumber("binary_data_size", contract.InputLength * batch.Count);
+                writer.WriteEndObject();
+            }
+            else
+            {
+                WriteNumbers(writer, input, batch);
+            }
+
+            writer.WriteEndObject();
+            writer.WriteEndArray();
+            writer.WriteStartArray("outputs");
+            foreach (var output in outputs)
+            {
+                writer.WriteStartObject();
+                writer.WriteString("name", output);
+                if (contract.IsBinary)
+                {
+                    writer.WriteStartObject("parameters");
+                    writer.WriteBoolean("binary_data", true);
+                    writer.WriteEndObject();
+                }
+
+                writer.WriteEndObject();
+            }
+
+            writer.WriteEndArray();
+            writer.WriteStartObject("parameters");
+            // Microseconds: docs/protocol/extension_schedule_policy.md
+            writer.WriteNumber("timeout", (long)within.TotalMicroseconds);
+            writer.WriteEndObject();
+            writer.WriteEndObject();
+        }
+
+        return new Content(json.WrittenMemory, contract.IsBinary ? batch : []);
+    }
+
+    /// <summary>Reads the answer into the tensors.</summary>
+    /// <exception cref="InvalidDataException">It is not what was asked for; the message says how.</exception>
+    public static async Task ReadAsync(RemoteContract contract, HttpResponseMessage response, IReadOnlyList<RemoteTensors> batch, string[] outputs,
+        CancellationToken cancellationToken)
+    {
+        var bytes = outputs.Sum(output => (long)contract.LengthOf(output)) * batch.Count;
+        var elements = outputs.Sum(contract.ElementsOf) * batch.Count;
+        var headerLength = response.Headers.TryGetValues(HeaderLength, out var values) || response.Content.Headers.TryGetValues(HeaderLength, out values)
+            ? int.TryParse(values.First(), NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number
+                : throw new InvalidDataException($"its {HeaderLength} is no number")
+            : (int?)null;
+        var body = await ReadBodyAsync(response.Content, MostJson + (headerLength is null ? elements * LongestNumber : bytes), cancellationToken)
+            .ConfigureAwait(false);
+        if (headerLength > body.Length)
+        {
+            throw new InvalidDataException($"its {HeaderLength} is {headerLength}, and its body has {body.Length} bytes");
+        }
+
+        try
+        {
+            using var json = JsonDocument.Parse(body.AsMemory(0, headerLength ?? body.Length));
+            Read(contract, json.RootElement, body.AsSpan(headerLength ?? body.Length), batch, outputs);
+        }
+        catch (Exception exception) when (exception is JsonException or InvalidOperationException or FormatException or KeyNotFoundException)
+        {
+            throw new InvalidDataException("its answer is no inference response", exception);
+        }
+    }
+
+    /// <summary>The sentence of a failure: {"error":"…"}; nothing where there is none.</summary>
+    public static async Task<string?> ReadErrorAsync(HttpResponseMessage response, CancellationToken cancellationToken)
+    {
+        try
+        {
+            using var json = JsonDocument.Parse(await ReadBodyAsync(response.Content, MostJson, cancellationToken).ConfigureAwait(false));
+            return json.RootElement.GetProperty("error").GetString() is { Length: > 0 } error ? Sentence.OneLine(error, 200) : null;
+        }
+        catch (Exception exception) when (exception is JsonException or InvalidOperationException or KeyNotFoundException or InvalidDataException)
+        {
+            return null;
+        }
+    }
+
+    /// <summary>A body of so many bytes at most.</summary>
+    public static async Task<byte[]> ReadBodyAsync(HttpContent content, long most, CancellationToken cancellationToken)
+    {
+        if (content.Headers.ContentLength > most)
+        {
+            throw TooLong();
+        }
+
+        var stream = await content.ReadAsStreamAsync(cancellationToken).ConfigureAwait(false);
+        await using (stream.ConfigureAwait(false))
+        {
+            using var whole = new MemoryStream((int)(content.Headers.ContentLength ?? 0));
+            var block = ArrayPool<byte>.Shared.Rent(64 * 1024);
+            try
+            {
+                while (await stream.ReadAsync(block, cancellationToken).ConfigureAwait(false) is > 0 and var read)
+                {
+                    if (whole.Length + read > most)
+                    {
+                        throw TooLong();
+                    }
+
+                    whole.Write(block, 0, read);
+                }
+            }
+            finally
+            {
+                ArrayPool<byte>.Shared.Return(block);
+            }
+
+            return whole.ToArray();
+        }
+
+        InvalidDataException TooLong() => new(string.Create(CultureInfo.InvariantCulture, $"its answer has more than {most:N0} bytes, which none can have"));
+    }
+
+    private static void Read(RemoteContract contract, JsonElement answer, ReadOnlySpan<byte> bytes, IReadOnlyList<RemoteTensors> batch, string[] outputs)
+    {
+        var missing = outputs.ToHashSet();
+        foreach (var output in answer.GetProperty("outputs").EnumerateArray())
+        {
+            var name = output.GetProperty("name").GetString() ?? "";
+            var data = default(ReadOnlySpan<byte>);
+            int? binary = output.TryGetProperty("parameters", out var parameters) && parameters.TryGetProperty("binary_data_size", out var size)
+                ? size.GetInt32()
+                : null;
+            if (binary is { } length)
+            {
+                if (length < 0 || length > bytes.Length)
+                {
+                    throw new InvalidDataException($"its output '{Sentence.OneLine(name, 40)}' says {length} bytes, and there are {bytes.Length}");
+                }
+
+                data = bytes[..length];
+                bytes = bytes[length..];
+            }
+
+            if (!missing.Remove(name))
+            {
+                // One that nobody asked for.
+                continue;
+            }
+
+            var type = contract.TypeOf(name);
+            long[] expected = [batch.Count, .. contract.ShapeOf(name).Skip(1)];
+            long[] shape = [.. output.GetProperty("shape").EnumerateArray().Select(side => side.GetInt64())];
+            if (!output.GetProperty("datatype").ValueEquals(RemoteContract.NameOf(type)) || !shape.SequenceEqual(expected))
+            {
+                throw new InvalidDataException($"its output '{name}' is {Sentence.OneLine(output.GetProperty("datatype").GetString() ?? "", 10)} "
+                    + $"[{string.Join(',', shape.Take(8))}], not {RemoteContract.NameOf(type)} [{string.Join(',', expected)}]");
+            }
+
+            var rowLength = contract.LengthOf(name);
+            data = binary is not null ? data : Numbers(output.GetProperty("data"), type, rowLength * batch.Count);
+            if (data.Length != rowLength * batch.Count)
+            {
+                throw new InvalidDataException($"its output '{name}' has {data.Length} bytes, not {rowLength * batch.Count}");
+            }
+
+            for (var row = 0; row < batch.Count; row++)
+            {
+                data.Slice(row * rowLength, rowLength).CopyTo(batch[row].BufferOf(name));
+            }
+        }
+
+        if (missing.Count > 0)
+        {
+            throw new InvalidDataException($"its answer lacks the output '{missing.First()}'");
+        }
+
+        foreach (var tensors in batch)
+        {
+            foreach (var score in tensors.Scores)
+            {
+                if (!float.IsFinite(score))
+                {
+                    throw new InvalidDataException($"its output '{contract.Scores}' has a score that is no number");
+                }
+            }
+        }
+    }
+
+    /// <summary>Numbers of JSON, nested or not, as the bytes of their type.</summary>
+    private static byte[] Numbers(JsonElement data, TensorType type, int length)
+    {
+        var bytes = new byte[length];
+        var at = 0;
+        Add(data);
+        return at == length ? bytes : throw new InvalidDataException($"its data has {at} bytes of numbers, not {length}");
+
+        void Add(JsonElement element)
+        {
+            if (element.ValueKind == JsonValueKind.Array)
+            {
+                foreach (var member in element.EnumerateArray())
+                {
+                    Add(member);
+                }
+
+                return;
+            }
+
+            if (at == length)
+            {
+                throw new InvalidDataException($"its data has more than {length} bytes of numbers");
+            }
+
+            var target = bytes.AsSpan(at);
+            at += RemoteContract.SizeOf(type);
+            switch (type)
+            {
+                case TensorType.Bool:
+                    target[0] = element.ValueKind == JsonValueKind.True ? (byte)1 : element.ValueKind == JsonValueKind.False ? (byte)0 : element.GetByte();
+                    break;
+                case TensorType.UInt8:
+                    target[0] = element.GetByte();
+                    break;
+                case TensorType.UInt16:
+                    MemoryMarshal.Write(target, element.GetUInt16());
+                    break;
+                case TensorType.UInt32:
+                    MemoryMarshal.Write(target, element.GetUInt32());
+                    break;
+                case TensorType.UInt64:
+                    MemoryMarshal.Write(target, element.GetUInt64());
+                    break;
+                case TensorType.Int8:
+                    MemoryMarshal.Write(target, element.GetSByte());
+                    break;
+                case TensorType.Int16:
+                    MemoryMarshal.Write(target, element.GetInt16());
+                    break;
+                case TensorType.Int32:
+                    MemoryMarshal.Write(target, element.GetInt32());
+                    break;
+                case TensorType.Int64:
+                    MemoryMarshal.Write(target, element.GetInt64());
+                    break;
+                case TensorType.Float16:
+                    MemoryMarshal.Write(target, (Half)element.GetDouble());
+                    break;
+                case TensorType.Float32:
+                    MemoryMarshal.Write(target, element.GetSingle());
+                    break;
+                default:
+                    MemoryMarshal.Write(target, element.GetDouble());
+                    break;
+            }
+        }
+    }
+
+    private static void WriteNumbers(Utf8JsonWriter writer, InputSpec input, IReadOnlyList<RemoteTensors> batch)
+    {
+        writer.WriteStartArray("data");
+        foreach (var tensors in batch)
+        {
+            if (input.ElementType == InputElementType.UInt8)
+            {
+                foreach (var value in tensors.Sent.Span)
+                {
+                    writer.WriteNumberValue(value);
+                }
+            }
+            else
+            {
+                foreach (var value in MemoryMarshal.Cast<byte, float>(tensors.Sent.Span))
+                {
+                    writer.WriteNumberValue(value);
+                }
+            }
+        }
+
+        writer.WriteEndArray();
+    }
+
+    /// <summary>JSON, and the inputs as they lie in memory.</summary>
+    private sealed class Content : HttpContent
+    {
+        private readonly ReadOnlyMemory<byte> _json;
+        private readonly IReadOnlyList<RemoteTensors> _batch;
+
+        public Content(ReadOnlyMemory<byte> json, IReadOnlyList<RemoteTensors> batch)
+        {
+            (_json, _batch) = (json, batch);
+            Headers.ContentType = new MediaTypeHeaderValue(batch.Count > 0 ? "application/octet-stream" : "application/json");
+            if (batch.Count > 0)
+            {
+                Headers.Add(HeaderLength, json.Length.ToString(CultureInfo.InvariantCulture));
+            }
+        }
+
+        protected override async Task SerializeToStreamAsync(Stream stream, TransportContext? context)
+        {
+            await stream.WriteAsync(_json).ConfigureAwait(false);
+            foreach (var tensors in _batch)
+            {
+                await stream.WriteAsync(tensors.Sent).ConfigureAwait(false);
+            }
+        }
+
+        protected override bool TryComputeLength(out long length)
+        {
+            length = _json.Length + _batch.Sum(tensors => (long)tensors.Sent.Length);
+            return true;
+        }
+    }
+}
