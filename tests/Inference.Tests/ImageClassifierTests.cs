@@ -41,7 +41,7 @@ public sealed class ImageClassifierTests : IAsyncDisposable
         };
         ClassLabel[] classes = [new(0, "apple", null), new(1, "pear", null), new(2, "plum", null)];
         _model = new Model(manifest, new BundleFiles(manifest, Path.GetTempPath()), "fp32", classes, _backend,
-            new Postprocessor(manifest, classes, [1, 2, 3], (1, 1, 1)), _scheduling, _time);
+            new Postprocessor(manifest, classes, [3, 2, 1], (1, 1, 1)), _scheduling, _time);
     }
 
     [Fact]
