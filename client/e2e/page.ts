@@ -35,5 +35,7 @@ export async function firstSample(page: Page) {
 
 /** Opens what a narrow page keeps folded: the labels below the answer, and the second engine's numbers where both say the same. */
 export async function unfold(page: Page) {
+  // The last of them to come: it is fetched with the first answer.
+  await expect(page.locator('.waterfall')).toBeVisible();
   await page.locator('.fold[aria-expanded="false"], .same button').evaluateAll((buttons) => buttons.forEach((button) => (button as HTMLButtonElement).click()));
 }

@@ -178,12 +178,15 @@ test('The camera’s button takes photos for as long as it is held, and the live
   await expect(shutter).toBeEnabled();
   await shutter.hover();
   await page.mouse.down();
-  await expect(page.locator('.camera-live')).toContainText('4 photos');
+  // How many there are goes on between two looks at it.
+  const taken = async () => Number(/(\d+) photos?$/.exec(await page.locator('.camera-live').innerText())?.[1] ?? 0);
+  await expect.poll(taken).toBeGreaterThanOrEqual(4);
   await page.mouse.up();
   // By keyboard, too.
   await shutter.focus();
+  const byMouse = await taken();
   await page.keyboard.down('Space');
-  await expect(page.locator('.camera-live')).toContainText('6 photos');
+  await expect.poll(taken).toBeGreaterThanOrEqual(byMouse + 2);
   await page.keyboard.up('Space');
   await page.keyboard.press('Escape');
   await expect(page.getByRole('dialog')).toHaveCount(0);
