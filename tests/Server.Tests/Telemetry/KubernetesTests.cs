@@ -28,6 +28,7 @@ public sealed class KubernetesTests(WhatsitServer server)
         ["Management"] = typeof(ManagementOptions),
         ["OnnxRuntime"] = typeof(OnnxBackendOptions),
         ["Proxies"] = typeof(ProxiesOptions),
+        ["Remote"] = typeof(RemoteOptions),
         ["Scheduling"] = typeof(SchedulingOptions),
         ["Shutdown"] = typeof(ShutdownOptions),
     };
@@ -61,17 +62,30 @@ public sealed class KubernetesTests(WhatsitServer server)
     [InlineData("overlays/production/deployment.yaml")]
     public void Every_setting_is_one_of_the_servers_and_within_its_limits(string file)
     {
-        var values = Container(file)["env"] is YamlSequenceNode env
-            ? env.Select(variable => (Name: Text(variable, "name").Replace("__", ":", StringComparison.Ordinal), Value: Optional(variable, "value"))).ToArray()
-            : [];
-        Assert.NotEmpty(values);
-        var configuration = new ConfigurationBuilder()
-            .AddInMemoryCollection(values.Select(value => KeyValuePair.Create<string, string?>(value.Name, value.Value ?? new string('0', 64)))).Build();
-        Assert.All(configuration.GetChildren().Where(section => section.Key != "PORT"), section =>
+        CheckSettings(Container(file));
+    }
+
+    [Theory]
+    [InlineData("predictor")]
+    [InlineData("transformer")]
+    public async Task KServe_finds_a_server_under_its_own_probes_and_arguments(string component)
+    {
+        var spec = Read($"../kserve/{component}.yaml")["spec"][component];
+        var container = spec["containers"][0];
+        Assert.Equal(("kserve-container", "8080"), (Text(container, "name"), Text(container["ports"][0], "containerPort")));
+        CheckSettings(container);
+        foreach (var probe in (string[])["readinessProbe", "livenessProbe"])
         {
-            var options = section.Get(Sections[section.Key], binder => binder.ErrorOnUnknownConfiguration = true)!;
-            Validator.ValidateObject(options, new ValidationContext(options), validateAllProperties: true);
-        });
+            Assert.Equal("8080", Text(container[probe]["httpGet"], "port"));
+            using var answer = await server.Http.GetAsync(Text(container[probe]["httpGet"], "path"), TestContext.Current.CancellationToken);
+            Assert.Equal(HttpStatusCode.OK, answer.StatusCode);
+        }
+
+        // https://kserve.github.io/website/docs/model-serving/predictive-inference/transformers/custom-transformer
+        await using var own = WhatsitServer.With(new() { ["model_name"] = "photos", ["predictor_host"] = "photos-predictor", ["http_port"] = "8080" });
+        await own.InitializeAsync();
+        using var picture = HttpAssert.Raw(WhatsitServer.Picture);
+        await HttpAssert.OkAsync(await own.Http.PostAsync("/predict", picture, TestContext.Current.CancellationToken));
     }
 
     [Fact]
@@ -141,6 +155,21 @@ public sealed class KubernetesTests(WhatsitServer server)
         Assert.All(selectors, label => Assert.Equal(Label(Read("base/deployment.yaml")["spec"]["template"]["metadata"]["labels"]), label));
 
         static string Label(YamlNode labels) => Text(labels, "app.kubernetes.io/name");
+    }
+
+    private static void CheckSettings(YamlNode container)
+    {
+        var values = container["env"] is YamlSequenceNode env
+            ? env.Select(variable => (Name: Text(variable, "name").Replace("__", ":", StringComparison.Ordinal), Value: Optional(variable, "value"))).ToArray()
+            : [];
+        Assert.NotEmpty(values);
+        var configuration = new ConfigurationBuilder()
+            .AddInMemoryCollection(values.Select(value => KeyValuePair.Create<string, string?>(value.Name, value.Value ?? new string('0', 64)))).Build();
+        Assert.All(configuration.GetChildren().Where(section => section.Key != "PORT"), section =>
+        {
+            var options = section.Get(Sections[section.Key], binder => binder.ErrorOnUnknownConfiguration = true)!;
+            Validator.ValidateObject(options, new ValidationContext(options), validateAllProperties: true);
+        });
     }
 
     private static YamlNode Container(string file) => Read(file)["spec"]["template"]["spec"]["containers"][0];
