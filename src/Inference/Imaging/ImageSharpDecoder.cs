@@ -61,7 +61,7 @@ public sealed class ImageSharpDecoder(IOptions<DecodingOptions> options) : Image
             "png" => (pixels * 4, 20),
             "webp" => (pixels * 12, 40),
             "gif" => (pixels * 5, 15),
-            "pnm" => (pixels * 3, 15),
+            "pnm" => (pixels * header.Bands, 15),
             "tiff" => ((pixels * 4) + header.PieceBytes, 20),
             _ => (pixels * 4, 10),
         };
@@ -113,6 +113,8 @@ public sealed class ImageSharpDecoder(IOptions<DecodingOptions> options) : Image
                 "tiff" => Read(new TiffDecoder { IgnoreMetadata = true, DecodingMode = FrameDecodingMode.First }.Decode<Rgba32>(Configuration, stream,
                     cancellationToken), bands: 4, header, file),
                 "bmp" => Read(new BmpDecoder().Decode<Rgba32>(Configuration, stream, cancellationToken), bands: 4, header, file),
+                // Grey takes a third of the memory.
+                "pnm" when header.Bands == 1 => Read(new PbmDecoder().Decode<L8>(Configuration, stream, cancellationToken), bands: 1, header, file),
                 "pnm" => Read(new PbmDecoder().Decode<Rgb24>(Configuration, stream, cancellationToken), bands: 3, header, file),
                 _ => throw Refusal(header.Format, "is not read by ImageSharp, this server's decoder"),
             };
