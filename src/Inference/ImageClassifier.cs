@@ -279,7 +279,7 @@ public sealed class ImageClassifier(IImageDecoder decoder, DecodePermits permits
     }
 
     /// <summary>What is answered to a picture.</summary>
-    private sealed record Selection(IReadOnlyList<Prediction> Predictions, float? Certainty, Explanation? Explanation)
+    private readonly record struct Selection(IReadOnlyList<Prediction> Predictions, float? Certainty, Explanation? Explanation)
     {
         /// <summary>The main output as it was, where further runs are compared with it.</summary>
         public float[]? Scores { get; init; }

@@ -18,9 +18,7 @@ public static class ImageDecoders
     public const string Process = "process";
 
     /// <summary>The decoder that <see cref="DecodingOptions.Library"/> names, in this process.</summary>
-    public static IImageDecoder Create(DecodingOptions options) => CreateHere(options);
-
-    internal static ImageDecoder CreateHere(DecodingOptions options) =>
+    public static IImageDecoder Create(DecodingOptions options) =>
         options.Library == ImageSharp ? new ImageSharpDecoder(Options.Create(options)) : new VipsImageDecoder(Options.Create(options));
 
     /// <summary>The same library's encoder.</summary>

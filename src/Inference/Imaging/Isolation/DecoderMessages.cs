@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 
@@ -53,8 +52,7 @@ internal sealed record DecoderAnswer
     {
         JsonValueKind.Number when value.TryGetInt64(out var whole) => whole,
         JsonValueKind.Number => value.GetDouble(),
-        JsonValueKind.String => value.GetString()!,
-        _ => Convert.ToString(value, CultureInfo.InvariantCulture)!,
+        _ => value.ToString(),
     };
 }
 

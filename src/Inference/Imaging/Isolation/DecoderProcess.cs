@@ -60,7 +60,7 @@ public static class DecoderProcess
 
         var start = JsonSerializer.Deserialize(first, DecoderJson.Default.DecoderStart)!;
         VipsFile.Path = start.Options.LibvipsPath;
-        var decoder = ImageDecoders.CreateHere(start.Options);
+        var decoder = ImageDecoders.Create(start.Options);
         using var memory = SharedMemory.Open(start.Memory);
         output.WriteLine(JsonSerializer.Serialize(new DecoderReady(decoder.Reads), DecoderJson.Default.DecoderReady));
         // With what large pictures leave, the heap's freed pages go back as well.

@@ -14,7 +14,7 @@ namespace Whatsit.Inference.Imaging.Isolation;
 internal sealed partial class IsolatedDecoder : IImageDecoder, IDisposable
 {
     private readonly DecodingOptions _options;
-    private readonly ImageDecoder _inner;
+    private readonly IImageDecoder _inner;
     private readonly int _seconds;
     private readonly ILogger _logger;
     private readonly ConcurrentStack<DecoderWorker> _idle = new();
@@ -29,7 +29,7 @@ internal sealed partial class IsolatedDecoder : IImageDecoder, IDisposable
             throw new InferenceException(InferenceError.BackendFailed, "Decoding:Isolation is 'process', which needs Linux.");
         }
 
-        (_options, _inner, _logger) = (options, ImageDecoders.CreateHere(options), logger);
+        (_options, _inner, _logger) = (options, ImageDecoders.Create(options), logger);
         _seconds = (int)Math.Ceiling(Math.Min(scheduling.TimeoutSeconds, int.MaxValue / 2));
         var first = DecoderWorker.Start(options, _seconds);
         Reads = $"{first.Reads}; in processes of their own";
