@@ -195,7 +195,7 @@ public sealed class ImageClassifier(IImageDecoder decoder, DecodePermits permits
         {
             metrics.Failed(model.Manifest.Name, InferenceError.TimedOut);
             model.Statistics.Failed(_time.GetElapsedTime(arrived));
-            throw new InferenceException(InferenceError.TimedOut, $"The answer took longer than {timeout.TotalSeconds:0.###} seconds and was given up.");
+            throw deadline.Passed();
         }
         catch (Exception exception)
         {
@@ -290,44 +290,4 @@ public sealed class ImageClassifier(IImageDecoder decoder, DecodePermits permits
 
     /// <summary>What is known of an input besides its answer.</summary>
     private readonly record struct Way(ImageDescription? Image, IReadOnlyList<Warning> Warnings, Timings Timings);
-
-    /// <summary>The caller's token and the time limit as one token.</summary>
-    private sealed class Deadline : IDisposable
-    {
-        private readonly CancellationTokenSource _source;
-        private readonly CancellationTokenRegistration _caller;
-        private readonly TimeProvider _time;
-        private readonly TimeSpan _timeout;
-        private readonly long _started;
-
-        public Deadline(TimeProvider time, TimeSpan timeout, CancellationToken cancellationToken)
-        {
-            (_time, _timeout, _started) = (time, timeout, time.GetTimestamp());
-            _source = new CancellationTokenSource(timeout, time);
-            _caller = cancellationToken.UnsafeRegister(static source => ((CancellationTokenSource)source!).Cancel(), _source);
-        }
-
-        public CancellationToken Token => _source.Token;
-
-        /// <summary>When it is, on the clock; nothing: never.</summary>
-        public long? Timestamp =>
-            _timeout == Timeout.InfiniteTimeSpan ? null : _started + (long)(_timeout.TotalSeconds * _time.TimestampFrequency);
-
-        /// <summary>Timers run late on a busy machine. What is late is not started, whether its timer has noticed or not.</summary>
-        public void ThrowIfPassed()
-        {
-            if (_timeout != Timeout.InfiniteTimeSpan && _time.GetElapsedTime(_started) > _timeout)
-            {
-                _source.Cancel();
-            }
-
-            _source.Token.ThrowIfCancellationRequested();
-        }
-
-        public void Dispose()
-        {
-            _caller.Dispose();
-            _source.Dispose();
-        }
-    }
 }

@@ -23,14 +23,12 @@ public sealed class Overlay(IImageDecoder decoder, IImageEncoder encoder, Decode
     /// <exception cref="InferenceException">Every failure that is not the caller's leaving.</exception>
     public async Task<byte[]> DrawAsync(Model model, ReadOnlyMemory<byte> file, float[][] map, CancellationToken cancellationToken)
     {
-        var timeout = TimeSpan.FromSeconds(scheduling.TimeoutSeconds);
-        using var limit = new CancellationTokenSource(timeout, time ?? TimeProvider.System);
-        using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
+        using var deadline = new Deadline(time ?? TimeProvider.System, TimeSpan.FromSeconds(scheduling.TimeoutSeconds), cancellationToken);
         try
         {
             var picture = decoder.Open(file, (MaxSide, MaxSide));
-            using var permit = await permits.AcquireAsync(picture.Cost, either.Token).ConfigureAwait(false);
-            using var image = picture.Decode(either.Token);
+            using var permit = await permits.AcquireAsync(picture.Cost, deadline.Token).ConfigureAwait(false);
+            using var image = picture.Decode(deadline.Token);
             var (width, height) = SizeOf(image);
             var pixels = new byte[width * height * 3];
             if ((width, height) == (image.Width, image.Height))
@@ -48,7 +46,7 @@ public sealed class Overlay(IImageDecoder decoder, IImageEncoder encoder, Decode
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {
-            throw new InferenceException(InferenceError.TimedOut, $"The answer took longer than {timeout.TotalSeconds:0.###} seconds and was given up.");
+            throw deadline.Passed();
         }
     }
 
