@@ -1,8 +1,11 @@
 using Whatsit.Inference.Catalog;
+using Whatsit.ModelConversion;
 using Whatsit.ModelConversion.Formats.Onnx;
 using Whatsit.ModelConversion.Graphs;
 using Whatsit.ModelConversion.Preparation;
 using Whatsit.ModelTools.Commands.Import;
+using Whatsit.ModelTools.Commands.Preprocessing;
+using Whatsit.ModelTools.Evaluation;
 using Whatsit.ModelTools.Tests.Graphs;
 
 namespace Whatsit.ModelTools.Tests.Preparation;
@@ -49,6 +52,19 @@ public sealed class TrialNetworkTests : IDisposable
         var rescaled = Path.Combine(_folder, "rescaled.onnx");
         OnnxWriter.Write(graph, rescaled);
         Close(expected, Answer(manifest, rescaled, pixels));
+    }
+
+    [Fact]
+    public void A_network_that_does_not_run_says_so_in_its_own_words()
+    {
+        var (manifest, path) = Import(3, "none", "one");
+        using var network = new TrialNetwork(manifest with { Input = manifest.Input with { Width = 2 * Side } }, path);
+        LabelledPhoto photo = new(Path.Combine(Path.GetDirectoryName(path)!, manifest.Sample!.File), "sample", 0);
+
+        var exception = Assert.Throws<ModelFormatException>(() => new PhotoTrials(network, null).Run([photo],
+            [PicturePreparation.Of(manifest.Preprocessing)], "Trying", _ => { }, TestContext.Current.CancellationToken));
+
+        Assert.Contains("could not run the model", exception.Message, StringComparison.Ordinal);
     }
 
     private static void Close(float[] expected, float[] actual) => Assert.InRange(expected.Zip(actual, (one, other) => Math.Abs(one - other)).Max(), 0, 1e-4);

@@ -1,4 +1,3 @@
-using Whatsit.Inference;
 using Whatsit.Inference.Imaging;
 using Whatsit.Inference.Preprocessing;
 using Whatsit.ModelConversion;
@@ -44,29 +43,8 @@ internal sealed class PhotoTrials(TrialNetwork network, Fidelity? fidelity)
     }
 
     private static void Each(IReadOnlyList<LabelledPhoto> photos, string what, Action<string> progress, Action<int> work,
-        CancellationToken cancellationToken)
-    {
-        var problems = new string?[photos.Count];
-        var done = 0;
-        var options = new ParallelOptions { CancellationToken = cancellationToken, MaxDegreeOfParallelism = Environment.ProcessorCount };
-        Parallel.For(0, photos.Count, options, photo =>
-        {
-            try
-            {
-                work(photo);
-            }
-            catch (Exception exception) when (exception is InferenceException or IOException or UnauthorizedAccessException)
-            {
-                problems[photo] = exception is InferenceException ? exception.Message : "The file cannot be read.";
-            }
-
-            progress($"{what}: {Interlocked.Increment(ref done)} of {Counted.Of(photos.Count, "photo")}");
-        });
-        if (Array.TrueForAll(problems, problem => problem is not null))
-        {
-            throw new ModelFormatException($"None of the {Counted.Of(photos.Count, "photo")} could be read. '{photos[0].Name}': {problems[0]}");
-        }
-    }
+        CancellationToken cancellationToken) =>
+        EachPhoto.Run(photos, work, done => progress($"{what}: {done} of {Counted.Of(photos.Count, "photo")}"), cancellationToken);
 
     private PhotoScore[] Ask(LabelledPhoto photo, IReadOnlyList<PicturePreparation> ways, CancellationToken cancellationToken)
     {

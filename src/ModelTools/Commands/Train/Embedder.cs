@@ -1,6 +1,5 @@
 using System.Security.Cryptography;
 using System.Text.Json;
-using Whatsit.Inference;
 using Whatsit.Inference.Catalog;
 using Whatsit.Inference.Imaging;
 using Whatsit.Inference.Preprocessing;
@@ -66,28 +65,10 @@ internal sealed class Embedder : IDisposable
         IReadOnlyList<LabelledPhoto> photos, int copies, string what, Action<TrainingStep> progress, CancellationToken cancellationToken)
     {
         var seen = new Seen[]?[photos.Count];
-        var problems = new string?[photos.Count];
-        var done = 0;
         progress(new TrainingStep(what, 0, photos.Count));
-        await Parallel.ForEachAsync(Enumerable.Range(0, photos.Count), cancellationToken, (photo, _) =>
-        {
-            try
-            {
-                seen[photo] = Ask(photos[photo], copies);
-            }
-            catch (Exception exception) when (exception is InferenceException or IOException or UnauthorizedAccessException)
-            {
-                problems[photo] = exception is InferenceException ? exception.Message : "The file cannot be read.";
-            }
-
-            progress(new TrainingStep(what, Interlocked.Increment(ref done), photos.Count));
-            return ValueTask.CompletedTask;
-        });
-        if (Array.TrueForAll(seen, answers => answers is null))
-        {
-            throw new ModelFormatException($"None of the {photos.Count} photos could be read. '{photos[0].Name}': {problems[0]}");
-        }
-
+        var problems = await Task.Run(
+            () => EachPhoto.Run(photos, photo => seen[photo] = Ask(photos[photo], copies), done => progress(new TrainingStep(what, done, photos.Count)),
+                cancellationToken), cancellationToken);
         return ([.. seen.Where(answers => answers is not null).SelectMany(answers => answers!)],
             [.. problems.Select((problem, photo) => (photos[photo], problem!)).Where(failure => failure.Item2 is not null)]);
     }
