@@ -164,7 +164,7 @@ internal sealed record PreparationChoice(PicturePreparation Chosen, Preprocessin
         tied.Count == 2 ? tied.First(tally => tally != chosen).Way.Words : $"{tied.Count - 1} other ways";
 
     private static string Reason(PreprocessingEvidence? before) => before is null ? "the manifest says it."
-        : before.Photos is null ? before.Reason : before.Reason[..(before.Reason.IndexOf(". ", StringComparison.Ordinal) + 1)];
+        : before.Photos is not null && before.Reason.IndexOf(". ", StringComparison.Ordinal) is > 0 and var end ? before.Reason[..(end + 1)] : before.Reason;
 
     private static string Photos(int photos) => photos == 1 ? "1 photo" : string.Create(CultureInfo.InvariantCulture, $"{photos:N0} photos");
 

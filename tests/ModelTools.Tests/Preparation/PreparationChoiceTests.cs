@@ -61,6 +61,17 @@ public sealed class PreparationChoiceTests
     }
 
     [Fact]
+    public void What_photos_have_shown_is_still_said_where_others_say_nothing()
+    {
+        var shown = PreparationChoice.ByLabels(Assumed, Guess, [Tally("zero-to-one", 0.3, 0.5), Tally("minus-one-to-one", 0.8, 0.9)], 20, Classes);
+
+        var choice = PreparationChoice.ByLabels(shown.Chosen, shown.Evidence,
+            [Tally("zero-to-one", 0.1, 0.1, photos: 7), Tally("minus-one-to-one", 0.9, 0.9, photos: 7)], 7, Classes);
+
+        Assert.Equal($"{shown.Evidence.Reason} 7 photos say nothing: 8 are needed, better 20.", choice.Evidence.Reason);
+    }
+
+    [Fact]
     public void Contrast_that_only_makes_a_network_surer_does_not_win()
     {
         // The same ranking of the classes at a fifth of the temperature.
