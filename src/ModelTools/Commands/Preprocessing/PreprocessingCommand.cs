@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Text.Json;
 using Spectre.Console;
 using Whatsit.Inference.Catalog;
+using Whatsit.ModelTools.Commands.Abstain;
 using Whatsit.ModelTools.Commands.Import;
 
 namespace Whatsit.ModelTools.Commands.Preprocessing;
@@ -13,7 +14,8 @@ internal static class PreprocessingCommand
     {
         var models = CommonOptions.Models();
         var name = CommonOptions.ModelArgument("name", "The bundle's name.", models);
-        var images = Images("Photos of its classes with labels, 20 or more, as a folder or list: each way to prepare them is tried, and the best is taken.");
+        var images = AbstainCommand.Images(
+            "Photos of its classes with labels, 20 or more, as a folder or list: each way to prepare them is tried, and the best is taken.");
         var unlabelled = Unlabelled();
         var dryRun = new Option<bool>("--dry-run") { Description = "Try and tell, but change nothing." };
         var json = CommonOptions.Json();
@@ -53,9 +55,6 @@ internal static class PreprocessingCommand
         });
         return command;
     }
-
-    /// <summary><c>--images</c>.</summary>
-    private static Option<string?> Images(string description) => new("--images") { Description = description };
 
     /// <summary><c>--unlabelled</c>.</summary>
     public static Option<string?> Unlabelled() => new("--unlabelled")
