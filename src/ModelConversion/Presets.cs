@@ -69,6 +69,19 @@ internal static class Presets
     /// <summary>How the sentence on preprocessing begins.</summary>
     public const string Note = "Preprocessing ";
 
+    /// <summary>The sentence on preprocessing.</summary>
+    public static string Sentence(PreprocessingEvidence evidence) => Note +
+        $"{(evidence.Certainty == PreprocessingCertainty.Assumed ? "is not in the file; assumed" : $"is {Words(evidence.Certainty)}")}: {evidence.Reason}";
+
+    /// <summary>How sure it is, in words.</summary>
+    public static string Words(PreprocessingCertainty certainty) => certainty switch
+    {
+        PreprocessingCertainty.Known => "known",
+        PreprocessingCertainty.ShownByTheNetwork => "shown by the network",
+        PreprocessingCertainty.ShownByPhotos => "shown by photos",
+        _ => "assumed",
+    };
+
     private static PreprocessingSpec Scaled(string scaling) => Scalings.ByName[scaling].With(Raw);
 
     /// <summary>The preset that was asked for.</summary>
@@ -83,12 +96,8 @@ internal static class Presets
     {
         var stem = PictureInput.Of(model.Graph) is { } picture ? Stem.Of(model.Graph, picture) : null;
         (var spec, var certainty, var reason) = Choose(model, stem, preset);
-        notes.Add($"{Note}{certainty switch
-        {
-            PreprocessingCertainty.Known => "is known",
-            PreprocessingCertainty.ShownByTheNetwork => "is shown by the network",
-            _ => "is not in the file; assumed",
-        }}: {reason}");
+        var evidence = new PreprocessingEvidence(certainty, reason);
+        notes.Add(Sentence(evidence));
         if (preset is not null && stem is { Scales: true, ScaledBy: { } by } && !Scalings.ByName["none"].IsOf(spec) && InputOf(stem) == "none")
         {
             notes.Add($"Warning: the network scales its input itself ('{by}'), and the preset {preset} scales it before: twice.");
@@ -112,7 +121,7 @@ internal static class Presets
         {
             ImageMean = Three(spec.ImageMean),
             ImageStd = Three(spec.ImageStd),
-            Evidence = new PreprocessingEvidence(certainty, reason),
+            Evidence = evidence,
         };
 
         static IReadOnlyList<double> Three(IReadOnlyList<double> values) => values is [var one] ? [one, one, one] : values;
@@ -211,15 +220,8 @@ internal static class Presets
         }
     }
 
-    private static string Words(string scaling) => scaling switch
-    {
-        "zero-to-one" => "0…1",
-        "minus-one-to-one" => "−1…1",
-        "none" => "0…255",
-        "imagenet" => "ImageNet's mean and deviation",
-        "caffe" => "0…255 less ImageNet's mean, blue first",
-        _ => $"{Words(scaling[..^4])}, blue first",
-    };
+    private static string Words(string scaling) =>
+        PicturePreparation.WordsOf(scaling.Replace("-bgr", "", StringComparison.Ordinal), Scalings.ByName[scaling].Order);
 
     private static (string Preset, string Network)? Recognise(Graph graph)
     {

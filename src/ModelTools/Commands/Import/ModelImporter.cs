@@ -80,7 +80,7 @@ internal static class ModelImporter
             new PreprocessingRequest(request.Images, request.Unlabelled, request.Preset is not null, request.Resample), progress, cancellationToken);
         var spec = choice.Chosen.With(model.Preprocessing) with { Evidence = choice.Evidence };
         string[] notes = [.. model.Notes.Where(note => !note.StartsWith(Presets.Note, StringComparison.Ordinal)),
-            $"{(choice.Contradicts ? "Warning: " : "")}{Presets.Note}{PreprocessingTables.Is(choice.Evidence.Certainty)}: {choice.Evidence.Reason}"];
+            $"{(choice.Contradicts ? "Warning: " : "")}{Presets.Sentence(choice.Evidence)}"];
         if (choice.Chosen != PicturePreparation.Of(model.Preprocessing))
         {
             Directory.Delete(folder, recursive: true);

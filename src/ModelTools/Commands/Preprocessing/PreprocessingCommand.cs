@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Text.Json;
 using Spectre.Console;
 using Whatsit.Inference.Catalog;
+using Whatsit.ModelConversion;
 using Whatsit.ModelTools.Commands.Abstain;
 using Whatsit.ModelTools.Commands.Import;
 
@@ -44,7 +45,7 @@ internal static class PreprocessingCommand
 
             PreprocessingTables.Show(spec);
             AnsiConsole.MarkupLineInterpolated($"{model}: {ModelCard.Describe(spec)}.");
-            AnsiConsole.MarkupLineInterpolated($"This is {(spec.Evidence is { } evidence ? $"{PreprocessingTables.Words(evidence.Certainty)}: {evidence.Reason}"
+            AnsiConsole.MarkupLineInterpolated($"This is {(spec.Evidence is { } evidence ? $"{Presets.Words(evidence.Certainty)}: {evidence.Reason}"
                 : "what its manifest says.")}");
             foreach (var sentence in report?.Sentences ?? [])
             {

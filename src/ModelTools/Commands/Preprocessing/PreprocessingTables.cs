@@ -3,6 +3,7 @@ using System.Text;
 using Spectre.Console;
 using Whatsit.Inference.Catalog;
 using Whatsit.Inference.Preprocessing;
+using Whatsit.ModelConversion;
 using Whatsit.ModelConversion.Preparation;
 
 namespace Whatsit.ModelTools.Commands.Preprocessing;
@@ -13,19 +14,6 @@ internal static class PreprocessingTables
     /// <summary>The heading in the card.</summary>
     public const string Title = "## How pictures are prepared\n\n";
 
-    /// <summary>How sure it is, in words.</summary>
-    public static string Words(PreprocessingCertainty certainty) => certainty switch
-    {
-        PreprocessingCertainty.Known => "known",
-        PreprocessingCertainty.ShownByTheNetwork => "shown by the network",
-        PreprocessingCertainty.ShownByPhotos => "shown by photos",
-        _ => "assumed",
-    };
-
-    /// <summary>The same as the end of a sentence.</summary>
-    public static string Is(PreprocessingCertainty certainty) =>
-        certainty == PreprocessingCertainty.Assumed ? "is not in the file; assumed" : $"is {Words(certainty)}";
-
     /// <summary>A part of the card; nothing where nobody wrote down where the preprocessing comes from.</summary>
     public static string Section(ModelManifest manifest)
     {
@@ -34,7 +22,7 @@ internal static class PreprocessingTables
             return "";
         }
 
-        var text = new StringBuilder(Title).Append(CultureInfo.InvariantCulture, $"This is {Words(evidence.Certainty)}: {evidence.Reason}\n");
+        var text = new StringBuilder(Title).Append(CultureInfo.InvariantCulture, $"This is {Presets.Words(evidence.Certainty)}: {evidence.Reason}\n");
         foreach (var (title, trials) in Tables(manifest.Preprocessing, evidence))
         {
             var head = Head(title, trials);
