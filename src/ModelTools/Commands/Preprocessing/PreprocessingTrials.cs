@@ -87,8 +87,8 @@ internal static class PreprocessingTrials
             .Select(tally => tally.Way)];
         var side = Math.Max(manifest.Input.Width, manifest.Input.Height);
         PicturePreparation[] ways = [.. finalists.SelectMany(way => (own with { Scaling = way.Scaling, Numbers = way.Numbers }).Seen(side))
-            .Where(way => request.Resample is null || way.Resample == request.Resample).Append(own).Distinct()];
+            .Where(way => request.Resample is null || way.Resample == request.Resample).Append(own).Except(scalings)];
         var (second, _) = trials.Run(photos, ways, "Crop and resizer", progress, cancellationToken);
-        return PreparationChoice.ByLabels(own, evidence, [.. second, .. first.Where(tally => !ways.Contains(tally.Way))], read, classes, request.IsFixed);
+        return PreparationChoice.ByLabels(own, evidence, [.. second, .. first], read, classes, request.IsFixed);
     }
 }
