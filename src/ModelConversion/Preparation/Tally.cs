@@ -1,3 +1,6 @@
+using Whatsit.Inference.Catalog;
+using Whatsit.ModelConversion.Training;
+
 namespace Whatsit.ModelConversion.Preparation;
 
 /// <summary>What a network made of one photo that was prepared in one way.</summary>
@@ -42,7 +45,8 @@ internal sealed class Tally
         Top1 = photos.Average(photo => photo.IsRight ? 1.0 : 0);
         Confidence = photos.Average(photo => (double)photo.Confidence);
         _isLabelled = photos[0].Probabilities is null;
-        _losses = _isLabelled ? OfLabels(photos) : OfAnswers(photos);
+        _losses = _isLabelled ? OfLabels(photos)
+            : [.. Divergence.FromMean([.. photos.Select(photo => photo.Probabilities!)], OutputKind.Probabilities).Select(apart => -apart)];
         Loss = _losses.Average();
     }
 
@@ -85,19 +89,5 @@ internal sealed class Tally
     {
         var temperature = Enumerable.Range(0, PhotoScore.Temperatures.Count).MinBy(place => photos.Sum(photo => photo.Losses[place]));
         return [.. photos.Select(photo => (double)photo.Losses[temperature])];
-    }
-
-    private static double[] OfAnswers(IReadOnlyList<PhotoScore> photos)
-    {
-        var mean = new double[photos[0].Probabilities!.Length];
-        foreach (var photo in photos)
-        {
-            for (var index = 0; index < mean.Length; index++)
-            {
-                mean[index] += photo.Probabilities![index] / (double)photos.Count;
-            }
-        }
-
-        return [.. photos.Select(photo => -photo.Probabilities!.Zip(mean, (own, all) => own <= 0 ? 0 : own * Math.Log(own / all)).Sum())];
     }
 }

@@ -6,6 +6,7 @@ using Whatsit.ModelConversion;
 using Whatsit.ModelConversion.Formats.Onnx;
 using Whatsit.ModelConversion.Graphs;
 using Whatsit.ModelConversion.Quantization;
+using Whatsit.ModelConversion.Training;
 using Whatsit.ModelTools.Evaluation;
 
 namespace Whatsit.ModelTools.Commands.Quantize;
@@ -129,7 +130,8 @@ internal static class VariantBuilder
             problem ??= agreement.Photos < Math.Min(measured.Count, FewestPhotos) && agreement.Photos > 0
                 ? $"Only {agreement.Photos} of {measured.Count} photos could be read: {full.Failures[0].Problem}"
                 : agreement.Photos == 0 ? $"None of the {measured.Count} photos could be read: {full.Failures[0].Problem}"
-                : measured.Count >= FewestPhotos && Apart(full, manifest.Output.Kind) is < LeastApart and var apart
+                : measured.Count >= FewestPhotos && Divergence.FromMean([.. full.Photos.Select(photo => photo.Probabilities)], manifest.Output.Kind).Average()
+                    is < LeastApart and var apart
                     ? $"The {Counted.Of(agreement.Photos, "photo")} say nothing: {Full} answers all of them alike (they are {apart:0.000} nats apart, and " +
                     $"{LeastApart} are needed). Give photos of several classes with --images."
                 : agreement.SameTop1 < 1 - request.MaxChanged
@@ -155,24 +157,6 @@ internal static class VariantBuilder
         {
             File.Delete(Path.Combine(folder, temporary));
         }
-    }
-
-    /// <summary>How far the answers are from their mean, on average: their divergence in nats.</summary>
-    private static double Apart(Answers answers, OutputKind kind)
-    {
-        var mean = new double[answers.Photos[0].Probabilities.Length];
-        foreach (var answer in answers.Photos)
-        {
-            for (var index = 0; index < mean.Length; index++)
-            {
-                mean[index] += answer.Probabilities[index] / (double)answers.Photos.Count;
-            }
-        }
-
-        return answers.Photos.Average(answer => answer.Probabilities.Zip(mean, (own, all) =>
-            Part(own, all) + (kind == OutputKind.MultiLabel ? Part(1 - own, 1 - all) : 0)).Sum());
-
-        static double Part(double own, double all) => own > 0 && all > 0 ? own * Math.Log(own / all) : 0;
     }
 
     /// <summary>Which photos set ranges and which judge: never the same, or what was fitted would judge itself.</summary>
