@@ -31,14 +31,12 @@ internal sealed record AbstainRequest(string Images)
 /// </summary>
 internal static class AbstainSetter
 {
-    private const string Full = "fp32";
-
     /// <summary>Measures, chooses, and writes it into the manifest and the card.</summary>
     public static async Task<AbstainChoice> SetAsync(string folder, AbstainRequest request, Action<TrainingStep> progress, CancellationToken cancellationToken)
     {
         var manifest = Bundle.ReadManifest(folder);
         var classes = Labels.Read(Bundle.PathOf(folder, manifest.Labels));
-        var variant = manifest.Files.ContainsKey(Full) ? Full : manifest.Files.Keys.First();
+        var variant = VariantBuilder.FullOf(manifest);
         var (own, known, others) = await SeeAsync(manifest, folder, variant, classes, request, progress, cancellationToken);
         progress(new TrainingStep("Choosing temperature and doubt"));
         var output = manifest.Output with

@@ -7,6 +7,7 @@ using Whatsit.ModelConversion;
 using Whatsit.ModelConversion.Formats.Onnx;
 using Whatsit.ModelConversion.Preparation;
 using Whatsit.ModelTools.Commands.Abstain;
+using Whatsit.ModelTools.Commands.Quantize;
 
 namespace Whatsit.ModelTools.Commands.Preprocessing;
 
@@ -21,8 +22,6 @@ internal sealed record PreprocessingReport(ModelManifest Manifest, IReadOnlyList
 /// </summary>
 internal static class PreprocessingSetter
 {
-    private const string Full = "fp32";
-
     // What rounding makes of the same numbers in another order.
     private const float LargestDifference = 1e-3f;
 
@@ -60,7 +59,7 @@ internal static class PreprocessingSetter
 
             DropMeasured(changed, temporary);
             changed = changed with { Metrics = null, Abstain = null, Output = changed.Output with { Temperature = null } };
-            changed = await AbstainSetter.RecordAsync(changed, temporary, FullOf(changed), cancellationToken);
+            changed = await AbstainSetter.RecordAsync(changed, temporary, VariantBuilder.FullOf(changed), cancellationToken);
             Write(temporary, changed);
             Bundle.Install(temporary, folder);
             return new(Bundle.ReadManifest(folder), sentences);
@@ -83,7 +82,7 @@ internal static class PreprocessingSetter
             return changed; // the manifest scales
         }
 
-        var full = FullOf(manifest);
+        var full = VariantBuilder.FullOf(manifest);
         var path = Bundle.PathOf(folder, manifest.Files[full].File);
         var sample = Pixels(changed, folder);
         float[] expected;
@@ -95,7 +94,7 @@ internal static class PreprocessingSetter
         var graph = new OnnxReader().Read(path).Graph;
         BytesFront.Rescale(graph, manifest.Input, chosen.Numbers.Instead(own.Numbers));
         OnnxWriter.Write(graph, path);
-        var files = manifest.Files.Where(file => file.Key is Full or ModelConverter.FloatInput || file.Key == full)
+        var files = manifest.Files.Where(file => file.Key == ModelConverter.FloatInput || file.Key == full)
             .ToDictionary(file => file.Key, file => file.Key == full ? Bundle.Describe(folder, file.Value.File) : file.Value);
         changed = changed with { Files = files, Tfjs = null, Proof = null };
         using (var network = new TrialNetwork(changed, path))
@@ -124,8 +123,6 @@ internal static class PreprocessingSetter
 
         return changed;
     }
-
-    private static string FullOf(ModelManifest manifest) => manifest.Files.ContainsKey(Full) ? Full : manifest.Files.Keys.First();
 
     private static byte[] Pixels(ModelManifest manifest, string folder)
     {

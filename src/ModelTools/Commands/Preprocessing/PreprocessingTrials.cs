@@ -1,6 +1,7 @@
 using Whatsit.Inference.Catalog;
 using Whatsit.Inference.Preprocessing;
 using Whatsit.ModelConversion.Preparation;
+using Whatsit.ModelTools.Commands.Quantize;
 using Whatsit.ModelTools.Commands.Train;
 using Whatsit.ModelTools.Evaluation;
 
@@ -72,8 +73,7 @@ internal static class PreprocessingTrials
         PreprocessingRequest request, Action<string> progress, CancellationToken cancellationToken)
     {
         progress("Loading");
-        var variant = manifest.Files.ContainsKey("fp32") ? "fp32" : manifest.Files.Keys.First();
-        using var network = new TrialNetwork(manifest, Bundle.PathOf(folder, manifest.Files[variant].File));
+        using var network = new TrialNetwork(manifest, Bundle.PathOf(folder, manifest.Files[VariantBuilder.FullOf(manifest)].File));
         var trials = new PhotoTrials(network, manifest.Preprocessing.Fidelity);
         var evidence = manifest.Preprocessing.Evidence;
         PicturePreparation[] scalings = [.. (own with { Resample = request.Resample ?? FirstResizer }).Scaled(network.Channels, network.Scales)];

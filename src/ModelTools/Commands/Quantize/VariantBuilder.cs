@@ -66,6 +66,9 @@ internal static class VariantBuilder
     // One of so many judges where nobody named photos for that.
     private const int HeldOut = 4;
 
+    /// <summary>The variant that the others are made of.</summary>
+    public static string FullOf(ModelManifest manifest) => manifest.Files.ContainsKey(Full) ? Full : manifest.Files.Keys.First();
+
     public static async Task<QuantizeReport> BuildAsync(QuantizeRequest request, Action<string> progress, CancellationToken cancellationToken)
     {
         var source = ModelSource.Find(request.Model, request.Models);

@@ -100,7 +100,7 @@ internal static class Trainer
             ?? throw new ModelFormatException($"'{request.Base}' is not a bundle. Import it first: whatsit import {request.Base} --name NAME");
         var embedding = network.Output.Embedding
             ?? throw new ModelFormatException($"The model '{network.Name}' has no embedding, so that nothing can be put on it. Take another one with --base.");
-        var variant = network.Files.ContainsKey(Full) ? Full : network.Files.Keys.First();
+        var variant = VariantBuilder.FullOf(network);
         var folder = Path.GetFullPath(source.Path);
         Bundle.Verify(network, folder, network.Files[variant]);
 
