@@ -18,7 +18,6 @@ internal sealed class TrialNetwork : IDisposable
     private readonly ModelManifest _manifest;
     private readonly Scaling _own;
     private readonly OnnxRunner _runner;
-    private readonly string _folder;
 
     /// <summary>Loads the network.</summary>
     /// <param name="manifest">Its bundle's manifest.</param>
@@ -31,26 +30,7 @@ internal sealed class TrialNetwork : IDisposable
         Channels = front.IsGrey ? 1 : 3;
         Scales = manifest.Input.ElementType == InputElementType.Float32 || front.Cast is not null;
         _own = manifest.Input.ElementType == InputElementType.Float32 ? new Scaling(1, [0, 0, 0], [1, 1, 1]) : Scaling.Of(manifest.Preprocessing);
-        _folder = Directory.CreateTempSubdirectory("whatsit-").FullName;
-        try
-        {
-            if (Scales)
-            {
-                graph.Inputs[0] = graph.Inputs[0] with { Type = ElementType.Float32 };
-                path = Path.Combine(_folder, "trial.onnx");
-                OnnxWriter.Write(graph, path);
-            }
-
-            _runner = new OnnxRunner(path, threads: 1);
-        }
-        catch
-        {
-            Directory.Delete(_folder, recursive: true);
-            throw;
-        }
-
-        // What makes pictures for it: with bytes as they are where it takes floats, too.
-        Pixels = manifest.Input;
+        _runner = front.Cast is null ? new OnnxRunner(path, threads: 1) : WithFloats(graph);
     }
 
     /// <summary>How many channels the network itself looks at: 3, or 1.</summary>
@@ -59,8 +39,8 @@ internal sealed class TrialNetwork : IDisposable
     /// <summary>Whether it takes other numbers than the bytes of the pixels.</summary>
     public bool Scales { get; }
 
-    /// <summary>The tensor of pixels that <see cref="Run"/> takes.</summary>
-    public InputSpec Pixels { get; }
+    /// <summary>The tensor of pixels that <see cref="Run"/> takes: with bytes as they are where the network takes floats, too.</summary>
+    public InputSpec Pixels => _manifest.Input;
 
     /// <summary>The probabilities of one picture; without the temperature, which was chosen for other pictures.</summary>
     /// <param name="pixels">A tensor of <see cref="Pixels"/>, not scaled.</param>
@@ -75,10 +55,22 @@ internal sealed class TrialNetwork : IDisposable
     }
 
     /// <inheritdoc/>
-    public void Dispose()
+    public void Dispose() => _runner.Dispose();
+
+    private static OnnxRunner WithFloats(Graph graph)
     {
-        _runner.Dispose();
-        Directory.Delete(_folder, recursive: true);
+        graph.Inputs[0] = graph.Inputs[0] with { Type = ElementType.Float32 };
+        var folder = Directory.CreateTempSubdirectory("whatsit-").FullName;
+        try
+        {
+            var path = Path.Combine(folder, "trial.onnx");
+            OnnxWriter.Write(graph, path);
+            return new OnnxRunner(path, threads: 1);
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
     }
 
     private float[] Scaled(ReadOnlySpan<byte> pixels, Scaling scaling)
