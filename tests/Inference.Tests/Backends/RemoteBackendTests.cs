@@ -1,6 +1,6 @@
-using System.Diagnostics;
 using System.Text;
 using Microsoft.Extensions.Logging.Abstractions;
+using Microsoft.Extensions.Time.Testing;
 using Whatsit.Inference.Backends;
 using Whatsit.Inference.Scheduling;
 using Whatsit.Inference.Tests.Catalog;
@@ -192,6 +192,23 @@ public sealed class RemoteBackendTests : IDisposable
     }
 
     [Fact]
+    public async Task Who_keeps_patient_calls_waiting_is_given_a_pause()
+    {
+        var time = new FakeTimeProvider();
+        using var backend = await ConnectAsync([_peer.Address], new() { Hosts = ["127.0.0.1"] }, time);
+        _peer.Infer = (_, _, _) => Task.Delay(Timeout.Infinite, TestContext.Current.CancellationToken);
+        var calls = Enumerable.Range(0, 8).Select(_ => RunAsync(backend, 1, TimeSpan.FromSeconds(10), time)).ToArray();
+        await UntilAsync(() => _peer.Asked.Count == calls.Length);
+        time.Advance(TimeSpan.FromSeconds(10));
+        foreach (var call in calls)
+        {
+            Assert.Equal(InferenceError.TimedOut, (await Assert.ThrowsAsync<InferenceException>(() => call)).Error);
+        }
+
+        Assert.Equal("No server that computes the model 'colors' is ready. It has failed too often and is given a pause.", backend.Problem);
+    }
+
+    [Fact]
     public async Task The_one_with_the_fewest_outstanding_is_asked()
     {
         using var backend = await ConnectAsync(_peer, _other);
@@ -294,24 +311,26 @@ public sealed class RemoteBackendTests : IDisposable
     private static Task<RemoteBackend> ConnectAsync(params ScriptedPeer[] peers) =>
         ConnectAsync([.. peers.Select(peer => peer.Address)], new() { Hosts = ["127.0.0.1"], ReadySeconds = 0.5 });
 
-    private static Task<RemoteBackend> ConnectAsync(string[] endpoints, RemoteOptions options) => RemoteBackend.ConnectAsync(
-        TinyCatalog.Manifest("1") with { Remote = new(endpoints) }, options, TimeProvider.System, NullLogger.Instance, TestContext.Current.CancellationToken);
+    private static Task<RemoteBackend> ConnectAsync(string[] endpoints, RemoteOptions options, TimeProvider? time = null) =>
+        RemoteBackend.ConnectAsync(TinyCatalog.Manifest("1") with { Remote = new(endpoints) }, options, time ?? TimeProvider.System, NullLogger.Instance,
+            TestContext.Current.CancellationToken);
 
-    private static Tensors Lease(RemoteBackend backend, byte seed, TimeSpan? within = null)
+    private static Tensors Lease(RemoteBackend backend, byte seed, TimeSpan? within = null, TimeProvider? time = null)
     {
+        time ??= TimeProvider.System;
         var tensors = backend.Lease([]);
         for (var index = 0; index < tensors.Input.Length; index++)
         {
             tensors.Input[index] = (byte)(seed + index);
         }
 
-        tensors.Deadline = Stopwatch.GetTimestamp() + (long)((within ?? TimeSpan.FromSeconds(30)).TotalSeconds * Stopwatch.Frequency);
+        tensors.Deadline = time.GetTimestamp() + (long)((within ?? TimeSpan.FromSeconds(30)).TotalSeconds * time.TimestampFrequency);
         return tensors;
     }
 
-    private static async Task<float[]> RunAsync(RemoteBackend backend, byte seed, TimeSpan? within = null)
+    private static async Task<float[]> RunAsync(RemoteBackend backend, byte seed, TimeSpan? within = null, TimeProvider? time = null)
     {
-        using var tensors = Lease(backend, seed, within);
+        using var tensors = Lease(backend, seed, within, time);
         await backend.RunAsync([tensors], TestContext.Current.CancellationToken);
         return tensors.Scores.ToArray();
     }
