@@ -48,6 +48,7 @@ internal sealed partial class RemoteEndpoint : IDisposable
                 StateProvider = _circuit,
                 // Busy, not ready and late are answers; 4xx are about the request.
                 ShouldHandle = args => ValueTask.FromResult(args.Outcome.Exception is HttpRequestException
+                    || IsUnreached(args.Outcome.Exception)
                     || args.Outcome.Exception is TimeoutRejectedException { Timeout: var waited } && waited >= Slow
                     || args.Outcome.Result is { StatusCode: HttpStatusCode.InternalServerError or HttpStatusCode.BadGateway }),
             })
@@ -181,11 +182,8 @@ internal sealed partial class RemoteEndpoint : IDisposable
         {
             return new(InferenceError.ModelNotReady, $"The server that computes the model '{_manifest.Name}' has failed too often and is given a pause.");
         }
-        catch (HttpRequestException exception)
-            when (exception.HttpRequestError
-                is HttpRequestError.ConnectionError or HttpRequestError.NameResolutionError or HttpRequestError.SecureConnectionError)
+        catch (Exception exception) when (IsUnreached(exception))
         {
-            // Nothing was sent.
             Problem = "It cannot be reached.";
             return new(InferenceError.ModelNotReady, $"The server that computes the model '{_manifest.Name}' cannot be reached.", exception);
         }
@@ -252,11 +250,16 @@ internal sealed partial class RemoteEndpoint : IDisposable
         {
             throw NotReady("It has failed too often and is given a pause.");
         }
-        catch (HttpRequestException)
+        catch (Exception exception) when (exception is HttpRequestException || IsUnreached(exception))
         {
             throw NotReady("It cannot be reached.");
         }
     }
+
+    /// <summary>No connection came about, so nothing was sent. Where that took too long, it is said as if the caller had left, with what it was inside.</summary>
+    private static bool IsUnreached(Exception? exception) => exception is HttpRequestException failed
+        ? failed.HttpRequestError is HttpRequestError.ConnectionError or HttpRequestError.NameResolutionError or HttpRequestError.SecureConnectionError
+        : exception is OperationCanceledException { InnerException: TimeoutException };
 
     private static InferenceException NotReady(string sentence) => new(InferenceError.ModelNotReady, sentence);
 

@@ -1,3 +1,5 @@
+using System.Net;
+using System.Net.Sockets;
 using System.Text;
 using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Time.Testing;
@@ -206,6 +208,17 @@ public sealed class RemoteBackendTests : IDisposable
         }
 
         Assert.Equal("No server that computes the model 'colors' is ready. It has failed too often and is given a pause.", backend.Problem);
+    }
+
+    [Fact]
+    public async Task Who_takes_a_connection_and_says_nothing_cannot_be_reached()
+    {
+        using var silent = new TcpListener(IPAddress.Loopback, 0);
+        silent.Start();
+        // A handshake is part of connecting; that ends before the patience for an answer.
+        var refused = await Assert.ThrowsAsync<InferenceException>(
+            () => ConnectAsync([$"https://{silent.LocalEndpoint}"], new() { Hosts = ["127.0.0.1"], ReadySeconds = 60 }));
+        Assert.Equal($"The model 'colors' is computed at https://{silent.LocalEndpoint}/, and that is not ready. It cannot be reached.", refused.Message);
     }
 
     [Fact]
