@@ -123,7 +123,8 @@ internal sealed partial class RemoteEndpoint : IDisposable
                 await GetAsync(_path + "/config", cancellationToken).ConfigureAwait(false),
                 await GetAsync("v2", cancellationToken).ConfigureAwait(false));
         }
-        catch (Exception exception) when (exception is InvalidOperationException or KeyNotFoundException or FormatException)
+        catch (Exception exception)
+            when (exception is InvalidOperationException or KeyNotFoundException or FormatException or OverflowException or ArgumentException)
         {
             throw NotReady($"What it says at /{_path} is no model's metadata.");
         }

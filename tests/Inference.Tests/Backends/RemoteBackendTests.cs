@@ -293,6 +293,13 @@ public sealed class RemoteBackendTests : IDisposable
         "It takes 'image' UINT8 [-1,3,2,2], the manifest says 'image' UINT8 [1,2,2,3].")]
     [InlineData("""{"inputs":[{"name":"image","datatype":"UINT8","shape":[-1,2,2,3]}],"outputs":[]}""",
         "It gives nothing, and the manifest needs 'scores' FP32 with sides that are known.")]
+    [InlineData("""
+        {"inputs":[{"name":"image","datatype":"UINT8","shape":[-1,2,2,3]}],
+        "outputs":[{"name":"scores","datatype":"FP32","shape":[-1,3]},{"name":"scores","datatype":"FP32","shape":[-1,3]}]}
+        """,
+        "What it says at /v2/models/colors is no model's metadata.")]
+    [InlineData("""{"inputs":[{"name":"image","datatype":"UINT8","shape":["99999999999999999999",2,2,3]}],"outputs":[S]}""",
+        "What it says at /v2/models/colors is no model's metadata.")]
     [InlineData("""{"inputs":[1]}""", "What it says at /v2/models/colors is no model's metadata.")]
     [InlineData("[", "It says nothing at /v2/models/colors.")]
     public async Task Another_model_is_refused_at_start(string metadata, string expected)
