@@ -2,6 +2,7 @@ using System.Buffers;
 using System.Globalization;
 using System.Net;
 using System.Net.Http.Headers;
+using System.Numerics.Tensors;
 using System.Runtime.InteropServices;
 using System.Text.Json;
 using Whatsit.Inference.Preprocessing;
@@ -121,37 +122,16 @@ internal static class RemoteMessages
     /// <summary>A body of so many bytes at most.</summary>
     public static async Task<byte[]> ReadBodyAsync(HttpContent content, long most, CancellationToken cancellationToken)
     {
-        if (content.Headers.ContentLength > most)
+        try
         {
-            throw TooLong();
+            await content.LoadIntoBufferAsync(Math.Min(most, int.MaxValue), cancellationToken).ConfigureAwait(false);
+            return await content.ReadAsByteArrayAsync(cancellationToken).ConfigureAwait(false);
         }
-
-        var stream = await content.ReadAsStreamAsync(cancellationToken).ConfigureAwait(false);
-        await using (stream.ConfigureAwait(false))
+        catch (HttpRequestException exception) when (exception.HttpRequestError == HttpRequestError.ConfigurationLimitExceeded)
         {
-            using var whole = new MemoryStream((int)(content.Headers.ContentLength ?? 0));
-            var block = ArrayPool<byte>.Shared.Rent(64 * 1024);
-            try
-            {
-                while (await stream.ReadAsync(block, cancellationToken).ConfigureAwait(false) is > 0 and var read)
-                {
-                    if (whole.Length + read > most)
-                    {
-                        throw TooLong();
-                    }
-
-                    whole.Write(block, 0, read);
-                }
-            }
-            finally
-            {
-                ArrayPool<byte>.Shared.Return(block);
-            }
-
-            return whole.ToArray();
+            throw new InvalidDataException(
+                string.Create(CultureInfo.InvariantCulture, $"its answer has more than {most:N0} bytes, which none can have"), exception);
         }
-
-        InvalidDataException TooLong() => new(string.Create(CultureInfo.InvariantCulture, $"its answer has more than {most:N0} bytes, which none can have"));
     }
 
     private static void Read(RemoteContract contract, JsonElement answer, ReadOnlySpan<byte> bytes, IReadOnlyList<RemoteTensors> batch, string[] outputs)
@@ -210,12 +190,9 @@ internal static class RemoteMessages
 
         foreach (var tensors in batch)
         {
-            foreach (var score in tensors.Scores)
+            if (!TensorPrimitives.IsFiniteAll<float>(tensors.Scores))
             {
-                if (!float.IsFinite(score))
-                {
-                    throw new InvalidDataException($"its output '{contract.Scores}' has a score that is no number");
-                }
+                throw new InvalidDataException($"its output '{contract.Scores}' has a score that is no number");
             }
         }
     }
