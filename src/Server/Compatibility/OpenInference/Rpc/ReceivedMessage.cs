@@ -42,14 +42,13 @@ internal static class ReceivedMessage
     {
         using var message = await ReceiveAsync(context, requests, limits, isInference ? limits.RequestBytes : LimitsOptions.MaxPartLineBytes);
         var upload = context.Upload();
-        var (rest, taken) = isInference ? TakeApart(context, message.Memory, limits) : (message.Memory.ToArray(), 0);
+        var (rest, taken) = isInference ? TakeApart(context, message.Memory, limits) : ([.. new byte[Prefix], .. message.Memory.Span], 0);
         upload.Take(taken);
         try
         {
-            var prefix = new byte[Prefix];
-            BinaryPrimitives.WriteInt32BigEndian(prefix.AsSpan(1), rest.Length);
+            BinaryPrimitives.WriteInt32BigEndian(rest.AsSpan(1), rest.Length - Prefix);
             context.Request.Headers.Remove("grpc-encoding");
-            context.Features.Set<IRequestBodyPipeFeature>(new Body(PipeReader.Create(new ReadOnlySequence<byte>([.. prefix, .. rest]))));
+            context.Features.Set<IRequestBodyPipeFeature>(new Body(PipeReader.Create(new ReadOnlySequence<byte>(rest))));
             await next(context);
         }
         finally
@@ -105,7 +104,7 @@ internal static class ReceivedMessage
         throw GuardedBody.TooLarge(null, most);
     }
 
-    /// <summary>Takes the raw inputs out; answers the rest, and how many bytes what is made of it takes.</summary>
+    /// <summary>Takes the raw inputs out; answers the rest behind room for its prefix, and how many bytes what is made of it takes.</summary>
     private static (byte[] Others, int Bytes) TakeApart(HttpContext context, ReadOnlyMemory<byte> message, LimitsOptions limits)
     {
         try
@@ -141,8 +140,8 @@ internal static class ReceivedMessage
 
             sizes.Check(limits);
             context.Features.Set(new RawContents(raw, count));
-            var rest = new byte[parts.Sum(part => part.GetOffsetAndLength(message.Length).Length)];
-            var at = 0;
+            var rest = new byte[Prefix + parts.Sum(part => part.GetOffsetAndLength(message.Length).Length)];
+            var at = Prefix;
             foreach (var part in parts)
             {
                 message[part].CopyTo(rest.AsMemory(at));
