@@ -2,7 +2,6 @@ using System.Globalization;
 using System.Text.Json;
 using Whatsit.Inference.Catalog;
 using Whatsit.Inference.Postprocessing;
-using Whatsit.Inference.Preprocessing;
 
 namespace Whatsit.Inference.Backends;
 
@@ -52,11 +51,11 @@ internal sealed class RemoteContract
     public static RemoteContract Read(ModelManifest manifest, JsonElement metadata, JsonElement? configuration, JsonElement? server)
     {
         var input = manifest.Input;
-        var type = input.ElementType == InputElementType.UInt8 ? TensorType.UInt8 : TensorType.Float32;
+        var type = TensorTypes.Of(input);
         var inputs = Tensors(metadata, "inputs");
         if (inputs is not [var taken] || taken.Name != input.Name || taken.Type != type || !Matches(taken.Shape, input.Shape))
         {
-            throw Another($"takes {Describe(inputs)}, the manifest says '{input.Name}' {NameOf(type)} [{string.Join(',', input.Shape)}]");
+            throw Another($"takes {Describe(inputs)}, the manifest says '{input.Name}' {TensorTypes.OpenInference(type)} [{string.Join(',', input.Shape)}]");
         }
 
         // An output with a free side cannot be split among pictures before it is there.
@@ -88,26 +87,9 @@ internal sealed class RemoteContract
     public TensorType TypeOf(string name) => _outputs[name].Type;
 
     /// <summary>Bytes of an output for one picture.</summary>
-    public int LengthOf(string name) => checked((int)(ElementsOf(name) * SizeOf(TypeOf(name))));
+    public int LengthOf(string name) => checked((int)(ElementsOf(name) * TensorTypes.Size(TypeOf(name))));
 
     public long ElementsOf(string name) => _outputs[name].Shape.Skip(1).Aggregate(1L, (product, side) => checked(product * side));
-
-    /// <summary>The protocol's name of a type.</summary>
-    public static string NameOf(TensorType type) => type switch
-    {
-        TensorType.Float16 => "FP16",
-        TensorType.Float32 => "FP32",
-        TensorType.Float64 => "FP64",
-        _ => type.ToString().ToUpperInvariant(),
-    };
-
-    public static int SizeOf(TensorType type) => type switch
-    {
-        TensorType.Bool or TensorType.UInt8 or TensorType.Int8 => 1,
-        TensorType.UInt16 or TensorType.Int16 or TensorType.Float16 => 2,
-        TensorType.UInt32 or TensorType.Int32 or TensorType.Float32 => 4,
-        _ => 8,
-    };
 
     /// <summary>A model that takes one picture at a time says so in its shape; how many it takes at most, only its configuration or the manifest.</summary>
     private static int BatchOf(ModelManifest manifest, TensorSpec input, JsonElement? configuration)
@@ -131,7 +113,7 @@ internal sealed class RemoteContract
             foreach (var tensor in list.EnumerateArray())
             {
                 var type = Enum.GetValues<TensorType>().Cast<TensorType?>()
-                    .FirstOrDefault(type => tensor.GetProperty("datatype").ValueEquals(NameOf(type!.Value)));
+                    .FirstOrDefault(type => tensor.GetProperty("datatype").ValueEquals(TensorTypes.OpenInference(type!.Value)));
                 long[] shape = [.. tensor.GetProperty("shape").EnumerateArray().Select(ToInt64)];
                 if (type is { } known)
                 {
@@ -151,5 +133,6 @@ internal sealed class RemoteContract
         said.Count == needed.Count && said.Zip(needed).All(pair => pair.First < 0 || pair.First == pair.Second);
 
     private static string Describe(IEnumerable<TensorSpec> tensors) => string.Join(", ", tensors.Take(4)
-        .Select(tensor => $"'{Sentence.OneLine(tensor.Name, 40)}' {NameOf(tensor.Type)} [{string.Join(',', tensor.Shape.Take(8))}]").DefaultIfEmpty("nothing"));
+        .Select(tensor => $"'{Sentence.OneLine(tensor.Name, 40)}' {TensorTypes.OpenInference(tensor.Type)} [{string.Join(',', tensor.Shape.Take(8))}]")
+        .DefaultIfEmpty("nothing"));
 }

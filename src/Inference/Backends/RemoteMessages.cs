@@ -36,7 +36,7 @@ internal static class RemoteMessages
             }
 
             writer.WriteEndArray();
-            writer.WriteString("datatype", RemoteContract.NameOf(input.ElementType == InputElementType.UInt8 ? TensorType.UInt8 : TensorType.Float32));
+            writer.WriteString("datatype", TensorTypes.OpenInference(TensorTypes.Of(input)));
             if (contract.IsBinary)
             {
                 writer.WriteStartObject("parameters");
@@ -164,10 +164,10 @@ internal static class RemoteMessages
             var type = contract.TypeOf(name);
             long[] expected = [batch.Count, .. contract.ShapeOf(name).Skip(1)];
             long[] shape = [.. output.GetProperty("shape").EnumerateArray().Select(side => side.GetInt64())];
-            if (!output.GetProperty("datatype").ValueEquals(RemoteContract.NameOf(type)) || !shape.SequenceEqual(expected))
+            if (!output.GetProperty("datatype").ValueEquals(TensorTypes.OpenInference(type)) || !shape.SequenceEqual(expected))
             {
                 throw new InvalidDataException($"its output '{name}' is {Sentence.OneLine(output.GetProperty("datatype").GetString() ?? "", 10)} "
-                    + $"[{string.Join(',', shape.Take(8))}], not {RemoteContract.NameOf(type)} [{string.Join(',', expected)}]");
+                    + $"[{string.Join(',', shape.Take(8))}], not {TensorTypes.OpenInference(type)} [{string.Join(',', expected)}]");
             }
 
             var rowLength = contract.LengthOf(name);
@@ -223,7 +223,7 @@ internal static class RemoteMessages
             }
 
             var target = bytes.AsSpan(at);
-            at += RemoteContract.SizeOf(type);
+            at += TensorTypes.Size(type);
             switch (type)
             {
                 case TensorType.Bool:

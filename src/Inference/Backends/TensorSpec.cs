@@ -1,3 +1,5 @@
+using Whatsit.Inference.Preprocessing;
+
 namespace Whatsit.Inference.Backends;
 
 /// <summary>The type of a tensor's elements.</summary>
@@ -38,6 +40,31 @@ public enum TensorType
 
     /// <summary>IEEE 754 binary64.</summary>
     Float64,
+}
+
+/// <summary>What there is to know of the types of elements.</summary>
+public static class TensorTypes
+{
+    /// <summary>The Open Inference Protocol's name (https://github.com/kserve/open-inference-protocol, "Tensor Data Types").</summary>
+    public static string OpenInference(TensorType type) => type switch
+    {
+        TensorType.Float16 => "FP16",
+        TensorType.Float32 => "FP32",
+        TensorType.Float64 => "FP64",
+        _ => type.ToString().ToUpperInvariant(),
+    };
+
+    /// <summary>Bytes of one element.</summary>
+    public static int Size(TensorType type) => type switch
+    {
+        TensorType.Bool or TensorType.UInt8 or TensorType.Int8 => 1,
+        TensorType.UInt16 or TensorType.Int16 or TensorType.Float16 => 2,
+        TensorType.UInt32 or TensorType.Int32 or TensorType.Float32 => 4,
+        _ => 8,
+    };
+
+    /// <summary>The type of a model's image input.</summary>
+    public static TensorType Of(InputSpec input) => input.ElementType == InputElementType.UInt8 ? TensorType.UInt8 : TensorType.Float32;
 }
 
 /// <summary>An input or output of a model.</summary>

@@ -14,7 +14,7 @@ internal static class TensorJson
     /// <exception cref="InferenceException"><see cref="InferenceError.InvalidRequest"/>: they are more or fewer, or do not fit the type.</exception>
     public static void ReadFlat(ref Utf8JsonReader reader, TensorType type, Span<byte> tensor)
     {
-        var size = DataTypes.Size(type);
+        var size = TensorTypes.Size(type);
         var read = 0;
         var depth = reader.CurrentDepth;
         while (reader.Read() && !(reader.TokenType == JsonTokenType.EndArray && reader.CurrentDepth == depth))
@@ -71,7 +71,7 @@ internal static class TensorJson
     /// <summary>Writes elements one after the other.</summary>
     public static void WriteFlat(Utf8JsonWriter writer, TensorType type, ReadOnlySpan<byte> tensor)
     {
-        var size = DataTypes.Size(type);
+        var size = TensorTypes.Size(type);
         for (var at = 0; at < tensor.Length; at += size)
         {
             WriteElement(writer, type, tensor.Slice(at, size));
@@ -126,7 +126,7 @@ internal static class TensorJson
         };
         if (!fits)
         {
-            throw Invalid($"The tensor has the element '{Refusal.Shorten(JsonBody.Beginning(reader))}', which is no {DataTypes.OpenInference(type)}.");
+            throw Invalid($"The tensor has the element '{Refusal.Shorten(JsonBody.Beginning(reader))}', which is no {TensorTypes.OpenInference(type)}.");
         }
     }
 

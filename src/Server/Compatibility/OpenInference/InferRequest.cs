@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using System.Globalization;
 using Whatsit.Inference;
+using Whatsit.Inference.Backends;
 using Whatsit.Inference.Catalog;
 
 namespace Whatsit.Server.Compatibility.OpenInference;
@@ -56,7 +57,7 @@ internal sealed record DeclaredInput(string Name, string Datatype, IReadOnlyList
     public DeclaredInput CheckedFor(Model model, int maxBatchSize)
     {
         var input = DataTypes.Describe(model.Manifest.Input);
-        var (name, datatype) = (model.Manifest.Name, DataTypes.OpenInference(input.Type));
+        var (name, datatype) = (model.Manifest.Name, TensorTypes.OpenInference(input.Type));
         if (Name != input.Name)
         {
             throw Invalid($"unexpected inference input '{Refusal.Shorten(Name)}' for model '{name}'; it has '{input.Name}'");

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text.Json;
 using Whatsit.Inference;
+using Whatsit.Inference.Backends;
 using Whatsit.Inference.Catalog;
 using Whatsit.Inference.Imaging;
 using Whatsit.Server.Predictions;
@@ -58,7 +59,7 @@ internal static class InferRequestReader
         var isTensor = body.Length % input.ByteLength == 0 && !ImageFormat.IsKnown(body.Span);
         var declared = new DeclaredInput(
             input.Name,
-            isTensor ? DataTypes.OpenInference(DataTypes.Of(input)) : DataTypes.Bytes,
+            isTensor ? TensorTypes.OpenInference(TensorTypes.Of(input)) : DataTypes.Bytes,
             isTensor ? [body.Length / input.ByteLength, .. input.Shape.Skip(1)] : [1]).CheckedFor(model, maxBatchSize);
         return new(null, isTensor ? declared.Split(model, body) : declared.Pictures([body]), AllOutputs(model, binary: true), null);
     }
@@ -202,7 +203,7 @@ internal static class InferRequestReader
         var reader = new Utf8JsonReader(json.Span.Slice(data.Start, data.Length));
         reader.Read();
         Expect(reader.TokenType == JsonTokenType.StartArray);
-        TensorJson.ReadFlat(ref reader, DataTypes.Of(model.Manifest.Input), tensor);
+        TensorJson.ReadFlat(ref reader, TensorTypes.Of(model.Manifest.Input), tensor);
         return tensor;
     }
 

@@ -22,7 +22,7 @@ namespace Whatsit.Server.Compatibility.OpenInference;
 internal sealed record SentOutput(string Name, TensorType? Type, IReadOnlyList<long> Shape, byte[] Data, IReadOnlyList<string> Texts, bool Binary)
 {
     /// <summary>The protocol's name of the type.</summary>
-    public string Datatype => Type is { } type ? DataTypes.OpenInference(type) : DataTypes.Bytes;
+    public string Datatype => Type is { } type ? TensorTypes.OpenInference(type) : DataTypes.Bytes;
 }
 
 /// <summary>Puts an answer together and writes it.</summary>
@@ -155,7 +155,7 @@ internal static class InferResponse
         var count = 0;
         foreach (var row in rows)
         {
-            var size = DataTypes.Size(row.Type);
+            var size = TensorTypes.Size(row.Type);
             var values = new double[row.Data.Length / size];
             for (var index = 0; index < values.Length; index++)
             {

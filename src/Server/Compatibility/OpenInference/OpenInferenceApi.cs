@@ -68,7 +68,7 @@ internal static class OpenInferenceApi
             [.. lease.Model.Backend.Outputs.Select(Tensor)]);
 
         // The batch is free: pictures of one request are computed one by one.
-        static TensorMetadata Tensor(TensorSpec spec) => new(spec.Name, DataTypes.OpenInference(spec.Type), [-1, .. spec.Shape.Skip(1)]);
+        static TensorMetadata Tensor(TensorSpec spec) => new(spec.Name, TensorTypes.OpenInference(spec.Type), [-1, .. spec.Shape.Skip(1)]);
     }
 
     /// <summary>Every model and how it stands.</summary>
@@ -174,7 +174,7 @@ internal static class OpenInferenceApi
                 output.Name, Type(output), null, [.. output.Shape.Skip(1)], output.Name == manifest.Output.Name ? manifest.Labels : null))],
             manifest.Files.GetValueOrDefault(lease.Model.Variant)?.File ?? ""));
 
-        static string Type(TensorSpec spec) => $"TYPE_{DataTypes.OpenInference(spec.Type)}";
+        static string Type(TensorSpec spec) => $"TYPE_{TensorTypes.OpenInference(spec.Type)}";
     }
 
     private static IResult Json<T>(T value, int status = StatusCodes.Status200OK) =>

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Whatsit.Inference;
+using Whatsit.Inference.Backends;
 using Whatsit.Inference.Catalog;
 using Whatsit.Server.Predictions;
 
@@ -98,7 +99,7 @@ internal sealed class TensorFlowRequestReader(Memory<byte> json, Model model, in
             default:
                 var input = model.Manifest.Input;
                 var tensor = new byte[input.ByteLength];
-                TensorJson.ReadNested(ref reader, DataTypes.Of(input), input.Shape.Skip(1).ToArray(), tensor);
+                TensorJson.ReadNested(ref reader, TensorTypes.Of(input), input.Shape.Skip(1).ToArray(), tensor);
                 _batch.Add(new(tensor, IsTensor: true));
                 break;
         }

@@ -77,7 +77,7 @@ internal static class InferMessages
     private static byte[] TensorOf(ModelInferRequest.Types.InferInputTensor input, Model model, int count)
     {
         var tensor = new byte[model.Manifest.Input.ByteLength * count];
-        if (DataTypes.Of(model.Manifest.Input) == TensorType.Float32)
+        if (TensorTypes.Of(model.Manifest.Input) == TensorType.Float32)
         {
             var numbers = input.Contents?.Fp32Contents;
             Check(numbers?.Count ?? 0, tensor.Length / sizeof(float), "fp32_contents");
