@@ -162,7 +162,7 @@ public sealed class OnnxBackend : IBackend, IPooledObjectPolicy<OnnxBackend.Onnx
                 throw Mismatch($"Output '{manifest.Output.Name}' has the shape [{string.Join(',', scores.Sides)}]; a classifier gives [N, classes].");
             }
 
-            var evidence = manifest.Abstain is { } abstain && Certainty.EvidenceOf(abstain.Score, manifest.Output) is { } name ? Output(name) : null;
+            var evidence = Certainty.EvidenceOf(manifest) is { } name ? Output(name) : null;
             if (evidence is { Sides.Length: not 2 })
             {
                 throw Mismatch($"Output '{evidence.Name}' has the shape [{string.Join(',', evidence.Sides)}]; an embedding is [N, features].");

@@ -17,7 +17,7 @@ internal sealed class RemoteContract
         MaxBatchSize = maxBatchSize;
         IsBinary = isBinary;
         Scores = manifest.Output.Name;
-        Evidence = manifest.Abstain is { } abstain ? Certainty.EvidenceOf(abstain.Score, manifest.Output) : null;
+        Evidence = Certainty.EvidenceOf(manifest);
         Always = Evidence is null ? [Scores] : [Scores, Evidence];
         _outputs = outputs.ToDictionary(output => output.Name);
     }

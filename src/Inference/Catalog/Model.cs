@@ -134,7 +134,7 @@ public sealed class Model
             throw NotReady(manifest, $"{manifest.Output.ClassifierWeights!.File} has {classifier.Length} numbers, not {classes} × {shape.Channels}");
         }
 
-        var evidence = manifest.Abstain is { } abstain ? Certainty.EvidenceOf(abstain.Score, manifest.Output) : null;
+        var evidence = Certainty.EvidenceOf(manifest);
         var vectors = VectorsOf(manifest, files, evidence is null ? 0 : (int)SidesOf(evidence)[^1]);
         return new(manifest, files, variant, labels, backend, new Postprocessor(manifest, labels, classifier, maps, vectors), scheduling, time);
 

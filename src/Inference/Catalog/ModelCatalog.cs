@@ -209,16 +209,14 @@ public sealed partial class ModelCatalog : IAsyncDisposable
         try
         {
             manifest = Bundle.ReadManifest(folder);
-            var variant = manifest.Remote is not null ? RemoteBackend.Variant
-                : Variants.Choose(manifest, _options.Variant, onDevice: ExecutionProviders.Choose(_backend) is not [ExecutionProviders.Cpu]);
-            model = manifest.Remote is null ? Model.Load(manifest, folder, variant, _backend, _scheduling, _time)
+            model = manifest.Remote is null ? Model.Load(manifest, folder, VariantOf(manifest), _backend, _scheduling, _time)
                 : await Model.ConnectAsync(manifest, folder, _remote, _scheduling, _time, _logger, cancellationToken).ConfigureAwait(false);
             await SelfTest.RunAsync(model, _classifier, cancellationToken).ConfigureAwait(false);
             // Of what it does for clients.
             model.Statistics = new();
-            entry.Status = new(entry.Name, ModelState.Ready, manifest, variant, null);
+            entry.Status = new(entry.Name, ModelState.Ready, manifest, model.Variant, null);
             entry.Replace(model);
-            Log.Loaded(_logger, entry.Name, manifest.Version, variant, model.Classes.Count);
+            Log.Loaded(_logger, entry.Name, manifest.Version, model.Variant, model.Classes.Count);
         }
         catch (Exception exception) when (exception is not OperationCanceledException)
         {
@@ -242,6 +240,9 @@ public sealed partial class ModelCatalog : IAsyncDisposable
             entry.Attempted = _time.GetTimestamp();
         }
     }
+
+    private string VariantOf(ModelManifest manifest) =>
+        Variants.Choose(manifest, _options.Variant, onDevice: ExecutionProviders.Choose(_backend) is not [ExecutionProviders.Cpu]);
 
     /// <summary>A model that cannot run goes on being asked, and has recovered when it gives its recorded answer, or any.</summary>
     private async Task TryAgainAsync(Entry entry, CancellationToken cancellationToken)

@@ -30,6 +30,9 @@ public sealed class Certainty
         _ => null,
     };
 
+    /// <summary>The same for the score that a manifest abstains by, if it does.</summary>
+    public static string? EvidenceOf(ModelManifest manifest) => manifest.Abstain is { } abstain ? EvidenceOf(abstain.Score, manifest.Output) : null;
+
     /// <summary>Whether a model's outputs are enough for a score.</summary>
     public static bool IsPossible(AbstainScore score, OutputSpec output) =>
         score == AbstainScore.Probability || (output.Kind == OutputKind.Logits && !NeedsVectors(score)) || EvidenceOf(score, output) is not null;
@@ -39,7 +42,7 @@ public sealed class Certainty
 
     /// <summary>The score of one picture.</summary>
     /// <param name="scores">The main output as the model gave it, before softmax and temperature.</param>
-    /// <param name="evidence">The output that <see cref="EvidenceOf"/> names; empty where it names none.</param>
+    /// <param name="evidence">The output that <see cref="EvidenceOf(ModelManifest)"/> names; empty where it names none.</param>
     public float Of(ReadOnlySpan<float> scores, ReadOnlySpan<float> evidence)
     {
         if (NeedsVectors(_score))
