@@ -128,7 +128,7 @@ public sealed class RemoteBackend : IBackend
         foreach (var tensors in batch)
         {
             // What one asks for, all get: one call, one list of outputs.
-            tensors.Leased(outputs, isNew: false);
+            tensors.MakeRoom(outputs);
         }
 
         // As long as one of them waits; the others leave by themselves.

@@ -35,10 +35,17 @@ internal sealed class RemoteTensors : Tensors
     /// <summary>Where an output goes.</summary>
     public Span<byte> BufferOf(string name) => _outputs[name];
 
-    /// <summary>Makes room for outputs; the lease begins where it is new.</summary>
-    public RemoteTensors Leased(IReadOnlyList<string> others, bool isNew = true)
+    /// <summary>A lease begins.</summary>
+    public RemoteTensors Leased(IReadOnlyList<string> others)
     {
-        _users = isNew ? 1 : _users;
+        _users = 1;
+        MakeRoom(others);
+        return this;
+    }
+
+    /// <summary>Makes room for outputs beside those that are always asked for.</summary>
+    public void MakeRoom(IReadOnlyList<string> others)
+    {
         foreach (var name in (string[])[.. _contract.Always, .. others])
         {
             if (!_outputs.ContainsKey(name))
@@ -46,8 +53,6 @@ internal sealed class RemoteTensors : Tensors
                 _outputs.Add(name, new byte[_contract.LengthOf(name)]);
             }
         }
-
-        return this;
     }
 
     /// <summary>A call begins.</summary>
