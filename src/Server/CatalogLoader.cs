@@ -1,3 +1,4 @@
+using Whatsit.Inference.Backends;
 using Whatsit.Inference.Catalog;
 using Whatsit.Inference.Imaging;
 
@@ -10,6 +11,16 @@ internal sealed partial class CatalogLoader(ModelCatalog catalog, IImageDecoder 
     : BackgroundService
 {
     private Task _loading = Task.CompletedTask;
+
+    /// <summary>
+    /// Makes ready what loading needs and no setting changes, beside everything else that a start does: ONNX Runtime itself, and what reads manifests. What
+    /// fails here fails again, and is told, where it is used.
+    /// </summary>
+    public static void Prepare()
+    {
+        _ = Task.Run(() => OnnxRuntimeEnvironment.EnsureCreated());
+        _ = Task.Run(() => ManifestJson.Default.ModelManifest.MakeReadOnly());
+    }
 
     /// <summary>Begins before the host does, whose start takes as long as reading a small model.</summary>
     public void Begin()

@@ -39,6 +39,7 @@ public static class Program
         }
 
         ResidentMemory.ShareHeaps();
+        CatalogLoader.Prepare();
 
         // Decoding and computing keep a thread per processor each; requests must still be read, answered and above all refused meanwhile.
         ThreadPool.SetMinThreads(4 * Environment.ProcessorCount, Environment.ProcessorCount);
