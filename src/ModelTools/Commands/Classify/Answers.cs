@@ -28,7 +28,7 @@ internal class JsonAnswers(TextWriter writer) : IAnswers
 
     protected TextWriter Writer { get; } = writer;
 
-    public void Add(string photo, Classification answer)
+    public virtual void Add(string photo, Classification answer)
     {
         var json = ToJson(photo, answer);
         if (answer.Explanation is { } explanation)
@@ -77,8 +77,14 @@ internal class JsonAnswers(TextWriter writer) : IAnswers
 }
 
 /// <summary>https://jsonlines.org</summary>
-internal sealed class JsonLines(TextWriter writer) : JsonAnswers(writer)
+internal sealed class JsonLines(TextWriter writer, ResultFile? file) : JsonAnswers(writer)
 {
+    public override void Add(string photo, Classification answer)
+    {
+        file?.Check(answer);
+        base.Add(photo, answer);
+    }
+
     public override void Finish()
     {
     }

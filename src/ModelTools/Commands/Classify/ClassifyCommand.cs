@@ -127,7 +127,7 @@ internal static class ClassifyCommand
         IAnswers answers = request.Format switch
         {
             Format.Json => new JsonAnswers(writer),
-            Format.JsonLines => new JsonLines(writer),
+            Format.JsonLines => new JsonLines(writer, file),
             Format.Csv => new CsvAnswers(writer, file is null or { IsNew: true }),
             _ => isOne ? new OneTable() : new TableOfMany(),
         };

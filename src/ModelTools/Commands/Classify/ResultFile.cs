@@ -1,6 +1,8 @@
 using System.Buffers.Binary;
 using System.Text;
 using System.Text.Json;
+using Whatsit.Inference;
+using Whatsit.ModelConversion.Formats;
 
 namespace Whatsit.ModelTools.Commands.Classify;
 
@@ -11,7 +13,9 @@ namespace Whatsit.ModelTools.Commands.Classify;
 internal sealed class ResultFile : IDisposable
 {
     private readonly HashSet<UInt128> _answered = [];
+    private readonly string _path;
     private readonly StreamWriter _writer;
+    private (string? Name, string? Version) _model;
 
     /// <summary>Opens the file, or makes it.</summary>
     /// <param name="path">Where it lies.</param>
@@ -19,6 +23,7 @@ internal sealed class ResultFile : IDisposable
     /// <exception cref="IOException">It cannot be opened, or is no file of answers.</exception>
     public ResultFile(string path, bool isCsv)
     {
+        _path = path;
         if (Path.GetDirectoryName(Path.GetFullPath(path)) is { } folder)
         {
             Directory.CreateDirectory(folder);
@@ -27,7 +32,7 @@ internal sealed class ResultFile : IDisposable
         var file = new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.Read);
         try
         {
-            file.SetLength(isCsv ? ReadCsv(file, path) : ReadJsonLines(file, path));
+            file.SetLength(isCsv ? ReadCsv(file) : ReadJsonLines(file));
             file.Seek(0, SeekOrigin.End);
             IsNew = file.Length == 0;
             _writer = new StreamWriter(file, new UTF8Encoding(false)) { AutoFlush = true, NewLine = "\n" };
@@ -51,14 +56,25 @@ internal sealed class ResultFile : IDisposable
     /// <summary>Whether it had an answer to the photo when it was opened.</summary>
     public bool Has(string name) => _answered.Contains(HashOf(name));
 
+    /// <summary>Refuses an answer of another model than that of the answers it had when it was opened, as far as they name one.</summary>
+    /// <exception cref="RunStoppedException">It is another model's.</exception>
+    public void Check(Classification answer)
+    {
+        if ((_model.Name ?? answer.Model, _model.Version ?? answer.Version) != (answer.Model, answer.Version))
+        {
+            throw new RunStoppedException($"'{_path}' has answers of the model {_model.Name} (version {_model.Version}), and {answer.Model} (version " +
+                $"{answer.Version}) answers now: go on with the model of before, or name another file.");
+        }
+    }
+
     /// <inheritdoc/>
     public void Dispose() => _writer.Dispose();
 
     private static UInt128 HashOf(string name) => BinaryPrimitives.ReadUInt128BigEndian(Shard.HashOf(name));
 
-    /// <summary>Remembers the answered photos.</summary>
+    /// <summary>Remembers the answered photos, and the model of the last answer.</summary>
     /// <returns>Where the last whole answer ends.</returns>
-    private long ReadJsonLines(Stream file, string path)
+    private long ReadJsonLines(Stream file)
     {
         var end = 0L;
         var number = 0;
@@ -67,11 +83,16 @@ internal sealed class ResultFile : IDisposable
             number++;
             try
             {
-                _answered.Add(HashOf(JsonDocument.Parse(line).RootElement.GetProperty("file").GetString()!));
+                using var answer = JsonDocument.Parse(line);
+                _answered.Add(HashOf(answer.RootElement.GetProperty("file").GetString()!));
+                if (answer.RootElement.Member("model").Text() is { } model)
+                {
+                    _model = (model, answer.RootElement.Member("version").Text());
+                }
             }
             catch (Exception exception) when (exception is JsonException or InvalidOperationException or KeyNotFoundException or ArgumentNullException)
             {
-                throw new IOException($"'{path}' is no file of answers to go on with: line {number} is no JSON with a member \"file\".", exception);
+                throw new IOException($"'{_path}' is no file of answers to go on with: line {number} is no JSON with a member \"file\".", exception);
             }
 
             end += line.Length;
@@ -81,7 +102,7 @@ internal sealed class ResultFile : IDisposable
     }
 
     /// <summary>The same; a photo has several lines here, so the last one's are whole only if they are as many as others have.</summary>
-    private long ReadCsv(Stream file, string path)
+    private long ReadCsv(Stream file)
     {
         var (position, begun, rows, usual) = (0L, 0L, 0, 0);
         var isError = false;
@@ -92,7 +113,7 @@ internal sealed class ResultFile : IDisposable
             {
                 if (Encoding.UTF8.GetString(record.Span).TrimEnd() != CsvAnswers.Header)
                 {
-                    throw new IOException($"'{path}' is no file of answers to go on with: its first line is not {CsvAnswers.Header}");
+                    throw new IOException($"'{_path}' is no file of answers to go on with: its first line is not {CsvAnswers.Header}");
                 }
             }
             else

@@ -56,6 +56,22 @@ public sealed partial class ManyPhotosTests(ThousandPhotos photos) : IClassFixtu
         static IEnumerable<string> Lines(string file) => File.ReadLines(file).Select(line => TimingOf().Replace(line, ""));
     }
 
+    [Theory]
+    [InlineData("fruit", "2")]
+    [InlineData("trees", "1")]
+    public async Task Answers_of_another_model_are_not_gone_on_with(string model, string version)
+    {
+        var file = photos.PathOf($"{model}-{version}.jsonl");
+        var before = $"{{\"file\":\"elsewhere.png\",\"model\":\"{model}\",\"version\":\"{version}\"}}\n";
+        await File.WriteAllTextAsync(file, before, TestContext.Current.CancellationToken);
+
+        var (code, _, error) = await WhatsitCommand.RunAsync("classify", photos.Photos, "--models", photos.Models, "-o", file);
+
+        Assert.Equal(1, code);
+        Assert.Contains($"'{file}' has answers of the model {model} (version {version}), and fruit (version 1) answers now: ", error, StringComparison.Ordinal);
+        Assert.Equal(before, await File.ReadAllTextAsync(file, TestContext.Current.CancellationToken));
+    }
+
     [Fact]
     public async Task Archives_lists_and_standard_input_give_what_the_folder_gives()
     {
