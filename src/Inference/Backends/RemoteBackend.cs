@@ -5,8 +5,8 @@ using Whatsit.Inference.Catalog;
 namespace Whatsit.Inference.Backends;
 
 /// <summary>
-/// A model on other servers, which speak the Open Inference Protocol v2 over HTTP (Triton, KServe, OpenVINO Model Server, another Whatsit). Pictures are decoded,
-/// prepared and judged here; tensors go there.
+/// A model on other servers, which speak the Open Inference Protocol v2 over HTTP or gRPC (Triton, KServe, OpenVINO Model Server, another Whatsit). Pictures
+/// are decoded, prepared and judged here; tensors go there.
 /// <code>
 ///   waiting requests ──► one call, up to max_batch_size ──► the ready server with the fewest pictures outstanding
 ///                                      │ not begun: busy, not ready, not reached          │ begun: the answer, or a failure
@@ -228,11 +228,12 @@ public sealed class RemoteBackend : IBackend
 
         return [.. endpoints.Select(endpoint =>
         {
-            if (!Uri.TryCreate(endpoint, UriKind.Absolute, out var address) || address.Scheme is not ("http" or "https")
-                || address.UserInfo.Length > 0 || address.Query.Length > 0)
+            if (!Uri.TryCreate(endpoint, UriKind.Absolute, out var address) || address.UserInfo.Length > 0 || address.Query.Length > 0
+                || address.Scheme is not ("http" or "https") && !(GrpcTransport.Speaks(address) && address.AbsolutePath is "/" or ""))
             {
                 throw new InferenceException(InferenceError.ModelNotReady,
-                    $"The model '{manifest.Name}' names the endpoint '{Sentence.OneLine(endpoint, 80)}'; it must be such as http://host:8080.");
+                    $"The model '{manifest.Name}' names the endpoint '{Sentence.OneLine(endpoint, 80)}'; it must be such as http://host:8080 or "
+                    + "grpc://host:8001.");
             }
 
             return options.Allows(address) ? address : throw new InferenceException(

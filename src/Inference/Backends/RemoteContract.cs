@@ -1,5 +1,3 @@
-using System.Globalization;
-using System.Text.Json;
 using Whatsit.Inference.Catalog;
 using Whatsit.Inference.Postprocessing;
 
@@ -10,12 +8,11 @@ internal sealed class RemoteContract
 {
     private readonly Dictionary<string, TensorSpec> _outputs;
 
-    private RemoteContract(ModelManifest manifest, IReadOnlyList<TensorSpec> outputs, int maxBatchSize, bool isBinary)
+    private RemoteContract(ModelManifest manifest, IReadOnlyList<TensorSpec> outputs, int maxBatchSize)
     {
         Manifest = manifest;
         Outputs = outputs;
         MaxBatchSize = maxBatchSize;
-        IsBinary = isBinary;
         Scores = manifest.Output.Name;
         Evidence = Certainty.EvidenceOf(manifest);
         Always = Evidence is null ? [Scores] : [Scores, Evidence];
@@ -30,9 +27,6 @@ internal sealed class RemoteContract
     /// <summary>How many pictures one call may have.</summary>
     public int MaxBatchSize { get; }
 
-    /// <summary>Whether it takes tensors as bytes behind the JSON.</summary>
-    public bool IsBinary { get; }
-
     public string Scores { get; }
 
     public string? Evidence { get; }
@@ -45,29 +39,27 @@ internal sealed class RemoteContract
     /// <summary>Reads a model's metadata.</summary>
     /// <param name="manifest">What must hold.</param>
     /// <param name="metadata">What the server says of the model.</param>
-    /// <param name="configuration">Its configuration, where it has one (Triton's extension).</param>
-    /// <param name="server">What it says of itself.</param>
     /// <exception cref="InferenceException"><see cref="InferenceError.ModelNotReady"/>: it is another model.</exception>
-    public static RemoteContract Read(ModelManifest manifest, JsonElement metadata, JsonElement? configuration, JsonElement? server)
+    public static RemoteContract Read(ModelManifest manifest, RemoteMetadata metadata)
     {
         var input = manifest.Input;
         var type = TensorTypes.Of(input);
-        var inputs = Tensors(metadata, "inputs");
-        if (inputs is not [var taken] || taken.Name != input.Name || taken.Type != type || !Matches(taken.Shape, input.Shape))
+        if (metadata.Inputs is not [var taken] || taken.Name != input.Name || taken.Type != type || !Matches(taken.Shape, input.Shape))
         {
-            throw Another($"takes {Describe(inputs)}, the manifest says '{input.Name}' {TensorTypes.OpenInference(type)} [{string.Join(',', input.Shape)}]");
+            throw Another(
+                $"takes {Describe(metadata.Inputs)}, the manifest says '{input.Name}' {TensorTypes.OpenInference(type)} [{string.Join(',', input.Shape)}]");
         }
 
         // An output with a free side cannot be split among pictures before it is there.
-        var outputs = Tensors(metadata, "outputs").Where(output => output.Shape.Count > 0 && output.Shape.Skip(1).All(side => side > 0))
+        var outputs = metadata.Outputs.Where(output => output.Shape.Count > 0 && output.Shape.Skip(1).All(side => side > 0))
             .Select(output => output with { Shape = [-1, .. output.Shape.Skip(1)] })
             .OrderByDescending(output => output.Name == manifest.Output.Name).ToArray();
-        var contract = new RemoteContract(manifest, outputs, BatchOf(manifest, taken, configuration), TakesBytes(server));
+        var contract = new RemoteContract(manifest, outputs, BatchOf(manifest, taken, metadata.MaxBatchSize ?? 1));
         foreach (var name in (string?[])[.. contract.Always, manifest.Output.Features])
         {
             if (name is not null && !outputs.Any(output => output.Name == name && output.Type == TensorType.Float32))
             {
-                throw Another($"gives {Describe(Tensors(metadata, "outputs"))}, and the manifest needs '{name}' FP32 with sides that are known");
+                throw Another($"gives {Describe(metadata.Outputs)}, and the manifest needs '{name}' FP32 with sides that are known");
             }
         }
 
@@ -92,42 +84,8 @@ internal sealed class RemoteContract
     public long ElementsOf(string name) => _outputs[name].Shape.Skip(1).Aggregate(1L, (product, side) => checked(product * side));
 
     /// <summary>A model that takes one picture at a time says so in its shape; how many it takes at most, only its configuration or the manifest.</summary>
-    private static int BatchOf(ModelManifest manifest, TensorSpec input, JsonElement? configuration)
-    {
-        var said = configuration is { ValueKind: JsonValueKind.Object } known && known.TryGetProperty("max_batch_size", out var most)
-            && most.ValueKind == JsonValueKind.Number && most.TryGetInt32(out var number) ? number : 1;
-        var wanted = manifest.Remote!.MaxBatchSize ?? said;
-        return input.Shape[0] > 0 ? 1 : Math.Clamp(wanted, 1, RemoteSpec.MostInOneCall);
-    }
-
-    /// <summary>Those that list their extensions without this one get numbers in JSON; those that list none are taken at the protocol's word.</summary>
-    private static bool TakesBytes(JsonElement? server) => server is not { ValueKind: JsonValueKind.Object } known
-        || !known.TryGetProperty("extensions", out var extensions) || extensions.ValueKind != JsonValueKind.Array || extensions.GetArrayLength() == 0
-        || extensions.EnumerateArray().Any(extension => extension.ValueKind == JsonValueKind.String && extension.ValueEquals("binary_tensor_data"));
-
-    private static List<TensorSpec> Tensors(JsonElement metadata, string member)
-    {
-        var tensors = new List<TensorSpec>();
-        if (metadata.ValueKind == JsonValueKind.Object && metadata.TryGetProperty(member, out var list) && list.ValueKind == JsonValueKind.Array)
-        {
-            foreach (var tensor in list.EnumerateArray())
-            {
-                var type = Enum.GetValues<TensorType>().Cast<TensorType?>()
-                    .FirstOrDefault(type => tensor.GetProperty("datatype").ValueEquals(TensorTypes.OpenInference(type!.Value)));
-                long[] shape = [.. tensor.GetProperty("shape").EnumerateArray().Select(ToInt64)];
-                if (type is { } known)
-                {
-                    tensors.Add(new(tensor.GetProperty("name").GetString() ?? "", known, shape));
-                }
-            }
-        }
-
-        return tensors;
-
-        // Some servers write 64-bit numbers as texts.
-        static long ToInt64(JsonElement side) =>
-            side.ValueKind == JsonValueKind.String ? long.Parse(side.GetString()!, CultureInfo.InvariantCulture) : side.GetInt64();
-    }
+    private static int BatchOf(ModelManifest manifest, TensorSpec input, int said) =>
+        input.Shape[0] > 0 ? 1 : Math.Clamp(manifest.Remote!.MaxBatchSize ?? said, 1, RemoteSpec.MostInOneCall);
 
     private static bool Matches(IReadOnlyList<long> said, IReadOnlyList<long> needed) =>
         said.Count == needed.Count && said.Zip(needed).All(pair => pair.First < 0 || pair.First == pair.Second);

@@ -1,7 +1,5 @@
 using System.Net;
 using System.Net.Http.Headers;
-using System.Text.Json;
-using Microsoft.Extensions.Http.Resilience;
 using Microsoft.Extensions.Logging;
 using Polly;
 using Polly.CircuitBreaker;
@@ -15,71 +13,46 @@ internal sealed partial class RemoteEndpoint : IDisposable
 {
     // Seconds: a server under load answers late, and that is no reason to leave it to the others' load.
     private const double LeastPatience = 2;
-    private const int MostMetadata = 1024 * 1024;
 
     // Shorter ones say more about the client's patience than about the server.
     private static readonly TimeSpan Slow = TimeSpan.FromSeconds(10);
-    private static readonly HttpRequestOptionsKey<TimeSpan> Within = new("within");
+    private static readonly ResiliencePropertyKey<TimeSpan> Within = new("within");
 
     private readonly ModelManifest _manifest;
-    private readonly HttpClient _http;
+    private readonly IRemoteTransport _transport;
+    private readonly ResiliencePipeline<RemoteReply> _calls;
     private readonly CircuitBreakerStateProvider _circuit = new();
     private readonly TimeSpan _patience;
-    private readonly string _path;
-    private readonly TimeProvider _time;
     private readonly ILogger _logger;
     private int _outstanding;
     private string? _problem = "It has not been asked yet.";
 
     public RemoteEndpoint(Uri address, ModelManifest manifest, RemoteOptions options, TimeProvider time, ILogger logger)
     {
-        (Address, _manifest, _time, _logger) = (address, manifest, time, logger);
+        (Address, _manifest, _logger) = (address, manifest, logger);
         _patience = TimeSpan.FromSeconds(Math.Max(options.ReadySeconds, LeastPatience));
-        var remote = manifest.Remote!;
-        _path = $"v2/models/{Uri.EscapeDataString(remote.Model ?? manifest.Name)}"
-            + (remote.Version is null ? "" : $"/versions/{Uri.EscapeDataString(remote.Version)}");
-        var pipeline = new ResiliencePipelineBuilder<HttpResponseMessage> { TimeProvider = time }
-            .AddCircuitBreaker(new HttpCircuitBreakerStrategyOptions
+        _calls = new ResiliencePipelineBuilder<RemoteReply> { TimeProvider = time }
+            .AddCircuitBreaker(new CircuitBreakerStrategyOptions<RemoteReply>
             {
                 FailureRatio = 0.5,
                 MinimumThroughput = 8,
                 SamplingDuration = TimeSpan.FromSeconds(10),
                 BreakDuration = TimeSpan.FromSeconds(2),
                 StateProvider = _circuit,
-                // Busy, not ready and late are answers; 4xx are about the request.
-                ShouldHandle = args => ValueTask.FromResult(args.Outcome.Exception is HttpRequestException
+                // Busy, not ready and late are answers; what it rejects is about the request.
+                ShouldHandle = args => ValueTask.FromResult(args.Outcome.Exception is HttpRequestException or IOException
                     || IsUnreached(args.Outcome.Exception)
                     || args.Outcome.Exception is TimeoutRejectedException { Timeout: var waited } && waited >= Slow
-                    || args.Outcome.Result is { StatusCode: HttpStatusCode.InternalServerError or HttpStatusCode.BadGateway }),
+                    || args.Outcome.Result is { Outcome: RemoteOutcome.Failed }),
             })
-            .AddTimeout(new HttpTimeoutStrategyOptions
+            .AddTimeout(new TimeoutStrategyOptions
             {
-                TimeoutGenerator = args => ValueTask.FromResult(
-                    args.Context.GetRequestMessage() is { } request && request.Options.TryGetValue(Within, out var within) ? within : _patience),
+                TimeoutGenerator = args => ValueTask.FromResult(args.Context.Properties.GetValue(Within, _patience)),
             })
             .Build();
-        _http = new HttpClient(new ResilienceHandler(pipeline)
-        {
-            InnerHandler = new SocketsHttpHandler
-            {
-                AllowAutoRedirect = false,
-                UseCookies = false,
-                UseProxy = false,
-                ConnectTimeout = TimeSpan.FromSeconds(2),
-                // Names may mean other machines tomorrow.
-                PooledConnectionLifetime = TimeSpan.FromMinutes(5),
-            },
-        })
-        {
-            BaseAddress = new Uri(address.AbsoluteUri.TrimEnd('/') + "/"),
-            Timeout = Timeout.InfiniteTimeSpan,
-            DefaultRequestVersion = HttpVersion.Version20,
-            DefaultVersionPolicy = HttpVersionPolicy.RequestVersionOrLower,
-        };
-        if (options.ApiKey is { Length: > 0 } key)
-        {
-            _http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", key);
-        }
+        var (http, model) = (Client(options), manifest.Remote!.Model ?? manifest.Name);
+        _transport = GrpcTransport.Speaks(address) ? new GrpcTransport(http, address, manifest.Remote, model)
+            : new HttpTransport(http, address, manifest.Remote, model);
     }
 
     public Uri Address { get; }
@@ -113,20 +86,16 @@ internal sealed partial class RemoteEndpoint : IDisposable
     public async Task<RemoteContract> DescribeAsync(CancellationToken cancellationToken)
     {
         await CheckReadyAsync(cancellationToken).ConfigureAwait(false);
-        var metadata = await GetAsync(_path, cancellationToken).ConfigureAwait(false)
-            ?? throw NotReady($"It says nothing at /{_path}.");
+        var route = _transport.MetadataRoute;
         try
         {
-            return RemoteContract.Read(
-                _manifest,
-                metadata,
-                await GetAsync(_path + "/config", cancellationToken).ConfigureAwait(false),
-                await GetAsync("v2", cancellationToken).ConfigureAwait(false));
+            var reply = await AskAsync(route, _transport.DescribeAsync, cancellationToken).ConfigureAwait(false);
+            return RemoteContract.Read(_manifest, reply.Metadata ?? throw NotReady($"It says nothing at {route}."));
         }
         catch (Exception exception)
             when (exception is InvalidOperationException or KeyNotFoundException or FormatException or OverflowException or ArgumentException)
         {
-            throw NotReady($"What it says at /{_path} is no model's metadata.");
+            throw NotReady($"What it says at {route} is no model's metadata.");
         }
     }
 
@@ -134,10 +103,10 @@ internal sealed partial class RemoteEndpoint : IDisposable
     /// <exception cref="InferenceException"><see cref="InferenceError.ModelNotReady"/>: it is not.</exception>
     public async Task CheckReadyAsync(CancellationToken cancellationToken)
     {
-        using var response = await SendAsync(_path + "/ready", cancellationToken).ConfigureAwait(false);
-        if (response.StatusCode != HttpStatusCode.OK)
+        var reply = await AskAsync(_transport.ReadyRoute, _transport.CheckReadyAsync, cancellationToken).ConfigureAwait(false);
+        if (reply.Outcome != RemoteOutcome.Done)
         {
-            throw NotReady($"It answers {(int)response.StatusCode} to /{_path}/ready.");
+            throw NotReady($"It answers {reply.Status.TrimEnd('.')} to {_transport.ReadyRoute}.");
         }
     }
 
@@ -146,33 +115,24 @@ internal sealed partial class RemoteEndpoint : IDisposable
     /// <exception cref="InferenceException">It failed, or was too late.</exception>
     public async Task<InferenceException?> InferAsync(RemoteContract contract, IReadOnlyList<RemoteTensors> batch, string[] outputs, TimeSpan within)
     {
-        using var deadline = new CancellationTokenSource(within, _time);
-        using var request = new HttpRequestMessage(HttpMethod.Post, _path + "/infer") { Content = RemoteMessages.Ask(contract, batch, outputs, within) };
-        request.Options.Set(Within, within);
         Interlocked.Add(ref _outstanding, batch.Count);
         try
         {
-            // Without the deadline, which would come first: a server that says nothing is late by the pipeline's, and that counts.
-            using var response = await _http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, CancellationToken.None).ConfigureAwait(false);
-            if (response.StatusCode == HttpStatusCode.OK)
+            var reply = await CallAsync(token => _transport.InferAsync(contract, batch, outputs, within, token), within, CancellationToken.None)
+                .ConfigureAwait(false);
+            var said = $"answered {reply.Status}";
+            switch (reply.Outcome)
             {
-                await RemoteMessages.ReadAsync(contract, response, batch, outputs, deadline.Token).ConfigureAwait(false);
-                return null;
-            }
-
-            var status = (int)response.StatusCode;
-            var error = await RemoteMessages.ReadErrorAsync(response, deadline.Token).ConfigureAwait(false);
-            var said = error is null ? $"answered {status}" : $"answered {status}: {error}";
-            switch (response.StatusCode)
-            {
-                case HttpStatusCode.TooManyRequests:
+                case RemoteOutcome.Done:
+                    return null;
+                case RemoteOutcome.Busy:
                     return new(InferenceError.QueueFull, $"The server that computes the model '{_manifest.Name}' {said}");
-                case HttpStatusCode.ServiceUnavailable:
+                case RemoteOutcome.NotReady:
                     Problem = $"It {said}";
                     return new(InferenceError.ModelNotReady, $"The server that computes the model '{_manifest.Name}' {said}");
-                case HttpStatusCode.GatewayTimeout:
+                case RemoteOutcome.Late:
                     throw TooLate();
-                case HttpStatusCode.NotFound or HttpStatusCode.Unauthorized or HttpStatusCode.Forbidden:
+                case RemoteOutcome.Refused:
                     Problem = $"It {said}";
                     throw Failed(said);
                 default:
@@ -208,59 +168,75 @@ internal sealed partial class RemoteEndpoint : IDisposable
         }
     }
 
-    public void Dispose() => _http.Dispose();
+    public void Dispose() => _transport.Dispose();
 
-    private async Task<JsonElement?> GetAsync(string path, CancellationToken cancellationToken)
-    {
-        using var response = await SendAsync(path, cancellationToken).ConfigureAwait(false);
-        if (response.StatusCode != HttpStatusCode.OK)
-        {
-            return null;
-        }
-
-        try
-        {
-            using var patience = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-            patience.CancelAfter(_patience);
-            var body = await RemoteMessages.ReadBodyAsync(response.Content, MostMetadata, patience.Token).ConfigureAwait(false);
-            using var json = JsonDocument.Parse(body);
-            return json.RootElement.Clone();
-        }
-        catch (Exception exception) when (exception is JsonException or InvalidDataException)
-        {
-            return null;
-        }
-        catch (Exception exception)
-            when (exception is HttpRequestException or IOException or OperationCanceledException && !cancellationToken.IsCancellationRequested)
-        {
-            throw NotReady($"Its answer to /{path} did not come to an end.");
-        }
-    }
-
-    private async Task<HttpResponseMessage> SendAsync(string path, CancellationToken cancellationToken)
+    /// <summary>A question about the model or the server, which all have the same patience.</summary>
+    private async Task<RemoteReply> AskAsync(string route, Func<CancellationToken, Task<RemoteReply>> ask, CancellationToken cancellationToken)
     {
         try
         {
-            return await _http.GetAsync(new Uri(path, UriKind.Relative), HttpCompletionOption.ResponseHeadersRead, cancellationToken).ConfigureAwait(false);
+            return await CallAsync(ask, _patience, cancellationToken).ConfigureAwait(false);
         }
         catch (TimeoutRejectedException)
         {
-            throw NotReady($"It does not answer /{path} within {_patience.TotalSeconds:0.##} seconds.");
+            throw NotReady($"It does not answer {route} within {_patience.TotalSeconds:0.##} seconds.");
         }
         catch (BrokenCircuitException)
         {
             throw NotReady("It has failed too often and is given a pause.");
         }
-        catch (Exception exception) when (exception is HttpRequestException || IsUnreached(exception))
+        catch (InvalidDataException exception)
+        {
+            throw NotReady($"What it says at {route} is none: {exception.Message}.");
+        }
+        catch (Exception exception) when (exception is HttpRequestException or IOException || IsUnreached(exception))
         {
             throw NotReady("It cannot be reached.");
         }
     }
 
+    private async Task<RemoteReply> CallAsync(Func<CancellationToken, Task<RemoteReply>> call, TimeSpan within, CancellationToken cancellationToken)
+    {
+        var context = ResilienceContextPool.Shared.Get(cancellationToken);
+        context.Properties.Set(Within, within);
+        try
+        {
+            return await _calls.ExecuteAsync(async context => await call(context.CancellationToken).ConfigureAwait(false), context).ConfigureAwait(false);
+        }
+        finally
+        {
+            ResilienceContextPool.Shared.Return(context);
+        }
+    }
+
+    private static HttpClient Client(RemoteOptions options)
+    {
+        var http = new HttpClient(new SocketsHttpHandler
+        {
+            AllowAutoRedirect = false,
+            UseCookies = false,
+            UseProxy = false,
+            ConnectTimeout = TimeSpan.FromSeconds(2),
+            // Names may mean other machines tomorrow.
+            PooledConnectionLifetime = TimeSpan.FromMinutes(5),
+        })
+        {
+            Timeout = Timeout.InfiniteTimeSpan,
+            DefaultRequestVersion = HttpVersion.Version20,
+            DefaultVersionPolicy = HttpVersionPolicy.RequestVersionOrLower,
+        };
+        if (options.ApiKey is { Length: > 0 } key)
+        {
+            http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", key);
+        }
+
+        return http;
+    }
+
     /// <summary>No connection came about, so nothing was sent. Where that took too long, it is said as if the caller had left, with what it was inside.</summary>
     private static bool IsUnreached(Exception? exception) => exception is HttpRequestException failed
         ? failed.HttpRequestError is HttpRequestError.ConnectionError or HttpRequestError.NameResolutionError or HttpRequestError.SecureConnectionError
-        : exception is OperationCanceledException { InnerException: TimeoutException };
+        : exception is OperationCanceledException { InnerException: TimeoutException or OperationCanceledException { InnerException: TimeoutException } };
 
     private static InferenceException NotReady(string sentence) => new(InferenceError.ModelNotReady, sentence);
 

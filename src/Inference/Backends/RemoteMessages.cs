@@ -2,7 +2,6 @@ using System.Buffers;
 using System.Globalization;
 using System.Net;
 using System.Net.Http.Headers;
-using System.Numerics.Tensors;
 using System.Runtime.InteropServices;
 using System.Text.Json;
 using Whatsit.Inference.Preprocessing;
@@ -18,7 +17,12 @@ internal static class RemoteMessages
     private const int MostJson = 64 * 1024, LongestNumber = 32;
 
     /// <summary>The question.</summary>
-    public static HttpContent Ask(RemoteContract contract, IReadOnlyList<RemoteTensors> batch, string[] outputs, TimeSpan within)
+    /// <param name="contract">The model.</param>
+    /// <param name="isBinary">Whether the server takes tensors as bytes behind the JSON.</param>
+    /// <param name="batch">The pictures.</param>
+    /// <param name="outputs">What is wanted of them.</param>
+    /// <param name="within">How long somebody waits.</param>
+    public static HttpContent Ask(RemoteContract contract, bool isBinary, IReadOnlyList<RemoteTensors> batch, string[] outputs, TimeSpan within)
     {
         var json = new ArrayBufferWriter<byte>();
         using (var writer = new Utf8JsonWriter(json))
@@ -37,7 +41,7 @@ internal static class RemoteMessages
 
             writer.WriteEndArray();
             writer.WriteString("datatype", TensorTypes.OpenInference(TensorTypes.Of(input)));
-            if (contract.IsBinary)
+            if (isBinary)
             {
                 writer.WriteStartObject("parameters");
                 writer.WriteNumber("binary_data_size", contract.InputLength * batch.Count);
@@ -55,7 +59,7 @@ internal static class RemoteMessages
             {
                 writer.WriteStartObject();
                 writer.WriteString("name", output);
-                if (contract.IsBinary)
+                if (isBinary)
                 {
                     writer.WriteStartObject("parameters");
                     writer.WriteBoolean("binary_data", true);
@@ -73,7 +77,7 @@ internal static class RemoteMessages
             writer.WriteEndObject();
         }
 
-        return new Content(json.WrittenMemory, contract.IsBinary ? batch : []);
+        return new Content(json.WrittenMemory, isBinary ? batch : []);
     }
 
     /// <summary>Reads the answer into the tensors.</summary>
@@ -97,7 +101,7 @@ internal static class RemoteMessages
         try
         {
             using var json = JsonDocument.Parse(body.AsMemory(0, headerLength ?? body.Length));
-            Read(contract, json.RootElement, body.AsSpan(headerLength ?? body.Length), batch, outputs);
+            Read(json.RootElement, body.AsSpan(headerLength ?? body.Length), new RemoteAnswer(contract, batch, outputs));
         }
         catch (Exception exception) when (exception is JsonException or InvalidOperationException or FormatException or KeyNotFoundException)
         {
@@ -134,9 +138,8 @@ internal static class RemoteMessages
         }
     }
 
-    private static void Read(RemoteContract contract, JsonElement answer, ReadOnlySpan<byte> bytes, IReadOnlyList<RemoteTensors> batch, string[] outputs)
+    private static void Read(JsonElement answer, ReadOnlySpan<byte> bytes, RemoteAnswer filled)
     {
-        var missing = outputs.ToHashSet();
         foreach (var output in answer.GetProperty("outputs").EnumerateArray())
         {
             var name = output.GetProperty("name").GetString() ?? "";
@@ -155,46 +158,19 @@ internal static class RemoteMessages
                 bytes = bytes[length..];
             }
 
-            if (!missing.Remove(name))
+            if (!filled.Wants(name))
             {
-                // One that nobody asked for.
                 continue;
             }
 
-            var type = contract.TypeOf(name);
-            long[] expected = [batch.Count, .. contract.ShapeOf(name).Skip(1)];
-            long[] shape = [.. output.GetProperty("shape").EnumerateArray().Select(side => side.GetInt64())];
-            if (!output.GetProperty("datatype").ValueEquals(TensorTypes.OpenInference(type)) || !shape.SequenceEqual(expected))
-            {
-                throw new InvalidDataException($"its output '{name}' is {Sentence.OneLine(output.GetProperty("datatype").GetString() ?? "", 10)} "
-                    + $"[{string.Join(',', shape.Take(8))}], not {TensorTypes.OpenInference(type)} [{string.Join(',', expected)}]");
-            }
-
-            var rowLength = contract.LengthOf(name);
-            data = binary is not null ? data : Numbers(output.GetProperty("data"), type, rowLength * batch.Count);
-            if (data.Length != rowLength * batch.Count)
-            {
-                throw new InvalidDataException($"its output '{name}' has {data.Length} bytes, not {rowLength * batch.Count}");
-            }
-
-            for (var row = 0; row < batch.Count; row++)
-            {
-                data.Slice(row * rowLength, rowLength).CopyTo(batch[row].BufferOf(name));
-            }
+            var type = filled.Check(
+                name,
+                output.GetProperty("datatype").GetString() ?? "",
+                [.. output.GetProperty("shape").EnumerateArray().Select(side => side.GetInt64())]);
+            filled.Fill(name, binary is not null ? data : Numbers(output.GetProperty("data"), type, filled.LengthOf(name)));
         }
 
-        if (missing.Count > 0)
-        {
-            throw new InvalidDataException($"its answer lacks the output '{missing.First()}'");
-        }
-
-        foreach (var tensors in batch)
-        {
-            if (!TensorPrimitives.IsFiniteAll<float>(tensors.Scores))
-            {
-                throw new InvalidDataException($"its output '{contract.Scores}' has a score that is no number");
-            }
-        }
+        filled.Finish();
     }
 
     /// <summary>Numbers of JSON, nested or not, as the bytes of their type.</summary>

@@ -54,6 +54,10 @@ public static class TensorTypes
         _ => type.ToString().ToUpperInvariant(),
     };
 
+    /// <summary>The type of that name; nothing where it is none of numbers.</summary>
+    public static TensorType? OfOpenInference(string name) =>
+        Enum.GetValues<TensorType>().Cast<TensorType?>().FirstOrDefault(type => OpenInference(type!.Value) == name);
+
     /// <summary>Bytes of one element.</summary>
     public static int Size(TensorType type) => type switch
     {

@@ -74,8 +74,8 @@ public sealed record ModelManifest
 /// <see cref="SampleSpec.Predictions"/>.</param>
 public sealed record BundleFile(string File, long Bytes, string Sha256, bool? Approved = null, IReadOnlyList<Prediction>? Predictions = null);
 
-/// <summary>Servers that compute a model; they speak the Open Inference Protocol v2 over HTTP.</summary>
-/// <param name="Endpoints">Their addresses: <c>http://host:8080</c>. Pictures go to the one with the fewest outstanding.</param>
+/// <summary>Servers that compute a model; they speak the Open Inference Protocol v2 over HTTP or gRPC.</summary>
+/// <param name="Endpoints">Their addresses: <c>http://host:8080</c>, <c>grpc://host:8001</c>, with TLS <c>https</c> and <c>grpcs</c>. Pictures go to the one with the fewest outstanding.</param>
 public sealed record RemoteSpec(IReadOnlyList<string> Endpoints)
 {
     /// <summary>More pictures than this are no call that anybody should wait for.</summary>

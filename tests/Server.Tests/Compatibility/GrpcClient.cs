@@ -3,7 +3,7 @@ using System.Net.Sockets;
 using Google.Protobuf;
 using Grpc.Core;
 using Grpc.Net.Client;
-using Whatsit.Server.Compatibility.OpenInference.Rpc.Wire;
+using Whatsit.Inference.Backends.Wire;
 
 namespace Whatsit.Server.Tests.Compatibility;
 

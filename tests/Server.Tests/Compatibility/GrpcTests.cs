@@ -8,9 +8,9 @@ using Google.Protobuf;
 using Grpc.Core;
 using Grpc.Health.V1;
 using Grpc.Reflection.V1Alpha;
-using Whatsit.Server.Compatibility.OpenInference.Rpc.Wire;
-using Input = Whatsit.Server.Compatibility.OpenInference.Rpc.Wire.ModelInferRequest.Types.InferInputTensor;
-using Output = Whatsit.Server.Compatibility.OpenInference.Rpc.Wire.ModelInferRequest.Types.InferRequestedOutputTensor;
+using Whatsit.Inference.Backends.Wire;
+using Input = Whatsit.Inference.Backends.Wire.ModelInferRequest.Types.InferInputTensor;
+using Output = Whatsit.Inference.Backends.Wire.ModelInferRequest.Types.InferRequestedOutputTensor;
 
 namespace Whatsit.Server.Tests.Compatibility;
 
@@ -131,6 +131,11 @@ public sealed class GrpcTests : IAsyncLifetime
         Assert.True((await _client.AskAsync<ModelReadyRequest, ModelReadyResponse>("ModelReady", new() { Name = "grocery", Version = "1" })).Ready);
         Same("/v2", await _client.AskAsync<ServerMetadataRequest, ServerMetadataResponse>("ServerMetadata", new()));
         Same("/v2/models/grocery", await _client.AskAsync<ModelMetadataRequest, ModelMetadataResponse>("ModelMetadata", new() { Name = "grocery" }));
+        var configuration = (await _client.AskAsync<ModelConfigRequest, ModelConfigResponse>("ModelConfig", new() { Name = "grocery" })).Config;
+        var same = await _server.GetJsonAsync("/v2/models/grocery/config");
+        Assert.Equal(
+            ((string)same["name"]!, (string)same["platform"]!, (string)same["backend"]!, (int)same["max_batch_size"]!),
+            (configuration.Name, configuration.Platform, configuration.Backend, configuration.MaxBatchSize));
         var index = await _client.AskAsync<RepositoryIndexRequest, RepositoryIndexResponse>("RepositoryIndex", new() { Ready = true });
         Assert.Equal([("grocery", "1", "READY", "")], index.Models.Select(model => (model.Name, model.Version, model.State, model.Reason)));
 
@@ -242,7 +247,7 @@ public sealed class GrpcTests : IAsyncLifetime
         await RefusedAsync("ModelInfer", [.. start, 0x3A, 0xFF, 0xFF, 0xFF, 0xFF, 0x0F],
             "InvalidArgument: failed to parse the request: it is no ModelInferRequest");
         await RefusedAsync("ModelReady", [.. Text(1, new('x', 9000))], "InvalidArgument: The request has 9,003 bytes; the limit is 8,192.");
-        await RefusedAsync("ModelConfig", [], "Unimplemented: ");
+        await RefusedAsync("TraceSetting", [], "Unimplemented: ");
 
         async Task RefusedAsync(string method, byte[] request, string expected)
         {

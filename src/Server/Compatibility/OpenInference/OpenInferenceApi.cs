@@ -71,6 +71,26 @@ internal static class OpenInferenceApi
         static TensorMetadata Tensor(TensorSpec spec) => new(spec.Name, TensorTypes.OpenInference(spec.Type), [-1, .. spec.Shape.Skip(1)]);
     }
 
+    /// <summary>As much of Triton's configuration as holds here (model_config.proto of triton-inference-server/common).</summary>
+    public static ModelConfiguration ConfigurationOf(ModelRequests models, string model, string? version)
+    {
+        models.Status(model, version, Unknown(model, version));
+        using var lease = models.Catalog.Lease(model);
+        var manifest = lease.Model.Manifest;
+        var input = DataTypes.Describe(manifest.Input);
+        return new(
+            model,
+            "onnxruntime_onnx",
+            "onnxruntime",
+            models.MaxBatchSize,
+            [new(input.Name, Type(input), $"FORMAT_{manifest.Input.Layout.ToString().ToUpperInvariant()}", [.. input.Shape.Skip(1)], null)],
+            [.. lease.Model.Backend.Outputs.Select(output => new ConfiguredTensor(
+                output.Name, Type(output), null, [.. output.Shape.Skip(1)], output.Name == manifest.Output.Name ? manifest.Labels : null))],
+            manifest.Files.GetValueOrDefault(lease.Model.Variant)?.File ?? "");
+
+        static string Type(TensorSpec spec) => $"TYPE_{TensorTypes.OpenInference(spec.Type)}";
+    }
+
     /// <summary>Every model and how it stands.</summary>
     public static IReadOnlyList<IndexEntry> IndexOf(ModelCatalog catalog, bool onlyReady) =>
     [
@@ -157,25 +177,7 @@ internal static class OpenInferenceApi
         return Json(Statistics(models.Catalog, model));
     }
 
-    /// <summary>As much of Triton's configuration as holds here (model_config.proto of triton-inference-server/common).</summary>
-    private static IResult Configuration(string model, string? version, [FromServices] ModelRequests models)
-    {
-        models.Status(model, version, Unknown(model, version));
-        using var lease = models.Catalog.Lease(model);
-        var manifest = lease.Model.Manifest;
-        var input = DataTypes.Describe(manifest.Input);
-        return Json(new ModelConfiguration(
-            model,
-            "onnxruntime_onnx",
-            "onnxruntime",
-            models.MaxBatchSize,
-            [new(input.Name, Type(input), $"FORMAT_{manifest.Input.Layout.ToString().ToUpperInvariant()}", [.. input.Shape.Skip(1)], null)],
-            [.. lease.Model.Backend.Outputs.Select(output => new ConfiguredTensor(
-                output.Name, Type(output), null, [.. output.Shape.Skip(1)], output.Name == manifest.Output.Name ? manifest.Labels : null))],
-            manifest.Files.GetValueOrDefault(lease.Model.Variant)?.File ?? ""));
-
-        static string Type(TensorSpec spec) => $"TYPE_{TensorTypes.OpenInference(spec.Type)}";
-    }
+    private static IResult Configuration(string model, string? version, [FromServices] ModelRequests models) => Json(ConfigurationOf(models, model, version));
 
     private static IResult Json<T>(T value, int status = StatusCodes.Status200OK) =>
         Results.Json(value, Written, "application/json", status);

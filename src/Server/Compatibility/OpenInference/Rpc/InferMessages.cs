@@ -3,8 +3,8 @@ using Google.Protobuf;
 using Google.Protobuf.Collections;
 using Whatsit.Inference;
 using Whatsit.Inference.Backends;
+using Whatsit.Inference.Backends.Wire;
 using Whatsit.Inference.Catalog;
-using Whatsit.Server.Compatibility.OpenInference.Rpc.Wire;
 
 namespace Whatsit.Server.Compatibility.OpenInference.Rpc;
 

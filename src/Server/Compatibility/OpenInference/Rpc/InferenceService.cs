@@ -1,10 +1,11 @@
 using Grpc.Core;
+using Whatsit.Inference.Backends.Wire;
 using Whatsit.Inference.Catalog;
-using Whatsit.Server.Compatibility.OpenInference.Rpc.Wire;
 using Whatsit.Server.Health;
 using Whatsit.Server.Management;
 using Whatsit.Server.Predictions;
 using Whatsit.Server.Telemetry;
+using Wire = Whatsit.Inference.Backends.Wire;
 
 namespace Whatsit.Server.Compatibility.OpenInference.Rpc;
 
@@ -48,6 +49,22 @@ internal sealed class InferenceService(ModelRequests models, Shutdown shutdown) 
 
         static ModelMetadataResponse.Types.TensorMetadata Tensor(TensorMetadata tensor) =>
             new() { Name = tensor.Name, Datatype = tensor.Datatype, Shape = { tensor.Shape } };
+    }
+
+    /// <inheritdoc/>
+    public override Task<ModelConfigResponse> ModelConfig(ModelConfigRequest request, ServerCallContext context)
+    {
+        var configuration = OpenInferenceApi.ConfigurationOf(models, request.Name, Given(request.Version));
+        return Task.FromResult(new ModelConfigResponse
+        {
+            Config = new()
+            {
+                Name = configuration.Name,
+                Platform = configuration.Platform,
+                Backend = configuration.Backend,
+                MaxBatchSize = configuration.MaxBatchSize,
+            },
+        });
     }
 
     /// <inheritdoc/>
