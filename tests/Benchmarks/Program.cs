@@ -47,6 +47,11 @@ var soak = new Command("soak", "Half an hour at 80 % of capacity, good, bad and 
 };
 soak.SetAction(parsed => Soak.RunAsync(parsed.GetValue(server)!, parsed.GetValue(model)!, parsed.GetValue(minutes)));
 root.Subcommands.Add(soak);
+
+var count = new Option<int>("--count") { Description = "How many photos. The default is 100,000.", DefaultValueFactory = _ => 100_000 };
+var many = new Command("many", "whatsit classify over so many small photos: photos in a second, and the most memory at every 10,000.") { count };
+many.SetAction(parsed => ManyPhotos.RunAsync(parsed.GetValue(count)));
+root.Subcommands.Add(many);
 return await root.Parse(args).InvokeAsync();
 
 static Option<T[]> List<T>(string name, string description) => new(name) { Description = description, AllowMultipleArgumentsPerToken = true };

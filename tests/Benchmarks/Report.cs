@@ -28,6 +28,8 @@ internal sealed class Report(ModelManifest manifest, IReadOnlyList<Photo> photos
     /// <summary>Our server's name in the tables.</summary>
     public const string Us = "Whatsit";
 
+    private const string TiersBegin = "<!-- ./build.sh bench --parts tiers -->", TiersEnd = "<!-- end of tiers -->";
+
     private readonly List<FloorRow> _floors = [];
     private readonly List<LoadRow> _loads = [];
     private readonly List<CalmRow> _calms = [];
@@ -38,6 +40,7 @@ internal sealed class Report(ModelManifest manifest, IReadOnlyList<Photo> photos
     private readonly List<string> _missing = [];
     private readonly List<(string Variant, Endurance Endurance)> _endurances = [];
     private readonly List<(string Server, MemoryHeld Memory)> _memories = [];
+    private readonly List<TierRow> _tiers = [];
 
     public void Add(FloorRow row) => _floors.Add(row);
 
@@ -46,6 +49,8 @@ internal sealed class Report(ModelManifest manifest, IReadOnlyList<Photo> photos
     public void Add(CalmRow row) => _calms.Add(row);
 
     public void Add(OpenRow row) => _opens.Add(row);
+
+    public void Add(TierRow row) => _tiers.Add(row);
 
     public void Add(string variant, Endurance endurance) => _endurances.Add((variant, endurance));
 
@@ -72,6 +77,7 @@ internal sealed class Report(ModelManifest manifest, IReadOnlyList<Photo> photos
         Opens(text);
         Endurances(text);
         Memories(text);
+        text.Append(TierTable());
         return text.ToString().TrimEnd() + Environment.NewLine;
     }
 
@@ -97,6 +103,52 @@ internal sealed class Report(ModelManifest manifest, IReadOnlyList<Photo> photos
 
         {Results()}
         """;
+
+    /// <summary>What a second tier costs, between marks; nothing where it was not measured.</summary>
+    public string TierTable()
+    {
+        if (_tiers.Count == 0)
+        {
+            return "";
+        }
+
+        var text = new StringBuilder(TiersBegin).AppendLine().AppendLine();
+        text.AppendLine("A front that decodes, prepares and judges before two servers that compute, beside one server that does it all, on this one machine:")
+            .AppendLine("the CPU time is that of all processes, and ratios and differences are taken within a round.").AppendLine();
+        text.Append(CultureInfo.InvariantCulture, $"Measured on {DateTime.UtcNow:yyyy-MM-dd} with `{Command}`: {Machine()}. ")
+            .AppendLine(CultureInfo.InvariantCulture, $"Model: {manifest.Name}.").AppendLine();
+        text.AppendLine("| Picture | Connections | Servers | CPU ms/request | added | ÷ one server | p50 ms | added | ÷ one server | requests/s |");
+        text.AppendLine("|---|--:|---|--:|--:|--:|--:|--:|--:|--:|");
+        foreach (var rows in _tiers.GroupBy(row => (row.Size, row.Connections, row.Server)))
+        {
+            var one = _tiers.Where(row => (row.Size, row.Connections, row.Server) == (rows.Key.Size, rows.Key.Connections, Tiers.One))
+                .ToDictionary(row => row.Round, row => row.Result);
+            text.Append(CultureInfo.InvariantCulture, $"| {rows.Key.Size} | {rows.Key.Connections} | {rows.Key.Server} ");
+            Compared(result => result.CpuMs);
+            Compared(result => result.P50);
+            text.AppendLine(CultureInfo.InvariantCulture, $"| {Median(rows, row => row.Result.PerSecond):0.0} |");
+
+            void Compared(Func<LoadResult, double> value)
+            {
+                text.Append(CultureInfo.InvariantCulture, $"| {Median(rows, row => value(row.Result)):0.00} ");
+                _ = rows.Key.Server == Tiers.One ? text.Append("| | ") : text.Append(CultureInfo.InvariantCulture,
+                    $"| {Median(rows, row => value(row.Result) - value(one[row.Round])):0.00} "
+                    + $"| {Median(rows, row => value(row.Result) / value(one[row.Round])):0.00} ");
+            }
+        }
+
+        return text.AppendLine().Append(TiersEnd).AppendLine().ToString();
+    }
+
+    /// <summary>Puts that table in place of the one that a file has, or behind what it has.</summary>
+    public static void Replace(string file, string table)
+    {
+        var text = File.ReadAllText(file);
+        var begin = text.IndexOf(TiersBegin, StringComparison.Ordinal);
+        var end = text.IndexOf(TiersEnd, StringComparison.Ordinal) + TiersEnd.Length;
+        File.WriteAllText(file, begin < 0 ? $"{text.TrimEnd()}\n\n{table}" : $"{text[..begin]}{table.TrimEnd()}{text[end..]}");
+        Console.WriteLine($"Written to {file}");
+    }
 
     private static string Command => string.Join(' ', ["./build.sh bench", .. Environment.GetCommandLineArgs().Skip(1)]);
 

@@ -9,9 +9,9 @@ namespace Whatsit.Benchmarks;
 internal static class Parts
 {
     public const string Layers = "layers", Closed = "closed", Peers = "peers", Open = "open", Endurance = "endurance", Decoders = "decoders",
-        Jpeg = "jpeg", Formats = "formats", Memory = "memory";
+        Jpeg = "jpeg", Formats = "formats", Memory = "memory", Tiers = "tiers";
 
-    public static readonly IReadOnlyList<string> All = [Layers, Closed, Peers, Open, Endurance, Decoders, Jpeg, Formats, Memory];
+    public static readonly IReadOnlyList<string> All = [Layers, Closed, Peers, Open, Endurance, Decoders, Jpeg, Formats, Memory, Tiers];
 }
 
 /// <summary>What to measure.</summary>
@@ -123,6 +123,11 @@ internal sealed class Suite : IDisposable
             await suite.OpenAsync();
         }
 
+        if (options.Parts.Contains(Parts.Tiers))
+        {
+            await suite.TiersAsync();
+        }
+
         Console.WriteLine();
         Console.WriteLine(suite._report.Results());
         if (!options.Quick && Parts.All.All(options.Parts.Contains) && options.Against is null)
@@ -130,6 +135,10 @@ internal sealed class Suite : IDisposable
             var file = Repository.PathOf("tests", "Benchmarks", "README.md");
             await File.WriteAllTextAsync(file, suite._report.Readme());
             Console.WriteLine($"Written to {file}");
+        }
+        else if (!options.Quick && options.Parts is [Parts.Tiers])
+        {
+            Report.Replace(Repository.PathOf("tests", "Benchmarks", "README.md"), suite._report.TierTable());
         }
     }
 
@@ -262,6 +271,30 @@ internal sealed class Suite : IDisposable
         }
 
         async Task<double> CapacityAsync() => (await ClosedLoop.RunAsync(server, photo, connections: 32, 2 * Count(photo))).PerSecond;
+    }
+
+    /// <summary>One server, and a front before two that compute, over HTTP and over gRPC, in turn.</summary>
+    private async Task TiersAsync()
+    {
+        using var tiers = await Tiers.StartAsync(_options.Server, _options.Model, _variants[0]);
+        foreach (var photo in _photos)
+        {
+            for (var round = 0; round <= _options.Rounds; round++)
+            {
+                Console.WriteLine(round == 0 ? $"Tiers, {photo.Name}, warming up …" : $"Tiers, {photo.Name}, round {round} …");
+                foreach (var connections in (int[])[1, CommonConnections])
+                {
+                    foreach (var contestant in tiers.Fronts)
+                    {
+                        var result = await ClosedLoop.RunAsync(contestant, photo, connections, Count(photo));
+                        if (round > 0)
+                        {
+                            _report.Add(new TierRow(round, contestant.Name, photo.Name, connections, result));
+                        }
+                    }
+                }
+            }
+        }
     }
 
     private async Task EndureAsync()

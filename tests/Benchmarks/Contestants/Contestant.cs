@@ -42,8 +42,11 @@ internal sealed class Contestant : IDisposable
     /// <summary>From the start of the process to its first "ready".</summary>
     public TimeSpan StartTime { get; private set; }
 
+    /// <summary>Servers that it asks in turn; what they cost, it costs.</summary>
+    public IReadOnlyList<Contestant> Behind { get; init; } = [];
+
     /// <summary>The CPU time of all its processes so far, in milliseconds.</summary>
-    public double CpuMs => Tree().Select(StatOf).Sum(fields => (fields[11] + fields[12]) / TicksPerMs);
+    public double CpuMs => Tree().Select(StatOf).Sum(fields => (fields[11] + fields[12]) / TicksPerMs) + Behind.Sum(server => server.CpuMs);
 
     /// <summary>
     /// Pages that its processes have touched for the first time, without the disk: each costs the kernel a fault and, where it is new memory, 4 KB of zeros.
@@ -85,8 +88,9 @@ internal sealed class Contestant : IDisposable
     /// <param name="environment">Settings.</param>
     /// <param name="path">Where it takes pictures.</param>
     /// <param name="readyPath">Where it says that it is ready.</param>
+    /// <param name="behind">Servers that it asks in turn.</param>
     public static async Task<Contestant> StartAsync(string name, string variant, string[] command, Dictionary<string, string> environment,
-        string path, string readyPath)
+        string path, string readyPath, IReadOnlyList<Contestant>? behind = null)
     {
         var port = FreePort();
         var start = new ProcessStartInfo(command[0]) { RedirectStandardOutput = true, RedirectStandardError = true, WorkingDirectory = Repository.Root };
@@ -101,7 +105,7 @@ internal sealed class Contestant : IDisposable
         }
 
         var clock = Stopwatch.StartNew();
-        var contestant = new Contestant(name, variant, path, port, Process.Start(start)!);
+        var contestant = new Contestant(name, variant, path, port, Process.Start(start)!) { Behind = behind ?? [] };
         var request = HttpConnection.Get(readyPath);
         using var connection = new HttpConnection(port);
         while (true)
@@ -158,7 +162,8 @@ internal sealed class Contestant : IDisposable
         }
     }
 
-    private static int FreePort()
+    /// <summary>A port that is free now.</summary>
+    public static int FreePort()
     {
         using var listener = new TcpListener(IPAddress.Loopback, 0);
         listener.Start();

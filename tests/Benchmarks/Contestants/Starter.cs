@@ -24,6 +24,29 @@ internal static class Starter
         "/predict",
         "/health/ready");
 
+    /// <summary>Our server, with a port for gRPC.</summary>
+    /// <param name="folder">Where it was published to.</param>
+    /// <param name="name">As the tables say it.</param>
+    /// <param name="models">Its folder of models.</param>
+    /// <param name="variant">The variant of the weights.</param>
+    /// <param name="grpcPort">That port; none where it asks others.</param>
+    /// <param name="behind">The servers that it asks.</param>
+    public static Task<Contestant> TierAsync(string folder, string name, string models, string variant, int grpcPort, IReadOnlyList<Contestant> behind) =>
+        Contestant.StartAsync(
+            name,
+            variant,
+            [Path.Combine(Repository.PathOf(folder), "Whatsit.Server"), "--urls", "http://127.0.0.1:{port}"],
+            new()
+            {
+                ["Catalog__Models"] = models,
+                ["Catalog__Variant"] = behind.Count == 0 ? variant : "auto",
+                ["Grpc__Port"] = $"{grpcPort}",
+                ["Remote__Hosts__0"] = "127.0.0.1",
+            },
+            "/predict",
+            "/health/ready",
+            behind);
+
     /// <summary>Node's http, sharp and onnxruntime-node in two cluster workers, installed from the lock file beside it.</summary>
     /// <exception cref="PeerMissingException">There is no Node or no registry.</exception>
     public static async Task<Contestant> NodeAsync(string bundle, ModelManifest manifest, string variant)
@@ -94,7 +117,9 @@ internal static class Starter
             "/ready");
     }
 
-    private static async Task CheckAsync(string folder, string program, params string[] arguments)
+    /// <summary>Runs a command that must end well.</summary>
+    /// <exception cref="PeerMissingException">It did not; the message is its last words.</exception>
+    public static async Task CheckAsync(string folder, string program, params string[] arguments)
     {
         try
         {
