@@ -21,7 +21,15 @@ export default defineConfig(({ mode }) => ({
   plugins: [react(), selfContainedThreads(), smallerFont(), mode !== 'bench' && pwa(), precompressed()],
   worker: { format: 'es', plugins: () => [selfContainedThreads()] },
   ...(mode === 'bench' && { root: 'bench' }),
-  build: { target: 'es2022', assetsInlineLimit: 0, outDir: 'dist', reportCompressedSize: false },
+  build: {
+    target: 'es2022',
+    assetsInlineLimit: 0,
+    outDir: 'dist',
+    reportCompressedSize: false,
+    // The first view is one script. Left to itself Rolldown may part React and the texts from it, which are 1 KB more and a request:
+    // merging takes one common chunk after the other, and sees a circle where another is still to be merged. https://github.com/rolldown/rolldown/pull/10905
+    rolldownOptions: { output: { codeSplitting: { groups: [{ name: 'page', tags: ['$initial'] }] } } },
+  },
   define: { runtimeBytes: JSON.stringify(runtimeBytes()), appVersion: JSON.stringify(manifest.version) },
   resolve: { conditions: ['onnxruntime-web-use-extern-wasm', ...defaultClientConditions] },
   server: {
