@@ -43,8 +43,15 @@ internal sealed class Wire : IDisposable
         return (status, body.Length == 0 ? new JsonObject() : JsonNode.Parse(body)!);
     }
 
+    /// <summary>The answer to a request that is whole, head and body.</summary>
+    public async Task<(int Status, string Head, string Body)> ReadWholeAsync(byte[] request)
+    {
+        await SendAsync(request);
+        return await ReadWholeAsync(hasBody: !request.AsSpan().StartsWith("HEAD "u8));
+    }
+
     /// <summary>The next answer: its status, its headers and its body.</summary>
-    public async Task<(int Status, string Head, string Body)> ReadWholeAsync()
+    public async Task<(int Status, string Head, string Body)> ReadWholeAsync(bool hasBody = true)
     {
         var head = new StringBuilder();
         var one = new byte[1];
@@ -62,7 +69,12 @@ internal sealed class Wire : IDisposable
         var status = int.Parse(text.AsSpan(9, 3));
         if (status == 100)
         {
-            return await ReadWholeAsync();
+            return await ReadWholeAsync(hasBody);
+        }
+
+        if (!hasBody)
+        {
+            return (status, text, "");
         }
 
         var length = text.Split("\r\n").FirstOrDefault(line => line.StartsWith("Content-Length:", StringComparison.OrdinalIgnoreCase));

@@ -16,8 +16,14 @@ internal static class FormBody
         .ContainsAnyExcept(NameCharacters);
 
     /// <summary>Finds the picture and decodes it where it lies, or a URL.</summary>
+    /// <param name="form">The body.</param>
+    /// <param name="fields">What stands beside the picture.</param>
+    /// <param name="isPlain">
+    /// Whether it is of the type <c>text/plain</c>, which pages' forms may have: a line for each field, and nothing is encoded
+    /// (https://html.spec.whatwg.org/#plain-text-form-data).
+    /// </param>
     /// <exception cref="InferenceException"><see cref="InferenceError.InvalidRequest"/>.</exception>
-    public static ((int Start, int Length)? Image, string? Url) Read(Span<byte> form, PredictFields fields)
+    public static ((int Start, int Length)? Image, string? Url) Read(Span<byte> form, PredictFields fields, bool isPlain = false)
     {
         (int Start, int Length)? image = null;
         string? url = null;
@@ -29,13 +35,14 @@ internal static class FormBody
                 throw ImageInput.TooManyFields();
             }
 
-            var length = form[start..].IndexOf((byte)'&') is >= 0 and var ampersand ? ampersand : form.Length - start;
+            var length = form[start..].IndexOf(isPlain ? (byte)'\n' : (byte)'&') is >= 0 and var end ? end : form.Length - start;
             var pair = form.Slice(start, length);
+            pair = isPlain ? pair.TrimEnd("\r"u8) : pair;
             var equals = pair.IndexOf((byte)'=');
-            var name = Encoding.UTF8.GetString(pair[..Decode(equals < 0 ? pair : pair[..equals])]);
-            var valueStart = start + (equals < 0 ? length : equals + 1);
-            var value = form[valueStart..(start + length)];
-            value = value[..Decode(value)];
+            var name = Encoding.UTF8.GetString(pair[..Decode(equals < 0 ? pair : pair[..equals], isPlain)]);
+            var valueStart = start + (equals < 0 ? pair.Length : equals + 1);
+            var value = form[valueStart..(start + pair.Length)];
+            value = value[..Decode(value, isPlain)];
             start += length + 1;
             if (PredictFields.Knows(name) || name == "url")
             {
@@ -74,9 +81,9 @@ internal static class FormBody
     }
 
     /// <summary>Undoes the form's encoding where the text lies (https://url.spec.whatwg.org/#urlencoded-parsing); the result is never longer.</summary>
-    private static int Decode(Span<byte> text)
+    private static int Decode(Span<byte> text, bool isPlain)
     {
-        if (!text.ContainsAny((byte)'%', (byte)'+'))
+        if (isPlain || !text.ContainsAny((byte)'%', (byte)'+'))
         {
             return text.Length;
         }

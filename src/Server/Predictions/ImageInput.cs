@@ -107,7 +107,8 @@ internal sealed class ImageInput(LimitsOptions limits, ImageFetcher fetcher)
             switch (kind)
             {
                 case Kind.Json or Kind.Form:
-                    var (image, url) = kind == Kind.Json ? JsonBody.Read(file.Memory.Span, fields) : FormBody.Read(file.Memory.Span, fields);
+                    var (image, url) = kind == Kind.Json ? JsonBody.Read(file.Memory.Span, fields)
+                        : FormBody.Read(file.Memory.Span, fields, isPlain: type?.MediaType.Equals("text/plain", StringComparison.OrdinalIgnoreCase) == true);
                     if (image is not { } found)
                     {
                         file.Dispose();
@@ -184,7 +185,8 @@ internal sealed class ImageInput(LimitsOptions limits, ImageFetcher fetcher)
                     continue;
                 }
 
-                if (part.FileName is null && PictureText.TypedName(start.Span, part.Name ?? "file") is { } name && !isUrl)
+                // requests.post(url, files={'file': 'photo.jpg'}) sends the name as the file's content.
+                if (PictureText.TypedName(start.Span, part.Name ?? "file") is { } name && !isUrl)
                 {
                     typed ??= name;
                     continue;
