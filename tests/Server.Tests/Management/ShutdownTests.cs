@@ -3,11 +3,13 @@ using System.Net;
 using System.Net.Sockets;
 using System.Text;
 using System.Text.Json.Nodes;
+using System.Text.RegularExpressions;
+using Whatsit.Tests;
 
 namespace Whatsit.Server.Tests.Management;
 
 /// <summary>SIGTERM, as containers and service managers send it.</summary>
-public sealed class ShutdownTests
+public sealed partial class ShutdownTests
 {
     [Fact(Timeout = 60_000)]
     public async Task Readiness_turns_first_and_the_listener_stays_for_the_delay()
@@ -53,6 +55,100 @@ public sealed class ShutdownTests
         Assert.Contains("Connection: close", answer, StringComparison.Ordinal);
         Assert.Contains("The server is shutting down", answer, StringComparison.Ordinal);
         await EndsAsync(server);
+    }
+
+    [Theory(Timeout = 60_000)]
+    [InlineData("curl", "-sv -m 50 -X POST -T - {url}", "< HTTP/1.1 100 Continue")]
+    [InlineData("node", "--input-type=module -e {script} {url}", "go on")]
+    public async Task A_clients_upload_at_half_is_answered(string client, string arguments, string goOn)
+    {
+        // Takes what stands on standard input as the body, and says what came.
+        const string Script = "import http from 'node:http'; const r = http.request(process.argv[1], { method: 'POST', headers: { Expect: '100-continue' } },"
+            + " (a) => { console.error(a.statusCode, a.headers.connection); a.pipe(process.stdout); });"
+            + " r.on('continue', () => console.error('go on')); r.flushHeaders(); process.stdin.pipe(r);";
+        await using var server = await StartAsync(delay: "0", seconds: "30");
+        using var process = Start(client, [.. arguments.Split(' ').Select(word => word switch
+        {
+            "{url}" => new Uri(server.Http.BaseAddress!, "predict").ToString(),
+            "{script}" => Script,
+            _ => word,
+        })]);
+        while (await process.StandardError.ReadLineAsync(TestContext.Current.CancellationToken) is { } line
+            && !line.StartsWith(goOn, StringComparison.Ordinal))
+        {
+        }
+
+        var upload = process.StandardInput.BaseStream;
+        await upload.WriteAsync(WhatsitServer.Picture.AsMemory(0, WhatsitServer.Picture.Length / 2), TestContext.Current.CancellationToken);
+        await upload.FlushAsync(TestContext.Current.CancellationToken);
+        await TerminateAsync(server);
+        await upload.WriteAsync(WhatsitServer.Picture.AsMemory(WhatsitServer.Picture.Length / 2), TestContext.Current.CancellationToken);
+        process.StandardInput.Close();
+        var said = process.StandardError.ReadToEndAsync(TestContext.Current.CancellationToken);
+        Assert.Contains("Granny Smith apple", await process.StandardOutput.ReadToEndAsync(TestContext.Current.CancellationToken), StringComparison.Ordinal);
+        Assert.Contains("close", await said, StringComparison.OrdinalIgnoreCase);
+        await EndsAsync(server);
+    }
+
+    [Fact(Timeout = 60_000)]
+    public async Task An_idle_connection_of_http_client_keeps_nothing_up()
+    {
+        // Asks, waits for a word, and asks again on the same connection.
+        const string Script = "import http.client, sys; c = http.client.HTTPConnection(sys.argv[1]); c.request('GET', '/health/live'); c.getresponse().read();"
+            + " print('idle', flush=True); sys.stdin.readline();"
+            + "\ntry:\n  c.request('GET', '/health/live'); print(c.getresponse().status)\nexcept Exception as e: print(type(e).__name__)";
+        await using var server = await StartAsync(delay: "0", seconds: "30");
+        using var process = Start("python3", ["-c", Script, server.Http.BaseAddress!.Authority]);
+        Assert.Equal("idle", await process.StandardOutput.ReadLineAsync(TestContext.Current.CancellationToken));
+        await TerminateAsync(server);
+        // Long before the thirty seconds.
+        await EndsAsync(server);
+        await process.StandardInput.WriteLineAsync("go on");
+        await process.StandardInput.FlushAsync(TestContext.Current.CancellationToken);
+        Assert.Matches("^(RemoteDisconnected|ConnectionResetError|BrokenPipeError|ConnectionRefusedError)$",
+            (await process.StandardOutput.ReadToEndAsync(TestContext.Current.CancellationToken)).Trim());
+    }
+
+    [Fact(Timeout = 60_000)]
+    public async Task Decodes_under_way_and_requests_in_the_queue_are_answered()
+    {
+        const int Requests = 6;
+        await using var server = await StartAsync(delay: "0", seconds: "30");
+        var picture = PictureCases.Read(PictureCases.All().First(picture => picture.Name == "104-megapixels.jpg").Name);
+        var answers = Enumerable.Range(0, Requests).Select(async _ =>
+        {
+            using var client = new HttpClient { BaseAddress = server.Http.BaseAddress };
+            using var content = HttpAssert.Raw(picture);
+            return await HttpAssert.OkAsync(await client.PostAsync("/predict", content, TestContext.Current.CancellationToken));
+        }).ToArray();
+        // All of them are the server's before it is asked to end: each has a place, or waits for one. The question itself is one more.
+        await WhatsitServer.WaitUntilAsync(async () => answers.Any(answer => answer.IsCompleted)
+            || ActiveRequests().Matches(await server.Http.GetStringAsync("/metrics", TestContext.Current.CancellationToken))
+                .Sum(count => int.Parse(count.Groups["count"].Value)) > Requests);
+        await TerminateAsync(server);
+        Assert.All(await Task.WhenAll(answers), answer => Assert.Equal(10_240, (int)answer["image"]!["width"]!));
+        await EndsAsync(server);
+    }
+
+    [GeneratedRegex(@"^http_server_active_requests\{.*\} (?<count>\d+)", RegexOptions.Multiline)]
+    private static partial Regex ActiveRequests();
+
+    private static Process Start(string program, string[] arguments)
+    {
+        try
+        {
+            return Process.Start(new ProcessStartInfo(program, arguments)
+            {
+                RedirectStandardInput = true,
+                RedirectStandardOutput = true,
+                RedirectStandardError = true,
+            })!;
+        }
+        catch (System.ComponentModel.Win32Exception)
+        {
+            Assert.Skip($"{program} is not installed.");
+            throw;
+        }
     }
 
     private static async Task<WhatsitServer> StartAsync(string delay, string seconds)
