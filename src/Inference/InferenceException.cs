@@ -11,6 +11,11 @@ public sealed class InferenceException : Exception
     public InferenceException(InferenceError error, string code, string message, params ReadOnlySpan<(string Name, object Value)> parameters)
         : base(Sentence.OneLine(message)) => (Error, Code, Parameters) = (error, code, Codes.Named(parameters));
 
+    /// <summary>The same, with what led to it.</summary>
+    public InferenceException(InferenceError error, string code, string message, Exception innerException,
+        params ReadOnlySpan<(string Name, object Value)> parameters)
+        : base(Sentence.OneLine(message), innerException) => (Error, Code, Parameters) = (error, code, Codes.Named(parameters));
+
     /// <summary>What kind of failure it is; decides the status code and whether retrying helps.</summary>
     public InferenceError Error { get; }
 

@@ -1,5 +1,8 @@
 import type { Sentences } from './said';
 
+/** What there is too much of in a picture. */
+const tooMuch: Record<string, string> = { side: 'Bildpunkte einer Seite:', pixels: 'Bildpunkte:', bytes: 'Bytes bis zum letzten Durchgang:', frames: 'Bilder oder Seiten:', scans: 'Durchgänge:', memory: 'Bytes Speicher:' };
+
 /** What the server says, by the codes of its refusals and warnings (../../../README.md lists them with their parameters). */
 export const sentences: Sentences = {
   'invalid-request': () => 'Der Server versteht die Anfrage nicht.',
@@ -25,20 +28,20 @@ export const sentences: Sentences = {
   'url-port': ({ port }) => `Der Port ${port} ist hier nicht erlaubt.`,
   'host-not-public': ({ host }) => `„${host}“ gibt es nicht, oder es liegt nicht im öffentlichen Internet.`,
   'api-key-needed': () => 'Dieser Server verlangt einen API-Schlüssel.',
-  'model-not-found': () => 'Der Server hat kein Modell dieses Namens.',
+  'model-not-found': ({ model }) => (model === undefined ? 'Der Server hat kein Modell dieses Namens.' : `Der Server hat kein Modell „${model}“.`),
   'route-not-found': ({ path }) => `Unter „${path}“ gibt es hier nichts.`,
   'method-not-allowed': ({ method, allowed }) => `${method} geht hier nicht; es geht ${allowed}.`,
   'upload-too-slow': () => 'Das Foto kam zu langsam an.',
   'upload-gave-way': () => 'Das Hochladen stockte, und andere brauchten den Platz. Versuche es gleich noch einmal.',
-  'image-too-large': () => 'Das Bild hat mehr Bildpunkte, als der Server annimmt.',
+  'image-too-large': ({ width, height, what, value, limit }) => (value === undefined ? 'Das Bild ist größer, als der Server annimmt.' : `Das Bild mit ${width} × ${height} Bildpunkten ist zu groß: ${tooMuch[String(what)] ?? what} ${value}; erlaubt sind ${limit}.`),
   'file-too-large': ({ bytes, limit }) => `Die Datei hat ${bytes} Bytes; erlaubt sind ${limit}.`,
   'request-too-large': ({ bytes, limit }) => (bytes === undefined ? `Die Anfrage hat mehr als die erlaubten ${limit} Bytes.` : `Die Anfrage hat ${bytes} Bytes; erlaubt sind ${limit}.`),
-  'unsupported-image': () => 'Bilder dieser Art liest der Server nicht.',
+  'unsupported-image': ({ format }) => (format === undefined ? 'Bilder dieser Art liest der Server nicht.' : `${String(format).toUpperCase()}-Bilder dieser Art liest der Server nicht.`),
   'unsupported-content-type': ({ contentType }) => `Die Art „${contentType}“ nimmt der Server nicht an.`,
   'unsupported-content-encoding': ({ encoding }) => `Die Packart „${encoding}“ nimmt der Server nicht an.`,
   'decoder-ended': () => 'Das Bild ist beschädigt oder braucht mehr Speicher oder Zeit, als ein Bild seiner Größe darf.',
-  'invalid-image': () => 'Das Bild ist beschädigt oder unvollständig.',
-  'queue-full': () => 'Die Warteschlange des Servers ist voll.',
+  'invalid-image': ({ row, height }) => (row === undefined ? 'Das Bild ist beschädigt oder unvollständig.' : `Das Bild ist ab Zeile ${row} von ${height} beschädigt oder unvollständig.`),
+  'queue-full': ({ limit }) => (limit === undefined ? 'Die Warteschlange des Servers ist voll.' : `Die Warteschlange des Servers ist voll: Es warten schon ${limit} Fotos.`),
   'upload-memory-used': ({ limit }) => `Was gerade hochgeladen wird, füllt die ${limit} Bytes dafür.`,
   'upload-share-used': ({ limit }) => `Was du gerade hochlädst, füllt die ${limit} Bytes für einen.`,
   'too-many-fetches': ({ limit }) => `Der Server holt schon ${limit} Bilder, mehr nicht auf einmal.`,
@@ -50,7 +53,7 @@ export const sentences: Sentences = {
   'model-not-ready': () => 'Das Modell ist noch nicht bereit.',
   'shutting-down': () => 'Der Server wird gerade beendet. Versuche es gleich noch einmal.',
   'too-many-connections': ({ limit }) => `Der Server hat ${limit} Verbindungen, mehr nimmt er nicht an.`,
-  'timed-out': () => 'Der Server hat nicht rechtzeitig geantwortet.',
+  'timed-out': ({ seconds }) => (seconds === undefined ? 'Der Server hat nicht rechtzeitig geantwortet.' : `Der Server hat nicht in ${seconds} s geantwortet.`),
   'unknown-field': ({ field }) => `Das Feld „${field}“ kennt der Server nicht; er hat es übergangen.`,
   'image-truncated': ({ missing, height }) => `Von den ${height} Zeilen des Bildes fehlen die letzten ${missing}, oder sie sind beschädigt.`,
   'image-end-missing': () => 'Der Datei fehlt das Ende, wie nach einer abgebrochenen Übertragung; alle Bildpunkte sind da.',

@@ -284,10 +284,10 @@ public sealed partial class ModelCatalog : IAsyncDisposable
 
     private Entry Find(string? name, string? unknown = null) => _entries.TryGetValue(name ?? DefaultModel, out var entry)
         ? entry
-        : throw new InferenceException(
-            !_scanned ? InferenceError.ModelNotReady : InferenceError.ModelNotFound,
-            !_scanned ? "The models are still loading. Try again in a moment."
-                : unknown ?? $"There is no model '{name ?? DefaultModel}'. There is {(_entries.IsEmpty ? "none" : string.Join(", ", _entries.Keys.Order()))}.");
+        : throw (!_scanned ? new InferenceException(InferenceError.ModelNotReady, "The models are still loading. Try again in a moment.")
+            : new InferenceException(InferenceError.ModelNotFound, "model-not-found",
+                unknown ?? $"There is no model '{name ?? DefaultModel}'. There is {(_entries.IsEmpty ? "none" : string.Join(", ", _entries.Keys.Order()))}.",
+                ("model", name ?? DefaultModel)));
 
     // Names, sizes and times of all files: cheap enough for every look, and a bundle that is still being copied changes until it is whole.
     private static string Stamp(string folder)

@@ -25,39 +25,45 @@ internal static class DecodingLimits
 
         if (Math.Max(header.Width, header.Height) > MaxSide)
         {
-            throw new InferenceException(
-                InferenceError.ImageTooLarge, $"The picture is {header.Width} × {header.Height} pixels large; a side may have at most {MaxSide} pixels.");
+            throw TooLarge(header, "side", Math.Max(header.Width, header.Height), MaxSide,
+                $"The picture is {header.Width} × {header.Height} pixels large; a side may have at most {MaxSide} pixels.");
         }
 
         var pixels = header.Width * header.Height;
         if (header.KeptBytes > options.MaxProgressiveBytes)
         {
-            throw new InferenceException(
-                InferenceError.ImageTooLarge,
+            throw TooLarge(header, "bytes", header.KeptBytes, options.MaxProgressiveBytes,
                 FormattableString.Invariant($"The picture of {header.Width} × {header.Height} pixels is progressive: {header.KeptBytes:N0} bytes would ") +
                 FormattableString.Invariant($"have to be kept until its last pass; the limit is {options.MaxProgressiveBytes:N0}. Save it without."));
         }
 
         if (pixels / (shrink * shrink) > options.MaxPixels)
         {
-            throw new InferenceException(
-                InferenceError.ImageTooLarge,
+            throw TooLarge(header, "pixels", pixels / (shrink * shrink), options.MaxPixels,
                 FormattableString.Invariant($"The picture has {header.Width} × {header.Height} = {pixels:N0} pixels; the limit is {options.MaxPixels:N0}."));
         }
 
         if (header.Frames > options.MaxFrames)
         {
-            throw new InferenceException(
-                InferenceError.ImageTooLarge,
-                    FormattableString.Invariant($"The picture has {header.Frames:N0} frames or pages; at most {options.MaxFrames:N0} are allowed."));
+            throw TooLarge(header, "frames", header.Frames, options.MaxFrames,
+                FormattableString.Invariant($"The picture has {header.Frames:N0} frames or pages; at most {options.MaxFrames:N0} are allowed."));
         }
 
         var scans = Math.Min(options.MaxScans, Math.Max(ScansOfLargePictures, ScansOfLargePictures * FewScansAtPixels / pixels));
         if (header.Scans > scans)
         {
-            throw new InferenceException(
-                InferenceError.ImageTooLarge,
-                    FormattableString.Invariant($"The JPEG picture has {header.Scans:N0} scans; at its size at most {scans:N0} are allowed."));
+            throw TooLarge(header, "scans", header.Scans, scans,
+                FormattableString.Invariant($"The JPEG picture has {header.Scans:N0} scans; at its size at most {scans:N0} are allowed."));
         }
     }
+
+    /// <summary>The refusal of a picture of which there is too much.</summary>
+    /// <param name="header">As the file says.</param>
+    /// <param name="what">What there is too much of: <c>side</c>, <c>pixels</c>, <c>bytes</c>, <c>frames</c>, <c>scans</c> or <c>memory</c> in bytes.</param>
+    /// <param name="value">How much of it.</param>
+    /// <param name="limit">How much there may be.</param>
+    /// <param name="message">The sentence.</param>
+    public static InferenceException TooLarge(ImageHeader header, string what, long value, long limit, string message) => new(
+        InferenceError.ImageTooLarge, "image-too-large", message,
+        ("format", header.Format), ("width", header.Width), ("height", header.Height), ("what", what), ("value", value), ("limit", limit));
 }

@@ -1,4 +1,5 @@
 using Whatsit.Inference.Imaging.Headers;
+using Whatsit.Inference.Imaging.Jpeg;
 
 namespace Whatsit.Inference.Imaging;
 
@@ -66,7 +67,15 @@ public abstract class ImageDecoder : IImageDecoder
                 }
 
             case { Format: "gif" }:
-                return OnScreen(DecodeStill(CutDown(file, header), header, shrinkTo, cancellationToken), header);
+                var missing = GifHeader.MissingRows(file.Span);
+                if (!ReducedJpeg.IsBearable(missing, header.Height))
+                {
+                    throw ReducedJpeg.TooFew(header, header.Height - missing);
+                }
+
+                var screen = OnScreen(DecodeStill(CutDown(file, header), header, shrinkTo, cancellationToken), header);
+                screen.Warnings = missing > 0 ? [ReducedJpeg.Warn(missing, header.Height)] : screen.Warnings;
+                return screen;
 
             case { Format: "ico" }:
                 var icon = DecodeStill(CutDown(IcoHeader.Still(file.Span), header), header, null, cancellationToken);
@@ -129,8 +138,7 @@ public abstract class ImageDecoder : IImageDecoder
         var bytes = (long)Math.Min(picture + held + (IsCutDown(header) ? fileBytes : 0), long.MaxValue / 2);
         return bytes <= _options.MemoryBudget
             ? new DecodeCost(bytes, pixels * nanoseconds > Long, (long)picture)
-            : throw new InferenceException(
-                InferenceError.ImageTooLarge,
+            : throw DecodingLimits.TooLarge(header, "memory", bytes, _options.MemoryBudget,
                 $"Decoding the {header.Format.ToUpperInvariant()} picture of {header.Width} × {header.Height} pixels would take about {Megabytes(bytes)} MB " +
                 $"of memory; the limit is {Megabytes(_options.MemoryBudget)} MB.");
 
@@ -153,13 +161,16 @@ public abstract class ImageDecoder : IImageDecoder
         picture.Dispose();
         throw new InferenceException(
             InferenceError.UnsupportedImage,
+            "unsupported-image",
             $"The {picture.Format.ToUpperInvariant()} picture has 16 bits per sample but uses only the lowest 12 of them: scale its values to 0…65535, or " +
-            "save it with 8 bits.");
+            "save it with 8 bits.",
+            ("format", picture.Format));
     }
 
     /// <summary>The sentence for what a library could not read.</summary>
     private protected static InferenceException Damaged(ImageHeader header, Exception cause) => new(
-        InferenceError.InvalidImage, $"The {header.Format.ToUpperInvariant()} picture is truncated, damaged or of a kind that cannot be read.", cause);
+        InferenceError.InvalidImage, "invalid-image",
+        $"The {header.Format.ToUpperInvariant()} picture is truncated, damaged or of a kind that cannot be read.", cause, ("format", header.Format));
 
     /// <summary>A frame that covers only a part of the animation's canvas lies on white, as transparency does.</summary>
     private static RgbImage OnCanvas(RgbImage frame, Patch patch, ImageHeader header)

@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Buffers.Binary;
 
 namespace Whatsit.Inference.Imaging;
@@ -6,6 +7,11 @@ namespace Whatsit.Inference.Imaging;
 public static class ImageFormat
 {
     private const string Heic = "heic", IsoMedia = "isom";
+
+    private const string CameraRaw = "the raw data of a camera's sensor";
+
+    private static readonly SearchValues<byte> TextBytes = SearchValues.Create(
+        [(byte)'\t', (byte)'\n', (byte)'\r', .. Enumerable.Range(' ', '~' - ' ' + 1).Select(code => (byte)code)]);
 
     private const string SendInstead = "send JPEG, PNG, WebP, GIF, AVIF, TIFF, BMP or ICO";
 
@@ -24,6 +30,7 @@ public static class ImageFormat
         return Find(file) switch
         {
             null => throw Unsupported(NameOf(file)),
+            CameraRaw => throw Unsupported(CameraRaw),
             IsoMedia => throw Unsupported("a video (or another file in the MP4 container)"),
             var format => format,
         };
@@ -32,8 +39,10 @@ public static class ImageFormat
     /// <summary>The refusal where the library has no decoder for what iPhones write: no package may carry one.</summary>
     public static InferenceException HeicUnread() => new(
         InferenceError.UnsupportedImage,
+        "unsupported-image",
         "HEIC pictures are not supported by this server: share the photo as JPEG (on the iPhone: Settings > Camera > Formats > Most Compatible), or let the "
-        + "server use a libvips that reads HEIC (setting Decoding:LibvipsPath).");
+        + "server use a libvips that reads HEIC (setting Decoding:LibvipsPath).",
+        ("format", Heic));
 
     /// <summary>Whether a file begins as a picture does, of those that we read or of those that are refused by their name.</summary>
     public static bool IsKnown(ReadOnlySpan<byte> file) => Find(file) is not null;
@@ -61,6 +70,11 @@ public static class ImageFormat
     private static string FindIsoMedia(ReadOnlySpan<byte> file)
     {
         var end = (int)Math.Min(BinaryPrimitives.ReadUInt32BigEndian(file), (uint)file.Length);
+        if (file[8..].StartsWith("crx "u8))
+        {
+            return CameraRaw;
+        }
+
         var heif = false;
         for (var at = 8; at + 4 <= end; at += 4)
         {
@@ -94,6 +108,22 @@ public static class ImageFormat
             ("a JPEG 2000 picture", [0xFF, 0x4F, 0xFF, 0x51]),
             ("an OpenEXR picture", [0x76, 0x2F, 0x31, 0x01]),
             ("a Radiance picture", "#?RADIANCE"u8.ToArray()),
+            ("a cursor", [0, 0, 2, 0]),
+            ("an ICNS icon", "icns"u8.ToArray()),
+            ("a DDS texture", "DDS "u8.ToArray()),
+            ("an SGI picture", [0x01, 0xDA]),
+            ("a PCX picture", [0x0A, 0x05, 0x01]),
+            ("a QOI picture", "qoif"u8.ToArray()),
+            ("a GIMP picture", "gimp xcf"u8.ToArray()),
+            ("a FITS picture", "SIMPLE  ="u8.ToArray()),
+            ("a MNG animation", [0x8A, (byte)'M', (byte)'N', (byte)'G']),
+            ("a PostScript document", "%!PS"u8.ToArray()),
+            ("a PostScript document", [0xC5, 0xD0, 0xD3, 0xC6]),
+            ("an XBM picture", "#define "u8.ToArray()),
+            ("an XPM picture", "/* XPM"u8.ToArray()),
+            (CameraRaw, "FUJIFILMCCD-RAW"u8.ToArray()),
+            (CameraRaw, "IIRO"u8.ToArray()),
+            (CameraRaw, "IIU\0"u8.ToArray()),
             ("a ZIP archive", [(byte)'P', (byte)'K', 3, 4]),
             ("a gzip archive", [0x1F, 0x8B]),
             ("a video", [0x1A, 0x45, 0xDF, 0xA3]),
@@ -122,8 +152,11 @@ public static class ImageFormat
             return "a web page";
         }
 
-        return head.IndexOfAnyExceptInRange((byte)' ', (byte)'~') is int other && (other < 0 || head[other] is (byte)'\n' or (byte)'\r' or (byte)'\t')
-            ? "text"
-            : null;
+        if (file.Length > 132 && file[128..].StartsWith("DICM"u8))
+        {
+            return "a DICOM picture";
+        }
+
+        return head.ContainsAnyExcept(TextBytes) ? null : "text";
     }
 }

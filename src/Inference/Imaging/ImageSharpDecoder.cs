@@ -4,7 +4,6 @@ using SixLabors.ImageSharp;
 using SixLabors.ImageSharp.Formats.Bmp;
 using SixLabors.ImageSharp.Formats.Gif;
 using SixLabors.ImageSharp.Formats.Jpeg;
-using SixLabors.ImageSharp.Formats.Pbm;
 using SixLabors.ImageSharp.Formats.Png;
 using SixLabors.ImageSharp.Formats.Tiff;
 using SixLabors.ImageSharp.Formats.Webp;
@@ -61,7 +60,7 @@ public sealed class ImageSharpDecoder(IOptions<DecodingOptions> options) : Image
             "png" => (pixels * 4, 20),
             "webp" => (pixels * 12, 40),
             "gif" => (pixels * 5, 15),
-            "pnm" => (pixels * header.Bands, 15),
+            "pnm" => (0, 15),
             "tiff" => ((pixels * 4) + header.PieceBytes, 20),
             _ => (pixels * 4, 10),
         };
@@ -96,6 +95,11 @@ public sealed class ImageSharpDecoder(IOptions<DecodingOptions> options) : Image
                 }
             }
 
+            if (header.Coding == "pnm")
+            {
+                return PnmDecoder.Decode(file.Span, header, cancellationToken);
+            }
+
             if (!header.IsComplete)
             {
                 throw new InvalidImageContentException("The file ends too early.");
@@ -112,10 +116,8 @@ public sealed class ImageSharpDecoder(IOptions<DecodingOptions> options) : Image
                     cancellationToken), bands: 4, header, file),
                 "tiff" => Read(new TiffDecoder { IgnoreMetadata = true, DecodingMode = FrameDecodingMode.First }.Decode<Rgba32>(Configuration, stream,
                     cancellationToken), bands: 4, header, file),
+                "bmp" when !header.HasAlpha => Read(new BmpDecoder().Decode<Rgb24>(Configuration, stream, cancellationToken), bands: 3, header, file),
                 "bmp" => Read(new BmpDecoder().Decode<Rgba32>(Configuration, stream, cancellationToken), bands: 4, header, file),
-                // Grey takes a third of the memory.
-                "pnm" when header.Bands == 1 => Read(new PbmDecoder().Decode<L8>(Configuration, stream, cancellationToken), bands: 1, header, file),
-                "pnm" => Read(new PbmDecoder().Decode<Rgb24>(Configuration, stream, cancellationToken), bands: 3, header, file),
                 _ => throw Refusal(header.Format, "is not read by ImageSharp, this server's decoder"),
             };
             picture.Warnings = [.. picture.Warnings, .. warnings];
@@ -133,7 +135,10 @@ public sealed class ImageSharpDecoder(IOptions<DecodingOptions> options) : Image
     }
 
     private static InferenceException Refusal(string format, string what, Exception? cause = null) =>
-        new(InferenceError.UnsupportedImage, $"The {format.ToUpperInvariant()} picture {what}: send JPEG, PNG or WebP.", cause);
+        cause is null ? new(InferenceError.UnsupportedImage, "unsupported-image", Sentence(format, what), ("format", format))
+            : new(InferenceError.UnsupportedImage, "unsupported-image", Sentence(format, what), cause, ("format", format));
+
+    private static string Sentence(string format, string what) => $"The {format.ToUpperInvariant()} picture {what}: send JPEG, PNG or WebP.";
 
     private static RgbImage Read<TPixel>(Image<TPixel> decoded, int bands, ImageHeader header, ReadOnlyMemory<byte> file)
         where TPixel : unmanaged, IPixel<TPixel>

@@ -49,7 +49,7 @@ public sealed class VipsImageDecoder(IOptions<DecodingOptions> options) : ImageD
     /// <inheritdoc/>
     public override string Reads =>
         $"libvips {VipsLibrary.Version} reads JPEG, PNG, WebP, GIF, TIFF, AVIF{(ReadsHeic.Value ? " and HEIC" : ", no HEIC")}; " +
-        "ImageSharp reads BMP, ICO, PBM, PGM and PPM";
+        "BMP, ICO, PBM, PGM and PPM are read without it";
 
     internal override (long Bytes, double NanosecondsPerPixel) Estimate(ImageHeader header, int shrink)
     {
@@ -198,7 +198,9 @@ public sealed class VipsImageDecoder(IOptions<DecodingOptions> options) : ImageD
         {
             throw new InferenceException(
                 InferenceError.UnsupportedImage,
-                $"The {header.Format.ToUpperInvariant()} picture has samples that are neither 8 nor 16 bits wide; save it with 8 bits per channel.");
+                "unsupported-image",
+                $"The {header.Format.ToUpperInvariant()} picture has samples that are neither 8 nor 16 bits wide; save it with 8 bits per channel.",
+                ("format", header.Format));
         }
 
         // Limits and memory were held against the header that we read; the library has read another one.

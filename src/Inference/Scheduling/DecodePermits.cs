@@ -92,7 +92,7 @@ public sealed class DecodePermits : IDisposable
     }
 
     private static InferenceException Full(string what, int most) =>
-        new(InferenceError.QueueFull, $"As many {what} wait as may ({most}). Try again in a moment.");
+        new(InferenceError.QueueFull, "queue-full", $"As many {what} wait as may ({most}). Try again in a moment.", ("limit", most));
 
     /// <summary>What is kept for the next picture must not stand beside what this one needs.</summary>
     private Permit Admit(DecodeCost cost)

@@ -147,7 +147,8 @@ public sealed class Scheduler : IAsyncDisposable
         }
     }
 
-    private InferenceException Full() => new(InferenceError.QueueFull, $"As many requests wait as may ({_maxQueueLength}). Try again in a moment.");
+    private InferenceException Full() => new(
+        InferenceError.QueueFull, "queue-full", $"As many requests wait as may ({_maxQueueLength}). Try again in a moment.", ("limit", _maxQueueLength));
 
     /// <summary>A place in the queue, until the request runs or this is disposed.</summary>
     public sealed class Place : IDisposable

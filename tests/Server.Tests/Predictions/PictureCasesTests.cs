@@ -147,6 +147,20 @@ public sealed class PictureCasesTests(ITestOutputHelper output)
             return $"{status} {answer.ToJsonString()}";
         }
 
+        // What the sentence says a program can say in its own words, as far as the file is a picture at all.
+        string[] named = status switch
+        {
+            413 => ["format", "width", "height", "what", "value", "limit"],
+            422 => ["format"],
+            415 when answer["detail"]!.ToString().StartsWith("The file is", StringComparison.Ordinal) => [],
+            415 => ["format"],
+            _ => [],
+        };
+        if (named.FirstOrDefault(name => answer["parameters"]?[name] is null) is { } missing)
+        {
+            return $"no parameter '{missing}': {answer.ToJsonString()}";
+        }
+
         if (status != 200 || expected.Pixels is not { } pixels)
         {
             return null;

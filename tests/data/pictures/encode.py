@@ -29,6 +29,7 @@ def encode(name, *command, size=128, rows=None, mode="RGB"):
 avif = ("avifenc", "--speed", "8", "--min", "4", "--max", "12")
 large = ("avifenc", "--speed", "9", "--min", "40", "--max", "50")
 encode("scene.avif", *avif, "--yuv", "444")
+encode("scene-grid.avif", *avif, "--yuv", "444", "--grid", "2x2")
 encode("scene-10-bit.avif", *avif, "--yuv", "444", "--depth", "10")
 encode("scene-turned.avif", *avif, "--yuv", "444", "--irot", "1")
 encode("scene.heic", "heif-enc", "-q", "85")

@@ -227,6 +227,7 @@ for name, file, sentence in (
         ("tiled-planar", tiff(SIDE, SIDE, [bytes(64 * 64)] * 12, {284: [2], 322: [64], 323: [64]}), "keeps its channels apart and in tiles"),
         ("lab", tiff(SIDE, SIDE, RAW, {262: [8]}), "is in the colour space L*a*b*"),
         ("icc-lab", tiff(SIDE, SIDE, RAW, {262: [9]}), "is in the colour space L*a*b*"),
+        ("ycbcr", tiff(SIDE, SIDE, zlib.compress(RAW), {259: [8], 262: [6]}), "is in YCbCr and does not say how its colours are sampled"),
         ("zstd", tiff(SIDE, SIDE, b"\x28\xb5\x2f\xfd" + bytes(500), {259: [50000]}), "is compressed with Zstandard"),
         ("lzma", tiff(SIDE, SIDE, b"\xfd7zXZ" + bytes(500), {259: [34925]}), "is compressed with LZMA"),
         ("webp", tiff(SIDE, SIDE, bytes(500), {259: [50001]}), "is compressed with WebP")):
@@ -246,6 +247,12 @@ case("small-frames.gif", gif(SIDE + 60, SIDE + 30, INDICES, left=40, top=20, fra
 
 KIND = "damaged gif"
 damaged("half.gif", gif(SIDE, SIDE, INDICES)[:9000])
+whole = gif(SIDE, SIDE, INDICES)
+damaged("ends-early.gif", whole[:9000] + b"\0;")
+damaged("zeros-in-the-middle.gif", whole[:9000] + bytes(600) + whole[9600:], "The GIF picture is truncated or damaged from row")
+damaged("interlaced-ends-early.gif", gif(SIDE, SIDE, INDICES, interlaced=True)[:9000] + b"\0;")
+dice = random.Random(14)
+damaged("noise-in-the-middle.gif", whole[:5000] + bytes(dice.randrange(1, 255) for _ in range(600)) + whole[5600:])
 
 # WebP --------------------------------------------------------------------------------------------------------------------------------------------
 
@@ -256,6 +263,10 @@ TURNED = [b"".join(SCENE[SIDE - 1 - x][y * 3:y * 3 + 3] for x in range(SIDE)) fo
 exif = b"II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0"
 case("turned.webp", riff([(b"VP8X", b"\x08\0\0\0" + struct.pack("<I", SIDE - 1)[:3] * 2), (b"VP8L", LOSSLESS), (b"EXIF", exif)]), pixels=TURNED)
 damaged("half.webp", riff([(b"VP8L", LOSSLESS)])[:20_000])
+padded_sentence = "The WEBP picture is damaged: from byte "
+damaged("half-padded.webp", riff([(b"VP8L", LOSSLESS[:20_000] + bytes(len(LOSSLESS) - 20_000))]), padded_sentence)
+lossy = open(os.path.join(HERE, "encoded/scene.webp"), "rb").read()
+damaged("half-padded-lossy.webp", lossy[:len(lossy) // 2] + bytes(len(lossy) - len(lossy) // 2), padded_sentence)
 
 # BMP, icons, Netpbm: small and common ------------------------------------------------------------------------------------------------------------
 
@@ -265,6 +276,8 @@ case("core.bmp", bmp(SIDE, SIDE, bgr(SCENE), core=True), **exact)
 case("top-down.bmp", bmp(SIDE, SIDE, bgr(SCENE), top_down=True), **exact)
 padded = [b"".join(row[x:x + 3][::-1] + b"\0" for x in range(0, len(row), 3)) for row in SCENE]
 case("32.bmp", bmp(SIDE, SIDE, padded, 32), **exact)
+unused = [b"".join(row[x:x + 3][::-1] + bytes([y]) for x in range(0, len(row), 3)) for y, row in enumerate(SCENE)]
+case("32-unused-byte.bmp", bmp(SIDE, SIDE, unused, 32), **exact)
 COLORS = b"".join(PALETTE[i:i + 3][::-1] + b"\0" for i in range(0, 768, 3))
 case("8.bmp", bmp(SIDE, SIDE, INDICES, 8, COLORS), pixels=PALETTED)
 runs = b"".join(b"".join(bytes([1, index]) for index in row) + b"\0\0" for row in INDICES[::-1]) + b"\0\x01"
@@ -285,6 +298,7 @@ case("32.ico", icon([(SIDE, 32, icon_bmp(SIDE, opaque, 32, no_mask))]), **exact)
 half_mask = [b"\xff" * (SIDE // 8)] * (SIDE // 2) + [bytes(SIDE // 8)] * (SIDE // 2)
 case("masked.ico", icon([(SIDE, 24, icon_bmp(SIDE, bgr(SCENE), 24, half_mask))]), pixels=hole(SCENE))
 case("png.ico", icon([(16, 24, icon_bmp(16, [bytes(48)] * 16, 24, [bytes(2)] * 16)), (SIDE, 32, PLAIN)]), **exact)
+damaged("cut-with-a-smaller-one.ico", icon([(16, 24, icon_bmp(16, [bytes(48)] * 16, 24, [bytes(2)] * 16)), (SIDE, 32, PLAIN)])[:-2000])
 damaged("half.ico", icon([(SIDE, 24, icon_bmp(SIDE, bgr(SCENE), 24, no_mask))])[:9000])
 
 KIND = "netpbm"
@@ -295,6 +309,14 @@ case("5.pgm", netpbm(5, SIDE, SIDE, b"".join(GREY)), pixels=GREY_PIXELS)
 case("2.pgm", netpbm(2, SIDE, SIDE, " ".join(str(value) for row in GREY for value in row).encode()), pixels=GREY_PIXELS)
 case("4.pbm", netpbm(4, SIDE, SIDE, b"".join(bytes(255 - value for value in row) for row in bits)), pixels=BITMAP)
 case("1.pbm", netpbm(1, SIDE, SIDE, " ".join("01"[sample <= 127] for row in GREY for sample in row).encode()), pixels=BITMAP)
+for most in (15, 100, 1023, 4095):
+    one_of = [value * most // 255 for value in RAW]
+    shown = [bytes((one_of[y * SIDE * 3 + x] * 255 + most // 2) // most for x in range(SIDE * 3)) for y in range(SIDE)]
+    samples = bytes(one_of) if most < 256 else b"".join(struct.pack(">H", value) for value in one_of)
+    case(f"{most}.ppm", netpbm(6, SIDE, SIDE, samples, most), pixels=shown)
+    case(f"{most}-text.ppm", netpbm(3, SIDE, SIDE, " ".join(map(str, one_of)).encode(), most), pixels=shown)
+case("1-without-blanks.pbm", netpbm(1, SIDE, SIDE, "".join("01"[sample <= 127] for row in GREY for sample in row).encode()), pixels=BITMAP)
+damaged("more-than-the-most.ppm", netpbm(3, SIDE, SIDE, b"200 " * len(RAW), 100))
 damaged("half.ppm", netpbm(6, SIDE, SIDE, RAW)[:20_000])
 
 # Other containers --------------------------------------------------------------------------------------------------------------------------------
@@ -302,7 +324,11 @@ damaged("half.ppm", netpbm(6, SIDE, SIDE, RAW)[:20_000])
 KIND = "of another kind"
 for name, file, sentence in (
         ("drawing.svg", b"<svg xmlns='http://www.w3.org/2000/svg'/>", "an SVG drawing"), ("scan.pdf", b"%PDF-1.7\n", "a PDF document"),
-        ("page.html", b"<!doctype html><title>404</title>", "a web page"), ("photo.jxl", b"\xff\x0a" + bytes(50), "a JPEG XL picture")):
+        ("page.html", b"<!doctype html><title>404</title>", "a web page"), ("photo.jxl", b"\xff\x0a" + bytes(50), "a JPEG XL picture"),
+        ("scan.pcx", b"\x0a\x05\x01\x08" + bytes(200), "a PCX picture"), ("arrow.cur", b"\0\0\x02\0\x01\0" + bytes(200), "a cursor"),
+        ("photo.cr3", struct.pack(">I", 24) + b"ftypcrx \0\0\0\1crx isom" + bytes(200), "the raw data of a camera's sensor"),
+        ("plot.eps", b"%!PS-Adobe-3.0 EPSF-3.0\n", "a PostScript document"), ("scan.dcm", bytes(128) + b"DICM" + bytes(50), "a DICOM picture"),
+        ("icon.icns", b"icns" + bytes(200), "an ICNS icon"), ("texture.dds", b"DDS |" + bytes(200), "a DDS texture"), ("note.txt", b"some words\n", "text")):
     refused(name, file, sentence)
 
 # What takes memory -------------------------------------------------------------------------------------------------------------------------------

@@ -33,13 +33,15 @@ internal static class BmpHeader
         // Rows fill whole words of 32 bits. Run-length coded pictures (1 and 2) say how long they are instead.
         var compression = core || size < 24 ? 0 : BinaryPrimitives.ReadUInt32LittleEndian(header[16..]);
         var data = compression is 1 or 2 ? BinaryPrimitives.ReadUInt32LittleEndian(header[20..]) : ((width * bits) + 31) / 32 * 4 * height;
+        // Where nothing says what the fourth byte of a pixel is, it is nothing (BITMAPINFOHEADER: "the high byte in each DWORD is not used").
+        var alpha = bits == 32 && compression != 0;
         return new ImageHeader
         {
             Format = "bmp",
             Width = width,
             Height = height,
-            Bands = bits == 32 ? 4 : 3,
-            HasAlpha = bits == 32,
+            Bands = alpha ? 4 : 3,
+            HasAlpha = alpha,
             IsComplete = BinaryPrimitives.ReadUInt32LittleEndian(file[10..]) + data <= file.Length,
         };
     }

@@ -5,12 +5,12 @@ namespace Whatsit.Inference.Imaging.Headers;
 /// <summary>GIF89a, 17 to 27: a screen, colour tables, extensions and images, each of which ends with an empty block.</summary>
 internal static class GifHeader
 {
-    public static ImageHeader Read(ReadOnlySpan<byte> file) => Walk(file, out _);
+    public static ImageHeader Read(ReadOnlySpan<byte> file) => Walk(file, out _, out _);
 
     /// <summary>The file up to the end of its first image: what follows costs time and shows nothing.</summary>
     public static ReadOnlyMemory<byte> FirstFrame(ReadOnlyMemory<byte> file)
     {
-        Walk(file.Span, out var end);
+        Walk(file.Span, out _, out var end);
         if (end == 0 || end + 1 >= file.Length)
         {
             return file;
@@ -23,9 +23,19 @@ internal static class GifHeader
         return first;
     }
 
-    private static ImageHeader Walk(ReadOnlySpan<byte> file, out int firstEnds)
+    /// <summary>Rows of the first image that its data do not hold; all of them where an interlaced image lacks some, which lie anywhere.</summary>
+    public static long MissingRows(ReadOnlySpan<byte> file)
     {
-        firstEnds = 0;
+        Walk(file, out var at, out _);
+        const int Interlaced = 0x40;
+        long width = Number(file, at + 5), height = Number(file, at + 7);
+        var pixels = GifData.CountPixels(file[Math.Min(at + 10 + ColorTable(file[at + 9]), file.Length)..], width * height);
+        return pixels >= width * height ? 0 : (file[at + 9] & Interlaced) != 0 ? height : height - (pixels / width);
+    }
+
+    private static ImageHeader Walk(ReadOnlySpan<byte> file, out int firstBegins, out int firstEnds)
+    {
+        (firstBegins, firstEnds) = (0, 0);
         if (file.Length < 13)
         {
             throw ImageHeader.Damaged("gif");
@@ -44,6 +54,7 @@ internal static class GifHeader
 
             if (image && frames++ == 0)
             {
+                firstBegins = at;
                 first = new(Number(file, at + 1), Number(file, at + 3), Number(file, at + 5), Number(file, at + 7));
             }
 

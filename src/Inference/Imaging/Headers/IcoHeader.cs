@@ -18,7 +18,9 @@ internal static class IcoHeader
             return PngHeader.Read(picture) with { Format = "ico", Coding = "png" };
         }
 
-        return BmpHeader.Read(ToBmp(picture)) with { Format = "ico", Coding = "bmp" };
+        // Icons are the one place where the fourth byte of a pixel is its transparency.
+        var alpha = BinaryPrimitives.ReadUInt16LittleEndian(picture[14..]) == 32;
+        return BmpHeader.Read(ToBmp(picture)) with { Format = "ico", Coding = "bmp", Bands = alpha ? 4 : 3, HasAlpha = alpha };
     }
 
     /// <summary>The largest picture as a file of its own, PNG or BMP.</summary>
@@ -65,10 +67,11 @@ internal static class IcoHeader
             long length = BinaryPrimitives.ReadUInt32LittleEndian(entry[8..]), at = BinaryPrimitives.ReadUInt32LittleEndian(entry[12..]);
             // 0 means 256.
             (int Side, int Bits) size = (entry[0] == 0 ? 256 : entry[0], BinaryPrimitives.ReadUInt16LittleEndian(entry[6..]));
-            if (length >= 40 && at + length <= file.Length && size.CompareTo(best) > 0)
+            if (size.CompareTo(best) > 0)
             {
+                // Of an icon that was cut the largest picture is meant, too, not the largest that is left.
                 best = size;
-                largest = file.Slice((int)at, (int)length);
+                largest = length >= 40 && at + length <= file.Length ? file.Slice((int)at, (int)length) : [];
             }
         }
 

@@ -93,11 +93,13 @@ internal sealed record ImageHeader
 
     /// <summary>The header is cut off or contradicts itself.</summary>
     public static InferenceException Damaged(string format) => new(
-        InferenceError.InvalidImage, $"The {format.ToUpperInvariant()} picture is truncated or damaged: its header cannot be read.");
+        InferenceError.InvalidImage, "invalid-image", $"The {format.ToUpperInvariant()} picture is truncated or damaged: its header cannot be read.",
+        ("format", format));
 
     /// <summary>A kind that nobody here reads, by its name.</summary>
     public static InferenceException Unsupported(string format, string what, string instead) => new(
-        InferenceError.UnsupportedImage, $"The {format.ToUpperInvariant()} picture {what}, which is not supported: {instead}.");
+        InferenceError.UnsupportedImage, "unsupported-image", $"The {format.ToUpperInvariant()} picture {what}, which is not supported: {instead}.",
+        ("format", format));
 }
 
 /// <summary>A frame's place on the canvas of an animation, in pixels.</summary>

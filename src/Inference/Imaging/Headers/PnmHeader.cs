@@ -5,9 +5,7 @@ internal static class PnmHeader
 {
     public static ImageHeader Read(ReadOnlySpan<byte> file)
     {
-        var kind = file[1] - '0';
-        var at = 2;
-        long width = Number(file, ref at), height = Number(file, ref at), largest = kind is 1 or 4 ? 1 : Number(file, ref at);
+        var (kind, largest, at, width, height) = ReadNumbers(file);
         if (width < 1 || height < 1 || largest is < 1 or > 65_535)
         {
             throw ImageHeader.Damaged("pnm");
@@ -32,6 +30,21 @@ internal static class PnmHeader
         };
     }
 
+    /// <summary>The kind (1 to 6), the largest sample, and where the samples begin.</summary>
+    public static (int Kind, int Largest, int At) ReadStart(ReadOnlySpan<byte> file)
+    {
+        var (kind, largest, at, _, _) = ReadNumbers(file);
+        // One blank, before bytes that may look like blanks.
+        return (kind, (int)largest, at + 1);
+    }
+
+    private static (int Kind, long Largest, int At, long Width, long Height) ReadNumbers(ReadOnlySpan<byte> file)
+    {
+        var (kind, at) = (file[1] - '0', 2);
+        long width = Number(file, ref at), height = Number(file, ref at), largest = kind is 1 or 4 ? 1 : Number(file, ref at);
+        return (kind, largest, at, width, height);
+    }
+
     private static long CountNumbers(ReadOnlySpan<byte> text)
     {
         long count = 0;
@@ -46,15 +59,20 @@ internal static class PnmHeader
         return count;
     }
 
-    // Between numbers stand blanks and comments, which begin with # and end with their line.
-    private static long Number(ReadOnlySpan<byte> file, ref int at)
+    /// <summary>Goes past blanks and comments, which begin with # and end with their line.</summary>
+    public static void SkipBlanks(ReadOnlySpan<byte> file, ref int at)
     {
         var comment = false;
         for (; at < file.Length && (comment || file[at] is (byte)'#' or (byte)' ' or (byte)'\t' or (byte)'\n' or (byte)'\r'); at++)
         {
             comment = file[at] == (byte)'#' || (comment && file[at] != (byte)'\n');
         }
+    }
 
+    /// <summary>The next number; -1 where there is none.</summary>
+    public static long Number(ReadOnlySpan<byte> file, ref int at)
+    {
+        SkipBlanks(file, ref at);
         long number = -1;
         for (; at < file.Length && file[at] is >= (byte)'0' and <= (byte)'9' && number < int.MaxValue; at++)
         {

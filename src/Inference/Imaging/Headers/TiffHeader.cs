@@ -30,6 +30,7 @@ internal static class TiffHeader
         TileByteCounts = 325,
         ExtraSamples = 338,
         SampleFormat = 339,
+        YCbCrSubSampling = 530,
     }
 
     public static ImageHeader Read(ReadOnlySpan<byte> file)
@@ -176,6 +177,12 @@ internal static class TiffHeader
         if (directory.Value((ushort)Tag.MaxSampleValue) is > 0 and < 65_535 and var largest && bits == 16 && largest > 255)
         {
             return $"has samples from 0 to {largest} in 16 bits";
+        }
+
+        // Section 21 has colours at half the size where nothing is said, and programs leave it out that write them in full.
+        if (photometric == 6 && directory.Value((ushort)Tag.Compression) is not (6 or 7) && directory.Count((ushort)Tag.YCbCrSubSampling) == 0)
+        {
+            return "is in YCbCr and does not say how its colours are sampled";
         }
 
         return (directory.Value((ushort)Tag.Compression) ?? 1) switch

@@ -7,6 +7,9 @@ internal static class WebpHeader
 {
     private const int Animated = 0x02, Alpha = 0x10;
 
+    // Coded data look random. So many zeros are a hole, of which the decoders make a picture all the same: the file was to be filled and was not.
+    private static readonly byte[] Hole = new byte[256];
+
     public static ImageHeader Read(ReadOnlySpan<byte> file)
     {
         if (file.Length < 30)
@@ -19,6 +22,13 @@ internal static class WebpHeader
         var (frames, orientation, lossless) = (0, 1, false);
         foreach (var chunk in new Chunks(file[12..]))
         {
+            if ((chunk.Is("VP8 "u8) || chunk.Is("VP8L"u8)) && chunk.Data.IndexOf(Hole) is >= 0 and var hole)
+            {
+                throw new InferenceException(InferenceError.InvalidImage, "invalid-image",
+                    $"The WEBP picture is damaged: from byte {hole} of its coded data on there are zeros, as after an interrupted transfer.",
+                    ("format", "webp"));
+            }
+
             if (chunk.Is("VP8X"u8) && chunk.Data.Length >= 10)
             {
                 header = Picture(UInt24(chunk.Data[4..]) + 1, UInt24(chunk.Data[7..]) + 1, (chunk.Data[0] & Alpha) != 0);

@@ -34,8 +34,7 @@ internal static class ReducedJpeg
                 var missing = decoder.FullHeight - damage.Row;
                 if (!IsBearable(missing, decoder.FullHeight))
                 {
-                    throw new InferenceException(InferenceError.InvalidImage,
-                        $"The JPEG picture is truncated or damaged from row {damage.Row} of {decoder.FullHeight} on.");
+                    throw TooFew(header, damage.Row);
                 }
 
                 // What is odd but leaves all rows right is what every viewer shows, and libjpeg too.
@@ -53,6 +52,12 @@ internal static class ReducedJpeg
 
     /// <summary>Whether so few rows are missing at the bottom that the picture is answered all the same.</summary>
     public static bool IsBearable(long missing, long height) => missing <= MaxMissingRows && missing * 50 <= height;
+
+    /// <summary>The refusal of a picture of which too many rows are missing.</summary>
+    public static InferenceException TooFew(ImageHeader header, long row) => new(
+        InferenceError.InvalidImage, "invalid-image",
+        $"The {header.Format.ToUpperInvariant()} picture is truncated or damaged from row {row} of {header.Height} on.",
+        ("format", header.Format), ("row", row), ("height", header.Height));
 
     /// <summary>What the answer says of a picture that was answered all the same.</summary>
     public static Warning Warn(long missing, long height) => missing > 0
