@@ -76,13 +76,15 @@ public sealed class RemoteBackend : IBackend
                     return null;
                 }
             })).ConfigureAwait(false);
-            var contract = contracts.FirstOrDefault(contract => contract is not null)
+            var first = contracts.FirstOrDefault(contract => contract is not null)
                 ?? throw new InferenceException(
                     InferenceError.ModelNotReady,
                     $"The model '{manifest.Name}' is computed at {endpoints[0].Address}, and that is not ready. {endpoints[0].Problem}");
+            // What all of them take in one call.
+            var contract = contracts.OfType<RemoteContract>().Where(first.IsSame).MinBy(contract => contract.MaxBatchSize)!;
             foreach (var (endpoint, found) in endpoints.Zip(contracts).Where(pair => pair.Second is not null))
             {
-                endpoint.Problem = found!.IsSame(contract) ? null : Another;
+                endpoint.Problem = ProblemOf(found!, contract);
             }
 
             return new(endpoints, contract, options, time);
@@ -120,7 +122,10 @@ public sealed class RemoteBackend : IBackend
         Array.ForEach(_endpoints, endpoint => endpoint.Dispose());
     }
 
-    private const string Another = "It has another model of that name than the first server.";
+    private static string? ProblemOf(RemoteContract found, RemoteContract contract) =>
+        !found.IsSame(contract) ? "It has another model of that name than the first server."
+        : found.MaxBatchSize < contract.MaxBatchSize ? $"It takes {found.MaxBatchSize} pictures in one call, and {contract.MaxBatchSize} may be sent."
+        : null;
 
     private async Task RunAsync(RemoteTensors[] batch)
     {
@@ -202,7 +207,7 @@ public sealed class RemoteBackend : IBackend
             }
 
             var found = await endpoint.DescribeAsync(cancellationToken).ConfigureAwait(false);
-            endpoint.Problem = found.IsSame(_contract) ? null : Another;
+            endpoint.Problem = ProblemOf(found, _contract);
         }
         catch (Exception exception) when (exception is InferenceException or ObjectDisposedException)
         {

@@ -71,6 +71,7 @@ internal sealed class GrpcPeer : ScriptedPeer
                 await SendAsync(context, new ModelReadyResponse { Ready = Ready }.ToByteArray());
                 break;
             case "/inference.GRPCInferenceService/ModelMetadata":
+                Described++;
                 await SendAsync(context, JsonParser.Default.Parse<ModelMetadataResponse>(Metadata).ToByteArray());
                 break;
             case "/inference.GRPCInferenceService/ModelConfig" when !IsPlain:

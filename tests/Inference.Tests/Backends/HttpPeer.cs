@@ -85,6 +85,7 @@ internal sealed class HttpPeer : ScriptedPeer
                 await SendAsync(context, Ready ? 200 : 503, "{}");
                 break;
             case "/v2/models/colors":
+                Described++;
                 await SendAsync(context, 200, Metadata);
                 break;
             case "/v2/models/colors/config":

@@ -247,6 +247,25 @@ public abstract class RemoteBackendTests : IDisposable
         Assert.Equal(expected, backend.MaxBatchSize);
     }
 
+    [Fact]
+    public async Task A_call_has_no_more_pictures_than_every_server_takes()
+    {
+        _other.MaxBatchSize = 2;
+        using (var both = await ConnectAsync(_peer, _other))
+        {
+            Assert.Equal(2, both.MaxBatchSize);
+        }
+
+        // One that comes later, and takes fewer, is not asked.
+        _other.Ready = false;
+        using var backend = await ConnectAsync(_peer, _other);
+        Assert.Equal(4, backend.MaxBatchSize);
+        _other.Ready = true;
+        (_peer.Ready, _other.Described) = (false, 0);
+        await UntilAsync(() => _other.Described > 2);
+        Assert.NotNull(backend.Problem);
+    }
+
     [Theory]
     [InlineData("""{"name":"x","datatype":"UINT8","shape":[-1,2,2,3]}""",
         "It takes 'x' UINT8 [-1,2,2,3], the manifest says 'image' UINT8 [1,2,2,3].")]

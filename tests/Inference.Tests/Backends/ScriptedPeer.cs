@@ -20,6 +20,9 @@ internal abstract class ScriptedPeer : IDisposable
     /// <summary>How many pictures it takes in one call; nothing: it does not say.</summary>
     public int? MaxBatchSize { get; set; } = 4;
 
+    /// <summary>How often it was asked for the model's metadata.</summary>
+    public int Described { get; set; }
+
     /// <summary>How many pictures the calls had that it was asked.</summary>
     public List<int> Asked { get; } = [];
 

@@ -82,12 +82,12 @@ public sealed class TwoTiersTests : IAsyncDisposable
     }
 
     [Theory]
-    [InlineData(0)]
-    [InlineData(1)]
-    public async Task A_server_that_is_killed_costs_no_more_than_what_is_in_flight_on_it(int killed)
+    [InlineData(1, 1)]
+    [InlineData(0, 4)]
+    public async Task A_server_that_is_killed_costs_no_more_than_what_is_in_flight_on_it(int killed, int each)
     {
         const int AtOnce = 8;
-        byte[][] photos = [.. Photos()];
+        byte[][] photos = [.. Photos().Where((_, index) => index % each == 0)];
         Assert.SkipUnless(photos.Length > 0, "The data set is not at ../shared/data/grocery.");
         await StartAsync("http", "grpc");
         var (expected, found) = (new string[photos.Length], new string?[photos.Length]);
