@@ -9,6 +9,7 @@ using Whatsit.Inference.Scheduling;
 using Whatsit.Server.Access;
 using Whatsit.Server.Compatibility;
 using Whatsit.Server.Compatibility.OpenInference.Rpc;
+using Whatsit.Server.Compatibility.Tutorial;
 using Whatsit.Server.Health;
 using Whatsit.Server.Limits;
 using Whatsit.Server.Management;
@@ -97,6 +98,7 @@ public static class Program
         builder.Services.AddSettings<OnnxBackendOptions>("OnnxRuntime");
         builder.Services.AddSettings<RemoteOptions>("Remote");
         builder.Services.AddSettings<SchedulingOptions>("Scheduling");
+        builder.Services.AddSettings<TfjsOptions>("Tfjs");
 
         // The core.
         builder.Services.AddWhatsit();

@@ -111,6 +111,43 @@ public sealed class TutorialTests(WhatsitServer server)
     }
 
     [Theory]
+    [InlineData(0, 1)]
+    [InlineData(3_000_000, 0)]
+    public async Task The_weights_are_parted_as_an_app_wants_them(int size, int count)
+    {
+        await using var other = WhatsitServer.With(new() { ["Tfjs:ShardSize"] = $"{size}" });
+        await other.InitializeAsync();
+        var whole = await WeightsAsync(server);
+        var shards = await WeightsAsync(other);
+        count = count == 0 ? (whole.Sum(shard => shard.Content.Length) + size - 1) / size : count;
+        Assert.Equal(Enumerable.Range(1, count).Select(shard => $"group1-shard{shard}of{count}.bin"), shards.Select(shard => shard.Name));
+        Assert.Equal(whole.SelectMany(shard => shard.Content), shards.SelectMany(shard => shard.Content));
+        Assert.All(shards.SkipLast(1), shard => Assert.Equal(size, shard.Content.Length));
+
+        await HttpAssert.ProblemAsync(HttpStatusCode.NotFound, "for TensorFlow.js",
+            await other.Http.GetAsync($"/assets/model_tfjs/group1-shard{count + 1}of{count}.bin", TestContext.Current.CancellationToken));
+        Assert.True(JsonNode.DeepEquals(await server.GetJsonAsync("/api/classes"), await other.GetJsonAsync("/assets/model_tfjs/classes.json")));
+
+        static async Task<(string Name, byte[] Content)[]> WeightsAsync(WhatsitServer from)
+        {
+            var names = (await from.GetJsonAsync("/assets/model_tfjs/model.json"))["weightsManifest"]![0]!["paths"]!.AsArray().Select(path => (string)path!);
+            var shards = new List<(string, byte[])>();
+            foreach (var name in names)
+            {
+                var path = $"/assets/model_tfjs/{name}";
+                using var response = await from.Http.GetAsync(path, TestContext.Current.CancellationToken);
+                var content = await response.Content.ReadAsByteArrayAsync(TestContext.Current.CancellationToken);
+                Assert.Equal(content.Length, response.Content.Headers.ContentLength);
+                shards.Add((name, content));
+                using var again = new HttpRequestMessage(HttpMethod.Get, path) { Headers = { IfNoneMatch = { response.Headers.ETag! } } };
+                Assert.Equal(HttpStatusCode.NotModified, (await from.Http.SendAsync(again, TestContext.Current.CancellationToken)).StatusCode);
+            }
+
+            return [.. shards];
+        }
+    }
+
+    [Theory]
     [InlineData("br")]
     [InlineData("gzip")]
     public async Task The_models_graph_travels_compressed(string encoding)

@@ -1,6 +1,5 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
-using Microsoft.AspNetCore.Http.HttpResults;
 using Microsoft.AspNetCore.Mvc;
 using Whatsit.Inference;
 using Whatsit.Inference.Catalog;
@@ -44,15 +43,22 @@ internal static class TutorialApi
     }
 
     /// <summary>Where the tutorial's page has <c>tf.loadGraphModel</c> look; TensorFlow.js then asks for the shards beside <c>model.json</c>.</summary>
-    private static FileStreamHttpResult GetTensorFlowJs(string file, HttpContext context, [FromServices] ModelCatalog catalog)
+    private static IResult GetTensorFlowJs(string file, HttpContext context, [FromServices] ModelCatalog catalog, [FromServices] TfjsOptions options)
     {
         using var lease = catalog.Lease(null);
-        var manifest = lease.Model.Manifest;
-        var known = manifest.Tfjs?.FirstOrDefault(candidate => Path.GetFileName(candidate.File) == file)
-            ?? throw new InferenceException(InferenceError.ModelNotFound, manifest.Tfjs is null
-            ? $"The model '{manifest.Name}' was not exported for TensorFlow.js. This does it: whatsit export {manifest.Name} --to tfjs --fp16"
-            : $"The model '{manifest.Name}' has no file '{file}' for TensorFlow.js.");
-        return ModelsApi.GetFile(manifest.Name, known.File, v: null, context, catalog);
+        var (manifest, files) = (lease.Model.Manifest, lease.Model.Files);
+        var named = manifest.Tfjs?.ToDictionary(candidate => Path.GetFileName(candidate.File), StringComparer.Ordinal)
+            ?? throw new InferenceException(InferenceError.ModelNotFound,
+                $"The model '{manifest.Name}' was not exported for TensorFlow.js. This does it: whatsit export {manifest.Name} --to tfjs --fp16");
+        if (options.ShardSize is { } size && (file == "model.json" || file.EndsWith(".bin", StringComparison.Ordinal)))
+        {
+            context.Response.Headers.CacheControl = "no-cache";
+            return new TutorialShards(files.Read(named["model.json"].File), named, size).Get(file, context, files) ?? throw Lacks();
+        }
+
+        return ModelsApi.GetFile(manifest.Name, named.TryGetValue(file, out var known) ? known.File : throw Lacks(), v: null, context, catalog);
+
+        InferenceException Lacks() => new(InferenceError.ModelNotFound, $"The model '{manifest.Name}' has no file '{file}' for TensorFlow.js.");
     }
 
     private static IEnumerable<string> Classes([FromServices] ModelCatalog catalog)
