@@ -1,6 +1,7 @@
 import { expect, test } from '@playwright/test';
 import type { Page } from '@playwright/test';
 import { existsSync, readFileSync } from 'node:fs';
+import { crc32 } from 'node:zlib';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { expectAnswer, firstSample, give, jpeg, labelsOf, panel, unfold, withSettings } from './page';
@@ -39,6 +40,24 @@ test.describe('Both engines say the same', () => {
       const type = ['image/jpeg', 'image/png', 'image/webp'][at % 3]!;
       const buffer = await drawPicture(page, { width: 200 + at * 71, height: 620 - at * 43, hue: at * 36, type });
       await expectAgreement(page, { name: `picture-${at}.${type.slice(6)}`, mimeType: type, buffer });
+    }
+  });
+
+  test('of pictures whose metadata browsers read in ways of their own', async ({ page, request }) => {
+    const sample = await (await request.get('/models/grocery/files/sample.png')).body();
+    for (const gamma of [20_000, 100_000, 220_000]) {
+      const value = Buffer.alloc(4);
+      value.writeUInt32BE(gamma);
+      await expectAgreement(page, { name: `gamma-${gamma}.png`, mimeType: 'image/png', buffer: withPngChunk(sample, 'gAMA', value) });
+    }
+    // Wide, and lying on its side as PNG and as WebP.
+    const png = await drawPicture(page, { width: 300, height: 200, hue: 100, type: 'image/png' });
+    const webp = await drawPicture(page, { width: 300, height: 200, hue: 100, type: 'image/webp' });
+    for (const orientation of [3, 6, 7]) {
+      const exif = Buffer.from(`II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0${String.fromCharCode(orientation)}\0\0\0\0\0\0\0`, 'latin1');
+      await expectAgreement(page, { name: `turned-${orientation}.png`, mimeType: 'image/png', buffer: withPngChunk(png, 'eXIf', exif) });
+      await expectAgreement(page, { name: `turned-${orientation}.webp`, mimeType: 'image/webp', buffer: withWebpExif(webp, exif) });
+      await expect(page.locator('.photo-facts')).toContainText(orientation > 4 ? '200 × 300' : '300 × 200');
     }
   });
 
@@ -295,3 +314,28 @@ test('This device waits for the server’s answer, unless it is told not to', as
   await expectAnswer(page, 'browser');
   await expect(panel(page, 'server').getByRole('button', { name: 'Cancel' })).toBeVisible();
 });
+
+/** ISO/IEC 15948, 5.3: a chunk behind the header. */
+function withPngChunk(png: Buffer, name: string, data: Buffer): Buffer {
+  const named = Buffer.concat([Buffer.from(name), data]);
+  const [length, sum] = [Buffer.alloc(4), Buffer.alloc(4)];
+  length.writeUInt32BE(data.length);
+  sum.writeUInt32BE(crc32(named));
+  return Buffer.concat([png.subarray(0, 33), length, named, sum, png.subarray(33)]);
+}
+
+/** RFC 9649, 2.7: EXIF stands at the end, and an extended header says so. */
+function withWebpExif(webp: Buffer, exif: Buffer): Buffer {
+  const extended = webp.toString('latin1', 12, 16) === 'VP8X';
+  const header = extended ? Buffer.from(webp.subarray(12, 30)) : Buffer.from('VP8X\x0a\0\0\0\0\0\0\0\0\0\0\0\0\0', 'latin1');
+  header[8]! |= 0x08;
+  if (!extended) {
+    header.writeUIntLE(300 - 1, 12, 3);
+    header.writeUIntLE(200 - 1, 15, 3);
+  }
+  const size = Buffer.alloc(4);
+  size.writeUInt32LE(exif.length);
+  const file = Buffer.concat([webp.subarray(0, 12), header, webp.subarray(extended ? 30 : 12), Buffer.from('EXIF'), size, exif]);
+  file.writeUInt32LE(file.length - 8, 4);
+  return file;
+}

@@ -1,5 +1,6 @@
 import { EngineError } from './engine';
 import type { ImageFacts } from './engine';
+import { upright, withoutMetadata } from './metadata';
 import type { Pixels } from './preprocess';
 import { decodeReduced } from './reduce';
 
@@ -22,7 +23,9 @@ export async function decode(photo: Blob, fits: (width: number, height: number) 
   }
   let bitmap: ImageBitmap;
   try {
-    bitmap = await createImageBitmap(photo, { imageOrientation: 'from-image', premultiplyAlpha: 'none', colorSpaceConversion: 'default' });
+    const stored = await withoutMetadata(photo, format);
+    bitmap = await createImageBitmap(stored.photo, { imageOrientation: 'from-image', premultiplyAlpha: 'none', colorSpaceConversion: 'default' });
+    bitmap = upright(bitmap, stored.orientation);
   } catch {
     throw unreadable(format);
   }
@@ -48,7 +51,7 @@ export function pixelsOf({ source, width, height }: Picture): Pixels {
 }
 
 /** Every browser reads these, so that a file which it cannot read is damaged. */
-const readEverywhere: readonly string[] = ['jpeg', 'png', 'gif', 'webp', 'bmp', 'unknown'];
+const readEverywhere: readonly string[] = ['jpeg', 'png', 'gif', 'webp', 'bmp', 'ico', 'unknown'];
 
 function unreadable(format: string): EngineError {
   if (format === 'heic') return new EngineError('heic');
@@ -56,7 +59,9 @@ function unreadable(format: string): EngineError {
 }
 
 /** As people write it. */
-export const formatName = (format: string): string => (format === 'jxl' ? 'JPEG XL' : format === 'webp' ? 'WebP' : format.toUpperCase());
+export const formatName = (format: string): string => names[format] ?? format.toUpperCase();
+
+const names: Record<string, string> = { jxl: 'JPEG XL', webp: 'WebP', pnm: 'Netpbm' };
 
 /** By content, as the server tells them apart: a file's name and type are only what somebody says. */
 export async function formatOf(photo: Blob): Promise<string> {
@@ -68,6 +73,9 @@ export async function formatOf(photo: Blob): Promise<string> {
   // Classic TIFF and BigTIFF, in both byte orders.
   if (/^(II[*+]\0|MM\0[*+])/.test(head)) return 'tiff';
   if (head.startsWith('BM')) return 'bmp';
+  if (head.startsWith('\0\0\x01\0')) return 'ico';
+  // A digit and a blank: other files begin with the letter, too.
+  if (/^P[1-6][\s#]/.test(head)) return 'pnm';
   // ISO/IEC 18181-2: the bare codestream, and the container.
   if (head.startsWith('\xff\x0a') || head.slice(4, 8) === 'JXL ') return 'jxl';
   return head.slice(4, 8) === 'ftyp' ? isoMediaOf(head) : 'unknown';

@@ -30,6 +30,6 @@ export async function photoFromAddress(address: string): Promise<Photo> {
   return { id: ++photos, blob: new Blob([JSON.stringify({ url: address })], { type: 'application/json' }), name, url: address, remote: true };
 }
 
-/** HEIC files arrive without a type in some browsers; the name is all there is. */
+/** HEIC, Netpbm and icons arrive without a type in some browsers; the name is all there is. */
 export const looksLikeImage = (file: { type: string; name: string }): boolean =>
-  file.type.startsWith('image/') || (file.type === '' && /\.(jpe?g|png|webp|gif|avif|tiff?|hei[cf]|bmp)$/i.test(file.name));
+  file.type.startsWith('image/') || (file.type === '' && /\.(jpe?g|png|webp|gif|avif|tiff?|hei[cf]|bmp|ico|p[bgpn]m)$/i.test(file.name));
