@@ -6,6 +6,7 @@
 #   ./build.sh e2e      only the browser tests, against the published server
 #   ./build.sh hostile  send the published server what strangers may send, and write the table in tests/README.md (--help: what else)
 #   ./build.sh bench    the benchmarks, and their tables in tests/Benchmarks/README.md (--quick: a minute or two; --help: what else)
+#   ./build.sh bench many      whatsit classify over 100,000 small photos: photos in a second, and the most memory at every 10,000 (--count N)
 #   ./build.sh soak     half an hour at 80 % of capacity, good, bad and slow requests mixed: slopes of memory and descriptors (--minutes N)
 #   ./build.sh fuzz     three hours of coverage-guided fuzzing of whatever reads bytes from strangers (--minutes N, names of targets; installs AFL++)
 #   ./build.sh tool     pack the command `whatsit` and put it on the PATH (--tool-path DIR: there instead; --all: pack for every platform and install nothing)
