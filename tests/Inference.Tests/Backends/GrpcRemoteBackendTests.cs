@@ -29,11 +29,7 @@ public sealed class GrpcRemoteBackendTests : RemoteBackendTests
             deadline = asked.Context.Request.Headers["grpc-timeout"].ToString();
             return call.AnswerAsync();
         };
-        using var backend = await ConnectAsync(_peer);
-        Assert.Equal(["scores", "other"], backend.Outputs.Select(output => output.Name));
-        Assert.Equal(4, backend.MaxBatchSize);
-        Assert.Null(backend.Problem);
-        Assert.Equal(OneTwoThree, await RunAsync(backend, 1));
+        await IsUnderstoodAsync();
         Assert.Equal(
             """{ "name": "image", "datatype": "UINT8", "shape": [ "1", "2", "2", "3" ] }""", Assert.Single(asked!.Asked.Inputs).ToString());
         Assert.Equal(["scores"], asked.Asked.Outputs.Select(output => output.Name));

@@ -25,11 +25,7 @@ public sealed class HttpRemoteBackendTests : RemoteBackendTests
             asked = ((HttpPeer.Call)call).Asked;
             return call.AnswerAsync();
         };
-        using var backend = await ConnectAsync(_peer);
-        Assert.Equal(["scores", "other"], backend.Outputs.Select(output => output.Name));
-        Assert.Equal(4, backend.MaxBatchSize);
-        Assert.Null(backend.Problem);
-        Assert.Equal(OneTwoThree, await RunAsync(backend, 1));
+        await IsUnderstoodAsync();
         Assert.Equal(
             """{"name":"image","shape":[1,2,2,3],"datatype":"UINT8","parameters":{"binary_data_size":12}}""", asked!["inputs"]![0]!.ToJsonString());
         Assert.Equal("""[{"name":"scores","parameters":{"binary_data":true}}]""", asked["outputs"]!.ToJsonString());

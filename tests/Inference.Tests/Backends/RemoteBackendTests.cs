@@ -297,6 +297,15 @@ public abstract class RemoteBackendTests : IDisposable
         Assert.Empty(_peer.Asked);
     }
 
+    private protected async Task IsUnderstoodAsync()
+    {
+        using var backend = await ConnectAsync(_peer);
+        Assert.Equal(["scores", "other"], backend.Outputs.Select(output => output.Name));
+        Assert.Equal(4, backend.MaxBatchSize);
+        Assert.Null(backend.Problem);
+        Assert.Equal(OneTwoThree, await RunAsync(backend, 1));
+    }
+
     private protected async Task IsNoAnswerAsync(string expected)
     {
         using var backend = await ConnectAsync(_peer);
