@@ -22,6 +22,39 @@ internal static partial class Operators
                 : new Layout(shape[0], shape[1], shape[2], shape[3], false);
     }
 
+    /// <summary>A row of pixels, [N, C, W], is a picture one pixel high.</summary>
+    private static Func<Operation, Tensor[]> RowsToo(Func<Operation, Tensor> method) => operation =>
+    {
+        var node = operation.Node;
+        if (node.ChannelsLast || operation[0].Shape.Length != 3)
+        {
+            return [method(operation)];
+        }
+
+        var high = new Node(node.Op, node.Name, node.Inputs, node.Outputs);
+        foreach ((var name, var value) in node.Attributes)
+        {
+            high.Attributes.Add(name, (name, value) switch
+            {
+                ("pads", long[] { Length: 2 } pads) => new[] { 0, pads[0], 0, pads[1] },
+                ("output_padding", long[] { Length: 1 } extra) => new[] { 0, extra[0] },
+                ("kernel_shape" or "strides" or "dilations" or "output_shape", long[] { Length: 1 } along) => new[] { 1, along[0] },
+                _ => value,
+            });
+        }
+
+        // The weights are a row, too.
+        var inputs = new Tensor?[operation.InputCount];
+        for (var input = 0; input < inputs.Length; input++)
+        {
+            inputs[input] = operation.Optional(input) is { Shape: [var first, var second, var side] } row ? row with { Shape = [first, second, 1, side] }
+                : operation.Optional(input);
+        }
+
+        var result = method(new Operation(high, inputs, operation.ShapesOnly));
+        return [result with { Shape = [result.Shape[0], result.Shape[1], result.Shape[3]] }];
+    };
+
     /// <summary>A kernel sliding along one axis: the sizes of both sides and what lies between them.</summary>
     private readonly record struct Window(int Kernel, int Stride, int Dilation, int Begin, int End, int Input, int Output)
     {
@@ -488,10 +521,11 @@ internal static partial class Operators
         var mode = node.Text("mode", "nearest");
         var coordinates = node.Text("coordinate_transformation_mode", "half_pixel");
         var rounding = node.Text("nearest_mode", "round_prefer_floor");
-        if ((scales?.Length ?? sizes?.Length) != axes.Length || mode is not ("nearest" or "linear") || node.Int("antialias", 0) == 1
+        var antialias = node.Int("antialias", 0) == 1;
+        if ((scales?.Length ?? sizes?.Length) != axes.Length || mode is not ("nearest" or "linear" or "cubic")
             || node.Text("keep_aspect_ratio_policy", "stretch") != "stretch")
         {
-            throw operation.Refuse($"is supported with a scale or a size per axis, nearest or linear, without antialiasing; this is {mode}");
+            throw operation.Refuse($"is supported with a scale or a size per axis, nearest, linear or cubic; this is {mode}");
         }
 
         for (var i = 0; i < axes.Length; i++)
@@ -517,12 +551,19 @@ internal static partial class Operators
                 "align_corners" => output > 1 ? index * (side - 1d) / (output - 1) : 0,
                 "asymmetric" => index / scale,
                 "tf_half_pixel_for_nn" => (index + 0.5) / scale,
+                "half_pixel_symmetric" => (side / 2d * (1 - (output / (side * scale)))) + ((index + 0.5) / scale) - 0.5,
                 _ => throw operation.Refuse($"with coordinates '{coordinates}' is not supported"),
             };
 
             if (mode == "nearest")
             {
                 result = Take(result, axis, side, output, index => Math.Clamp(Nearest(At(index)), 0, side - 1));
+                continue;
+            }
+
+            if (mode == "cubic" || antialias || node.Int("exclude_outside", 0) == 1)
+            {
+                result = Filter(operation, result, axis, output, At, antialias ? Math.Max(1, 1 / scale) : 1);
                 continue;
             }
 
@@ -545,6 +586,65 @@ internal static partial class Operators
             "ceil" => (int)Math.Ceiling(at),
             _ => throw operation.Refuse($"with nearest_mode '{rounding}' is not supported"),
         };
+    }
+
+    /// <summary>
+    /// One axis by weights that sum to one: linear, or cubic with <c>cubic_coeff_a</c>, stretched where pixels are many for each result (antialias). What lies
+    /// outside counts as the edge, or not at all.
+    /// </summary>
+    private static Tensor Filter(Operation operation, Tensor input, int axis, int output, Func<int, double> at, double stretch)
+    {
+        var cubic = operation.Node.Text("mode", "") == "cubic";
+        var inside = operation.Node.Int("exclude_outside", 0) == 1;
+        double a = operation.Node.Float("cubic_coeff_a", -0.75f);
+        var side = input.Shape[axis];
+        var reach = (cubic ? 2 : 1) * stretch;
+        int[] shape = [.. input.Shape];
+        shape[axis] = output;
+        if (operation.Skips(shape, out var zeros))
+        {
+            return zeros;
+        }
+
+        var x = input.As<float>();
+        var result = NewFloats(shape, out var y);
+        var run = Count(shape.AsSpan(axis + 1));
+        var outer = Count(shape.AsSpan(0, axis));
+        var sums = new double[run];
+        for (var index = 0; index < output; index++)
+        {
+            var centre = at(index);
+            (var first, var last) = ((int)Math.Ceiling(centre - reach), (int)Math.Floor(centre + reach));
+            (int Place, double Weight)[] taps = [.. Enumerable.Range(first, last - first + 1).Where(place => !inside || (place >= 0 && place < side))
+                .Select(place => (Math.Clamp(place, 0, side - 1), Weight(Math.Abs(place - centre) / stretch)))];
+            var total = taps.Sum(tap => tap.Weight);
+            for (var row = 0; row < outer; row++)
+            {
+                Array.Clear(sums);
+                foreach ((var place, var weight) in taps)
+                {
+                    var from = x.Slice(((row * side) + place) * run, run);
+                    for (var i = 0; i < run; i++)
+                    {
+                        sums[i] += from[i] * weight;
+                    }
+                }
+
+                var to = y.Slice(((row * output) + index) * run, run);
+                for (var i = 0; i < run; i++)
+                {
+                    to[i] = (float)(sums[i] / total);
+                }
+            }
+        }
+
+        return result;
+
+        // R. Keys, Cubic convolution interpolation for digital image processing (1981)
+        double Weight(double apart) => !cubic ? Math.Max(0, 1 - apart)
+            : apart < 1 ? ((((a + 2) * apart) - (a + 3)) * apart * apart) + 1
+            : apart < 2 ? (((((apart - 5) * apart) + 8) * apart) - 4) * a
+            : 0;
     }
 
     private static Tensor Gemm(Operation operation)

@@ -11,12 +11,12 @@ internal static partial class Operators
     private static readonly Dictionary<string, Func<Operation, Tensor[]>> Table = new(StringComparer.Ordinal)
     {
         // Spatial
-        ["Conv"] = One(Conv),
-        ["ConvTranspose"] = One(ConvTranspose),
-        ["MaxPool"] = One(MaxPool),
-        ["AveragePool"] = One(AveragePool),
-        ["GlobalAveragePool"] = One(GlobalAveragePool),
-        ["GlobalMaxPool"] = One(GlobalMaxPool),
+        ["Conv"] = RowsToo(Conv),
+        ["ConvTranspose"] = RowsToo(ConvTranspose),
+        ["MaxPool"] = RowsToo(MaxPool),
+        ["AveragePool"] = RowsToo(AveragePool),
+        ["GlobalAveragePool"] = RowsToo(GlobalAveragePool),
+        ["GlobalMaxPool"] = RowsToo(GlobalMaxPool),
         ["Resize"] = One(Resize),
         ["DepthToSpace"] = One(DepthToSpace),
         ["SpaceToDepth"] = One(SpaceToDepth),
@@ -25,6 +25,7 @@ internal static partial class Operators
         // Products and normalisation
         ["Gemm"] = One(Gemm),
         ["MatMul"] = One(MatMul),
+        ["Einsum"] = One(Einsum),
         ["BatchNormalization"] = One(BatchNormalization),
         ["LayerNormalization"] = One(LayerNormalization),
         ["InstanceNormalization"] = One(InstanceNormalization),
@@ -78,10 +79,14 @@ internal static partial class Operators
         ["LessOrEqual"] = Comparison((a, b) => a <= b),
         ["And"] = Comparison((a, b) => a != 0 && b != 0),
         ["Or"] = Comparison((a, b) => a != 0 || b != 0),
+        ["Xor"] = Comparison((a, b) => (a != 0) != (b != 0)),
+        ["IsNaN"] = Test(double.IsNaN),
+        ["IsInf"] = Test(double.IsInfinity),
         ["Where"] = One(Where),
 
         // Types and quantization
         ["Cast"] = One(Cast),
+        ["CastLike"] = One(CastLike),
         ["QuantizeLinear"] = One(QuantizeLinear),
         ["DequantizeLinear"] = One(DequantizeLinear),
 
@@ -105,6 +110,12 @@ internal static partial class Operators
         ["Gather"] = One(Gather),
         ["ConstantOfShape"] = One(ConstantOfShape),
         ["Range"] = One(Range),
+        ["GatherND"] = One(GatherND),
+        ["GatherElements"] = One(GatherElements),
+        ["ScatterND"] = One(ScatterND),
+        ["ScatterElements"] = One(ScatterElements),
+        ["Trilu"] = One(Trilu),
+        ["CumSum"] = One(CumSum),
 
         // Reductions
         ["ReduceMean"] = Reduction((sum, x) => sum + x, 0, (sum, count) => sum / count),
@@ -125,7 +136,8 @@ internal static partial class Operators
         "Constant", "Identity", "Dropout", "Shape", "Size", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "Concat", "Split", "Slice", "Pad",
             "Expand", "Tile", "Gather",
         "ConstantOfShape", "Range", "Cast", "QuantizeLinear", "DequantizeLinear", "Where", "Equal", "Greater", "Less", "GreaterOrEqual",
-            "LessOrEqual", "And", "Or", "Not",
+            "LessOrEqual", "And", "Or", "Not", "Xor", "IsNaN", "IsInf", "CastLike", "GatherND", "GatherElements", "ScatterND", "ScatterElements", "Trilu",
+            "CumSum",
     };
 
     /// <summary>Whether the interpreter, and with it the whole tool, knows an operator.</summary>

@@ -33,6 +33,12 @@ public class OperatorTests
         ["AveragePool padded SAME_UPPER"] = One("AveragePool", [1, 3, 10, 9], ("kernel_shape", Longs(3, 3)), ("strides", Longs(2, 2)),
             ("auto_pad", "SAME_UPPER")),
         ["AveragePool rounded up"] = One("AveragePool", [1, 3, 10, 9], ("kernel_shape", Longs(3, 3)), ("strides", Longs(2, 2)), ("ceil_mode", 1L)),
+        ["Conv of rows"] = Spatial("Conv", [2, 4, 9], [6, 2, 3], [6], ("group", 2L), ("pads", Longs(1, 0)), ("strides", Longs(2))),
+        ["ConvTranspose of rows"] = Spatial("ConvTranspose", [1, 4, 5], [4, 3, 3], [3], ("strides", Longs(2)), ("output_padding", Longs(1))),
+        ["MaxPool of rows"] = One("MaxPool", [1, 3, 9], ("kernel_shape", Longs(3)), ("strides", Longs(2))),
+        ["AveragePool of rows"] = One("AveragePool", [1, 3, 9], ("kernel_shape", Longs(3)), ("pads", Longs(1, 1))),
+        ["GlobalAveragePool of rows"] = One("GlobalAveragePool", [2, 3, 5]),
+        ["GlobalMaxPool of rows"] = One("GlobalMaxPool", [2, 3, 5]),
         ["GlobalAveragePool"] = One("GlobalAveragePool", [2, 3, 5, 4]),
         ["GlobalMaxPool"] = One("GlobalMaxPool", [2, 3, 5, 4]),
         ["LRN"] = One("LRN", [1, 7, 3, 3], ("size", 5L), ("alpha", 0.1f)),
@@ -45,6 +51,13 @@ public class OperatorTests
         ["Resize linear"] = ResizeBy([1, 1, 2, 1.5f], ("mode", "linear")),
         ["Resize linear, corners aligned"] = ResizeTo([1, 2, 9, 5], ("mode", "linear"), ("coordinate_transformation_mode", "align_corners")),
         ["Resize linear, asymmetric"] = ResizeTo([1, 2, 3, 9], ("mode", "linear"), ("coordinate_transformation_mode", "asymmetric")),
+        ["Resize cubic"] = ResizeBy([1, 1, 2, 1.5f], ("mode", "cubic")),
+        ["Resize cubic to less"] = ResizeTo([1, 2, 4, 5], ("mode", "cubic"), ("cubic_coeff_a", -0.5f)),
+        ["Resize cubic, without what is outside"] = ResizeTo([1, 2, 9, 5], ("mode", "cubic"), ("exclude_outside", 1L)),
+        ["Resize linear, antialiased"] = ResizeTo([1, 2, 3, 2], ("mode", "linear"), ("antialias", 1L)),
+        ["Resize linear, antialiased, without what is outside"] = ResizeTo([1, 2, 4, 3], ("mode", "linear"), ("antialias", 1L), ("exclude_outside", 1L)),
+        ["Resize linear, antialiased to more"] = ResizeTo([1, 2, 9, 11], ("mode", "linear"), ("antialias", 1L)),
+        ["Resize cubic, antialiased"] = ResizeTo([1, 2, 4, 3], ("mode", "cubic"), ("antialias", 1L)),
         ["Resize linear as PyTorch"] = ResizeTo([1, 2, 1, 9], ("mode", "linear"), ("coordinate_transformation_mode", "pytorch_half_pixel")),
 
         ["Gemm"] = builder => Output(builder, "Gemm", [Input(builder, 3, 5), Weight(builder, 5, 7), Weight(builder, 7)], ("alpha", 0.5f), ("beta", 2f)),
@@ -53,6 +66,15 @@ public class OperatorTests
         ["MatMul"] = builder => Output(builder, "MatMul", [Input(builder, 2, 6, 5), Weight(builder, 5, 18)]),
         ["MatMul of batches"] = builder => Output(builder, "MatMul", [Input(builder, 2, 3, 4, 5), Weight(builder, 3, 5, 2)]),
         ["MatMul of a vector"] = builder => Output(builder, "MatMul", [Input(builder, 5), Weight(builder, 5, 2)]),
+        ["Einsum of heads"] = builder =>
+            Output(builder, "Einsum", [Input(builder, 2, 3, 4, 5), Weight(builder, 2, 3, 6, 5)], ("equation", "bhid,bhjd->bhij")),
+        ["Einsum that turns"] = builder => Output(builder, "Einsum", [Input(builder, 2, 3, 4), Weight(builder, 4, 5)], ("equation", "b c d, d e -> e b c")),
+        ["Einsum of any rank"] = builder => Output(builder, "Einsum", [Input(builder, 2, 3, 4, 5), Weight(builder, 5, 6)], ("equation", "...ij,jk->...ik")),
+        ["Einsum without an arrow"] = builder => Output(builder, "Einsum", [Input(builder, 3, 4), Weight(builder, 4, 2)], ("equation", "zb,ba")),
+        ["Einsum of a diagonal"] = builder => Output(builder, "Einsum", [Input(builder, 4, 4), Weight(builder, 4)], ("equation", "ii,i->i")),
+        ["Einsum of one"] = builder => Output(builder, "Einsum", [Input(builder, 2, 3, 4)], ("equation", "bij->bj")),
+        ["Einsum of three"] = builder =>
+            Output(builder, "Einsum", [Input(builder, 2, 3), Weight(builder, 3, 4), Weight(builder, 4, 5)], ("equation", "ab,bc,cd->ad")),
         ["BatchNormalization"] = builder => Output(
             builder, "BatchNormalization", [Input(builder, 2, 3, 4, 4), Weight(builder, 3), Weight(builder, 3), Weight(builder, 3),
                 builder.AddConstant("variance", Numbers.Random(9, 0.1f, 2, [3]))], ("epsilon", 0.01f)),
@@ -166,6 +188,38 @@ public class OperatorTests
         ["Tile"] = builder => Output(builder, "Tile", [Input(builder, 2, 3), builder.AddInt64Constant("repeats", 2, 3)]),
         ["Gather"] = builder =>
             Output(builder, "Gather", [Input(builder, 4, 5), builder.AddConstant("indices", Tensor.Int64([2, 2], [0, -1, 3, 3]))], ("axis", 1L)),
+        ["GatherND"] = builder =>
+            Output(builder, "GatherND", [Input(builder, 3, 4, 5), builder.AddConstant("places", Tensor.Int64([2, 2], [0, -1, 2, 1]))]),
+        ["GatherND in batches"] = builder =>
+            Output(builder, "GatherND", [Input(builder, 2, 4, 5), builder.AddConstant("places", Tensor.Int64([2, 3, 1], [0, 3, 1, 2, 2, -1]))],
+                ("batch_dims", 1L)),
+        ["GatherElements"] = builder =>
+            Output(builder, "GatherElements", [Input(builder, 3, 4), builder.AddConstant("places", Tensor.Int64([2, 3], [0, -1, 2, 1, 1, 0]))], ("axis", 1L)),
+        ["ScatterND"] = builder => Output(builder, "ScatterND",
+            [Input(builder, 3, 4, 2), builder.AddConstant("places", Tensor.Int64([2, 2], [0, -1, 2, 1])), Weight(builder, 2, 2)]),
+        ["ScatterND of single numbers"] = builder => Output(builder, "ScatterND",
+            [Input(builder, 5), builder.AddConstant("places", Tensor.Int64([3, 1], [4, 0, 2])), Weight(builder, 3)]),
+        ["ScatterND that adds"] = builder => Output(builder, "ScatterND",
+            [Input(builder, 5, 2), builder.AddConstant("places", Tensor.Int64([3, 1], [4, 0, 4])), Weight(builder, 3, 2)], ("reduction", "add")),
+        ["ScatterElements"] = builder => Output(builder, "ScatterElements",
+            [Input(builder, 3, 4), builder.AddConstant("places", Tensor.Int64([2, 3], [0, -1, 2, 1, 2, 0])), Weight(builder, 2, 3)], ("axis", 1L)),
+        ["ScatterElements, the largest"] = builder => Output(builder, "ScatterElements",
+            [Input(builder, 3, 4), builder.AddConstant("places", Tensor.Int64([2, 3], [0, 0, 2, 1, 2, 0])), Weight(builder, 2, 3)],
+                ("axis", 0L), ("reduction", "max")),
+        ["Trilu"] = builder => Output(builder, "Trilu", [Input(builder, 2, 4, 5), builder.AddConstant("k", Tensor.Int64([], [1]))]),
+        ["Trilu below"] = builder => Output(builder, "Trilu", [Input(builder, 2, 4, 5)], ("upper", 0L)),
+        ["CumSum"] = builder => Output(builder, "CumSum", [Input(builder, 2, 4, 3), builder.AddConstant("axis", Tensor.Int64([], [1]))]),
+        ["CumSum backwards, without itself"] = builder =>
+            Output(builder, "CumSum", [Input(builder, 2, 4), builder.AddConstant("axis", Tensor.Int64([], [-1]))], ("reverse", 1L), ("exclusive", 1L)),
+        ["CastLike"] = builder => Output(builder, "CastLike", [Input(builder, 4), builder.AddConstant("like", Tensor.Int64([1], [1]))]),
+        ["Xor"] = builder =>
+        {
+            var x = Input(builder, 9);
+            Output(builder, "Xor", [builder.AddNode("Greater", "high", [x, builder.AddConstant("a", [-0.3f])]),
+                builder.AddNode("Less", "low", [x, builder.AddConstant("b", [0.4f])])]);
+        },
+        ["IsNaN"] = builder => Output(builder, "IsNaN", [builder.AddNode("Log", "log", [Input(builder, 20)])]),
+        ["IsInf"] = builder => Output(builder, "IsInf", [builder.AddNode("Div", "div", [Input(builder, 4), builder.AddConstant("d", [0, 1, 0, 2], 4)])]),
         ["ConstantOfShape"] = builder =>
         {
             var fill = builder.AddNode("ConstantOfShape", "fill", [builder.AddInt64Constant("shape", 2, 3)], ("value", Tensor.Float32([1], [5])));

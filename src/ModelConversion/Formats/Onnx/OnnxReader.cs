@@ -130,6 +130,7 @@ public sealed class OnnxReader : IModelReader
 
         var notes = new List<string> { producer.Length == 0 ? $"ONNX opset {opset}." : $"ONNX opset {opset}, written by {producer}." };
         OnnxUpgrade.Apply(read, opset, notes);
+        FusedOperators.Apply(read, opset);
         QuantizedOperators.Apply(read);
         Check(read);
         var model = OnnxMetadata.Apply(new ImportedModel(read) { Notes = notes }, properties);
@@ -275,7 +276,8 @@ public sealed class OnnxReader : IModelReader
         // Exporters may leave the name out; an error message needs one.
         var node = new Node(op, name.Length > 0 ? name : outputs.FirstOrDefault(output => output.Length > 0) ?? $"node {number}", inputs, outputs);
         var own = domain == OnnxClassifiers.Domain && OnnxClassifiers.Knows(op);
-        if (domain is not ("" or "ai.onnx") && !functions.Knows(domain, op) && !own && !(domain == "com.microsoft" && QuantizedOperators.Knows(op)))
+        var contributed = domain == "com.microsoft" && (QuantizedOperators.Knows(op) || FusedOperators.Knows(op));
+        if (domain is not ("" or "ai.onnx") && !functions.Knows(domain, op) && !own && !contributed)
         {
             throw new ModelFormatException($"The operator '{domain}.{op}' ({node.Name}) is not supported.");
         }

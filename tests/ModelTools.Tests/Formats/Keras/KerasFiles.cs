@@ -1,5 +1,3 @@
-using System.Diagnostics;
-using System.Runtime.InteropServices;
 using System.Text.Json;
 using Whatsit.ModelConversion.Formats;
 using Whatsit.ModelConversion.Graphs;
@@ -74,22 +72,7 @@ internal static class KerasFiles
     }
 
     /// <summary>Runs a script of tests/data/keras; the test is skipped where Python, PyTorch or h5py is absent.</summary>
-    public static async Task Python(string script, params string[] arguments)
-    {
-        var python = RuntimeInformation.IsOSPlatform(OSPlatform.Windows) ? null
-            : new[] { "/usr/bin/python3", "/usr/local/bin/python3" }.FirstOrDefault(File.Exists);
-        Assert.SkipWhen(python is null || (await RunAsync(python, ["-c", "import h5py, torch"])).Code != 0, "Python with h5py and PyTorch is not installed.");
-        (var code, var output) = await RunAsync(python!, [Path(script), .. arguments]);
-        Assert.True(code == 0, output);
-    }
-
-    private static async Task<(int Code, string Output)> RunAsync(string program, string[] arguments)
-    {
-        using var process = Process.Start(new ProcessStartInfo(program, arguments) { RedirectStandardError = true, RedirectStandardOutput = true })!;
-        var output = await Task.WhenAll(process.StandardOutput.ReadToEndAsync(), process.StandardError.ReadToEndAsync());
-        await process.WaitForExitAsync();
-        return (process.ExitCode, string.Concat(output));
-    }
+    public static Task Python(string script, params string[] arguments) => Tests.Python.RunAsync("h5py, torch", Path(script), arguments);
 
     private static string Above(string folder) =>
         File.Exists(System.IO.Path.Combine(folder, "Server.sln")) ? folder

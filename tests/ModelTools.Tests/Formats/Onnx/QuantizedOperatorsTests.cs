@@ -1,6 +1,5 @@
 using Whatsit.ModelConversion;
 using Whatsit.ModelConversion.Formats.Onnx;
-using Whatsit.ModelConversion.Formats.Protobuf;
 using Whatsit.ModelConversion.Graphs;
 using Whatsit.ModelConversion.Passes;
 using Whatsit.ModelTools.Commands.Import;
@@ -136,7 +135,7 @@ public sealed class QuantizedOperatorsTests : IDisposable
     }
 
     [Theory]
-    [InlineData("FusedConv", "The operator 'com.microsoft.FusedConv' (FusedConv) is not supported.")]
+    [InlineData("QAttention", "The operator 'com.microsoft.QAttention' (QAttention) is not supported.")]
     [InlineData("DynamicQuantizeLinear", "The operator 'DynamicQuantizeLinear' (DynamicQuantizeLinear) is not supported.")]
     [InlineData("MatMulInteger", "The operator 'MatMulInteger' (MatMulInteger) is not supported.")]
     public void What_has_no_exact_form_is_refused_by_its_name(string op, string message)
@@ -198,46 +197,7 @@ public sealed class QuantizedOperatorsTests : IDisposable
                     ? Result() : []],
                 ("transB", transposed ? 1L : 0L), ("alpha", 0.8f));
 
-        public byte[] ToBytes()
-        {
-            using var stream = new MemoryStream();
-            OnnxWriter.Write(Builder.Graph, stream);
-            var file = new ProtobufReader(stream.ToArray());
-            var model = new ProtobufMessage().Add(1, 8L);
-            while (file.Next())
-            {
-                if (file.Field == 7)
-                {
-                    model.Add(7, WithDomains(file.Message()));
-                }
-            }
-
-            model.Add(8, new ProtobufMessage().Add(1, "").Add(2, 17L)).Add(8, new ProtobufMessage().Add(1, "com.microsoft").Add(2, 1L));
-            using var bytes = new MemoryStream();
-            model.WriteTo(bytes);
-            return bytes.ToArray();
-        }
-
-        /// <summary>The same graph with <c>NodeProto.domain</c> (7) where the operator is not ONNX's own.</summary>
-        private static ProtobufMessage WithDomains(ProtobufReader graph)
-        {
-            var message = new ProtobufMessage();
-            while (graph.Next())
-            {
-                var bytes = graph.Bytes();
-                var op = "";
-                var node = new ProtobufReader(bytes);
-                while (graph.Field == 1 && node.Next())
-                {
-                    op = node.Field == 4 ? node.Text() : op;
-                }
-
-                var contributed = (op.StartsWith('Q') && op != "QuantizeLinear" && !OfOnnx.Contains(op)) || op == "FusedConv";
-                message.Add(graph.Field, contributed ? (byte[])[.. bytes.Span, 7 << 3 | 2, 13, .. "com.microsoft"u8] : bytes);
-            }
-
-            return message;
-        }
+        public byte[] ToBytes() => OnnxFiles.ToBytes(Builder.Graph, 17, op => op.StartsWith('Q') && op != "QuantizeLinear" && !OfOnnx.Contains(op));
 
         private string Bias(int channels) =>
             Builder.AddConstant("bias",
