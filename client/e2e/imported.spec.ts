@@ -21,6 +21,8 @@ const models: [name: string, path: string, ...options: string[]][] = [
   ['layers', 'tests/data/tfjs/layers'],
   ...['described', 'eight-bit-weights', 'free-batch', 'quantized-int8', 'quantized-int8-clamped', 'quantized-uint8'].map((name): [string, string] => [name, `tests/data/tflite/${name}.tflite`]),
   ...['classifier-keras2.h5', 'classifier-keras3.keras', 'sequential-keras2.h5', 'sequential-keras3.keras'].map((name): [string, string] => [name.replace('.', '-'), `tests/data/keras/${name}`]),
+  ...['deit', 'mobilenet_v2', 'resnet', 'vit'].map((name): [string, string] => [`weights-${name}`, `tests/data/safetensors/${name}`]),
+  ...['convnext', 'efficientnet', 'mobilevit', 'swin-12', 'vit-resized'].map((name): [string, string] => [`exported-${name}`, `tests/data/exporters/${name}`]),
 ];
 
 test.describe('Every model that the server runs, this device runs, and says the same:', () => {

@@ -1,6 +1,7 @@
 using System.IO.Compression;
 using Whatsit.ModelConversion.Formats;
 using Whatsit.ModelConversion.Formats.HuggingFace;
+using Whatsit.ModelConversion.Formats.Safetensors;
 
 namespace Whatsit.ModelConversion;
 
@@ -90,26 +91,27 @@ internal sealed class ModelArchive : IDisposable
         var seen = new List<string>();
         for (var depth = 0; depth <= DeepestFolder && level.Count > 0 && seen.Count < MostFiles; depth++)
         {
-            List<string> found = [];
+            List<string> models = [];
             foreach (var inner in level)
             {
                 if (HubFolder.Of(inner)?.Model() is { } graph)
                 {
-                    found.Add(graph);
+                    models.Add(graph);
                     continue;
                 }
 
                 if (readers.Any(reader => reader.CanRead(inner)))
                 {
-                    found.Add(inner);
+                    models.Add(inner);
                     continue;
                 }
 
                 string[] files = [.. Directory.EnumerateFiles(inner).Where(IsPayload).Order(StringComparer.Ordinal).Take(MostFiles)];
-                found.AddRange(files.Where(candidate => readers.Any(reader => reader.CanRead(candidate))));
+                models.AddRange(files.Where(candidate => readers.Any(reader => reader.CanRead(candidate))));
                 seen.AddRange(files);
             }
 
+            var found = Checkpoint.BehindNetworks(models);
             if (found is [var only])
             {
                 return only;
@@ -167,10 +169,9 @@ internal sealed class ModelArchive : IDisposable
         var zips = new List<string>();
         using (var archive = ZipFile.OpenRead(path))
         {
-            if (archive.Entries.Any(entry => entry.FullName.EndsWith("/data.pkl", StringComparison.Ordinal)))
+            if (Placeholder.IsCheckpoint(archive))
             {
-                throw new ModelFormatException(
-                    $"'{shown}' is a PyTorch checkpoint, which holds Python code: export the model with torch.onnx.export and import the .onnx file.");
+                throw Placeholder.Checkpoint(shown);
             }
 
             if (archive.Entries.Count > MostFiles)
@@ -205,7 +206,8 @@ internal sealed class ModelArchive : IDisposable
                     }
                 }
 
-                if (ModelFile.Exists(target) && IsZip(target) && !ModelReaders.All().Any(reader => reader.CanRead(target)))
+                // What PyTorch saves is a zip, too, and often lies beside the network.
+                if (ModelFile.Exists(target) && IsZip(target) && !Placeholder.IsCheckpoint(target) && !ModelReaders.All().Any(reader => reader.CanRead(target)))
                 {
                     zips.Add(target);
                 }

@@ -2,6 +2,7 @@ using Whatsit.Inference.Catalog;
 using Whatsit.Inference.Tests.Imaging;
 using Whatsit.ModelConversion;
 using Whatsit.ModelConversion.Formats;
+using Whatsit.ModelConversion.Formats.HuggingFace;
 using Whatsit.ModelConversion.Formats.Keras;
 using Whatsit.ModelConversion.Formats.Onnx;
 using Whatsit.ModelConversion.Formats.TensorFlowJs;
@@ -21,9 +22,12 @@ internal static class ModelTargets
         new("tfjs", 1500, Reader(new TensorFlowJsReader(), "tfjs/layers", "model.json"), () => Target.Files("tfjs/layers", "model.json")),
         new("tfjs-graph", 1500, Reader(new TensorFlowJsReader(), "tfjs/convolutions", "model.json"), () => Target.Files("tfjs/convolutions", "model.json")),
         new("metadata", 1500, Reader(new TensorFlowJsReader(), "tfjs/layers", "metadata.json"), () => Target.Files("tfjs/layers", "metadata.json")),
+        new("safetensors", 1500, Weights(), () => Target.Files("safetensors/vit", ".safetensors")),
         new("labels", 3000, In("labels.txt", null, path => LabelSource.Read(path)), Labels),
         new("manifest", 3000, In(Bundle.ManifestFile, null, path => Bundle.ReadManifest(Path.GetDirectoryName(path)!)), Manifests),
     ];
+
+    private static Action<byte[]> Weights() => In("model.safetensors", "safetensors/vit", path => new TransformersReader().Read(path));
 
     private static Action<byte[]> Reader(IModelReader reader, string? beside = null, string name = "model") => In(name, beside, path =>
     {

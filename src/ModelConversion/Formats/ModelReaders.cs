@@ -1,5 +1,7 @@
+using Whatsit.ModelConversion.Formats.HuggingFace;
 using Whatsit.ModelConversion.Formats.Keras;
 using Whatsit.ModelConversion.Formats.Onnx;
+using Whatsit.ModelConversion.Formats.Safetensors;
 using Whatsit.ModelConversion.Formats.TensorFlowJs;
 using Whatsit.ModelConversion.Formats.TensorFlowLite;
 
@@ -16,6 +18,7 @@ public static class ModelReaders
         new GuardedReader(new TensorFlowJsReader(options)),
         new GuardedReader(new TensorFlowLiteReader(options?.Dequantize == true)),
         new GuardedReader(new OnnxReader()),
+        new GuardedReader(new TransformersReader()),
     ];
 
     /// <summary>The reader for a file or folder, by its content; a folder may hold the one model file that is meant.</summary>
@@ -33,9 +36,10 @@ public static class ModelReaders
         }
 
         var readers = All(options);
+        path = Directory.Exists(path) && HubFolder.Of(path)?.Model() is { } meant ? meant : path;
         string[] candidates = Directory.Exists(path) ? [path, .. Directory.EnumerateFiles(path).Order(StringComparer.Ordinal)] : [path];
-        (IModelReader Reader, string Path)[] found =
-            [.. candidates.SelectMany(candidate => readers.Where(reader => reader.CanRead(candidate)).Take(1).Select(reader => (reader, candidate)))];
+        var models = Checkpoint.BehindNetworks([.. candidates.Where(candidate => readers.Any(reader => reader.CanRead(candidate)))]);
+        (IModelReader Reader, string Path)[] found = [.. models.Select(model => (readers.First(reader => reader.CanRead(model)), model))];
         return found switch
         {
             [var only] => only,

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.IO.Compression;
 using System.Text;
 
 namespace Whatsit.ModelConversion.Formats;
@@ -32,6 +33,11 @@ internal static class Placeholder
                 $"model.save, skl2onnx) and import that.");
         }
 
+        if (!weights && IsCheckpoint(path))
+        {
+            throw Checkpoint(name);
+        }
+
         var text = Encoding.UTF8.GetString(start).TrimStart('\uFEFF', ' ', '\t', '\r', '\n');
         if (text.StartsWith(Pointer, StringComparison.Ordinal))
         {
@@ -47,6 +53,35 @@ internal static class Placeholder
                 $"file itself (on GitHub: \"Download raw file\").");
         }
     }
+
+    /// <summary>Whether a zip is what <c>torch.save</c> or TorchScript writes.</summary>
+    public static bool IsCheckpoint(ZipArchive archive) =>
+        archive.Entries.Any(entry => entry.FullName == "data.pkl" || entry.FullName.EndsWith("/data.pkl", StringComparison.Ordinal));
+
+    /// <summary>Whether a file is such a zip.</summary>
+    public static bool IsCheckpoint(string path)
+    {
+        try
+        {
+            using var file = File.OpenRead(path);
+            if (file.ReadByte() != 'P' || file.ReadByte() != 'K')
+            {
+                return false;
+            }
+
+            file.Position = 0;
+            using var archive = new ZipArchive(file);
+            return IsCheckpoint(archive);
+        }
+        catch (InvalidDataException)
+        {
+            return false;
+        }
+    }
+
+    /// <summary>The refusal of one.</summary>
+    public static ModelFormatException Checkpoint(string name) => new($"'{name}' is a PyTorch checkpoint, which holds Python code and is not opened: save " +
+        $"the weights as safetensors (save_pretrained), or export the network with torch.onnx.export, and import that.");
 
     /// <summary>Whether text begins as a web page does.</summary>
     public static bool IsPage(string text)

@@ -3,6 +3,7 @@ using System.Text.RegularExpressions;
 using Whatsit.ModelConversion;
 using Whatsit.ModelConversion.Formats;
 using Whatsit.ModelConversion.Formats.HuggingFace;
+using Whatsit.ModelConversion.Formats.Safetensors;
 
 namespace Whatsit.ModelTools.Hub;
 
@@ -27,6 +28,9 @@ internal sealed partial class HubClient(Downloads downloads, Uri endpoint, strin
         "class_names.json", "classes.json", "class_indices.json", "metadata.json",
     ];
 
+    // What PyTorch pickles.
+    private static readonly string[] Code = [".bin", ".pt", ".pth", ".ckpt", ".pkl"];
+
     /// <summary>Fetches it, and answers the folder, and the commit that a branch or tag meant.</summary>
     /// <param name="address">The repository.</param>
     /// <param name="file">The file that is meant, where that was said.</param>
@@ -42,11 +46,28 @@ internal sealed partial class HubClient(Downloads downloads, Uri endpoint, strin
         var folder = Path.Combine(cache, "hub", address.Repository.Replace("/", "--", StringComparison.Ordinal), commit);
         foreach (var one in wanted)
         {
-            await downloads.FetchAsync(At($"{address.Repository}/resolve/{commit}/{string.Join('/', one.Path.Split('/').Select(Uri.EscapeDataString))}"),
-                Path.Combine(folder, one.Path), one.Expected, Refuse, cancellationToken);
+            if (one == wanted[^1] && Checkpoint.IsName(one.Path))
+            {
+                TransformersReader.Check(Path.GetDirectoryName(Path.Combine(folder, one.Path))!); // before what is large
+            }
+
+            await FetchOneAsync(one);
+        }
+
+        if (wanted[^1].Path is var index && Checkpoint.IsIndex(index))
+        {
+            foreach (var name in Checkpoint.FilesOf(Path.Combine(folder, index)))
+            {
+                await FetchOneAsync(files.Find(one => one.Path == $"{index[..(index.LastIndexOf('/') + 1)]}{name}")
+                    ?? throw new ModelFormatException($"'{address}' has no file '{name}', which '{index}' names."));
+            }
         }
 
         return (folder, commit);
+
+        Task FetchOneAsync(HubFile one) =>
+            downloads.FetchAsync(At($"{address.Repository}/resolve/{commit}/{string.Join('/', one.Path.Split('/').Select(Uri.EscapeDataString))}"),
+                Path.Combine(folder, one.Path), one.Expected, Refuse, cancellationToken);
     }
 
     /// <summary>The repository's page, for people.</summary>
@@ -87,9 +108,15 @@ internal sealed partial class HubClient(Downloads downloads, Uri endpoint, strin
         var network = file is not null ? files.Find(one => one.Path == file)?.Path
                 ?? throw new ModelFormatException($"'{address}' has no file '{file}', only {Some(files)}.")
             : HubFolder.Choose(files.Select(one => one.Path).Where(path => path.Split('/') is [_] or ["onnx", _]))
-            ?? Only(address, files, ".keras", ".tflite", ".h5", "model.json", ".onnx", ".zip");
+            ?? Only(address, files, ".keras", ".tflite", ".h5", "model.json", ".onnx", ".zip")
+            ?? Checkpoint.UsualNames.FirstOrDefault(name => files.Exists(one => one.Path == name));
         if (network is null)
         {
+            if (task is null or "image-classification" && files.Find(one => Code.Contains(Path.GetExtension(one.Path))) is { } code)
+            {
+                throw Placeholder.Checkpoint(code.Path);
+            }
+
             throw new ModelFormatException(task is not null and not "image-classification"
                 ? $"'{address}' is for {task}, not for classifying pictures, and holds no network that can be read ({Some(files)})."
                 : $"'{address}' holds no network that can be read: ONNX, Keras, TensorFlow Lite or TensorFlow.js, but {Some(files)}. Export it to ONNX " +

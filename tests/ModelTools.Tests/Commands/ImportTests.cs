@@ -330,7 +330,7 @@ public sealed class ImportTests : IDisposable
         var path = Path.Combine(_folder, "photo.jpg");
         File.WriteAllBytes(path, [0xFF, 0xD8, 0xFF]);
 
-        Assert.Equal($"'{path}' is no model that can be read: Keras, TensorFlow.js, TensorFlow Lite, ONNX.",
+        Assert.Equal($"'{path}' is no model that can be read: Keras, TensorFlow.js, TensorFlow Lite, ONNX, safetensors.",
             Assert.Throws<ModelFormatException>(() => ModelImporter.Import(new ImportRequest(path, "x", Models), _ => { })).Message);
         Assert.Equal($"There is no file or folder '{path}.missing'.",
             Assert.Throws<ModelFormatException>(() => ModelImporter.Import(new ImportRequest(path + ".missing", "x", Models), _ => { })).Message);

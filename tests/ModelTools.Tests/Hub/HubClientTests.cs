@@ -3,12 +3,14 @@ using System.Net;
 using System.Net.Sockets;
 using System.Security.Cryptography;
 using System.Text;
+using System.Text.Json;
 using Whatsit.Inference.Catalog;
 using Whatsit.Inference.Preprocessing;
 using Whatsit.ModelConversion;
 using Whatsit.ModelTools.Hub;
 using Whatsit.ModelTools.Tests.Commands;
 using Whatsit.ModelTools.Tests.Formats.HuggingFace;
+using Whatsit.ModelTools.Tests.Formats.Keras;
 
 namespace Whatsit.ModelTools.Tests.Hub;
 
@@ -52,6 +54,85 @@ public sealed class HubClientTests : IAsyncLifetime
         _hub.Asked.Clear();
         await RunAsync("hf:someone/leaves", "--json");
         Assert.All(_hub.Asked, asked => Assert.StartsWith("/api/", asked, StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task The_hub_of_these_tests_speaks_what_Hugging_Face_s_own_client_speaks()
+    {
+        Assert.SkipUnless(Directory.Exists(Path.Combine(WhatsitCommand.Root, "client", "node_modules", "@huggingface", "hub")),
+            "skipped: @huggingface/hub is not here (npm ci in client)");
+
+        (var code, var output, var error) = await WhatsitCommand.RunProgramAsync("node", WhatsitCommand.Root, null, "tests/data/clients/hub.mjs",
+            _hub.Address.AbsoluteUri.TrimEnd('/'), SmallHub.Repository);
+
+        Assert.True(code == 0, error);
+        using var answer = JsonDocument.Parse(output);
+        Assert.Equal(SmallHub.Commit, answer.RootElement.GetProperty("revision").GetString());
+        Assert.Equal(_hub.Files.Select(file => $"{file.Key} {file.Value.Length} {Convert.ToHexStringLower(SHA256.HashData(file.Value))}"),
+            answer.RootElement.GetProperty("files").EnumerateObject().Select(file => $"{file.Name} {file.Value[0].GetInt32()} {file.Value[1].GetString()}")
+                .Order(StringComparer.Ordinal));
+    }
+
+    [Fact]
+    public async Task A_proxy_of_the_environment_is_asked_except_for_hosts_without_one()
+    {
+        // The hub's own address is given as the proxy's, and its name leads nowhere; the store of large files is asked directly.
+        _hub.Token = "secret";
+        (var code, var output, var error) = await RunAsync(new Dictionary<string, string>
+        {
+            ["HF_ENDPOINT"] = "http://hub.invalid",
+            ["HF_TOKEN"] = "secret",
+            ["HTTP_PROXY"] = _hub.Address.AbsoluteUri,
+            ["NO_PROXY"] = "127.0.0.1",
+        }, "hf:someone/leaves", "--json");
+
+        Assert.True(code == 0, output + error);
+        Assert.StartsWith("http://hub.invalid/someone/leaves@", Bundle.ReadManifest(Path.Combine(_folder, "models", "leaves")).Source,
+            StringComparison.Ordinal);
+        Assert.Contains("store/onnx/model.onnx", _hub.Asked);
+    }
+
+    [Fact]
+    public async Task A_proxy_that_leads_nowhere_is_said_so()
+    {
+        using var proxy = new TcpListener(IPAddress.Loopback, 0);
+        proxy.Start();
+        var asked = AnswerAsync();
+        (var code, _, var error) = await RunAsync(new Dictionary<string, string>
+        {
+            ["HF_ENDPOINT"] = "https://hub.invalid",
+            ["HTTPS_PROXY"] = $"http://127.0.0.1:{((IPEndPoint)proxy.LocalEndpoint).Port}",
+        }, "hf:someone/leaves");
+
+        proxy.Stop();
+        Assert.All(await asked, line => Assert.Equal("CONNECT hub.invalid:443 HTTP/1.1", line));
+        Assert.Equal(1, code);
+        Assert.Contains("The proxy does not lead to hub.invalid: ", error, StringComparison.Ordinal);
+
+        async Task<List<string>> AnswerAsync()
+        {
+            var lines = new List<string>();
+            while (true)
+            {
+                try
+                {
+                    using var client = await proxy.AcceptTcpClientAsync(Token);
+                    using var reader = new StreamReader(client.GetStream());
+                    lines.Add(await reader.ReadLineAsync(Token) ?? "");
+                    var header = lines[^1];
+                    while (header is { Length: > 0 })
+                    {
+                        header = await reader.ReadLineAsync(Token);
+                    }
+
+                    await client.GetStream().WriteAsync("HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n"u8.ToArray(), Token);
+                }
+                catch (SocketException)
+                {
+                    return lines;
+                }
+            }
+        }
     }
 
     [Fact]
@@ -138,10 +219,60 @@ public sealed class HubClientTests : IAsyncLifetime
     {
         _hub.Files.Remove("onnx/model.onnx");
         _hub.Files.Remove("onnx/model_fp16.onnx");
-        Assert.Contains("holds no network that can be read: ONNX, Keras, TensorFlow Lite or TensorFlow.js, but README.md, config.json, model.safetensors",
+        _hub.Files.Remove("model.safetensors");
+        Assert.Contains("holds no network that can be read: ONNX, Keras, TensorFlow Lite or TensorFlow.js, but README.md, config.json, preprocessor_",
             await RefusalAsync(), StringComparison.Ordinal);
+        _hub.Files["pytorch_model.bin"] = new byte[9];
+        Assert.StartsWith("'pytorch_model.bin' is a PyTorch checkpoint, which holds Python code and is not opened", await RefusalAsync(),
+            StringComparison.Ordinal);
         _hub.Task = "text-generation";
         Assert.Contains("is for text-generation, not for classifying pictures", await RefusalAsync(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Weights_come_where_there_is_no_graph()
+    {
+        _hub.Files.Clear();
+        foreach (var file in Directory.EnumerateFiles(Path.Combine(KerasFiles.Repository, "tests", "data", "safetensors", "resnet")))
+        {
+            _hub.Files[Path.GetFileName(file)] = await File.ReadAllBytesAsync(file, Token);
+        }
+
+        _hub.Files["pytorch_model.bin"] = [0x80, 2, (byte)'.'];
+        (var code, var output, var error) = await RunAsync("hf:someone/leaves", "--json");
+
+        Assert.True(code == 0, output + error);
+        Assert.Equal("leaf 0", (await File.ReadAllLinesAsync(Path.Combine(_folder, "models", "leaves", "labels.txt"), Token))[0]);
+        Assert.DoesNotContain(_hub.Asked, asked => asked.Contains("pytorch_model", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task Weights_in_several_files_come_as_their_index_says()
+    {
+        _hub.Files.Remove("onnx/model.onnx");
+        _hub.Files.Remove("onnx/model_fp16.onnx");
+        _hub.Files.Remove("model.safetensors");
+        _hub.Files["model.safetensors.index.json"] =
+            """{"weight_map": {"a": "model-1.safetensors", "b": "model-2.safetensors", "c": "model-1.safetensors"}}"""u8.ToArray();
+        _hub.Files["model-1.safetensors"] = [1];
+        _hub.Files["other.safetensors"] = [3];
+        Assert.Contains("has no file 'model-2.safetensors', which 'model.safetensors.index.json' names", await RefusalAsync(), StringComparison.Ordinal);
+
+        _hub.Files["model-2.safetensors"] = [2];
+        var (folder, _) = await FetchAsync();
+        Assert.Equal(["model-1.safetensors", "model-2.safetensors"],
+            Directory.EnumerateFiles(folder, "*.safetensors").Select(Path.GetFileName).Order(StringComparer.Ordinal));
+    }
+
+    [Fact]
+    public async Task Weights_of_a_network_that_is_not_known_are_not_fetched()
+    {
+        _hub.Files.Remove("onnx/model.onnx");
+        _hub.Files.Remove("onnx/model_fp16.onnx");
+        _hub.Files["config.json"] = """{"architectures": ["SwinForImageClassification"], "model_type": "swin"}"""u8.ToArray();
+
+        Assert.Contains("config.json says 'SwinForImageClassification'; ResNetForImageClassification, ", await RefusalAsync(), StringComparison.Ordinal);
+        Assert.DoesNotContain(_hub.Asked, asked => asked.Contains("safetensors", StringComparison.Ordinal));
     }
 
     [Fact]
@@ -230,11 +361,14 @@ public sealed class HubClientTests : IAsyncLifetime
     private async Task<string> RefusalAsync(string address = "hf:someone/leaves", string? token = null) =>
         (await Assert.ThrowsAsync<ModelFormatException>(() => FetchAsync(address, token))).Message;
 
-    private Task<(int Code, string Output, string Error)> RunAsync(params string[] arguments) => WhatsitCommand.RunWithAsync(new Dictionary<string, string>
+    private Task<(int Code, string Output, string Error)> RunAsync(params string[] arguments) =>
+        RunAsync(new Dictionary<string, string> { ["HF_ENDPOINT"] = _hub.Address.AbsoluteUri }, arguments);
+
+    private Task<(int Code, string Output, string Error)> RunAsync(Dictionary<string, string> environment, params string[] arguments)
     {
-        ["HF_ENDPOINT"] = _hub.Address.AbsoluteUri,
-        ["XDG_CACHE_HOME"] = Path.Combine(_folder, "home"),
-    }, ["import", .. arguments, "--name", "leaves", "--models", Path.Combine(_folder, "models")]);
+        environment["XDG_CACHE_HOME"] = Path.Combine(_folder, "home");
+        return WhatsitCommand.RunWithAsync(environment, ["import", .. arguments, "--name", "leaves", "--models", Path.Combine(_folder, "models")]);
+    }
 
     /// <summary>Pauses are over at once.</summary>
     private sealed class NoWaiting : TimeProvider

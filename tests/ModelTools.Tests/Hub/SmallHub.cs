@@ -147,15 +147,18 @@ internal sealed class SmallHub : IAsyncDisposable
         var from = 0;
         var tag = $"\"{Convert.ToHexStringLower(SHA256.HashData(content))[..16]}\"";
         context.Response.Headers.ETag = tag;
+        var to = content.Length - 1;
         if (context.Request.Headers.Range.ToString() is ['b', ..] range
             && (context.Request.Headers.IfRange.Count == 0 || context.Request.Headers.IfRange == tag))
         {
-            from = int.Parse(range["bytes=".Length..^1], CultureInfo.InvariantCulture);
+            var ends = range["bytes=".Length..].Split('-');
+            from = int.Parse(ends[0], CultureInfo.InvariantCulture);
+            to = ends[1].Length > 0 ? Math.Min(to, int.Parse(ends[1], CultureInfo.InvariantCulture)) : to;
             context.Response.StatusCode = from < content.Length ? 206 : 416;
-            context.Response.Headers.ContentRange = $"bytes {from}-{content.Length - 1}/{content.Length}";
+            context.Response.Headers.ContentRange = $"bytes {from}-{to}/{content.Length}";
         }
 
-        byte[] rest = [.. content[from..].Select(value => Lies ? (byte)~value : value)];
+        byte[] rest = [.. content[from..(to + 1)].Select(value => Lies ? (byte)~value : value)];
         context.Response.ContentLength = rest.Length;
         if (Breaks.TryDequeue(out var most) && most < rest.Length)
         {
@@ -172,7 +175,9 @@ internal sealed class SmallHub : IAsyncDisposable
         var cursor = int.Parse(context.Request.Query["cursor"].FirstOrDefault() ?? "0", CultureInfo.InvariantCulture);
         if (cursor + 1 < Files.Count)
         {
-            context.Response.Headers.Link = $"<{Address}api/models/{Repository}/tree/{Commit}?recursive=true&cursor={cursor + 1}>; rel=\"next\"";
+            // Under the name that it was asked by, which is another one through a proxy.
+            context.Response.Headers.Link =
+                $"<http://{context.Request.Host}/api/models/{Repository}/tree/{Commit}?recursive=true&cursor={cursor + 1}>; rel=\"next\"";
         }
 
         var list = new JsonArray(new JsonObject { ["type"] = "directory", ["path"] = "onnx", ["size"] = 0, ["oid"] = new string('0', 40) });
@@ -196,7 +201,8 @@ internal sealed class SmallHub : IAsyncDisposable
         await WriteAsync(context, list);
     }
 
-    private static bool IsLarge(string path) => path.EndsWith(".onnx", StringComparison.Ordinal) || path.EndsWith("_data", StringComparison.Ordinal);
+    private static bool IsLarge(string path) => path.EndsWith(".onnx", StringComparison.Ordinal) || path.EndsWith("_data", StringComparison.Ordinal)
+        || path.EndsWith(".safetensors", StringComparison.Ordinal);
 
 #pragma warning disable CA5350 // git's own hash
     private static string GitHash(byte[] content) =>

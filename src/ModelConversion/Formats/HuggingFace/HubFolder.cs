@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text.Json;
 using System.Text.RegularExpressions;
 using Whatsit.Inference.Preprocessing;
+using Whatsit.ModelConversion.Formats.Safetensors;
 using Whatsit.ModelConversion.Graphs;
 
 namespace Whatsit.ModelConversion.Formats.HuggingFace;
@@ -50,15 +51,16 @@ internal sealed partial class HubFolder
     }
 
     /// <summary>
-    /// The ONNX file that is meant: in full precision where there are several; <see langword="null"/> where there is none.
+    /// The ONNX file that is meant: in full precision where there are several; else the weights, or their index; <see langword="null"/> where there is neither.
     /// </summary>
     /// <exception cref="ModelFormatException">The network is no classifier of pictures.</exception>
     public string? Model()
     {
         RefuseOthers();
-        return Choose(Folders.SelectMany(folder => Directory.Exists(Path.Combine(_root, folder))
+        var chosen = Choose(Folders.SelectMany(folder => Directory.Exists(Path.Combine(_root, folder))
             ? Directory.EnumerateFiles(Path.Combine(_root, folder), "*.onnx").Where(ModelFile.Exists).Select(file => Path.GetRelativePath(_root, file)) : []))
-            is { } chosen ? Path.Combine(_root, chosen) : null;
+            ?? (TransformersReader.Knows(_config) ? Checkpoint.UsualNames.FirstOrDefault(file => Checkpoint.Is(Path.Combine(_root, file))) : null);
+        return chosen is null ? null : Path.Combine(_root, chosen);
     }
 
     /// <summary>Of the ONNX files of a repository the one in full precision: <c>model.onnx</c> rather than <c>model_fp16.onnx</c>.</summary>
@@ -108,7 +110,9 @@ internal sealed partial class HubFolder
 
         try
         {
-            using var document = JsonDocument.Parse(File.ReadAllBytes(path), new JsonDocumentOptions { AllowTrailingCommas = true });
+            ReadOnlyMemory<byte> text = File.ReadAllBytes(path);
+            text = text.Span.StartsWith("\uFEFF"u8) ? text[3..] : text; // editors on Windows
+            using var document = JsonDocument.Parse(text, new JsonDocumentOptions { AllowTrailingCommas = true });
             return document.RootElement.Clone();
         }
         catch (JsonException)
