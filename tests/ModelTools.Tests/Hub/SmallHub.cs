@@ -104,7 +104,8 @@ internal sealed class SmallHub : IAsyncDisposable
         }
         else if (path.Split('/') is ["", "api", "models", _, _, "revision", var revision])
         {
-            await (revision is "main" or "v1" or Commit ? WriteAsync(context, new JsonObject { ["id"] = Repository, ["sha"] = Commit, ["pipeline_tag"] = Task })
+            await (revision is "main" or "HEAD" or "v1" or Commit
+                ? WriteAsync(context, new JsonObject { ["id"] = Repository, ["sha"] = Commit, ["pipeline_tag"] = Task })
                 : FailAsync(context, 404, "RevisionNotFound"));
         }
         else if (path.Split('/') is ["", "api", "models", _, _, "tree", Commit])
