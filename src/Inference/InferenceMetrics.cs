@@ -31,7 +31,8 @@ public sealed class InferenceMetrics : IDisposable
     public InferenceMetrics()
     {
         _requests = _meter.CreateCounter<long>("whatsit.requests", "{request}", "Pictures by model and outcome: ok, or why there was no answer.");
-        _stages = _meter.CreateHistogram("whatsit.stage.duration", "s", "Time per stage: decode, preprocess, queue, compute.", advice: Stages);
+        _stages = _meter.CreateHistogram("whatsit.stage.duration", "s",
+            "Time per stage: decode, preprocess, queue, compute; and load, where a request waited for its model.", advice: Stages);
         _total = _meter.CreateHistogram("whatsit.request.duration", "s", "From the whole file in memory to the predictions.", advice: Requests);
         _confidence = _meter.CreateHistogram("whatsit.prediction.confidence", "1",
             "Confidence of the best label. Where it sinks, pictures have become others than the model knows.", advice: Confidences);
@@ -45,6 +46,18 @@ public sealed class InferenceMetrics : IDisposable
         () => queues().Select(queue => new Measurement<int>(queue.Length, new KeyValuePair<string, object?>("model", queue.Model))),
         "{request}",
         "Requests that wait for their turn, or are being prepared.");
+
+    /// <summary>Reports which models are in memory whenever somebody asks.</summary>
+    public void ObserveModels(Func<IEnumerable<(string Model, bool IsLoaded)>> models) => _meter.CreateObservableGauge(
+        "whatsit.model.loaded",
+        () => models().Select(model => new Measurement<int>(model.IsLoaded ? 1 : 0, new KeyValuePair<string, object?>("model", model.Model))),
+        description: "1 where the model is in memory, 0 where it is loaded when it is asked, or does not load.");
+
+    /// <summary>A request has waited until its model was loaded.</summary>
+    /// <param name="model">The model's name.</param>
+    /// <param name="waited">How long.</param>
+    public void Loaded(string model, TimeSpan waited) =>
+        _stages.Record(waited.TotalSeconds, new KeyValuePair<string, object?>("model", model), new("stage", "load"));
 
     /// <summary>One picture was answered.</summary>
     /// <param name="model">The model's name.</param>

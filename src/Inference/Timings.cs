@@ -1,8 +1,8 @@
 namespace Whatsit.Inference;
 
 /// <summary>
-/// Where one request's time went. The same four stages, under the same names, appear in the answer, in <c>Server-Timing</c>, in the metrics,
-/// in the page's chart and in the benchmarks.
+/// Where one request's time went. The same four stages, and the load of a model that was not loaded, appear under the same names in the
+/// answer, in <c>Server-Timing</c>, in the metrics, in the page's chart and in the benchmarks.
 /// </summary>
 public readonly record struct Timings
 {
@@ -18,6 +18,9 @@ public readonly record struct Timings
     /// <summary>The backend's run.</summary>
     public TimeSpan Compute { get; init; }
 
-    /// <summary>From the whole file in memory to the predictions; the stages and what lies between them.</summary>
+    /// <summary>Waiting until the model was loaded, where it was not (<c>Catalog:Load</c>); of several pictures of a request, the first one's.</summary>
+    public TimeSpan Load { get; init; }
+
+    /// <summary>From the whole file in memory to the predictions, and the load; the stages and what lies between them.</summary>
     public TimeSpan Total { get; init; }
 }

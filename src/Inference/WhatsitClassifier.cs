@@ -9,7 +9,11 @@ namespace Whatsit.Inference;
 /// <remarks>Add it with <c>services.AddWhatsit()</c>. It may be called from any number of threads; pictures wait for their turn.</remarks>
 public sealed class WhatsitClassifier(ModelCatalog catalog, ImageClassifier classifier)
 {
-    private readonly Lazy<Task> _loaded = new(() => Task.Run(() => catalog.StartAsync(CancellationToken.None)));
+    private readonly Lazy<Task> _loaded = new(() => Task.Run(async () =>
+    {
+        await catalog.StartAsync(CancellationToken.None).ConfigureAwait(false);
+        await catalog.FetchedAsync().ConfigureAwait(false);
+    }));
 
     /// <summary>Loads the folder's models and lets each prove itself; a program that does not call it has that done with its first picture.</summary>
     /// <param name="cancellationToken">Ends the waiting; the loading goes on.</param>
@@ -34,7 +38,7 @@ public sealed class WhatsitClassifier(ModelCatalog catalog, ImageClassifier clas
         CancellationToken cancellationToken = default)
     {
         await _loaded.Value.WaitAsync(cancellationToken).ConfigureAwait(false);
-        using var lease = catalog.Lease(model ?? Only());
+        using var lease = await catalog.LeaseAsync(model ?? Only(), cancellationToken).ConfigureAwait(false);
         return await classifier.ClassifyAsync(lease.Model, picture, options ?? ClassifyOptions.For(lease.Model), cancellationToken).ConfigureAwait(false);
     }
 

@@ -1,4 +1,5 @@
-using System.IO.Compression;
+using Whatsit.Inference;
+using Whatsit.Inference.Fetching;
 using Whatsit.ModelConversion.Formats;
 using Whatsit.ModelConversion.Formats.HuggingFace;
 using Whatsit.ModelConversion.Formats.Safetensors;
@@ -56,7 +57,12 @@ internal sealed class ModelArchive : IDisposable
         catch (Exception exception)
         {
             Directory.Delete(folder, recursive: true);
-            throw exception is InvalidDataException ? new ModelFormatException($"The zip '{path}' is damaged: {exception.Message}", exception) : exception;
+            throw exception switch
+            {
+                InvalidDataException => new ModelFormatException($"The zip '{path}' is damaged: {exception.Message}", exception),
+                InferenceException => new ModelFormatException(exception.Message, exception),
+                _ => exception,
+            };
         }
     }
 
@@ -166,54 +172,17 @@ internal sealed class ModelArchive : IDisposable
 
     private static void Unpack(string path, string shown, string folder, ref long left, int depth)
     {
-        var zips = new List<string>();
-        using (var archive = ZipFile.OpenRead(path))
+        var (files, bytes) = ZipFolder.Unpack(path, shown, folder, new ZipLimits(left, MostFiles), archive =>
         {
             if (Placeholder.IsCheckpoint(archive))
             {
                 throw Placeholder.Checkpoint(shown);
             }
-
-            if (archive.Entries.Count > MostFiles)
-            {
-                throw new ModelFormatException($"The zip '{shown}' holds {archive.Entries.Count} files; {MostFiles} are allowed.");
-            }
-
-            var buffer = new byte[1 << 16];
-            foreach (var entry in archive.Entries.Where(entry => entry.FullName is not [.., '/' or '\\']))
-            {
-                // Some programs of Windows' divide the parts of a path as Windows does.
-                var target = System.IO.Path.GetFullPath(System.IO.Path.Combine(folder, entry.FullName.Replace('\\', '/')));
-                if (!target.StartsWith(folder + System.IO.Path.DirectorySeparatorChar, StringComparison.Ordinal))
-                {
-                    throw new ModelFormatException($"The zip '{shown}' holds '{entry.FullName}', which would lie outside of it.");
-                }
-
-                Directory.CreateDirectory(System.IO.Path.GetDirectoryName(target)!);
-                using (var from = entry.Open())
-                using (var to = File.Create(target))
-                {
-                    // What an archive says of its sizes is not believed: bytes are counted as they come.
-                    for (var read = from.Read(buffer); read > 0; read = from.Read(buffer))
-                    {
-                        left -= read;
-                        if (left < 0)
-                        {
-                            throw new ModelFormatException($"The zip '{shown}' unpacks to more than {Largest} bytes.");
-                        }
-
-                        to.Write(buffer.AsSpan(0, read));
-                    }
-                }
-
-                // What PyTorch saves is a zip, too, and often lies beside the network.
-                if (ModelFile.Exists(target) && IsZip(target) && !Placeholder.IsCheckpoint(target) && !ModelReaders.All().Any(reader => reader.CanRead(target)))
-                {
-                    zips.Add(target);
-                }
-            }
-        }
-
+        });
+        left -= bytes;
+        // What PyTorch saves is a zip, too, and often lies beside the network.
+        List<string> zips = [.. files.Where(file =>
+            ModelFile.Exists(file) && IsZip(file) && !Placeholder.IsCheckpoint(file) && !ModelReaders.All().Any(reader => reader.CanRead(file)))];
         foreach (var zip in zips)
         {
             if (depth == DeepestZip)

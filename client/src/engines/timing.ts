@@ -1,7 +1,7 @@
 import type { StageTime, Stage } from './engine';
 
 /** The server's own stages in milliseconds, from the `Server-Timing` header. */
-export type ServerTiming = Partial<Record<'decode' | 'preprocess' | 'queue' | 'compute' | 'total', number>>;
+export type ServerTiming = Partial<Record<'load' | 'decode' | 'preprocess' | 'queue' | 'compute' | 'total', number>>;
 
 /** Moments of one request, by `performance.now()`. */
 export interface RequestMarks {
@@ -15,7 +15,7 @@ export interface RequestMarks {
   end: number;
 }
 
-const serverStages = ['decode', 'preprocess', 'queue', 'compute'] as const satisfies readonly Stage[];
+const serverStages = ['load', 'decode', 'preprocess', 'queue', 'compute'] as const satisfies readonly Stage[];
 
 /** `decode;dur=3.1, compute;dur=8.7` (https://www.w3.org/TR/server-timing/); entries without a duration are left out. */
 export function parseServerTiming(header: string | null): ServerTiming {
@@ -53,7 +53,8 @@ export function divideRoundTrip(marks: RequestMarks, server: ServerTiming): Stag
     { stage: 'start', place: 'device', ms: own },
     { stage: 'upload', place: 'network', ms: upload },
     { stage: 'network', place: 'network', ms: beforeHeaders - serverTotal - upload },
-    ...serverStages.map((stage) => ({ stage, place: 'server' as const, ms: (server[stage] ?? 0) * scale })),
+    // A model is loaded once, if at all while somebody waits.
+    ...serverStages.filter((stage) => stage !== 'load' || server.load).map((stage) => ({ stage, place: 'server' as const, ms: (server[stage] ?? 0) * scale })),
     { stage: 'other', place: 'server', ms: Math.max(0, serverTotal - known) },
     { stage: 'download', place: 'network', ms: total - beforeHeaders },
   ];
@@ -67,7 +68,7 @@ export function withRemainder(totalMs: number, stages: StageTime[]): StageTime[]
 
 export const sumOf = (stages: readonly StageTime[]): number => stages.reduce((sum, { ms }) => sum + ms, 0);
 
-const onlyOnce: readonly Stage[] = ['fetch', 'prepare'];
+const onlyOnce: readonly Stage[] = ['fetch', 'prepare', 'load'];
 
 /** What a first run pays for all those after it: engine and model are fetched and made ready. Zero for the others. */
 export const onceMs = (stages: readonly StageTime[]): number => sumOf(stages.filter(({ stage }) => onlyOnce.includes(stage)));

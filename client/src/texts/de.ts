@@ -134,6 +134,7 @@ export const de: Texts = {
       shrink: 'Verkleinern',
       upload: 'Hochladen',
       network: 'Netz',
+      load: 'Modell laden',
       decode: 'Dekodieren',
       preprocess: 'Vorbereiten',
       queue: 'Warten',
@@ -243,7 +244,7 @@ export const de: Texts = {
     share: 'Teilen',
     linkCopied: 'Link kopiert',
     notHere: 'nicht auf diesem Gerät',
-    state: { ready: 'bereit', loading: 'lädt', failed: 'gescheitert' },
+    state: { ready: 'bereit', loading: 'lädt', failed: 'gescheitert', unloaded: 'lädt beim Fragen' },
   },
 
   settings: {

@@ -133,6 +133,7 @@ export const en = {
       shrink: 'Shrink',
       upload: 'Upload',
       network: 'Network',
+      load: 'Load model',
       decode: 'Decode',
       preprocess: 'Preprocess',
       queue: 'Queue',
@@ -242,7 +243,7 @@ export const en = {
     share: 'Share',
     linkCopied: 'Link copied',
     notHere: 'not on this device',
-    state: { ready: 'ready', loading: 'loading', failed: 'failed' },
+    state: { ready: 'ready', loading: 'loading', failed: 'failed', unloaded: 'loaded when asked' },
   },
 
   settings: {

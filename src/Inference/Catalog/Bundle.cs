@@ -1,14 +1,26 @@
 using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using System.Text.Json;
+using System.Text.RegularExpressions;
 
 namespace Whatsit.Inference.Catalog;
 
 /// <summary>The folder of one model.</summary>
-public static class Bundle
+public static partial class Bundle
 {
     /// <summary>The manifest's file name.</summary>
     public const string ManifestFile = "model.json";
+
+    /// <summary>Bytes of a manifest: it lists files and some measurements.</summary>
+    public const int LongestManifest = 4 << 20;
+
+    /// <summary>Whether a text can be a model's name, which stands in URLs and is a folder.</summary>
+    public static bool IsName(string name) => NamePattern().IsMatch(name);
+
+    /// <summary>What to say of one that cannot.</summary>
+    public static InferenceException NoName(string name) => new(InferenceError.InvalidRequest, "invalid-model-name",
+        $"'{Sentence.OneLine(name, 80)}' cannot be a model's name: it stands in URLs and is a folder. Use letters, digits, '-', '_' and '.', at most 64.",
+        ("name", Sentence.OneLine(name, 80)));
 
     /// <summary>
     /// The folder that holds the bundles: a relative name is looked for upwards from the working directory, then from the program, so that the server and
@@ -38,12 +50,23 @@ public static class Bundle
 
     /// <summary>Reads and checks a bundle's manifest.</summary>
     /// <exception cref="InferenceException"><see cref="InferenceError.ModelNotReady"/>, naming what is wrong.</exception>
-    public static ModelManifest ReadManifest(string folder)
+    public static ModelManifest ReadManifest(string folder) => ReadManifest(folder, Path.GetFileName(Path.TrimEndingDirectorySeparator(folder)));
+
+    /// <summary>The same of a bundle that is not in its place yet.</summary>
+    /// <param name="folder">Where it lies.</param>
+    /// <param name="name">The model's name: that of the folder which it will have.</param>
+    /// <exception cref="InferenceException"><see cref="InferenceError.ModelNotReady"/>, naming what is wrong.</exception>
+    public static ModelManifest ReadManifest(string folder, string name)
     {
-        var name = Path.GetFileName(Path.TrimEndingDirectorySeparator(folder));
         try
         {
             using var stream = Open(name, folder, ManifestFile);
+            if (stream.Length > LongestManifest)
+            {
+                throw new InferenceException(InferenceError.ModelNotReady,
+                    $"{name}/{ManifestFile} has {stream.Length} bytes; a manifest has up to {LongestManifest}.");
+            }
+
             var manifest = JsonSerializer.Deserialize(stream, ManifestJson.Default.ModelManifest)
                 ?? throw new InferenceException(InferenceError.ModelNotReady, $"{name}/{ManifestFile} is empty.");
             return manifest.Name == name
@@ -173,6 +196,9 @@ public static class Bundle
             return false;
         }
     }
+
+    [GeneratedRegex(@"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}\z")]
+    private static partial Regex NamePattern();
 
     [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
     [DllImport("libc", EntryPoint = "renameat2")]

@@ -8,6 +8,9 @@ namespace Whatsit.Inference.Catalog;
 /// </summary>
 public sealed class BundleFiles
 {
+    // Of labels and pictures, whose size no manifest says.
+    private const int LargestText = 64 << 20;
+
     private readonly ModelManifest _manifest;
     private readonly Dictionary<string, NamedFile> _files = new(StringComparer.Ordinal);
 
@@ -30,6 +33,12 @@ public sealed class BundleFiles
             if (name is not null && !_files.ContainsKey(name) && File.Exists(Bundle.PathOf(folder, name)))
             {
                 using var stream = Bundle.Open(manifest.Name, folder, name);
+                if (stream.Length > LargestText)
+                {
+                    throw new InferenceException(InferenceError.ModelNotReady,
+                        $"The file '{name}' of the model '{manifest.Name}' has {stream.Length} bytes; labels and pictures have up to {LargestText}.");
+                }
+
                 var checkedAs = FileStamp.Of(stream.SafeFileHandle);
                 _files[name] = new(stream.Length, Convert.ToHexStringLower(SHA256.HashData(stream))) { CheckedAs = checkedAs, IsRight = true };
             }
@@ -38,6 +47,12 @@ public sealed class BundleFiles
 
     /// <summary>The bundle's folder.</summary>
     public string Folder { get; }
+
+    /// <summary>What the manifest names.</summary>
+    public IReadOnlyCollection<string> All => _files.Keys;
+
+    /// <summary>Bytes of a file that the manifest names.</summary>
+    public long BytesOf(string file) => _files[file].Bytes;
 
     /// <summary>Does the manifest name the file? Nothing else of the folder is anybody's business.</summary>
     public bool Names(string file) => _files.ContainsKey(file);

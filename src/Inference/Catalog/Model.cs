@@ -111,6 +111,26 @@ public sealed class Model
         }
     }
 
+    /// <summary>Whether a bundle's files are there as its manifest has them, by their sizes.</summary>
+    /// <exception cref="InferenceException"><see cref="InferenceError.ModelNotReady"/>, naming what is wrong.</exception>
+    internal static void CheckFiles(ModelManifest manifest, string folder, string variant)
+    {
+        if (manifest.Remote is null && !manifest.Files.ContainsKey(variant))
+        {
+            throw NotReady(manifest, $"it has no variant '{variant}', only {string.Join(", ", manifest.Files.Keys)}");
+        }
+
+        var files = FilesOf(manifest, folder);
+        foreach (var file in files.All)
+        {
+            using var stream = Bundle.Open(manifest.Name, folder, file);
+            if (stream.Length != files.BytesOf(file))
+            {
+                throw NotReady(manifest, $"its file '{file}' has {stream.Length} bytes, not {files.BytesOf(file)}");
+            }
+        }
+    }
+
     private static BundleFiles FilesOf(ModelManifest manifest, string folder) =>
         Preprocessor.ProblemOf(manifest.Preprocessing, manifest.Input) is { } problem ? throw NotReady(manifest, problem.TrimEnd('.')) : new(manifest, folder);
 
@@ -126,14 +146,14 @@ public sealed class Model
         (int Channels, int Height, int Width)? maps = manifest.Output.Features is { } features && SidesOf(features) is [_, var channels, var height, var width]
             ? ((int)channels, (int)height, (int)width)
             : null;
+        if (manifest.Output is { Features: not null, ClassifierWeights: { } listed } && maps is { } sides && listed.Bytes != 4 * classes * sides.Channels)
+        {
+            throw NotReady(manifest, $"{listed.File} has {listed.Bytes / 4} numbers, not {classes} × {sides.Channels}");
+        }
+
         var classifier = manifest.Output is { Features: not null, ClassifierWeights: { } file }
             ? MemoryMarshal.Cast<byte, float>(files.Read(file.File)).ToArray()
             : null;
-        if (classifier is not null && maps is { } shape && classifier.Length != shape.Channels * classes)
-        {
-            throw NotReady(manifest, $"{manifest.Output.ClassifierWeights!.File} has {classifier.Length} numbers, not {classes} × {shape.Channels}");
-        }
-
         var evidence = Certainty.EvidenceOf(manifest);
         var vectors = VectorsOf(manifest, files, evidence is null ? 0 : (int)SidesOf(evidence)[^1]);
         return new(manifest, files, variant, labels, backend, new Postprocessor(manifest, labels, classifier, maps, vectors), scheduling, time);
@@ -192,19 +212,31 @@ public sealed class Model
         return false;
     }
 
+    /// <summary>Told when the last request that had leased it is done.</summary>
+    internal Action? Idle { get; set; }
+
     /// <summary>Ends a lease; the last one unloads the model.</summary>
     internal void Release()
     {
-        if (Interlocked.Decrement(ref _leases) == 0)
+        switch (Interlocked.Decrement(ref _leases))
         {
-            _ = Unload();
+            case 0:
+                _ = UnloadAsync();
+                break;
+            case 1:
+                Idle?.Invoke();
+                break;
         }
+    }
 
-        async Task Unload()
-        {
-            await Scheduler.DisposeAsync().ConfigureAwait(false);
-            Backend.Dispose();
-        }
+    /// <summary>Unloads the model if nobody but the catalog has leased it.</summary>
+    /// <returns>Ends when it is unloaded; nothing where it goes on.</returns>
+    internal Task? TryUnload() => Interlocked.CompareExchange(ref _leases, 0, 1) == 1 ? UnloadAsync() : null;
+
+    private async Task UnloadAsync()
+    {
+        await Scheduler.DisposeAsync().ConfigureAwait(false);
+        Backend.Dispose();
     }
 
     private static InferenceException NotReady(ModelManifest manifest, string why) =>
@@ -214,6 +246,9 @@ public sealed class Model
 /// <summary>A model that stays loaded until this is disposed.</summary>
 public readonly record struct ModelLease(Model Model) : IDisposable
 {
+    /// <summary>How long the request waited until the model was loaded, where it was not.</summary>
+    public TimeSpan Loading { get; init; }
+
     /// <inheritdoc/>
     public void Dispose() => Model.Release();
 }

@@ -1,11 +1,10 @@
-using System.Text.RegularExpressions;
 using Whatsit.Inference;
 using Whatsit.Inference.Catalog;
 
 namespace Whatsit.ModelTools.Commands;
 
 /// <summary>Where a bundle lies among the others, and how one gets there.</summary>
-internal sealed partial class BundleFolder
+internal sealed class BundleFolder
 {
     private readonly string _models;
     private readonly string _name;
@@ -13,10 +12,9 @@ internal sealed partial class BundleFolder
     /// <exception cref="InferenceException"><see cref="InferenceError.InvalidRequest"/>: the name cannot be one.</exception>
     public BundleFolder(string models, string name)
     {
-        if (!NamePattern().IsMatch(name))
+        if (!Bundle.IsName(name))
         {
-            throw new InferenceException(InferenceError.InvalidRequest,
-                $"'{name}' cannot be a model's name: it stands in URLs and is a folder. Use letters, digits, '-', '_' and '.', at most 64.");
+            throw Bundle.NoName(name);
         }
 
         (_models, _name) = (models, name);
@@ -40,7 +38,4 @@ internal sealed partial class BundleFolder
 
     /// <summary>Renames are atomic: the server sees the old bundle or the new one.</summary>
     public void Install(string temporary) => Bundle.Install(temporary, Path);
-
-    [GeneratedRegex(@"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
-    private static partial Regex NamePattern();
 }

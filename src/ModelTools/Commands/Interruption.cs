@@ -4,7 +4,7 @@ namespace Whatsit.ModelTools.Commands;
 
 /// <summary>
 /// Ctrl-C, or a request to end: the verb stops and tidies up. Who asks a second time, or a verb that has not stopped after ten seconds, ends at once; what it leaves
-/// then, the next one removes (<see cref="TemporaryName"/>).
+/// then, the next one removes (<see cref="Inference.Catalog.TemporaryName"/>).
 /// </summary>
 internal sealed class Interruption : IDisposable
 {

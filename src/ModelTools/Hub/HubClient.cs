@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.RegularExpressions;
+using Whatsit.Inference.Fetching;
 using Whatsit.ModelConversion;
 using Whatsit.ModelConversion.Formats;
 using Whatsit.ModelConversion.Formats.HuggingFace;
@@ -37,7 +38,7 @@ internal sealed partial class HubClient(Downloads downloads, Uri endpoint, strin
     /// <param name="cancellationToken">Stops it.</param>
     public async Task<(string Folder, string Commit)> FetchAsync(HubAddress address, string? file, CancellationToken cancellationToken)
     {
-        ModelFormatException? Refuse(HttpResponseMessage response) => Refusal(address, response);
+        Exception? Refuse(HttpResponseMessage response) => Refusal(address, response);
         var about = await JsonAsync(At($"api/models/{address.Repository}/revision/{Uri.EscapeDataString(address.Revision)}"), Refuse, cancellationToken);
         var commit = about.Json.Member("sha").Text() is { } sha && Commit().IsMatch(sha) ? sha
             : throw new ModelFormatException($"{endpoint.Host} does not say which commit '{address}' is.");
@@ -73,7 +74,7 @@ internal sealed partial class HubClient(Downloads downloads, Uri endpoint, strin
     /// <summary>The repository's page, for people.</summary>
     public Uri Page(HubAddress address) => At(address.Repository);
 
-    private async Task<List<HubFile>> ListAsync(HubAddress address, string commit, Func<HttpResponseMessage, ModelFormatException?> refuse,
+    private async Task<List<HubFile>> ListAsync(HubAddress address, string commit, Func<HttpResponseMessage, Exception?> refuse,
         CancellationToken cancellationToken)
     {
         var files = new List<HubFile>();
@@ -178,7 +179,7 @@ internal sealed partial class HubClient(Downloads downloads, Uri endpoint, strin
         };
     }
 
-    private async Task<(JsonElement Json, Uri? Next)> JsonAsync(Uri address, Func<HttpResponseMessage, ModelFormatException?> refuse,
+    private async Task<(JsonElement Json, Uri? Next)> JsonAsync(Uri address, Func<HttpResponseMessage, Exception?> refuse,
         CancellationToken cancellationToken)
     {
         (var content, var headers) = await downloads.GetAsync(address, LongestAnswer, refuse, cancellationToken);

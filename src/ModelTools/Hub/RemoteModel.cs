@@ -1,8 +1,8 @@
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.RegularExpressions;
+using Whatsit.Inference.Fetching;
 using Whatsit.ModelConversion;
-using Whatsit.ModelTools.Commands.Train;
 
 namespace Whatsit.ModelTools.Hub;
 
@@ -31,7 +31,7 @@ internal sealed record RemoteModel(string Path, string Source)
         }
 
         using var client = Downloads.CreateClient();
-        var cache = EmbeddingCache.UsualFolder();
+        var cache = UserCache.Folder;
         if (!HubAddress.IsOne(text))
         {
             var address = Uri.TryCreate(text, UriKind.Absolute, out var given) ? given : throw new ModelFormatException($"'{text}' is no address.");

@@ -37,29 +37,29 @@ internal sealed class ModelRequests(
     /// <exception cref="InferenceException"><see cref="InferenceError.ModelNotFound"/>, <see cref="InferenceError.ModelNotReady"/>.</exception>
     public async Task AnswerAsync(HttpContext context, string? name, string? version, string unknown, Func<Model, Task> answer)
     {
-        using var lease = Lease(context, name, version, unknown, out var refusal);
+        var (lease, refusal) = await LeaseAsync(context, name, version, unknown);
+        using var leased = lease;
         await (refusal is null ? answer(lease.Model) : failures.WriteAsync(context, refusal, context.RequestAborted));
     }
 
-    /// <summary>Leases the model for a request.</summary>
+    /// <summary>Leases the model for a request; the refusal says why it must not go on, if it would find no place in the queue, and is counted.</summary>
     /// <param name="context">The request.</param>
     /// <param name="name">The model's name; nothing for the default one.</param>
     /// <param name="version">Its version, if the request names one.</param>
     /// <param name="unknown">The protocol's sentence where there is none.</param>
-    /// <param name="refusal">Why the request must not go on, if it would find no place in the queue; it is counted.</param>
     /// <exception cref="InferenceException"><see cref="InferenceError.ModelNotFound"/>, <see cref="InferenceError.ModelNotReady"/>.</exception>
-    public ModelLease Lease(HttpContext context, string? name, string? version, string unknown, out InferenceException? refusal)
+    public async Task<(ModelLease Lease, InferenceException? Refusal)> LeaseAsync(HttpContext context, string? name, string? version, string unknown)
     {
         Status(name, version, unknown);
-        var lease = catalog.Lease(name);
-        context.Facts().Model = lease.Model;
-        refusal = classifier.Refuse(lease.Model);
+        var lease = await catalog.LeaseAsync(name, context.RequestAborted);
+        context.Facts().Take(lease);
+        var refusal = classifier.Refuse(lease.Model);
         if (refusal is not null)
         {
             context.Facts().IsCounted = true;
         }
 
-        return lease;
+        return (lease, refusal);
     }
 
     /// <summary>The pictures of a request in any of our ways.</summary>

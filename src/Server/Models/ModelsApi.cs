@@ -13,7 +13,7 @@ namespace Whatsit.Server.Models;
 /// <param name="Name">The name in URLs.</param>
 /// <param name="Title">The name as people read it.</param>
 /// <param name="Version">Its version.</param>
-/// <param name="State">loading, ready or failed.</param>
+/// <param name="State">loading, ready, failed, or unloaded: loaded when it is asked.</param>
 /// <param name="Default">Whether it answers where a request names none.</param>
 /// <param name="Variant">The variant of the weights that serves.</param>
 /// <param name="Variants">The variants that the bundle has.</param>
@@ -26,7 +26,7 @@ public sealed record ModelSummary(string Name, string? Title, string? Version, M
     [property: JsonConverter(typeof(KebabCaseEnumConverter<PreprocessingCertainty>))] PreprocessingCertainty? PreprocessingCertainty);
 
 /// <summary>One model: its state and its whole manifest.</summary>
-/// <param name="State">loading, ready or failed.</param>
+/// <param name="State">loading, ready, failed, or unloaded: loaded when it is asked.</param>
 /// <param name="Default">Whether it answers where a request names none.</param>
 /// <param name="Variant">The variant of the weights that serves.</param>
 /// <param name="Problem">Why the newest files do not serve.</param>
@@ -56,8 +56,8 @@ internal static class ModelsApi
         var models = app.MapGroup("/models").WithTags("Models");
         models.MapGet("/", List).WithName("ListModels").WithSummary("The models of the catalog");
         models.MapGet("/{name}", Describe).WithName("DescribeModel").WithSummary("One model's manifest and state").ProducesProblem(404);
-        models.MapGet("/{name}/classes", Classes).WithName("ListClasses").WithSummary("One model's labels, in index order").ProducesProblem(404);
-        models.MapGet("/{name}/files/{**file}", GetFile).WithName("GetModelFile").WithSummary("One file of the bundle that the manifest names")
+        models.MapGet("/{name}/classes", ClassesAsync).WithName("ListClasses").WithSummary("One model's labels, in index order").ProducesProblem(404);
+        models.MapGet("/{name}/files/{**file}", GetFileAsync).WithName("GetModelFile").WithSummary("One file of the bundle that the manifest names")
             .ProducesProblem(404);
     }
 
@@ -72,16 +72,18 @@ internal static class ModelsApi
         status.Problem,
         status.Manifest?.Preprocessing.Evidence?.Certainty)));
 
-    private static Ok<ModelDetails> Describe(string name, [FromServices] ModelCatalog catalog)
+    private static Ok<ModelDetails> Describe(string name, [FromServices] ModelCatalog catalog) => TypedResults.Ok(DetailsOf(catalog.Status(name), catalog));
+
+    /// <summary>All that is said of one model.</summary>
+    public static ModelDetails DetailsOf(ModelStatus status, ModelCatalog catalog)
     {
-        var status = catalog.Status(name);
         var manifest = status.Manifest is null ? (JsonElement?)null : JsonSerializer.SerializeToElement(status.Manifest, ManifestJson.Default.ModelManifest);
-        return TypedResults.Ok(new ModelDetails(status.State, status.Name == catalog.DefaultModel, status.Variant, status.Problem, manifest));
+        return new(status.State, status.Name == catalog.DefaultModel, status.Variant, status.Problem, manifest);
     }
 
-    private static Ok<IReadOnlyList<ClassLabel>> Classes(string name, [FromServices] ModelCatalog catalog)
+    private static async Task<Ok<IReadOnlyList<ClassLabel>>> ClassesAsync(string name, HttpContext context, [FromServices] ModelCatalog catalog)
     {
-        using var lease = catalog.Lease(name);
+        using var lease = await catalog.LeaseAsync(name, context.RequestAborted);
         return TypedResults.Ok(lease.Model.Classes);
     }
 
@@ -89,9 +91,10 @@ internal static class ModelsApi
     /// Only what the manifest names, and only as it was when the model was proved. With <c>?v=&lt;sha256&gt;</c> the content can never change, so it may be
     /// kept for ever.
     /// </summary>
-    public static FileStreamHttpResult GetFile(string name, string file, [FromQuery] string? v, HttpContext context, [FromServices] ModelCatalog catalog)
+    public static async Task<FileStreamHttpResult> GetFileAsync(string name, string file, [FromQuery] string? v, HttpContext context,
+        [FromServices] ModelCatalog catalog)
     {
-        using var lease = catalog.Lease(name);
+        using var lease = await catalog.LeaseAsync(name, context.RequestAborted);
         var model = lease.Model;
         if (!model.Files.Names(file))
         {

@@ -46,8 +46,8 @@ internal static class PredictionApi
         [FromServices] InferenceExceptionHandler failures)
     {
         var fields = new PredictFields(model, topK ?? topKSnakeCase, explain);
-        using var target = new Target(context.Facts(), catalog, classifier, fields);
-        if (target.Refuse() is { } refusal)
+        using var target = new Target(context, catalog, classifier, fields);
+        if (await target.RefuseAsync() is { } refusal)
         {
             context.Facts().IsCounted = true;
             await failures.WriteAsync(context, refusal, context.RequestAborted);
@@ -58,7 +58,7 @@ internal static class PredictionApi
         var answers = new List<(string? File, PredictionResponse? Answer, Refusal? Failure)>();
         await foreach (var file in input.ReadAsync(context, fields, context.RequestAborted))
         {
-            target.Choose();
+            await target.ChooseAsync();
             if (fields.WantsPicture && answers.Count > 0)
             {
                 throw new InferenceException(InferenceError.InvalidRequest, "too-many-pictures",
@@ -99,8 +99,11 @@ internal static class PredictionApi
     /// <summary>The answer's timing as a header, for the browser's developer tools and for scripts that measure.</summary>
     public static void AddServerTiming(this HttpResponse response, TimingResponse timing) => response.Headers["Server-Timing"] = string.Create(
         CultureInfo.InvariantCulture,
-        $"decode;dur={timing.DecodeMs}, preprocess;dur={timing.PreprocessMs}, queue;dur={timing.QueueMs}, compute;dur={timing.ComputeMs}, " +
+        $"{LoadOf(timing)}decode;dur={timing.DecodeMs}, preprocess;dur={timing.PreprocessMs}, queue;dur={timing.QueueMs}, compute;dur={timing.ComputeMs}, " +
             $"total;dur={timing.TotalMs}");
+
+    private static string LoadOf(TimingResponse timing) =>
+        timing.LoadMs is { } load ? string.Create(CultureInfo.InvariantCulture, $"load;dur={load}, ") : "";
 
     private static async Task WriteAsync(HttpContext context, PredictionResponse answer)
     {
@@ -131,8 +134,9 @@ internal static class PredictionApi
     }
 
     /// <summary>The model that a request names, leased, and what is asked of it; both may be in the body, behind the picture.</summary>
-    private sealed class Target(RequestFacts facts, ModelCatalog catalog, ImageClassifier classifier, PredictFields fields) : IDisposable
+    private sealed class Target(HttpContext context, ModelCatalog catalog, ImageClassifier classifier, PredictFields fields) : IDisposable
     {
+        private readonly RequestFacts _facts = context.Facts();
         private ModelLease? _lease;
         private string? _name;
         private (string? Model, string? Explain)? _used;
@@ -153,11 +157,11 @@ internal static class PredictionApi
         }
 
         /// <summary>Why the request is refused before its body is read, if it is.</summary>
-        public InferenceException? Refuse()
+        public async ValueTask<InferenceException?> RefuseAsync()
         {
             try
             {
-                Choose();
+                await ChooseAsync();
             }
             catch (InferenceException exception) when (fields.Model is null && exception.Error is InferenceError.ModelNotFound or InferenceError.ModelNotReady)
             {
@@ -172,7 +176,7 @@ internal static class PredictionApi
         /// <exception cref="InferenceException">
         /// <see cref="InferenceError.ModelNotFound"/>, <see cref="InferenceError.ModelNotReady"/>, <see cref="InferenceError.InvalidRequest"/>.
         /// </exception>
-        public void Choose()
+        public async ValueTask ChooseAsync()
         {
             if (_used is { } used && used != (fields.Model, fields.Explain))
             {
@@ -183,9 +187,9 @@ internal static class PredictionApi
             if (_lease is null || _name != fields.Model)
             {
                 _lease?.Dispose();
-                (_lease, facts.Model) = (null, null);
-                _lease = catalog.Lease(fields.Model);
-                facts.Model = Model;
+                (_lease, _facts.Model) = (null, null);
+                _lease = await catalog.LeaseAsync(fields.Model, context.RequestAborted);
+                _facts.Take(_lease.Value);
                 _name = fields.Model;
             }
 

@@ -46,12 +46,14 @@ public sealed record PredictionResponse(
 /// <param name="PreprocessMs">Pixels to tensor.</param>
 /// <param name="QueueMs">Waiting.</param>
 /// <param name="ComputeMs">The model's run.</param>
-/// <param name="TotalMs">From the whole file in memory to the predictions.</param>
-public sealed record TimingResponse(double DecodeMs, double PreprocessMs, double QueueMs, double ComputeMs, double TotalMs)
+/// <param name="TotalMs">From the whole file in memory to the predictions, and the load.</param>
+/// <param name="LoadMs">Waiting until the model was loaded; absent where it was.</param>
+public sealed record TimingResponse(double DecodeMs, double PreprocessMs, double QueueMs, double ComputeMs, double TotalMs, double? LoadMs = null)
 {
     /// <summary>Rounded to microseconds.</summary>
     public static TimingResponse From(Timings timings) =>
-        new(Ms(timings.Decode), Ms(timings.Preprocess), Ms(timings.Queue), Ms(timings.Compute), Ms(timings.Total));
+        new(Ms(timings.Decode), Ms(timings.Preprocess), Ms(timings.Queue), Ms(timings.Compute), Ms(timings.Total),
+            timings.Load > TimeSpan.Zero ? Ms(timings.Load) : null);
 
     /// <summary>The core's, for programs that ask a server.</summary>
     public Timings ToTimings() => new()
@@ -61,6 +63,7 @@ public sealed record TimingResponse(double DecodeMs, double PreprocessMs, double
         Queue = TimeSpan.FromMilliseconds(QueueMs),
         Compute = TimeSpan.FromMilliseconds(ComputeMs),
         Total = TimeSpan.FromMilliseconds(TotalMs),
+        Load = TimeSpan.FromMilliseconds(LoadMs ?? 0),
     };
 
     private static double Ms(TimeSpan time) => Math.Round(time.TotalMilliseconds, 3);

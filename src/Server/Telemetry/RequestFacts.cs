@@ -10,6 +10,22 @@ internal sealed class RequestFacts
     /// <summary>The model that was asked, as soon as it is leased: what a client made up never gets here.</summary>
     public Model? Model { get; set; }
 
+    /// <summary>How long the request waited until that was loaded; the first answer takes it.</summary>
+    public TimeSpan Loading { get; private set; }
+
+    /// <summary>A model was leased.</summary>
+    public void Take(ModelLease lease) => (Model, Loading) = (lease.Model, Loading + lease.Loading);
+
+    /// <summary>The wait for the model belongs to the request's first answer.</summary>
+    public T Timed<T>(T answer)
+        where T : Answer
+    {
+        var loading = Loading;
+        Loading = TimeSpan.Zero;
+        return loading == TimeSpan.Zero ? answer
+            : answer with { Timings = answer.Timings with { Load = loading, Total = answer.Timings.Total + loading } };
+    }
+
     /// <summary>The answers so far.</summary>
     public List<Answer> Answers { get; } = [];
 
@@ -53,7 +69,7 @@ internal static class RequestFactsExtensions
         var facts = context.Facts();
         // Whatever happens in there, the classifier counts it.
         facts.IsCounted = true;
-        var answer = await classifier.ClassifyAsync(facts.Model!, file, options, context.RequestAborted);
+        var answer = facts.Timed(await classifier.ClassifyAsync(facts.Model!, file, options, context.RequestAborted));
         facts.IsCounted = false;
         facts.Answers.Add(answer);
         return answer;
@@ -72,6 +88,7 @@ internal static class RequestFactsExtensions
         var workers = Math.Min(batch.Count, Environment.ProcessorCount);
         await Task.WhenAll(Enumerable.Range(0, workers).Select(_ => workers == 1 ? WorkAsync() : Task.Run(WorkAsync)));
         facts.IsCounted = false;
+        answers[0] = facts.Timed(answers[0]);
         facts.Answers.AddRange(answers);
         return answers;
 

@@ -169,6 +169,11 @@ internal static class RequestLog
 
             Add("Pictures", facts.Answers.Count);
             Add("Bytes", bytes);
+            if (facts.Answers[0].Timings.Load is { Ticks: > 0 } load)
+            {
+                Add("LoadMs", Math.Round(load.TotalMilliseconds, 3));
+            }
+
             Add("DecodeMs", Math.Round(decode.TotalMilliseconds, 3));
             Add("PreprocessMs", Math.Round(preprocess.TotalMilliseconds, 3));
             Add("QueueMs", Math.Round(queue.TotalMilliseconds, 3));
@@ -206,8 +211,8 @@ internal static class RequestLog
         private const string Time = "{Timestamp:yyyy-MM-dd HH:mm:ss.fff zzz} {Level:u3} ";
 
         // Programs get everything.
-        private static readonly string[] Shown = ["Failure", "Model", "Variant", "Pictures", "Bytes", "DecodeMs", "PreprocessMs", "QueueMs", "ComputeMs",
-            "Query", "Labels"];
+        private static readonly string[] Shown = ["Failure", "Model", "Variant", "Pictures", "Bytes", "LoadMs", "DecodeMs", "PreprocessMs", "QueueMs",
+            "ComputeMs", "Query", "Labels"];
 
         private readonly MessageTemplateTextFormatter _alone = new(Time + "{Message:lj}", CultureInfo.InvariantCulture);
         private readonly MessageTemplateTextFormatter _ofRequest = new(Time + "[{RequestId}] {Message:lj}", CultureInfo.InvariantCulture);

@@ -16,13 +16,15 @@ internal sealed class TinyCatalog : IAsyncDisposable
     private readonly InferenceMetrics _metrics = new();
     private readonly DecodePermits _permits;
 
-    public TinyCatalog(OnnxBackendOptions? backend = null, TimeProvider? time = null, IImageDecoder? decoder = null)
+    public TinyCatalog(OnnxBackendOptions? backend = null, TimeProvider? time = null, IImageDecoder? decoder = null,
+        Action<CatalogOptions>? configure = null)
     {
         var scheduling = new SchedulingOptions { Concurrency = 1 };
         var decoding = new DecodingOptions();
         _permits = new DecodePermits(decoding, scheduling);
         Classifier = new ImageClassifier(decoder ?? ImageDecoders.Create(decoding), _permits, _metrics, scheduling);
         var options = new CatalogOptions { Models = Folder, DefaultModel = "colors", WatchSeconds = 0 };
+        configure?.Invoke(options);
         Catalog = new ModelCatalog(options, backend ?? new OnnxBackendOptions(), scheduling, Classifier, _metrics, new ListLogger(Log), time);
         Write(PathOf("colors"), "1");
     }

@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Text.Json.Nodes;
 using Spectre.Console;
 using Whatsit.Inference.Catalog;
+using Whatsit.Inference.Fetching;
 using Whatsit.ModelConversion;
 using Whatsit.ModelConversion.Training;
 using Whatsit.ModelTools.Commands.Train;
@@ -49,7 +50,7 @@ internal static class AbstainCommand
                     Known = arguments.GetValue(known),
                     Others = arguments.GetValue(others),
                     Refuse = share,
-                    Cache = EmbeddingCache.UsualFolder(),
+                    Cache = UserCache.Folder,
                 }, progress, cancellationToken)), Bundle.ReadManifest(folder));
             }
             else

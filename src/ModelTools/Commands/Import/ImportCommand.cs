@@ -3,6 +3,7 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using Spectre.Console;
 using Whatsit.Inference.Catalog;
+using Whatsit.Inference.Fetching;
 using Whatsit.Inference.Preprocessing;
 using Whatsit.ModelConversion;
 using Whatsit.ModelTools.Commands.Abstain;
@@ -93,7 +94,7 @@ internal static class ImportCommand
             var choice = photos is null ? null : await TrainingProgress.RunAsync(progress => AbstainSetter.SetAsync(report.Folder, new AbstainRequest(photos)
             {
                 Others = arguments.GetValue(others),
-                Cache = EmbeddingCache.UsualFolder(),
+                Cache = UserCache.Folder,
             }, progress, cancellationToken));
             report = choice is null ? report : report with { Manifest = Bundle.ReadManifest(report.Folder) };
             if (quiet)

@@ -54,15 +54,6 @@ internal sealed class EmbeddingCache : IDisposable
 
     private int Record => KeyBytes + (_length * sizeof(float));
 
-    /// <summary>Where the caches of this user lie. https://specifications.freedesktop.org/basedir-spec/latest/</summary>
-    public static string UsualFolder()
-    {
-        var cache = Environment.GetEnvironmentVariable("XDG_CACHE_HOME");
-        var home = Environment.GetFolderPath(Environment.SpecialFolder.UserProfile);
-        return Path.Combine(!string.IsNullOrEmpty(cache) ? cache : OperatingSystem.IsWindows() || home.Length == 0
-            ? Environment.GetFolderPath(Environment.SpecialFolder.LocalApplicationData) : Path.Combine(home, ".cache"), "whatsit");
-    }
-
     /// <summary>The numbers of a picture, if it was seen before.</summary>
     public float[]? Find(byte[] key)
     {

@@ -3,6 +3,7 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using Spectre.Console;
 using Whatsit.Inference.Catalog;
+using Whatsit.Inference.Fetching;
 using Whatsit.ModelTools.Commands.Abstain;
 using Whatsit.ModelTools.Evaluation;
 
@@ -80,7 +81,7 @@ internal static class TrainCommand
                 Refuse = Shares.Parse(arguments.GetValue(refuse)!),
                 To = [.. arguments.GetValue(to)!.Distinct()],
                 Seed = arguments.GetValue(seed),
-                Cache = arguments.GetValue(noCache) ? null : EmbeddingCache.UsualFolder(),
+                Cache = arguments.GetValue(noCache) ? null : UserCache.Folder,
                 Title = arguments.GetValue(title),
                 License = arguments.GetValue(license),
             };

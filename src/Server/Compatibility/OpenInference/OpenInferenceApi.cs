@@ -37,9 +37,9 @@ internal static class OpenInferenceApi
         v2.MapGet("/models/stats", (ModelRequests models) => Json(Statistics(models.Catalog, null)));
         foreach (var model in (string[])["/models/{model}", "/models/{model}/versions/{version}"])
         {
-            v2.MapGet(model, Describe);
+            v2.MapGet(model, DescribeAsync);
             v2.MapGet(model + "/ready", ModelReady).For(Audience.Probes);
-            v2.MapGet(model + "/config", Configuration);
+            v2.MapGet(model + "/config", ConfigurationAsync);
             v2.MapGet(model + "/stats", StatisticsOf);
             v2.MapPost(model + "/infer", InferAsync).WithMetadata(new AnswersPicturesAttribute()).For(Audience.Clients);
         }
@@ -56,10 +56,10 @@ internal static class OpenInferenceApi
 
     /// <summary>What a model takes and gives.</summary>
     /// <exception cref="InferenceException">It is not there, or not ready.</exception>
-    public static ModelMetadata Metadata(ModelRequests models, string model, string? version)
+    public static async Task<ModelMetadata> MetadataAsync(HttpContext context, ModelRequests models, string model, string? version)
     {
         models.Status(model, version, Unknown(model, version));
-        using var lease = models.Catalog.Lease(model);
+        using var lease = await models.Catalog.LeaseAsync(model, context.RequestAborted);
         return new(
             model,
             [lease.Model.Manifest.Version],
@@ -72,10 +72,10 @@ internal static class OpenInferenceApi
     }
 
     /// <summary>As much of Triton's configuration as holds here (model_config.proto of triton-inference-server/common).</summary>
-    public static ModelConfiguration ConfigurationOf(ModelRequests models, string model, string? version)
+    public static async Task<ModelConfiguration> ConfigurationOfAsync(HttpContext context, ModelRequests models, string model, string? version)
     {
         models.Status(model, version, Unknown(model, version));
-        using var lease = models.Catalog.Lease(model);
+        using var lease = await models.Catalog.LeaseAsync(model, context.RequestAborted);
         var manifest = lease.Model.Manifest;
         var input = DataTypes.Describe(manifest.Input);
         return new(
@@ -94,10 +94,10 @@ internal static class OpenInferenceApi
     /// <summary>Every model and how it stands.</summary>
     public static IReadOnlyList<IndexEntry> IndexOf(ModelCatalog catalog, bool onlyReady) =>
     [
-        .. catalog.Models.Where(model => !onlyReady || model.State == ModelState.Ready).Select(model => new IndexEntry(
+        .. catalog.Models.Where(model => !onlyReady || model.Answers).Select(model => new IndexEntry(
             model.Name,
             model.Manifest?.Version,
-            model.State switch { ModelState.Ready => "READY", ModelState.Loading => "LOADING", _ => "UNAVAILABLE" },
+            model.State switch { ModelState.Ready or ModelState.Unloaded => "READY", ModelState.Loading => "LOADING", _ => "UNAVAILABLE" },
             model.Problem ?? "")),
     ];
 
@@ -108,9 +108,12 @@ internal static class OpenInferenceApi
     /// <exception cref="InferenceException">The model is not there.</exception>
     public static StatisticsAnswer Statistics(ModelCatalog catalog, string? model) => new(
     [
-        .. catalog.Models.Where(status => (model is null || status.Name == model) && status.State == ModelState.Ready).Select(status =>
+        .. catalog.Models.Where(status => (model is null || status.Name == model) && status.State == ModelState.Ready)
+            .Select(status => (status, Lease: catalog.TryLease(status.Name)))
+            .Where(found => found.Lease is not null).Select(found =>
         {
-            using var lease = catalog.Lease(status.Name);
+            var (status, lease) = (found.status, found.Lease!.Value);
+            using var held = lease;
             var totals = lease.Model.Statistics.Totals;
             var time = totals.Time;
             var input = time.Decode + time.Preprocess;
@@ -148,14 +151,15 @@ internal static class OpenInferenceApi
         AnswerReady(null, HealthApi.ProblemOf(catalog, shutdown) is null);
 
     private static IResult ModelReady(string model, string? version, [FromServices] ModelRequests models) =>
-        AnswerReady(model, models.Status(model, version, Unknown(model, version)).State == ModelState.Ready);
+        AnswerReady(model, models.Status(model, version, Unknown(model, version)).Answers);
 
     private static IResult AnswerReady(string? name, bool ready) =>
         Json(new ReadyAnswer(name, ready), ready ? StatusCodes.Status200OK : StatusCodes.Status503ServiceUnavailable);
 
     private static IResult List([FromServices] ModelCatalog catalog) => Json(new ModelNames([.. catalog.Models.Select(model => model.Name)]));
 
-    private static IResult Describe(string model, string? version, [FromServices] ModelRequests models) => Json(Metadata(models, model, version));
+    private static async Task<IResult> DescribeAsync(HttpContext context, string model, string? version, [FromServices] ModelRequests models) =>
+        Json(await MetadataAsync(context, models, model, version));
 
     private static async Task<IResult> Index(HttpContext context, [FromServices] ModelRequests models)
     {
@@ -177,7 +181,8 @@ internal static class OpenInferenceApi
         return Json(Statistics(models.Catalog, model));
     }
 
-    private static IResult Configuration(string model, string? version, [FromServices] ModelRequests models) => Json(ConfigurationOf(models, model, version));
+    private static async Task<IResult> ConfigurationAsync(HttpContext context, string model, string? version, [FromServices] ModelRequests models) =>
+        Json(await ConfigurationOfAsync(context, models, model, version));
 
     private static IResult Json<T>(T value, int status = StatusCodes.Status200OK) =>
         Results.Json(value, Written, "application/json", status);

@@ -27,7 +27,7 @@ internal static class TensorFlowServingApi
         foreach (var model in (string[])["/{model}", "/{model}/versions/{version}"])
         {
             v1.MapGet(model, Status).For(Audience.Probes);
-            v1.MapGet(model + "/metadata", Describe);
+            v1.MapGet(model + "/metadata", DescribeAsync);
             v1.MapPost(model + ":predict", PredictAsync).WithMetadata(new AnswersPicturesAttribute()).For(Audience.Clients);
             v1.MapPost(model + ":classify", ClassifyAsync).WithMetadata(new AnswersPicturesAttribute()).For(Audience.Clients);
         }
@@ -48,18 +48,18 @@ internal static class TensorFlowServingApi
         var status = models.Status(model, version, Unknown(model, version));
         var (state, code) = status.State switch
         {
-            ModelState.Ready => ("AVAILABLE", "OK"),
+            ModelState.Ready or ModelState.Unloaded => ("AVAILABLE", "OK"),
             ModelState.Loading => ("LOADING", "OK"),
             _ => ("END", "UNKNOWN"),
         };
         return Json(new StatusAnswer(
-            [new(status.Manifest?.Version ?? "1", state, new(code, status.Problem ?? ""))], model, status.State == ModelState.Ready));
+            [new(status.Manifest?.Version ?? "1", state, new(code, status.Problem ?? ""))], model, status.Answers));
     }
 
-    private static IResult Describe(string model, string? version, [FromServices] ModelRequests models)
+    private static async Task<IResult> DescribeAsync(HttpContext context, string model, string? version, [FromServices] ModelRequests models)
     {
         models.Status(model, version, Unknown(model, version));
-        using var lease = models.Catalog.Lease(model);
+        using var lease = await models.Catalog.LeaseAsync(model, context.RequestAborted);
         var (manifest, backend) = (lease.Model.Manifest, lease.Model.Backend);
         var output = backend.Outputs.First(output => output.Name == manifest.Output.Name);
         return Json(new MetadataAnswer(

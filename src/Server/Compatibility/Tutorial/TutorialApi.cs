@@ -32,10 +32,10 @@ internal static class TutorialApi
 
     public static void MapTutorial(this IEndpointRouteBuilder app)
     {
-        app.MapGet("/assets/model_tfjs/{file}", GetTensorFlowJs).WithTags("Tutorial").WithName("TutorialModel")
+        app.MapGet("/assets/model_tfjs/{file}", GetTensorFlowJsAsync).WithTags("Tutorial").WithName("TutorialModel")
             .WithSummary("The default model for TensorFlow.js: model.json and what lies beside it").ProducesProblem(404).For(Audience.Clients);
         var api = app.MapGroup("/api").WithTags("Tutorial").For(Audience.Clients);
-        api.MapGet("/classes", Classes).WithName("TutorialClasses").WithSummary("The default model's labels");
+        api.MapGet("/classes", ClassesAsync).WithName("TutorialClasses").WithSummary("The default model's labels");
         api.MapPost("/predict_image", PredictImageAsync).WithName("TutorialPredictImage").WithSummary("Classify an uploaded photo")
             .WithMetadata(new PictureBodyAttribute(), new AnswersPicturesAttribute()).Produces<TutorialResponse>().Produces<TutorialResponse>(400);
         api.MapGet("/predict_url", PredictUrlAsync).WithName("TutorialPredictUrl").WithSummary("Classify a photo by its URL, where the server allows it")
@@ -43,9 +43,10 @@ internal static class TutorialApi
     }
 
     /// <summary>Where the tutorial's page has <c>tf.loadGraphModel</c> look; TensorFlow.js then asks for the shards beside <c>model.json</c>.</summary>
-    private static IResult GetTensorFlowJs(string file, HttpContext context, [FromServices] ModelCatalog catalog, [FromServices] TfjsOptions options)
+    private static async Task<IResult> GetTensorFlowJsAsync(string file, HttpContext context, [FromServices] ModelCatalog catalog,
+        [FromServices] TfjsOptions options)
     {
-        using var lease = catalog.Lease(null);
+        using var lease = await catalog.LeaseAsync(null, context.RequestAborted);
         var (manifest, files) = (lease.Model.Manifest, lease.Model.Files);
         var named = manifest.Tfjs?.ToDictionary(candidate => Path.GetFileName(candidate.File), StringComparer.Ordinal)
             ?? throw new InferenceException(InferenceError.ModelNotFound,
@@ -56,15 +57,15 @@ internal static class TutorialApi
             return new TutorialShards(files.Read(named["model.json"].File), named, size).Get(file, context, files) ?? throw Lacks();
         }
 
-        return ModelsApi.GetFile(manifest.Name, named.TryGetValue(file, out var known) ? known.File : throw Lacks(), v: null, context, catalog);
+        return await ModelsApi.GetFileAsync(manifest.Name, named.TryGetValue(file, out var known) ? known.File : throw Lacks(), v: null, context, catalog);
 
         InferenceException Lacks() => new(InferenceError.ModelNotFound, $"The model '{manifest.Name}' has no file '{file}' for TensorFlow.js.");
     }
 
-    private static IEnumerable<string> Classes([FromServices] ModelCatalog catalog)
+    private static async Task<IEnumerable<string>> ClassesAsync(HttpContext context, [FromServices] ModelCatalog catalog)
     {
-        using var lease = catalog.Lease(null);
-        return lease.Model.Classes.Select(label => label.Label);
+        using var lease = await catalog.LeaseAsync(null, context.RequestAborted);
+        return [.. lease.Model.Classes.Select(label => label.Label)];
     }
 
     /// <summary>

@@ -25,7 +25,7 @@ internal sealed class InferenceService(ModelRequests models, Shutdown shutdown) 
 
     /// <inheritdoc/>
     public override Task<ModelReadyResponse> ModelReady(ModelReadyRequest request, ServerCallContext context) =>
-        Task.FromResult(new ModelReadyResponse { Ready = StatusOf(request.Name, request.Version).State == ModelState.Ready });
+        Task.FromResult(new ModelReadyResponse { Ready = StatusOf(request.Name, request.Version).Answers });
 
     /// <inheritdoc/>
     public override Task<ServerMetadataResponse> ServerMetadata(ServerMetadataRequest request, ServerCallContext context)
@@ -35,27 +35,27 @@ internal sealed class InferenceService(ModelRequests models, Shutdown shutdown) 
     }
 
     /// <inheritdoc/>
-    public override Task<ModelMetadataResponse> ModelMetadata(ModelMetadataRequest request, ServerCallContext context)
+    public override async Task<ModelMetadataResponse> ModelMetadata(ModelMetadataRequest request, ServerCallContext context)
     {
-        var metadata = OpenInferenceApi.Metadata(models, request.Name, Given(request.Version));
-        return Task.FromResult(new ModelMetadataResponse
+        var metadata = await OpenInferenceApi.MetadataAsync(context.GetHttpContext(), models, request.Name, Given(request.Version));
+        return new ModelMetadataResponse
         {
             Name = metadata.Name,
             Versions = { metadata.Versions },
             Platform = metadata.Platform,
             Inputs = { metadata.Inputs.Select(Tensor) },
             Outputs = { metadata.Outputs.Select(Tensor) },
-        });
+        };
 
         static ModelMetadataResponse.Types.TensorMetadata Tensor(TensorMetadata tensor) =>
             new() { Name = tensor.Name, Datatype = tensor.Datatype, Shape = { tensor.Shape } };
     }
 
     /// <inheritdoc/>
-    public override Task<ModelConfigResponse> ModelConfig(ModelConfigRequest request, ServerCallContext context)
+    public override async Task<ModelConfigResponse> ModelConfig(ModelConfigRequest request, ServerCallContext context)
     {
-        var configuration = OpenInferenceApi.ConfigurationOf(models, request.Name, Given(request.Version));
-        return Task.FromResult(new ModelConfigResponse
+        var configuration = await OpenInferenceApi.ConfigurationOfAsync(context.GetHttpContext(), models, request.Name, Given(request.Version));
+        return new ModelConfigResponse
         {
             Config = new()
             {
@@ -64,7 +64,7 @@ internal sealed class InferenceService(ModelRequests models, Shutdown shutdown) 
                 Backend = configuration.Backend,
                 MaxBatchSize = configuration.MaxBatchSize,
             },
-        });
+        };
     }
 
     /// <inheritdoc/>
@@ -73,7 +73,8 @@ internal sealed class InferenceService(ModelRequests models, Shutdown shutdown) 
     {
         var http = context.GetHttpContext();
         var version = Given(request.ModelVersion);
-        using var lease = models.Lease(http, request.ModelName, version, OpenInferenceApi.Unknown(request.ModelName, version), out var refusal);
+        var (lease, refusal) = await models.LeaseAsync(http, request.ModelName, version, OpenInferenceApi.Unknown(request.ModelName, version));
+        using var leased = lease;
         if (refusal is not null)
         {
             throw refusal;

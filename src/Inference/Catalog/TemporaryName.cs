@@ -2,13 +2,13 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Text.RegularExpressions;
 
-namespace Whatsit.ModelTools.Commands;
+namespace Whatsit.Inference.Catalog;
 
 /// <summary>
 /// Names under which something is written before it takes its place: <c>.NAME.PROCESS.ID</c>. No server looks at them, and they say whose they are: what a
 /// command left that was killed, the next one for the same name removes.
 /// </summary>
-internal static class TemporaryName
+public static class TemporaryName
 {
     /// <summary>A name of its own for a file or folder.</summary>
     /// <param name="folder">Where it will lie.</param>

@@ -4,15 +4,14 @@ using System.Net.Http.Headers;
 using System.Net.Sockets;
 using System.Security.Authentication;
 using System.Security.Cryptography;
-using Whatsit.ModelConversion;
 
-namespace Whatsit.ModelTools.Hub;
+namespace Whatsit.Inference.Fetching;
 
-/// <summary>What a file must be.</summary>
+/// <summary>What a file that is fetched must be.</summary>
 /// <param name="Bytes">Its length, where that is known.</param>
 /// <param name="Sha256">The hash of its content in lower-case hex, where that is known.</param>
 /// <param name="GitSha1">The hash that git gives it (<c>blob LENGTH\0CONTENT</c>), where that is known.</param>
-internal sealed record Expected(long? Bytes = null, string? Sha256 = null, string? GitSha1 = null);
+public sealed record Expected(long? Bytes = null, string? Sha256 = null, string? GitSha1 = null);
 
 /// <summary>
 /// Fetches files by HTTP into a folder: what is there already and right is not fetched again, what was broken off is continued, and nothing is left under its
@@ -22,11 +21,8 @@ internal sealed record Expected(long? Bytes = null, string? Sha256 = null, strin
 /// <param name="token">Sent to the host that is asked, and to no other that it leads on to.</param>
 /// <param name="progress">Told how it goes.</param>
 /// <param name="time">The clock of rates and pauses.</param>
-internal sealed class Downloads(HttpClient client, string? token, Action<string> progress, TimeProvider time)
+public sealed class Downloads(HttpClient client, string? token, Action<string> progress, TimeProvider time)
 {
-    // As much as a model may unpack to.
-    private const long Largest = 4L << 30;
-
     private const int MostRedirects = 8;
     private const int MostAttempts = 4;
 
@@ -37,6 +33,9 @@ internal sealed class Downloads(HttpClient client, string? token, Action<string>
     private const int DiskFull = 112;
 
     private static readonly TimeSpan Silence = TimeSpan.FromSeconds(60);
+
+    /// <summary>The bytes that a file may have; by default as many as a model may unpack to.</summary>
+    public long MostBytes { get; init; } = 4L << 30;
 
     /// <summary>A client as this class needs it.</summary>
     public static HttpClient CreateClient()
@@ -59,7 +58,7 @@ internal sealed class Downloads(HttpClient client, string? token, Action<string>
     /// <param name="largest">How long it may be.</param>
     /// <param name="refuse">Makes of an answer that is no success what the user is told; <see langword="null"/> for the usual.</param>
     /// <param name="cancellationToken">Stops it.</param>
-    public Task<(byte[] Content, HttpResponseHeaders Headers)> GetAsync(Uri address, int largest, Func<HttpResponseMessage, ModelFormatException?> refuse,
+    public Task<(byte[] Content, HttpResponseHeaders Headers)> GetAsync(Uri address, int largest, Func<HttpResponseMessage, Exception?> refuse,
         CancellationToken cancellationToken) => RetryAsync(address, async () =>
         {
             using var response = await SendAsync(address, _ => { }, cancellationToken);
@@ -70,7 +69,7 @@ internal sealed class Downloads(HttpClient client, string? token, Action<string>
 
             await using var body = await response.Content.ReadAsStreamAsync(cancellationToken);
             using var content = new MemoryStream();
-            await CopyAsync(body, content, Math.Min(largest, Largest), address, _ => { }, cancellationToken);
+            await CopyAsync(body, content, Math.Min(largest, MostBytes), address, _ => { }, cancellationToken);
             return (content.ToArray(), response.Headers);
         }, cancellationToken);
 
@@ -80,13 +79,13 @@ internal sealed class Downloads(HttpClient client, string? token, Action<string>
     /// <param name="expected">What it must be.</param>
     /// <param name="refuse">As for <see cref="GetAsync"/>.</param>
     /// <param name="cancellationToken">Stops it; what came so far stays for the next time.</param>
-    public async Task FetchAsync(Uri address, string path, Expected expected, Func<HttpResponseMessage, ModelFormatException?> refuse,
+    public async Task FetchAsync(Uri address, string path, Expected expected, Func<HttpResponseMessage, Exception?> refuse,
         CancellationToken cancellationToken)
     {
         var name = Path.GetFileName(path);
-        if (expected.Bytes > Largest)
+        if (expected.Bytes > MostBytes)
         {
-            throw new ModelFormatException($"'{name}' has {expected.Bytes} bytes; up to {Largest} are fetched.");
+            throw Failed($"'{name}' has {expected.Bytes} bytes; up to {MostBytes} are fetched.");
         }
 
         if (File.Exists(path) && await IsRightAsync(path, expected, cancellationToken))
@@ -112,7 +111,7 @@ internal sealed class Downloads(HttpClient client, string? token, Action<string>
             File.Delete($"{partial}.tag");
             if (again)
             {
-                throw new ModelFormatException($"What came from {address} is not what was announced: {length} bytes" +
+                throw Failed($"What came from {address} is not what was announced: {length} bytes" +
                     $"{(expected.Bytes is { } bytes && bytes != length ? $" instead of {bytes}" : " of another hash")}.");
             }
         }
@@ -151,7 +150,7 @@ internal sealed class Downloads(HttpClient client, string? token, Action<string>
         return sha1.Equals(Convert.ToHexString(hash.GetHashAndReset()), StringComparison.OrdinalIgnoreCase);
     }
 
-    private async Task<bool> ContinueAsync(Uri address, string partial, string name, Expected expected, Func<HttpResponseMessage, ModelFormatException?> refuse,
+    private async Task<bool> ContinueAsync(Uri address, string partial, string name, Expected expected, Func<HttpResponseMessage, Exception?> refuse,
         CancellationToken cancellationToken)
     {
         FileStream file;
@@ -161,7 +160,7 @@ internal sealed class Downloads(HttpClient client, string? token, Action<string>
         }
         catch (IOException exception) when (File.Exists(partial))
         {
-            throw new ModelFormatException($"'{partial}' is being written by somebody else ({exception.Message})", exception);
+            throw Failed($"'{partial}' is being written by somebody else ({exception.Message})", exception);
         }
 
         await using (file)
@@ -201,15 +200,15 @@ internal sealed class Downloads(HttpClient client, string? token, Action<string>
             file.Position = file.Length;
             var from = file.Position;
             var total = expected.Bytes ?? (response.Content.Headers.ContentLength is { } left ? left + from : null);
-            if (total > Largest)
+            if (total > MostBytes)
             {
-                throw new ModelFormatException($"{address} has {total} bytes; up to {Largest} are fetched.");
+                throw Failed($"{address} has {total} bytes; up to {MostBytes} are fetched.");
             }
 
             await File.WriteAllTextAsync($"{partial}.tag", response.Headers.ETag is { IsWeak: false } given ? given.ToString() : "", cancellationToken);
             var started = time.GetTimestamp();
             await using var body = await response.Content.ReadAsStreamAsync(cancellationToken);
-            await CopyAsync(body, file, Largest - from, address, got => progress(Rate(name, from, got, total, time.GetElapsedTime(started))),
+            await CopyAsync(body, file, MostBytes - from, address, got => progress(Rate(name, from, got, total, time.GetElapsedTime(started))),
                 cancellationToken);
             return total is null || file.Length == total ? true
                 : throw new IOException($"{address} ended after {file.Length} of {total} bytes.");
@@ -220,7 +219,7 @@ internal sealed class Downloads(HttpClient client, string? token, Action<string>
         File.Exists($"{partial}.tag") && EntityTagHeaderValue.TryParse(File.ReadAllText($"{partial}.tag"), out var tag) ? tag : null;
 
     /// <summary>"model.onnx: 12.3 of 88.0 MB, 5.1 MB/s, 15 s left".</summary>
-    internal static string Rate(string name, long before, long got, long? total, TimeSpan elapsed)
+    public static string Rate(string name, long before, long got, long? total, TimeSpan elapsed)
     {
         var rate = got / Math.Max(elapsed.TotalSeconds, 0.001);
         var of = total is { } all ? string.Create(CultureInfo.InvariantCulture, $" of {all / 1e6:0.0}") : "";
@@ -254,7 +253,7 @@ internal sealed class Downloads(HttpClient client, string? token, Action<string>
             got += read;
             if (got > most)
             {
-                throw new ModelFormatException($"{address} is longer than the {most} bytes that are fetched.");
+                throw Failed($"{address} is longer than the {most} bytes that are fetched.");
             }
 
             await to.WriteAsync(buffer.AsMemory(0, read), cancellationToken);
@@ -285,13 +284,13 @@ internal sealed class Downloads(HttpClient client, string? token, Action<string>
             var next = new Uri(at, location);
             if (next.Scheme is not ("https" or "http") || (at.Scheme == "https" && next.Scheme == "http"))
             {
-                throw new ModelFormatException($"{at.Host} leads on to '{next.Scheme}://{next.Host}', which is not followed from {at.Scheme}.");
+                throw Failed($"{at.Host} leads on to '{next.Scheme}://{next.Host}', which is not followed from {at.Scheme}.");
             }
 
             at = next;
         }
 
-        throw new ModelFormatException($"{address} leads on more than {MostRedirects} times.");
+        throw Failed($"{address} leads on more than {MostRedirects} times.");
     }
 
     private async Task<T> RetryAsync<T>(Uri address, Func<Task<T>> action, CancellationToken cancellationToken)
@@ -309,11 +308,11 @@ internal sealed class Downloads(HttpClient client, string? token, Action<string>
             }
             catch (HttpRequestException exception)
             {
-                throw new ModelFormatException(Unreachable(address, exception), exception);
+                throw Failed(Unreachable(address, exception), exception);
             }
             catch (IOException exception) when (IsPassing(exception))
             {
-                throw new ModelFormatException($"The connection to {address.Host} broke: {exception.Message} Try again: what came so far is kept.", exception);
+                throw Failed($"The connection to {address.Host} broke: {exception.Message} Try again: what came so far is kept.", exception);
             }
         }
     }
@@ -344,15 +343,17 @@ internal sealed class Downloads(HttpClient client, string? token, Action<string>
 
     private static Exception Refusal(Uri address, HttpResponseMessage response) => (int)response.StatusCode switch
     {
-        429 => new ModelFormatException($"{address.Host} asks for patience (429){Wait(response)}: try again later" +
+        429 => Failed($"{address.Host} asks for patience (429){Wait(response)}: try again later" +
             $"{(response.RequestMessage?.Headers.Authorization is null ? ", or give a token (HF_TOKEN)" : "")}."),
         >= 500 and var status => new PassingException($"{address.Host} has a trouble of its own ({status}); try again later."),
-        404 or 410 => new ModelFormatException($"There is nothing at {address} (404)."),
-        401 or 403 => new ModelFormatException($"{address} is not given out without more rights ({(int)response.StatusCode})."),
-        var status => new ModelFormatException($"{address} answers {status}."),
+        404 or 410 => Failed($"There is nothing at {address} (404)."),
+        401 or 403 => Failed($"{address} is not given out without more rights ({(int)response.StatusCode})."),
+        var status => Failed($"{address} answers {status}."),
     };
 
     private static string Wait(HttpResponseMessage response) => response.Headers.RetryAfter?.Delta is { } delta ? $" for {delta.TotalSeconds:0} seconds" : "";
+
+    private static InferenceException Failed(string sentence, Exception? cause = null) => new(InferenceError.UpstreamFailed, sentence, cause);
 
     /// <summary>A failure that may be over the next time.</summary>
     private sealed class PassingException(string message) : HttpRequestException(message);
