@@ -1,7 +1,8 @@
 import { expect, test } from '@playwright/test';
 import type { Download, Page } from '@playwright/test';
 import { unzipSync } from 'fflate';
-import { mkdtempSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { cpSync, mkdtempSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -115,6 +116,50 @@ test('Three classes of ten photos: trained, tried, put right, and taken to a ser
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
+});
+
+test('What was taught goes onto the server that allows it, with the key of those who run it', async ({ page }) => {
+  const models = mkdtempSync(join(tmpdir(), 'whatsit-put-'));
+  try {
+    cpSync(new URL('../../models/grocery', import.meta.url).pathname, join(models, 'grocery'), { recursive: true });
+    const key = 'the operators own key';
+    const hash = createHash('sha256').update(key.replaceAll(' ', '')).digest('hex');
+    const served = await serve({ 'Catalog:Models': models, 'Teaching:Enabled': 'true', 'Management:KeySha256': hash });
+    await withSettings(page, { route: 'both', language: 'en' });
+    await page.goto(new URL('/#teach', served).href);
+    for (const [at, thing] of things.slice(0, 2).entries()) await giveClass(page, at, thing, 4);
+    await train(page);
+    const name = page.getByRole('textbox', { name: 'Name of the model' });
+    await name.fill('Two things');
+    await name.press('Tab');
+
+    const keyField = page.getByLabel('Key of the server’s operators');
+    await keyField.fill('another');
+    await page.getByRole('button', { name: 'Put it on this server' }).click();
+    await expect(page.locator('.take-away [role=alert]')).toContainText('key of those who run the server');
+
+    // What no header can carry came along with it.
+    await keyField.fill(key);
+    await page.getByRole('button', { name: 'Put it on this server' }).click();
+    await expect(page.locator('.take-away [role=status]')).toHaveText('It answers on this server as “two-things”.', { timeout: 60_000 });
+    await expect(page.locator('.take-away [role=alert]')).toHaveCount(0);
+
+    const answer = await fetch(new URL('/predict?model=two-things', served), { method: 'POST', body: new Uint8Array(await drawn(page, things[1].hue, 11)) });
+    expect(((await answer.json()) as { predictions: { label: string }[] }).predictions[0]!.label).toBe('Blue');
+    // And it is among the models of the page.
+    await page.goto(served.href);
+    await expect(page.getByRole('option', { name: 'Two things' })).toHaveCount(1);
+  } finally {
+    await stopServers();
+    rmSync(models, { recursive: true, force: true });
+  }
+});
+
+test('A server that does not allow it offers nothing of the kind', async ({ page }) => {
+  await withSettings(page, { route: 'both', language: 'en' });
+  await page.goto('/#teach');
+  await expect(page.getByRole('button', { name: 'Model for a server' })).toBeVisible();
+  await expect(page.getByRole('button', { name: 'Put it on this server' })).toHaveCount(0);
 });
 
 test('The photos and a TensorFlow.js model can be taken along, and the photos brought back', async ({ page }) => {

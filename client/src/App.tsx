@@ -104,10 +104,12 @@ export function App() {
   useKeptFocus();
 
   const [predictByUrl, setPredictByUrl] = useState(false);
+  const [takesModels, setTakesModels] = useState(false);
   useEffect(() => {
     getConfig().then((config) => {
       server.maxUploadBytes = config.maxUploadBytes;
       setPredictByUrl(config.predictByUrl);
+      setTakesModels(config.takesModels === true);
     }, () => {
       // Without it the server itself says what is too large.
     });
@@ -266,7 +268,7 @@ export function App() {
 
         {view === 'teach' && (
           <Suspense>
-            <TeachView base={model} embed={embed} onUsed={onTaughtOn} corrections={corrected} dropped={dropped} hovering={hovering} onCamera={setCamera} />
+            <TeachView base={model} embed={embed} onUsed={onTaughtOn} corrections={corrected} dropped={dropped} hovering={hovering} onCamera={setCamera} takesModels={takesModels} onPut={refresh} />
           </Suspense>
         )}
 

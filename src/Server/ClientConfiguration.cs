@@ -1,5 +1,6 @@
 using Microsoft.AspNetCore.Http.HttpResults;
 using Whatsit.Inference.Catalog;
+using Whatsit.Server.Models;
 using Whatsit.Server.Predictions;
 
 namespace Whatsit.Server;
@@ -9,8 +10,10 @@ namespace Whatsit.Server;
 /// <param name="PredictByUrl">Whether a URL may be sent instead.</param>
 /// <param name="DefaultModel">The model that answers where a request names none.</param>
 /// <param name="Version">The server's version.</param>
-public sealed record ClientConfiguration(int MaxUploadBytes, bool PredictByUrl, string DefaultModel, string Version)
+/// <param name="TakesModels">Whether a model that was taught may be put on the server, with a key.</param>
+public sealed record ClientConfiguration(int MaxUploadBytes, bool PredictByUrl, string DefaultModel, string Version, bool TakesModels)
 {
-    internal static Ok<ClientConfiguration> Get(LimitsOptions limits, FetchOptions fetch, ModelCatalog catalog) => TypedResults.Ok(new ClientConfiguration(
-        limits.MaxImageBytes, fetch.Enabled, catalog.DefaultModel, typeof(ClientConfiguration).Assembly.GetName().Version!.ToString(3)));
+    internal static Ok<ClientConfiguration> Get(LimitsOptions limits, FetchOptions fetch, ModelCatalog catalog, TeachingOptions teaching) =>
+        TypedResults.Ok(new ClientConfiguration(
+        limits.MaxImageBytes, fetch.Enabled, catalog.DefaultModel, typeof(ClientConfiguration).Assembly.GetName().Version!.ToString(3), teaching.Enabled));
 }

@@ -99,6 +99,10 @@ public static class Program
         builder.Services.AddSettings<RemoteOptions>("Remote");
         builder.Services.AddSettings<SchedulingOptions>("Scheduling");
         builder.Services.AddSettings<TfjsOptions>("Tfjs");
+        builder.Services.AddSettings<TeachingOptions>("Teaching");
+        builder.Services.AddOptions<TeachingOptions>().Validate<ManagementOptions>(
+            (teaching, management) => !teaching.Enabled || management.KeyHash is not null,
+            "The setting Teaching:Enabled is 'True'. There is no key in Management:KeySha256 that the page could ask for.");
 
         // The core.
         builder.Services.AddWhatsit();
@@ -137,11 +141,13 @@ public static class Program
         app.UseRoutingWithHead();
         app.UseManagementPort();
         app.UseApiKeys();
+        app.UseManagementKey();
         app.UseClientApp();
         app.UseGrpcProtocols();
 
         app.MapPredictions();
         app.MapModels();
+        app.MapBundles();
         app.MapProtocols();
         app.MapGrpcProtocols();
         app.MapHealth();

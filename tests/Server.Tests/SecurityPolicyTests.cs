@@ -1,6 +1,7 @@
 using System.Collections;
 using System.Globalization;
 using System.Text.RegularExpressions;
+using Whatsit.Inference.Catalog;
 using Whatsit.Inference.Explaining;
 using Whatsit.Inference.Imaging;
 using Whatsit.Inference.Scheduling;
@@ -21,6 +22,8 @@ public sealed partial class SecurityPolicyTests
         ["Explain"] = new ExplainOptions(),
         ["FetchByUrl"] = new FetchOptions(),
         ["Access"] = new AccessOptions(),
+        ["Catalog"] = new CatalogOptions(),
+        ["Management"] = new ManagementOptions(),
         ["Proxies"] = new ProxiesOptions(),
         ["Cors"] = new CrossOriginOptions(),
         ["Shutdown"] = new ShutdownOptions(),

@@ -19,13 +19,16 @@ export interface ServerConfig {
   predictByUrl: boolean;
   defaultModel: string;
   version: string;
+  /** A model that was taught may be put on the server, with a key. */
+  takesModels?: boolean;
 }
 
 export interface ModelSummary {
   name: string;
   title?: string;
   version?: string;
-  state: 'ready' | 'loading' | 'failed';
+  /** Unloaded: it is loaded when it is asked. */
+  state: 'ready' | 'loading' | 'failed' | 'unloaded';
   default: boolean;
   variants: string[];
   preprocessingCertainty?: Certainty;
@@ -57,6 +60,18 @@ export const getClasses = (name: string, signal?: AbortSignal) => get<ClassInfo[
 export function modelFileUrl(model: string, file: string, sha256?: string): string {
   const path = `/models/${encodeURIComponent(model)}/files/${file.split('/').map(encodeURIComponent).join('/')}`;
   return serverUrl(sha256 ? `${path}?v=${sha256}` : path);
+}
+
+/** Puts a bundle on the server; what it says where that does not go is thrown. */
+export async function putModel(name: string, bundle: Blob, key: string): Promise<void> {
+  const response = await fetch(serverUrl(`/models/${encodeURIComponent(name)}`), {
+    method: 'PUT',
+    headers: { authorization: `Bearer ${key}`, 'content-type': 'application/zip' },
+    body: bundle,
+  }).catch(() => {
+    throw new EngineError('offline');
+  });
+  if (!response.ok) throw errorFrom(response.status, await response.text(), response.headers.get('retry-after'));
 }
 
 async function get<T>(path: string, signal?: AbortSignal): Promise<T> {

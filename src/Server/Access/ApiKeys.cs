@@ -72,17 +72,22 @@ internal static class ApiKeys
         }
     }
 
-    private static ApiKey? Find(IEnumerable<ApiKey> keys, HttpRequest request)
+    /// <summary>The SHA-256 of the key that a request shows, if it shows one.</summary>
+    public static byte[]? HashOf(HttpRequest request)
     {
         var authorization = request.Headers.Authorization.ToString();
         var sent = authorization.StartsWith("Bearer ", StringComparison.OrdinalIgnoreCase) ? authorization["Bearer ".Length..].Trim()
             : request.Headers["X-Api-Key"].ToString();
-        if (sent.Length is 0 or > 1024)
+        return sent.Length is 0 or > 1024 ? null : SHA256.HashData(Encoding.UTF8.GetBytes(sent));
+    }
+
+    private static ApiKey? Find(IEnumerable<ApiKey> keys, HttpRequest request)
+    {
+        if (HashOf(request) is not { } hash)
         {
             return null;
         }
 
-        var hash = SHA256.HashData(Encoding.UTF8.GetBytes(sent));
         ApiKey? found = null;
         // All of them, and each in the same time: how long it takes must say nothing.
         foreach (var key in keys)

@@ -12,6 +12,9 @@ internal enum Audience
     /// <summary>Those who run the server: metrics, documentation.</summary>
     Operations,
 
+    /// <summary>Those who decide what runs on the server, and have the key for that.</summary>
+    Management,
+
     /// <summary>What starts, balances and ends the server, on whichever port it asks.</summary>
     Probes,
 }

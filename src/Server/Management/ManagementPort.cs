@@ -1,5 +1,6 @@
 using System.ComponentModel.DataAnnotations;
 using Whatsit.Server.Access;
+using Whatsit.Server.Models;
 
 namespace Whatsit.Server.Management;
 
@@ -12,6 +13,15 @@ public sealed class ManagementOptions
     /// </summary>
     [Range(0, 65535)]
     public int Port { get; set; }
+
+    /// <summary>
+    /// SHA-256, in hexadecimal, of the key with which models may be put on the server and taken away (<c>PUT</c>, <c>DELETE /models/{name}</c>). Whoever has it
+    /// decides what runs here. The default is none: nobody may.
+    /// </summary>
+    [RegularExpression("[0-9a-fA-F]{64}", ErrorMessage = "It must be 64 hexadecimal digits: printf %s \"$KEY\" | sha256sum.")]
+    public string? KeySha256 { get; set; }
+
+    internal byte[]? KeyHash => KeySha256 is { Length: 64 } hash && hash.All(char.IsAsciiHexDigit) ? Convert.FromHexString(hash) : null;
 }
 
 /// <summary>Keeps what strangers may ask and what they may not on different ports.</summary>
@@ -38,12 +48,15 @@ internal static class ManagementPort
             return;
         }
 
+        // The page's button is where the page is; else a key that decides what runs here is for those who run it.
+        var isTaught = app.Services.GetRequiredService<TeachingOptions>().Enabled;
         app.Use((context, next) =>
         {
             var here = context.GetAudience() switch
             {
                 Audience.Probes => true,
                 Audience.Operations => context.Connection.LocalPort == port,
+                Audience.Management => isTaught || context.Connection.LocalPort == port,
                 _ => context.Connection.LocalPort != port,
             };
             if (here)

@@ -33,7 +33,7 @@ export interface Dropped {
 }
 
 /** Teaching a model on this device: classes and their photos, training, trying, and taking it along. */
-export default function TeachView({ base, embed, onUsed, corrections, dropped, hovering, onCamera }: {
+export default function TeachView({ base, embed, onUsed, corrections, dropped, hovering, onCamera, takesModels, onPut }: {
   base: BaseModel | undefined;
   embed: (signal: AbortSignal, photo: Blob, model: string, onProgress?: (progress: Progress) => void) => Promise<Float32Array>;
   /** This device has run the base. */
@@ -42,6 +42,10 @@ export default function TeachView({ base, embed, onUsed, corrections, dropped, h
   dropped: Listeners<Dropped>;
   hovering: boolean;
   onCamera: (use: CameraUse | undefined) => void;
+  /** The server takes what was taught, with a key. */
+  takesModels: boolean;
+  /** It has another model now. */
+  onPut: () => void;
 }) {
   const t = useTeachingTexts();
   const [teaching] = useState(() => new Teaching(embed, onUsed, t.firstNames, t.name));
@@ -115,7 +119,7 @@ export default function TeachView({ base, embed, onUsed, corrections, dropped, h
       <div className="teach-side">
         <TrainLabel teaching={teaching} state={state} base={base} />
         <TryLabel teaching={teaching} state={state} onLive={live} />
-        <TakeAwayLabel teaching={teaching} state={state} base={base} />
+        <TakeAwayLabel teaching={teaching} state={state} base={base} takesModels={takesModels} onPut={onPut} />
       </div>
     </div>
   );
