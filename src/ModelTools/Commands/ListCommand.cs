@@ -18,7 +18,7 @@ internal static class ListCommand
         command.SetAction(arguments =>
         {
             var catalog = ModelFolder.Open(arguments.GetValue(models)!);
-            List<(string Name, ModelManifest? Manifest, string? Problem)> entries = [.. catalog.Names.Select(name => Read(catalog.Find(name), name))];
+            List<Entry> entries = [.. catalog.Names.Select(name => Read(catalog.Find(name), name))];
             if (arguments.GetValue(json))
             {
                 Console.WriteLine(new JsonArray([.. entries.Select(ToJson)]).ToJsonString(Indented));
@@ -31,13 +31,14 @@ internal static class ListCommand
                 return;
             }
 
-            var table = new Table().Border(TableBorder.Rounded).AddColumn("Name").AddColumn(new TableColumn("Version").RightAligned()).AddColumn("Input")
-                .AddColumn("Variants").AddColumn("Title");
-            foreach ((var name, var manifest, var problem) in entries)
+            var table = new Table().Border(TableBorder.Rounded).AddColumn("Name").AddColumn(new TableColumn("Version").RightAligned())
+                .AddColumn(new TableColumn("Classes").RightAligned()).AddColumn("Input").AddColumn("Variants").AddColumn("Title");
+            foreach ((var name, var manifest, var classes, var problem) in entries)
             {
                 table.AddRow(
                     Markup.Escape(name),
                     Markup.Escape(manifest?.Version ?? ""),
+                    classes is null ? "" : $"{classes}",
                     manifest is null ? "" : $"{manifest.Input.Width} × {manifest.Input.Height}",
                     Markup.Escape(string.Join(", ", manifest?.Files.Select(file => $"{file.Key} {file.Value.Bytes / 1e6:0.0} MB") ?? [])),
                     problem is null ? Markup.Escape(manifest?.Title ?? "") : $"[red]{Markup.Escape(problem)}[/]");
@@ -50,24 +51,31 @@ internal static class ListCommand
 
     private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true };
 
-    private static (string Name, ModelManifest? Manifest, string? Problem) Read(string folder, string name)
+    private static Entry Read(string folder, string name)
     {
+        ModelManifest? manifest = null;
         try
         {
-            return (name, Bundle.ReadManifest(folder), null);
+            manifest = Bundle.ReadManifest(folder);
+            using var labels = Bundle.Open(name, folder, manifest.Labels);
+            using var reader = new StreamReader(labels);
+            return new(name, manifest, Labels.Parse(reader.ReadToEnd()).Count, null);
         }
         catch (InferenceException exception)
         {
-            return (name, null, exception.Message);
+            return new(name, manifest, null, exception.Message);
         }
     }
 
-    private static JsonObject ToJson((string Name, ModelManifest? Manifest, string? Problem) entry) => new()
+    private static JsonObject ToJson(Entry entry) => new()
     {
         ["name"] = entry.Name,
         ["version"] = entry.Manifest?.Version,
         ["title"] = entry.Manifest?.Title,
+        ["classes"] = entry.Classes,
         ["variants"] = new JsonArray([.. entry.Manifest?.Files.Keys.Select(variant => JsonValue.Create(variant)) ?? []]),
         ["problem"] = entry.Problem,
     };
+
+    private sealed record Entry(string Name, ModelManifest? Manifest, int? Classes, string? Problem);
 }

@@ -3,6 +3,7 @@ using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
+using Whatsit.Inference;
 using Whatsit.Inference.Catalog;
 
 namespace Whatsit.ModelTools.Commands;
@@ -17,7 +18,16 @@ internal static partial class ManifestEdit
     public static void Apply(string folder, Action<JsonObject> change)
     {
         var path = Path.Combine(folder, Bundle.ManifestFile);
-        var manifest = JsonNode.Parse(File.ReadAllText(path), documentOptions: Lenient)!.AsObject();
+        JsonObject manifest;
+        try
+        {
+            manifest = JsonNode.Parse(File.ReadAllText(path), documentOptions: Lenient) as JsonObject ?? throw new JsonException("It is no JSON object.");
+        }
+        catch (JsonException exception)
+        {
+            throw new InferenceException(InferenceError.ModelNotReady, $"'{path}' is no manifest: {exception.Message}", exception);
+        }
+
         change(manifest);
 
         // Means and deviations read better on one line.

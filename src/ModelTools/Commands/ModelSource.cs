@@ -1,4 +1,3 @@
-using System.Text.Json;
 using Whatsit.Inference.Catalog;
 using Whatsit.ModelConversion;
 using Whatsit.ModelConversion.Formats;
@@ -37,24 +36,15 @@ internal sealed record ModelSource(string Path, ModelManifest? Manifest, IModelR
         : throw new ModelFormatException($"The model '{Manifest.Name}' has no variant '{variant}', only {string.Join(", ", Manifest.Files.Keys)}.");
 
     /// <summary>A TensorFlow.js model is a <c>model.json</c>, too.</summary>
-    private static bool IsBundle(string folder)
+    public static bool IsBundle(string folder)
     {
         var path = System.IO.Path.Combine(folder, Bundle.ManifestFile);
-        if (!System.IO.File.Exists(path) || new FileInfo(path).Length > 4 << 20)
+        if (!ModelFile.Exists(path))
         {
             return false;
         }
 
-        try
-        {
-            using var document = JsonDocument.Parse(System.IO.File.ReadAllBytes(path),
-                new JsonDocumentOptions { CommentHandling = JsonCommentHandling.Skip, AllowTrailingCommas = true });
-            return document.RootElement.ValueKind == JsonValueKind.Object && document.RootElement.TryGetProperty("files", out _)
-                && document.RootElement.TryGetProperty("input", out _);
-        }
-        catch (JsonException)
-        {
-            return false;
-        }
+        using var stream = System.IO.File.OpenRead(path);
+        return BundleArchive.IsManifest(stream);
     }
 }

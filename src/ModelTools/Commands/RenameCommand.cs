@@ -1,5 +1,6 @@
 using System.CommandLine;
 using Whatsit.Inference;
+using Whatsit.Inference.Catalog;
 
 namespace Whatsit.ModelTools.Commands;
 
@@ -23,16 +24,25 @@ internal static class RenameCommand
             }
 
             // Under a name that no server looks at while folder and manifest disagree.
-            var hidden = Path.Combine(catalog.Path, $".{arguments.GetValue(next)}.renamed");
+            var hidden = to.NewTemporary();
             Directory.Move(from, hidden);
+            var file = Path.Combine(hidden, Bundle.ManifestFile);
             try
             {
+                var before = File.ReadAllBytes(file);
                 ManifestEdit.Apply(hidden, manifest => manifest["name"] = arguments.GetValue(next));
-                Directory.Move(hidden, to.Path);
+                try
+                {
+                    Directory.Move(hidden, to.Path);
+                }
+                catch
+                {
+                    File.WriteAllBytes(file, before);
+                    throw;
+                }
             }
             catch
             {
-                ManifestEdit.Apply(hidden, manifest => manifest["name"] = arguments.GetValue(name));
                 Directory.Move(hidden, from);
                 throw;
             }

@@ -26,6 +26,7 @@ public sealed class CatalogCommandsTests : IDisposable
     {
         await Run("import", "tests/data/tfjs/layers", "--name", "fruit");
         Assert.Contains("fruit", await Run("list"), StringComparison.Ordinal);
+        Assert.Equal(3, (int)JsonNode.Parse(await Run("list", "--json"))![0]!["classes"]!);
         Assert.Equal("apple\npear\nplum\n", await Run("labels", "fruit"));
 
         // Other labels: another version, which still gives its recorded answer.
@@ -58,6 +59,36 @@ public sealed class CatalogCommandsTests : IDisposable
         await Refused("There is no model 'fruit' in the folder", "remove", "fruit", "--yes");
         await Run("remove", "obst", "--yes");
         Assert.Equal(["twin"], Directory.EnumerateDirectories(Models).Select(Path.GetFileName));
+    }
+
+    [Theory]
+    [InlineData("{", "is no manifest:")]
+    [InlineData("[1, 2]", "is no manifest: It is no JSON object.")]
+    public async Task A_bundle_whose_manifest_is_broken_is_listed_with_what_is_wrong_and_stays_where_it_is(string manifest, string sentence)
+    {
+        await Run("import", "tests/data/tfjs/layers", "--name", "fruit");
+        await File.WriteAllTextAsync(Path.Combine(Models, "fruit", "model.json"), manifest, TestContext.Current.CancellationToken);
+
+        Assert.Contains("is no manifest", (string)JsonNode.Parse(await Run("list", "--json"))![0]!["problem"]!, StringComparison.Ordinal);
+        foreach (var verb in (string[][])[["rename", "fruit", "obst"], ["set", "fruit", "title=Obst"], ["labels", "fruit", Sample]])
+        {
+            (var code, _, var error) = await WhatsitCommand.RunAsync([.. verb, "--models", Models]);
+            Assert.Equal(1, code);
+            Assert.Contains(verb[0] == "rename" ? sentence : "is no manifest", error, StringComparison.Ordinal);
+            Assert.Single(error.Trim().Split('\n'));
+        }
+
+        Assert.Equal(["fruit"], Directory.EnumerateFileSystemEntries(Models).Select(Path.GetFileName));
+    }
+
+    [Fact]
+    public async Task A_bundle_that_was_copied_by_hand_is_renamed_to_what_its_folder_says()
+    {
+        await Run("import", "tests/data/tfjs/layers", "--name", "fruit");
+        Directory.Move(Path.Combine(Models, "fruit"), Path.Combine(Models, "copied"));
+        Assert.Contains("calls the model 'fruit'", (string)JsonNode.Parse(await Run("list", "--json"))![0]!["problem"]!, StringComparison.Ordinal);
+        await Run("rename", "copied", "obst");
+        Assert.Null(JsonNode.Parse(await Run("list", "--json"))![0]!["problem"]);
     }
 
     [Theory]

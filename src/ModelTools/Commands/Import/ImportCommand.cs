@@ -21,8 +21,8 @@ internal static class ImportCommand
         var path = new Argument<string>("model")
         {
             Description =
-            "A model file, or the folder or zip that holds it: Keras .h5 or .keras, TensorFlow.js model.json, .tflite, .onnx; its https:// address; or " +
-            "hf:OWNER/NAME, with @ and a branch, tag or commit, for a repository on Hugging Face."
+            "A model file, or the folder or zip that holds it: Keras .h5 or .keras, TensorFlow.js model.json, .tflite, .onnx; a complete bundle, which is " +
+            "installed as it is; its https:// address; or hf:OWNER/NAME, with @ and a branch, tag or commit, for a repository on Hugging Face."
         };
         var name = new Option<string>("--name") { Description = "The bundle's name: its folder, and the model's name in URLs.", Required = true };
         var labels = new Option<string?>("--labels") { Description = "A file with the labels: one per line (a coarse group after a tab), or JSON." };
@@ -88,6 +88,12 @@ internal static class ImportCommand
             var photos = request.DryRun ? null : request.Images;
             var quiet = arguments.GetValue(json);
             request = await FetchAsync(request, arguments.GetValue(sha256), quiet, cancellationToken);
+            if (request.File is null && CompleteBundle.Is(request.Path))
+            {
+                CompleteBundle.Show(request, await CompleteBundle.ImportAsync(request, cancellationToken), quiet);
+                return 0;
+            }
+
             var report = quiet ? ModelImporter.Import(request, _ => { }, cancellationToken)
                 : AnsiConsole.Status().Start("Starting", status => ModelImporter.Import(request, step => status.Status(Markup.Escape(step)),
                     cancellationToken));
