@@ -8,6 +8,9 @@ namespace Whatsit.Inference.Catalog;
 /// </summary>
 public sealed class BundleFiles
 {
+    // Variants, shards of a TensorFlow.js model, pictures to try.
+    private const int MostFiles = 1000;
+
     // Of labels and pictures, whose size no manifest says.
     private const int LargestText = 64 << 20;
 
@@ -19,6 +22,12 @@ public sealed class BundleFiles
     public BundleFiles(ModelManifest manifest, string folder)
     {
         (_manifest, Folder) = (manifest, folder);
+        if (manifest.Files.Count + (manifest.Tfjs?.Count ?? 0) + (manifest.Samples?.Count ?? 0) is > MostFiles and var count)
+        {
+            throw new InferenceException(InferenceError.ModelNotReady,
+                $"The manifest of the model '{manifest.Name}' names {count} files; up to {MostFiles} are possible.");
+        }
+
         foreach (var file in (BundleFile?[])[.. manifest.Files.Values, manifest.Output.ClassifierWeights, manifest.Abstain?.Vectors, .. manifest.Tfjs ?? []])
         {
             if (file is not null)

@@ -134,6 +134,30 @@ public sealed class BundleFilesTests : IAsyncLifetime
         Assert.True(lease.Model.Files.Names("labels.txt"));
     }
 
+    [Fact]
+    public async Task Labels_of_gigabytes_and_manifests_with_thousands_of_files_are_refused_unread()
+    {
+        var labels = Path.Combine(Colors, "labels.txt");
+        using (var file = File.OpenWrite(labels))
+        {
+            // It takes no room on the disk.
+            file.SetLength(3_000_000_000);
+        }
+
+        await _models.LookAsync();
+        Assert.Equal("The file 'labels.txt' of the model 'colors' has 3000000000 bytes; labels and pictures have up to 67108864.",
+            _models.Catalog.Status("colors").Problem);
+
+        Directory.Delete(Colors, recursive: true);
+        var tiny = new BundleFile("model.onnx", 1, "");
+        TinyCatalog.Write(Colors, "2", manifest => manifest with
+        {
+            Files = manifest.Files.Concat(Enumerable.Range(0, 1000).Select(at => KeyValuePair.Create($"v{at}", tiny))).ToDictionary(),
+        });
+        await _models.LookAsync();
+        Assert.Equal("The manifest of the model 'colors' names 1001 files; up to 1000 are possible.", _models.Catalog.Status("colors").Problem);
+    }
+
     public ValueTask DisposeAsync() => _models.DisposeAsync();
 
     private void Rewrite(Func<ModelManifest, ModelManifest> edit)
