@@ -232,13 +232,14 @@ sbom() {
 hostile() {
   need dotnet "the .NET SDK 10"
   publish
+  dotnet build src/ModelTools -c Release --nologo -v quiet
   dotnet build tests/Hostile -c Release --nologo -v quiet
   artifacts/bin/Hostile/release/Hostile "$@"
 }
 
 test_hostile() {
   publish
-  count_program hostile "artifacts/bin/Hostile/$configuration_folder/Hostile" --quick
+  count_program hostile "artifacts/bin/Hostile/$configuration_folder/Hostile" --quick --whatsit "artifacts/bin/ModelTools/$configuration_folder/whatsit"
 }
 
 # The published server in a process of its own, driven by the benchmark program; always optimised code.

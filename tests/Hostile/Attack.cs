@@ -24,4 +24,5 @@ internal sealed record Attack(string Name, Func<Target, Task<int>> SendAsync, pa
 /// <summary>Inputs of one kind.</summary>
 /// <param name="Name">As the table says it.</param>
 /// <param name="Attacks">They come one at a time.</param>
-internal sealed record Family(string Name, IEnumerable<Attack> Attacks);
+/// <param name="Settings">What the server needs besides, if it does; it is then one of its own.</param>
+internal sealed record Family(string Name, IEnumerable<Attack> Attacks, IReadOnlyDictionary<string, string>? Settings = null);

@@ -33,6 +33,7 @@ internal sealed class Runner(string program, bool isLong, TextWriter log) : IDis
     private readonly byte[] _small = Photo.Create("348").Files[0], _plain = Photo.Create("4000").Files[0];
     private readonly List<Outcome> _outcomes = [];
     private Target? _target;
+    private IReadOnlyDictionary<string, string>? _settings;
 
     public IReadOnlyList<Outcome> Outcomes => _outcomes;
 
@@ -49,6 +50,12 @@ internal sealed class Runner(string program, bool isLong, TextWriter log) : IDis
     {
         foreach (var family in families)
         {
+            if (family.Settings != _settings)
+            {
+                _target?.Dispose();
+                (_target, _settings) = (null, family.Settings);
+            }
+
             foreach (var attack in family.Attacks)
             {
                 var outcome = await RunAsync(family.Name, attack);
@@ -96,7 +103,7 @@ internal sealed class Runner(string program, bool isLong, TextWriter log) : IDis
 
     private async Task<Target> StartAsync()
     {
-        var target = await Target.StartAsync(program, Settings, Memory, [_small, _plain]);
+        var target = await Target.StartAsync(program, Settings.Concat(_settings ?? new Dictionary<string, string>()).ToDictionary(), Memory, [_small, _plain]);
         LimitName = target.LimitName;
         if (PlainMs == 0 && isLong)
         {

@@ -72,6 +72,13 @@ internal sealed class Target : IDisposable
     /// <summary>One request on a connection of its own.</summary>
     public Task<int> AskAsync(string head, params byte[] body) => Wire.AskAsync(Port, [.. Encoding.Latin1.GetBytes(head), .. body]);
 
+    /// <summary>Whether a model is still being loaded.</summary>
+    public async Task<bool> IsLoadingAsync(string model)
+    {
+        using var http = new HttpClient();
+        return (await http.GetStringAsync($"http://127.0.0.1:{Port}/models/{model}")).Contains("\"state\":\"loading\"", StringComparison.Ordinal);
+    }
+
     /// <summary>Begins to measure <see cref="PeakMb"/> anew (man 5 proc_pid_clear_refs).</summary>
     public void ForgetPeak() => File.WriteAllText($"/proc/{_server.Process.Id}/clear_refs", "5");
 
