@@ -10,6 +10,8 @@
 #   ./build.sh soak     half an hour at 80 % of capacity, good, bad and slow requests mixed: slopes of memory and descriptors (--minutes N)
 #   ./build.sh fuzz     three hours of coverage-guided fuzzing of whatever reads bytes from strangers (--minutes N, names of targets; installs AFL++)
 #   ./build.sh tool     pack the command `whatsit` and put it on the PATH (--tool-path DIR: there instead; --all: pack for every platform and install nothing)
+#   ./build.sh training pack and install the program that whatsit train --fine-tune starts (600 MB of libtorch; --tool-path DIR: there)
+#   ./build.sh training-check  what trains, tried in a Debian 13 where this system cannot load libtorch (root on Debian; a minute, once)
 #   ./build.sh packages pack the libraries Whatsit.Inference and Whatsit.Vips into artifacts/package
 #   ./build.sh tool-check   install `whatsit` from its package in an empty folder, import, classify, serve
 #   ./build.sh publish-check   publish for every platform and read what is inside (or for those named: linux-x64 osx-arm64 …)
@@ -139,6 +141,8 @@ lock() {
     done
   done
   dotnet restore Server.sln -p:UpdateLocks=true --force-evaluate -v quiet
+  # 600 MB for each platform: this one's.
+  for project in src/Training tests/Training; do dotnet restore "$project" -p:UpdateLocks=true --force-evaluate -v quiet; done
 }
 
 # The format and processor that a program or library was compiled for, from its header, in the words of .NET's runtime identifiers.
@@ -270,6 +274,40 @@ tool() {
   dotnet tool install whatsit "$@" --source "$PWD/$packages"
 }
 
+# A program of its own, outside Server.sln: nothing else restores libtorch.
+training() {
+  local packages=$PWD/artifacts/package/training
+  need dotnet "the .NET SDK 10"
+  rm -rf "$packages"
+  dotnet pack src/Training -c Release --nologo -v quiet -o "$packages"
+  if [ $# -eq 0 ]; then set -- --global; fi
+  dotnet tool uninstall whatsit.training "$@" >/dev/null 2>&1 || true
+  dotnet tool install whatsit.training "$@" --source "$packages"
+}
+
+# Tests that need libtorch.
+check_training() {
+  local log code=0 counts
+  log=$(mktemp)
+  tests/Training/debian13.sh --make
+  dotnet build tests/Training -c Release --nologo -v quiet -p:BuildClient=false
+  tests/Training/debian13.sh artifacts/bin/Training.Tests/release/Training.Tests -noColor "$@" 2>&1 | tee "$log" || code=$?
+  counts=$(sed -nE 's/.*Total: ([0-9]+), Errors: ([0-9]+), Failed: ([0-9]+), Skipped: ([0-9]+), Not Run: ([0-9]+).*/\1 \2 \3 \4 \5/p' "$log" | tail -1)
+  read -r total errors failures skips not_run <<<"${counts:-0 1 0 0 0}"
+  count training "$code" $((total - failures - skips - not_run)) $((failures + errors)) "$skips"
+  rm -f "$log"
+}
+
+# Only where nothing large has to be fetched for it first.
+test_training() {
+  if tests/Training/debian13.sh --is-there && [ -d "${NUGET_PACKAGES:-$HOME/.nuget/packages}/torchsharp" ]; then
+    check_training
+  else
+    echo "Fine-tuning is tried by ./build.sh training-check, which fetches libtorch (600 MB) and, for an older libstdc++, a Debian 13."
+    count training 0 0 0 1
+  fi
+}
+
 test_tool() {
   local code=0
   tests/tool-check.sh || code=$?
@@ -288,9 +326,11 @@ summary() {
 case "${1:-}" in
   build) build ;;
   run) build; exec dotnet run --no-build -c "$CONFIGURATION" --project src/Server "${@:2}" ;;
-  test) build; test_dotnet; test_tool; test_client; test_browser; test_hostile; test_fuzz; publish_check "$(foreign_platform)"; summary ;;
+  test) build; test_dotnet; test_training; test_tool; test_client; test_browser; test_hostile; test_fuzz; publish_check "$(foreign_platform)"; summary ;;
   e2e) build; test_browser; summary ;;
   tool) tool "${@:2}" ;;
+  training) training "${@:2}" ;;
+  training-check) check_training "${@:2}"; summary ;;
   packages) for library in Vips Inference; do dotnet pack "src/$library" -c Release --nologo -v quiet -o artifacts/package; done ;;
   tool-check) tests/tool-check.sh --whole ;;
   hostile) hostile "${@:2}" ;;

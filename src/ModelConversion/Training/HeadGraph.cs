@@ -52,4 +52,12 @@ public static class HeadGraph
             },
             classifier.ClassifierWeights);
     }
+
+    /// <summary>The weights of the layer that gives the logits, [classes, features], as they are now.</summary>
+    public static Tensor WeightsOf(Graph graph, string logits)
+    {
+        var head = graph.Nodes.Find(node => node.Outputs.Contains(logits) && node.Op == "Gemm" && node.Int("transB", 0) == 1)
+            ?? throw new ModelFormatException($"The network's output '{logits}' is not written by a dense layer.");
+        return graph.Constants[head.Inputs[1]];
+    }
 }

@@ -2,7 +2,9 @@ using System.Globalization;
 using System.Net;
 using System.Text;
 using Whatsit.Inference.Catalog;
+using Whatsit.ModelConversion.Training;
 using Whatsit.ModelTools.Commands;
+using Whatsit.ModelTools.Commands.Train;
 
 namespace Whatsit.ModelTools.Evaluation;
 
@@ -43,7 +45,7 @@ internal static class EvaluationPage
         .bar { display: inline-block; width: 6rem; height: .5rem; border-radius: 4px; background: var(--line); overflow: hidden; vertical-align: middle } .bar i { display: block; height: 100%; background: var(--accent) }
         .gallery { display: grid; grid-template-columns: repeat(auto-fill, minmax(11rem, 1fr)); gap: 1rem } figure { margin: 0 } figure img { width: 100%; aspect-ratio: 1; object-fit: cover; border-radius: 10px; background: var(--line); display: block }
         figcaption { font-size: .875rem; margin-top: .4rem; overflow-wrap: anywhere } figcaption b { color: rgb(var(--bad)) } figcaption em { font-style: normal; color: rgb(var(--good)); font-weight: 600 } figcaption small { color: var(--soft); display: block }
-        svg { display: block; width: 100%; height: auto } .two svg { max-width: 24rem; margin: 0 auto } svg text { fill: var(--soft); font-size: 11px } .axis { stroke: var(--line) } .ideal { stroke: var(--soft); stroke-dasharray: 4 4 } .fill { fill: var(--accent) } .right { fill: rgb(var(--good)) } .wrong { fill: rgb(var(--bad)) }
+        svg { display: block; width: 100%; height: auto } .two svg { max-width: 24rem; margin: 0 auto } svg text { fill: var(--soft); font-size: 11px } .axis { stroke: var(--line) } .ideal { stroke: var(--soft); stroke-dasharray: 4 4 } .curve { fill: none; stroke: var(--accent); stroke-width: 2 } .fill { fill: var(--accent) } .right { fill: rgb(var(--good)) } .wrong { fill: rgb(var(--bad)) }
         details summary { cursor: pointer; color: var(--accent); margin-top: .75rem } footer { color: var(--soft); font-size: .875rem; margin-top: 2rem }
         """;
 
@@ -51,7 +53,8 @@ internal static class EvaluationPage
     /// <param name="evaluation">What was measured.</param>
     /// <param name="evaluator">Makes photos small.</param>
     /// <param name="galleries">More photos to show, and why.</param>
-    public static string Write(EvaluationResult evaluation, Evaluator evaluator, IReadOnlyList<ReportGallery>? galleries = null)
+    /// <param name="tuned">How every layer was trained, if it was.</param>
+    public static string Write(EvaluationResult evaluation, Evaluator evaluator, IReadOnlyList<ReportGallery>? galleries = null, FineTuned? tuned = null)
     {
         var manifest = evaluation.Manifest;
         var figures = evaluation.Figures;
@@ -83,6 +86,11 @@ internal static class EvaluationPage
         if (evaluation.Variants.Count > 1)
         {
             Variants(page, evaluation);
+        }
+
+        if (tuned is not null)
+        {
+            Curve(page, tuned);
         }
 
         page.Append("<div class=\"two\">\n");
@@ -153,6 +161,37 @@ internal static class EvaluationPage
         }
 
         page.Append("</table>\n</section>\n");
+    }
+
+    /// <summary>How the answers to photos that judge became better, epoch by epoch.</summary>
+    private static void Curve(StringBuilder page, FineTuned tuned)
+    {
+        const int width = 640, height = 180, left = 34, top = 8;
+        var last = Math.Max(1, tuned.History[^1].Epoch);
+        page.Append("<section>\n<h2>Training</h2>\n");
+        page.Append($"<svg viewBox=\"0 0 {width + left + 12} {height + top + 36}\" role=\"img\" aria-label=\"Top-1 by epoch\">\n");
+        for (var tick = 0; tick <= 4; tick++)
+        {
+            var at = height * tick / 4;
+            page.Append($"<path class=\"axis\" d=\"M{left} {top + height - at}h{width}\"/>");
+            page.Append($"<text x=\"{left - 6}\" y=\"{top + height - at + 4}\" text-anchor=\"end\">{tick * 25}</text>\n");
+        }
+
+        page.Append($"<polyline class=\"curve\" points=\"{string.Join(' ', tuned.History.Select(epoch => $"{X(epoch)},{Y(epoch)}"))}\"/>\n");
+        foreach (var epoch in tuned.History)
+        {
+            page.Append($"<circle class=\"{(epoch.Epoch == tuned.Best ? "right" : "fill")}\" cx=\"{X(epoch)}\" cy=\"{Y(epoch)}\" r=\"4\">");
+            page.Append($"<title>Epoch {epoch.Epoch}: top-1 {Percent(epoch.Top1)}, cross entropy {epoch.CrossEntropy:0.000}");
+            page.Append($"{(epoch.Loss is { } loss ? $", loss {loss:0.000}" : "")}</title></circle>\n");
+        }
+
+        page.Append($"<text x=\"{left + (width / 2)}\" y=\"{top + height + 32}\" text-anchor=\"middle\">epochs, 0 to {last} (top-1, %)</text>\n</svg>\n");
+        page.Append("<p class=\"note\">On the photos that judge, by the mean of the weights. Epoch 0 is the base with its new last layer; ");
+        page.Append($"epoch {tuned.Best} was kept.</p>\n</section>\n");
+
+        string X(FineTuningEpoch epoch) => Number(left + ((double)width * epoch.Epoch / last));
+
+        string Y(FineTuningEpoch epoch) => Number(top + (height * (1 - epoch.Top1)));
     }
 
     /// <summary>Accuracy over confidence: on the diagonal, confidence means what it says.</summary>

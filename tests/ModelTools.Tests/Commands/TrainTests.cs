@@ -4,9 +4,11 @@ using System.IO.Compression;
 using System.Text.Json.Nodes;
 using Whatsit.Inference.Catalog;
 using Whatsit.Inference.Imaging;
+using Whatsit.Inference.Preprocessing;
 using Whatsit.ModelConversion;
 using Whatsit.ModelConversion.Formats.Onnx;
 using Whatsit.ModelConversion.Graphs;
+using Whatsit.ModelConversion.Training;
 using Whatsit.ModelTools.Commands;
 using Whatsit.ModelTools.Commands.Abstain;
 using Whatsit.ModelTools.Commands.Import;
@@ -256,6 +258,94 @@ public sealed class TrainTests : IDisposable
         Assert.Empty(Directory.EnumerateFiles(folder, ".*"));
         using var lease = evaluator.Load(manifest, folder, "fp16");
         await evaluator.SelfTestAsync(lease.Model, TestContext.Current.CancellationToken);
+    }
+
+    [Fact]
+    public async Task Bases_are_compared_on_the_same_photos()
+    {
+        var onnx = Path.Combine(_root, "base.onnx");
+        ModelImporter.Import(new ImportRequest(onnx, "other", Models) { Preset = "zero-to-one" }, _ => { });
+        string[] arguments = ["train", "--images", Photos, "--name", "colours", "--compare", "base", "other", "--models", Models, "--no-cache"];
+        var (code, output, error) = await WhatsitCommand.RunAsync(arguments);
+        Assert.True(code == 0, error);
+        Assert.Matches(@"colours-base\W+100\.0", output);
+        Assert.Matches(@"colours-other\W+100\.0", output);
+        Assert.True(Directory.Exists(Path.Combine(Models, "colours-base")));
+        Assert.False(Directory.Exists(Path.Combine(Models, "colours")));
+    }
+
+    [Fact]
+    public async Task Where_the_training_program_is_missing_or_cannot_run_a_sentence_says_what_to_do()
+    {
+        var missing = await Assert.ThrowsAsync<ModelFormatException>(() => FineTuning.RequireAsync(null, TestContext.Current.CancellationToken));
+        Assert.Contains("./build.sh training", missing.Message, StringComparison.Ordinal);
+        Assert.Contains("dotnet tool install", missing.Message, StringComparison.Ordinal);
+
+        Assert.SkipWhen(OperatingSystem.IsWindows(), "The program is a shell script here.");
+        var old = Script("echo 'Fine-tuning needs libstdc++ of GCC 13 or later.' >&2; exit 1");
+        Assert.Equal("Fine-tuning needs libstdc++ of GCC 13 or later.",
+            (await Assert.ThrowsAsync<ModelFormatException>(() => FineTuning.RequireAsync(old, TestContext.Current.CancellationToken))).Message);
+    }
+
+    [Fact]
+    public async Task What_the_training_program_says_becomes_table_card_and_report()
+    {
+        Assert.SkipWhen(OperatingSystem.IsWindows(), "The program is a shell script here.");
+        // It trains nothing: what comes back is the head's network.
+        var program = Script("""
+            [ "$1" != --check ] || exit 0
+            [ -n "$MALLOC_MMAP_THRESHOLD_" ] && cp "$1/network.onnx" "$1/best.onnx" || exit 1
+            echo '{"epoch":1,"epochs":2,"step":0,"steps":3,"ended":{"epoch":0,"top1":0.5,"cross_entropy":1.5,"seconds":1}}'
+            echo '{"epoch":1,"epochs":2,"step":2,"steps":3,"loss":1.25,"photos_per_second":12.5,"seconds_left":70}'
+            echo '{"epoch":2,"epochs":2,"step":0,"steps":3,"ended":{"epoch":1,"loss":1.125,"top1":0.75,"cross_entropy":0.5,"seconds":61}}'
+            echo '{"epoch":2,"epochs":2,"step":3,"steps":3,"note":"Ends early.","best":1}'
+            """);
+        var graph = new OnnxReader().Read(Path.Combine(Models, "base", "model.onnx")).Graph;
+        var job = new FineTuningJob("base", "logits", 3, Bundle.ReadManifest(Path.Combine(Models, "base")).Input, new PreprocessingSpec(),
+            new FineTuningRecipe { Epochs = 2 }, [], []);
+        var rows = new List<string>();
+        var folder = Path.Combine(_root, "checkpoints");
+        var photo = new LabelledPhoto(Path.Combine(Photos, "red", "00.png"), "red/00.png", 2);
+        var packed = new LabelledPhoto("idx", "idx", 1, () => [1, 2, 3]);
+        var (tuned, trained) = await FineTuning.RunAsync(program, new FineTuningRequest(job.Recipe, 1, folder), job, graph, [photo, packed], [photo], "x",
+            step =>
+            {
+                lock (rows)
+                {
+                    rows.AddRange(EpochTable.Rows(step));
+                }
+            }, TestContext.Current.CancellationToken);
+
+        Assert.Equal((2, 1), (tuned.History.Count, tuned.Best));
+        Assert.Equal(graph.Nodes.Count, trained.Nodes.Count);
+        Assert.Equal(["Epoch      Loss   Top-1   Cross entropy      Time", "    0            50.0 %          1.5000   0:00:01",
+            "    1    1.1250  75.0 %          0.5000   0:01:01", "Ends early."], rows);
+        Assert.Equal("Epoch 1 of 2, step 2 of 3: loss 1.2500, 12.5 photos/s, 0:01:10 left", EpochTable.Describe(new FineTuningStep
+        {
+            Epoch = 1,
+            Epochs = 2,
+            Step = 2,
+            Steps = 3,
+            Loss = 1.25,
+            PhotosPerSecond = 12.5,
+            SecondsLeft = 70,
+        }));
+
+        // A picture within a file of many is one of its own for it.
+        var written = JsonNode.Parse(await File.ReadAllTextAsync(Path.Combine(folder, "job.json"), TestContext.Current.CancellationToken))!;
+        Assert.Equal([1, 2, 3], await File.ReadAllBytesAsync((string)written["training"]![1]!["path"]!, TestContext.Current.CancellationToken));
+    }
+
+    private string Script(string text)
+    {
+        var file = Path.Combine(_root, $"program{Directory.GetFiles(_root).Length}.sh");
+        File.WriteAllText(file, $"#!/bin/sh\n{text}\n");
+        if (!OperatingSystem.IsWindows())
+        {
+            File.SetUnixFileMode(file, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        }
+
+        return file;
     }
 
     [Theory]

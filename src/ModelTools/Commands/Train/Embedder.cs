@@ -6,6 +6,7 @@ using Whatsit.Inference.Preprocessing;
 using Whatsit.ModelConversion;
 using Whatsit.ModelConversion.Formats.Onnx;
 using Whatsit.ModelConversion.Graphs;
+using Whatsit.ModelConversion.Training;
 using Whatsit.ModelTools.Evaluation;
 
 namespace Whatsit.ModelTools.Commands.Train;
@@ -21,7 +22,11 @@ internal sealed record Seen(LabelledPhoto Photo, int Copy, string Sha256, float[
 /// <param name="What">Which work, for people.</param>
 /// <param name="Done">How much is done.</param>
 /// <param name="Total">Of how much; 0 where nobody knows.</param>
-internal sealed record TrainingStep(string What, int Done = 0, int Total = 0);
+internal sealed record TrainingStep(string What, int Done = 0, int Total = 0)
+{
+    /// <summary>What the training program says, while every layer is trained.</summary>
+    public FineTuningStep? FineTuning { get; init; }
+}
 
 /// <summary>Runs a bundle's network on many photos, prepared as the server prepares them, on all processors, and remembers what it answered.</summary>
 internal sealed class Embedder : IDisposable
@@ -128,25 +133,6 @@ internal sealed class Embedder : IDisposable
     {
         var share = Math.Sqrt(0.5 + (0.5 * random.NextDouble()));
         var (width, height) = (Math.Max(1, (int)(image.Width * share)), Math.Max(1, (int)(image.Height * share)));
-        var (left, top) = (random.Next(image.Width - width + 1), random.Next(image.Height - height + 1));
-        var mirrored = random.Next(2) == 1;
-        var changed = new RgbImage(width, height) { OriginalWidth = width, OriginalHeight = height, Format = image.Format };
-        for (var row = 0; row < height; row++)
-        {
-            var from = image.Pixels.Slice((((top + row) * image.Width) + left) * 3, width * 3);
-            var to = changed.Pixels.Slice(row * width * 3, width * 3);
-            if (!mirrored)
-            {
-                from.CopyTo(to);
-                continue;
-            }
-
-            for (var column = 0; column < width; column++)
-            {
-                from.Slice(column * 3, 3).CopyTo(to[((width - 1 - column) * 3)..]);
-            }
-        }
-
-        return changed;
+        return PicturePart.Cut(image, width, height, random);
     }
 }

@@ -4,6 +4,7 @@ using System.Text.Json.Nodes;
 using Spectre.Console;
 using Whatsit.Inference.Catalog;
 using Whatsit.Inference.Fetching;
+using Whatsit.ModelConversion.Training;
 using Whatsit.ModelTools.Commands.Abstain;
 using Whatsit.ModelTools.Evaluation;
 
@@ -13,6 +14,8 @@ namespace Whatsit.ModelTools.Commands.Train;
 internal static class TrainCommand
 {
     private const int MostListed = 5;
+
+    private static readonly FineTuningRecipe Usual = new();
 
     public static Command Create()
     {
@@ -25,6 +28,12 @@ internal static class TrainCommand
         var models = CommonOptions.Models();
         var network = CommonOptions.Model("--base", "The model whose network is the base: any bundle with an embedding (default: the only one there is).",
             models);
+        var compare = new Option<string[]>("--compare")
+        {
+            Description = "Train on each of these bases, as NAME-BASE, and print what each came to: accuracy, parameters, size, time.",
+            Arity = ArgumentArity.ZeroOrMore,
+            AllowMultipleArgumentsPerToken = true,
+        };
         var validation = new Option<string>("--validation")
         {
             Description = "The share of each class's photos that judges and is not learnt from (default 0.2), or a folder or list with the photos that judge.",
@@ -41,6 +50,32 @@ internal static class TrainCommand
         var balanced = new Option<bool>("--balanced") { Description = "Let every class count the same, however many photos it has." };
         var others = AbstainCommand.Others();
         var refuse = AbstainCommand.Refuse();
+        var fineTune = new Option<bool>("--fine-tune")
+        {
+            Description = "Train every layer, from the new last layer on: hours instead of seconds, by the training program. The same command goes on."
+        };
+        var epochs = new Option<int>("--epochs") { Description = "How often each photo is learnt from (default 20).", DefaultValueFactory = _ => Usual.Epochs };
+        epochs.Require(value => value is >= 1 and <= 10_000, "--epochs must be from 1 to 10000.");
+        var batch = new Option<int>("--batch") { Description = "Photos in a step (default 32).", DefaultValueFactory = _ => Usual.Batch };
+        batch.Require(value => value is >= 1 and <= 4096, "--batch must be from 1 to 4096.");
+        var rate = new Option<double>("--rate")
+        {
+            Description = "The highest learning rate (default 0.0003); the last layer's is ten times as high.",
+            DefaultValueFactory = _ => Usual.BackboneRate,
+        };
+        rate.Require(value => value is > 0 and <= 1, "--rate must be above 0 and at most 1.");
+        var patience = new Option<int>("--patience")
+        {
+            Description = "End after so many epochs that brought nothing better (default 8); 0 never.",
+            DefaultValueFactory = _ => Usual.Patience,
+        };
+        patience.Require(value => value >= 0, "--patience must be 0 or more.");
+        var threads = new Option<int?>("--threads") { Description = "How many threads compute while every layer is trained (default: all processors)." };
+        threads.Require(value => value is null or >= 1, "--threads must be at least 1.");
+        var checkpoints = new Option<string?>("--checkpoints")
+        {
+            Description = "The folder in which to keep where a training of every layer stands (default: one in the user's cache folder)."
+        };
         var to = new Option<string[]>("--to")
         {
             Description = "Reduced variants to make, too: fp16, int8.",
@@ -55,7 +90,8 @@ internal static class TrainCommand
         var json = CommonOptions.Json();
         var command = new Command("train", "Train a classifier on your photos: a new last layer on a network that knows pictures.")
         {
-            images, name, network, validation, labels, perClass, copies, balanced, others, refuse, to, seed, noCache, title, license, models, json,
+            images, name, network, compare, validation, labels, perClass, copies, balanced, others, refuse, fineTune, epochs, batch, rate, patience, threads,
+            checkpoints, to, seed, noCache, title, license, models, json,
         };
         command.SetAction(async (arguments, cancellationToken) =>
         {
@@ -68,8 +104,9 @@ internal static class TrainCommand
                 return 1;
             }
 
-            var request = new TrainRequest(
-                arguments.GetValue(images)!, arguments.GetValue(name)!, arguments.GetValue(network) ?? catalog.Default("--base"), catalog.Path)
+            string[] bases = [.. arguments.GetValue(compare)!.Distinct()];
+            var request = new TrainRequest(arguments.GetValue(images)!, arguments.GetValue(name)!,
+                arguments.GetValue(network) ?? bases.FirstOrDefault() ?? catalog.Default("--base"), catalog.Path)
             {
                 ValidationShare = isShare ? share : 0,
                 Validation = isShare ? null : judged,
@@ -82,9 +119,35 @@ internal static class TrainCommand
                 To = [.. arguments.GetValue(to)!.Distinct()],
                 Seed = arguments.GetValue(seed),
                 Cache = arguments.GetValue(noCache) ? null : UserCache.Folder,
+                FineTune = !arguments.GetValue(fineTune) ? null : new FineTuningRequest(
+                    Usual with
+                    {
+                        Epochs = arguments.GetValue(epochs),
+                        Batch = arguments.GetValue(batch),
+                        BackboneRate = arguments.GetValue(rate),
+                        HeadRate = 10 * arguments.GetValue(rate),
+                        Patience = arguments.GetValue(patience),
+                        Seed = arguments.GetValue(seed),
+                    },
+                    arguments.GetValue(threads), arguments.GetValue(checkpoints)),
                 Title = arguments.GetValue(title),
                 License = arguments.GetValue(license),
             };
+            if (bases.Length > 0)
+            {
+                var reports = await CompareAsync(request, bases, cancellationToken);
+                if (arguments.GetValue(json))
+                {
+                    Console.WriteLine(new JsonArray([.. reports.Select(ToJson)]).ToJsonString(Indented));
+                }
+                else
+                {
+                    Show(reports);
+                }
+
+                return reports.SelectMany(each => each.Reduced).All(reduced => reduced.Problem is null) ? 0 : 1;
+            }
+
             var report = await TrainingProgress.RunAsync(progress => Trainer.RunAsync(request, progress, cancellationToken));
             if (arguments.GetValue(json))
             {
@@ -101,6 +164,45 @@ internal static class TrainCommand
     }
 
     private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true };
+
+    /// <summary>The same photos and recipe on one base after the other.</summary>
+    private static async Task<IReadOnlyList<TrainReport>> CompareAsync(TrainRequest request, string[] bases, CancellationToken cancellationToken)
+    {
+        var reports = new List<TrainReport>();
+        foreach (var network in bases)
+        {
+            var name = Path.GetFileName(Path.TrimEndingDirectorySeparator(network));
+            var each = request with
+            {
+                Base = network,
+                Name = $"{request.Name}-{name}",
+                FineTune = request.FineTune is { Checkpoints: { } folder } tuning ? tuning with { Checkpoints = Path.Combine(folder, name) } : request.FineTune,
+            };
+            reports.Add(await TrainingProgress.RunAsync(progress => Trainer.RunAsync(each, progress, cancellationToken)));
+        }
+
+        return reports;
+    }
+
+    private static void Show(IReadOnlyList<TrainReport> reports)
+    {
+        var table = new Table().Border(TableBorder.Rounded);
+        foreach (var column in (string[])["Model", "Top-1", "Parameters", "Size", "Run", "Trained in"])
+        {
+            table.AddColumn(column);
+        }
+
+        foreach (var report in reports)
+        {
+            var row = report.Evaluation.Variants[0];
+            table.AddRow(Markup.Escape(report.Manifest.Name), $"{row.Figures.Top1:P1}", $"{row.Parameters / 1e6:0.00} M",
+                $"{row.Bytes / 1e6:0.00} MB", $"{row.Median("compute"):0.0} ms", $"{report.Facts.Seconds:0} s");
+        }
+
+        AnsiConsole.Write(table);
+        var evaluation = reports[0].Evaluation;
+        AnsiConsole.MarkupLineInterpolated($"Judged by {evaluation.Source}; Run is the median of one photo, without decoding, on {evaluation.Machine}.");
+    }
 
     private static JsonObject ToJson(TrainReport report) => new()
     {
@@ -124,6 +226,15 @@ internal static class TrainCommand
             ["loss"] = trial.Loss,
             ["top1"] = trial.Top1,
         })]),
+        ["epochs"] = report.Facts.FineTuned is not { } tuned ? null : new JsonArray([.. tuned.History.Select(epoch => new JsonObject
+        {
+            ["epoch"] = epoch.Epoch,
+            ["loss"] = epoch.Loss,
+            ["top1"] = epoch.Top1,
+            ["cross_entropy"] = epoch.CrossEntropy,
+            ["seconds"] = Math.Round(epoch.Seconds, 1),
+        })]),
+        ["best_epoch"] = report.Facts.FineTuned?.Best,
         ["too_few"] = new JsonArray([.. report.Quality.Few.Select(entry => new JsonObject { ["label"] = entry.Class.Label, ["photos"] = entry.Photos })]),
         ["near_duplicates"] = new JsonArray([.. report.Quality.Duplicates.Select(pair => new JsonObject
         {
@@ -159,6 +270,11 @@ internal static class TrainCommand
             var others = abstain.Measured?.TryGetProperty("others_labelled", out var labelled) == true
                 ? $"; {labelled.GetDouble():P1} of other things get a label" : "";
             table.AddRow("Not sure", $"{abstain.Measured?.GetProperty("refused").GetDouble():P1} of these photos{others}");
+        }
+
+        if (report.Facts.FineTuned is { } tuned)
+        {
+            table.AddRow("Every layer", $"{tuned.History[^1].Epoch} epochs from top-1 {tuned.History[0].Top1:P1} on; epoch {tuned.Best} was kept");
         }
 
         table.AddRow("Regularisation", $"C = {1 / report.Facts.Strength:0.###}, by cross-validation");

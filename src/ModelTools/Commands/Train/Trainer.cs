@@ -53,6 +53,9 @@ internal sealed record TrainRequest(string Images, string Name, string Base, str
     /// <summary>Reduced variants to make, too.</summary>
     public IReadOnlyList<string> To { get; init; } = [];
 
+    /// <summary>Every layer is trained, not the last one alone.</summary>
+    public FineTuningRequest? FineTune { get; init; }
+
     public string? Title { get; init; }
 
     public string? License { get; init; }
@@ -72,12 +75,17 @@ internal sealed record TrainReport(string Folder, string ReportPage, ModelManife
 /// <param name="Iterations">How many steps it took.</param>
 /// <param name="Seed">The seed.</param>
 /// <param name="Seconds">From the first photo to the finished bundle.</param>
-internal sealed record TrainingFacts(string Base, int Photos, int Copies, int Judged, double Strength, double Loss, int Iterations, int Seed, double Seconds);
+internal sealed record TrainingFacts(string Base, int Photos, int Copies, int Judged, double Strength, double Loss, int Iterations, int Seed, double Seconds)
+{
+    /// <summary>How every layer was trained, if it was.</summary>
+    public FineTuned? FineTuned { get; init; }
+}
 
 /// <summary>
 /// Transfer learning: a network that knows pictures, and a new last layer that knows the classes. Nothing is left behind where a step fails.
 /// <code>
 ///   photos ─1─► embeddings ─2─► learn from, judge by ─3─► head ─4─► model.onnx ─5─► temperature, doubt ─6─► bundle ─7─► judged, in place
+///                                                              └─ every layer ─┘
 /// </code>
 /// </summary>
 internal static class Trainer
@@ -100,6 +108,7 @@ internal static class Trainer
             ?? throw new ModelFormatException($"'{request.Base}' is not a bundle. Import it first: whatsit import {request.Base} --name NAME");
         var embedding = network.Output.Embedding
             ?? throw new ModelFormatException($"The model '{network.Name}' has no embedding, so that nothing can be put on it. Take another one with --base.");
+        var program = request.FineTune is null ? null : await FineTuning.RequireAsync(cancellationToken);
         var variant = VariantBuilder.FullOf(network);
         var folder = Path.GetFullPath(source.Path);
         Bundle.Verify(network, folder, network.Files[variant]);
@@ -153,11 +162,37 @@ internal static class Trainer
             progress(new TrainingStep($"Writing {ModelFile}"));
             var graph = new OnnxReader().Read(source.File(variant)).Graph;
             var (output, weights) = HeadGraph.Apply(graph, embedding, head);
+            var quality = DataQuality.Of(photos.Classes, learnt, judged, chosen.Probabilities);
+            if (request.FineTune is { } fineTune)
+            {
+                var job = new FineTuningJob(network.Files[variant].Sha256, output.Logits!, photos.Classes.Count, network.Input, network.Preprocessing,
+                    fineTune.Recipe, [], []);
+                (var tuned, graph) = await FineTuning.RunAsync(program!, fineTune, job, graph,
+                    [.. learnt.Where(photo => photo.Copy == 0).Select(photo => photo.Photo)], [.. judged.Select(photo => photo.Photo)], request.Name, progress,
+                    cancellationToken);
+                facts = facts with { FineTuned = tuned };
+                weights = weights is null ? null : HeadGraph.WeightsOf(graph, output.Logits!);
+                notes.AddRange(tuned.Notes);
+            }
+
             OnnxWriter.Write(graph, Path.Combine(temporary, ModelFile), new Dictionary<string, string> { ["base"] = $"{network.Name} {network.Version}" });
             if (weights is not null)
             {
                 await File.WriteAllBytesAsync(Path.Combine(temporary, WeightsFile), weights.Data.ToArray(), cancellationToken);
                 output = output with { ClassifierWeights = Bundle.Describe(temporary, WeightsFile) };
+            }
+
+            var files = new Dictionary<string, BundleFile> { [Full] = Bundle.Describe(temporary, ModelFile) };
+            if (facts.FineTuned is not null)
+            {
+                // What was trained sees other things in the photos than its base.
+                using var embedder = new Embedder(network with { Files = files }, temporary, Full, [output.Embedding ?? output.Logits!, output.Logits!], null);
+                learnt = await Again(learnt, "Photos that were learnt from");
+                judged = await Again(judged, "Photos to judge by");
+                others = others.Count == 0 ? [] : await Again(others, "Photos of other things");
+
+                async Task<IReadOnlyList<Seen>> Again(IReadOnlyList<Seen> seen, string what) => (await embedder.RunAsync(
+                    [.. seen.Where(photo => photo.Copy == 0).Select(photo => photo.Photo)], 0, what, progress, cancellationToken)).Photos;
             }
 
             // 5. Confidence that means what it says, and doubt.
@@ -178,8 +213,9 @@ internal static class Trainer
                 Title = request.Title ?? ModelCard.Title(request.Name),
                 Description = $"An image classifier with {photos.Classes.Count} classes, trained on {Counted.Of(facts.Photos, "photo")}.",
                 License = request.License,
-                Source = $"a new last layer on {network.Title ?? network.Name} ({network.Source ?? "origin not stated"})",
-                Files = new Dictionary<string, BundleFile> { [Full] = Bundle.Describe(temporary, ModelFile) },
+                Source = (facts.FineTuned is null ? "a new last layer on " : "every layer trained further of ") +
+                    $"{network.Title ?? network.Name} ({network.Source ?? "origin not stated"})",
+                Files = files,
                 Input = network.Input,
                 Preprocessing = network.Preprocessing,
                 Output = output,
@@ -194,7 +230,6 @@ internal static class Trainer
 
             // 7. Judged as it will be served.
             using var evaluator = new Evaluator();
-            var quality = DataQuality.Of(photos.Classes, learnt, judged, chosen.Probabilities);
             EvaluationResult evaluation;
             var judges = LabelledPhotos.Spread([.. judged.Select(photo => photo.Photo)], MostJudged);
             using (var lease = evaluator.Load(manifest, temporary, Full))
@@ -227,7 +262,8 @@ internal static class Trainer
             await File.WriteAllTextAsync(Path.Combine(temporary, "README.md"), TrainingCard.Write(manifest, evaluation, quality, facts, chosen),
                 cancellationToken);
             await File.WriteAllTextAsync(Path.Combine(temporary, ReportFile),
-                EvaluationPage.Write(evaluation, evaluator, TrainingGalleries.Of(evaluation, quality, learnt, judged)), cancellationToken);
+                EvaluationPage.Write(evaluation, evaluator, TrainingGalleries.Of(evaluation, quality, learnt, judged), facts.FineTuned),
+                cancellationToken);
             bundle.Install(temporary);
             var reduced = new List<QuantizeReport>();
             foreach (var to in request.To)
@@ -308,7 +344,7 @@ internal static class Trainer
 
     private static Evidence ToEvidence(Seen photo, DenseHead head)
     {
-        var logits = head.LogitsOf(photo.Outputs[0]);
+        var logits = photo.Outputs is [_, var own] ? own : head.LogitsOf(photo.Outputs[0]);
         float[] probabilities = [.. logits];
         Softmax.Apply(probabilities);
         return new Evidence(probabilities, logits, photo.Outputs[0], photo.Photo.Label);

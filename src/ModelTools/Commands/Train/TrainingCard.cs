@@ -55,11 +55,18 @@ internal static class TrainingCard
 
         card.AppendLine("## Recipe").AppendLine();
         var copies = facts.Copies > 0 ? $" and {Counted.Of(facts.Copies, "copy", "copies")} of each, cropped and mirrored" : "";
-        card.AppendLine(
-            $"Everything up to the embedding is `{facts.Base}`, unchanged. The last layer is a softmax regression on the embeddings of " +
-            $"{Counted.Of(facts.Photos, "photo")}{copies}, found by L-BFGS in {facts.Iterations} steps (loss {facts.Loss:0.0000}); cross-validation in " +
-            $"five parts chose C = {1 / facts.Strength:0.###} for embeddings of a mean length of 1. Temperature {manifest.Output.Temperature:0.###}. " +
-            $"Seed {facts.Seed}; {facts.Seconds:0} s.").AppendLine();
+        var head = $"a softmax regression on the embeddings of {Counted.Of(facts.Photos, "photo")}{copies}, found by L-BFGS in {facts.Iterations} steps " +
+            $"(loss {facts.Loss:0.0000}); cross-validation in five parts chose C = {1 / facts.Strength:0.###} for embeddings of a mean length of 1";
+        var end = $"Temperature {manifest.Output.Temperature:0.###}. Seed {facts.Seed}; {facts.Seconds:0} s.";
+        if (facts.FineTuned is { } tuned)
+        {
+            Tuned(card, facts.Base, head, end, tuned);
+        }
+        else
+        {
+            card.AppendLine($"Everything up to the embedding is `{facts.Base}`, unchanged. The last layer is {head}. {end}").AppendLine();
+        }
+
         card.Append(AbstainWriter.Section(manifest)).AppendLine();
         card.AppendLine("## Photos").AppendLine();
         card.AppendLine(quality.Few.Count == 0 ? $"- Every class has {DataQuality.FewestPhotos} photos or more to learn from."
@@ -67,5 +74,26 @@ internal static class TrainingCard
         card.AppendLine($"- {Counted.Of(quality.Duplicates.Count, "photo")} that judged looks nearly the same as one that was learnt from.");
         card.AppendLine($"- {Counted.Of(quality.Suspects.Count, "photo")} may have a wrong label.");
         return card.ToString();
+    }
+
+    private static void Tuned(StringBuilder card, string network, string head, string end, FineTuned tuned)
+    {
+        var recipe = tuned.Recipe;
+        card.AppendLine(
+            $"It begins as `{network}` with a last layer that is {head}. Then every layer was trained for {tuned.History[^1].Epoch} of " +
+            $"{recipe.Epochs} epochs: " +
+            $"AdamW (weight decay {recipe.WeightDecay:0.###}, none on biases), learning rates {recipe.BackboneRate:0.#####} and, for the last " +
+            $"layer, {recipe.HeadRate:0.#####}, warm-up, cosine to 1 %, gradient clip {recipe.ClipNorm:0.#}, batch {recipe.Batch}, label smoothing " +
+            $"{recipe.Smoothing:0.##}, dropout {recipe.Dropout:0.##}; random resized crop (area from {recipe.SmallestCrop:0.##}), flip, brightness, contrast " +
+            $"and saturation ±{recipe.Jitter:0.##}, white balance ±{recipe.WhiteBalance:0.##}, CutMix {recipe.CutMix:0.##}, mixup {recipe.MixUp:0.##}. The " +
+            "weights are their mean " +
+            $"over steps ({recipe.Average:0.####}) after epoch {tuned.Best}, which the photos that judge chose, too. {end}").AppendLine();
+        card.AppendLine("| Epoch | Loss | Top-1 | Cross entropy |").AppendLine("|--:|--:|--:|--:|");
+        foreach (var epoch in tuned.History)
+        {
+            card.AppendLine($"| {epoch.Epoch} | {epoch.Loss:0.0000} | {epoch.Top1:0.0 %} | {epoch.CrossEntropy:0.0000} |");
+        }
+
+        card.AppendLine();
     }
 }

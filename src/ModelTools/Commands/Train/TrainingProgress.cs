@@ -25,6 +25,11 @@ internal static class TrainingProgress
         {
             lock (_lock)
             {
+                foreach (var row in EpochTable.Rows(step))
+                {
+                    AnsiConsole.WriteLine(row);
+                }
+
                 if (_task is null || _what != step.What)
                 {
                     _task?.Value(_task.MaxValue);
@@ -36,6 +41,10 @@ internal static class TrainingProgress
 
                 // Photos are done on several processors: what was said last need not be the latest.
                 _task.Value = Math.Max(_task.Value, step.Done);
+                if (step.FineTuning is { } fineTuning)
+                {
+                    _task.Description = Markup.Escape(EpochTable.Describe(fineTuning));
+                }
             }
         }
     }
@@ -57,6 +66,11 @@ internal static class TrainingProgress
         {
             lock (_lock)
             {
+                foreach (var row in EpochTable.Rows(step))
+                {
+                    Console.Error.WriteLine(row);
+                }
+
                 if (_what != step.What)
                 {
                     (_what, _said, _started) = (step.What, 0, TimeProvider.System.GetTimestamp());
@@ -70,6 +84,12 @@ internal static class TrainingProgress
                 }
 
                 _said = line;
+                if (step.FineTuning is { PhotosPerSecond: not null } fineTuning)
+                {
+                    Console.Error.WriteLine($"  {EpochTable.Describe(fineTuning)}");
+                    return;
+                }
+
                 var seconds = TimeProvider.System.GetElapsedTime(_started).TotalSeconds;
                 var rate = step.Done / Math.Max(seconds, 1e-3);
                 Console.Error.WriteLine($"  {step.Done:N0} of {step.Total:N0}, {rate:0.0}/s, {(step.Total - step.Done) / rate:0} s left");

@@ -1,0 +1,242 @@
+using TorchSharp.Modules;
+using Whatsit.Inference.Preprocessing;
+using Whatsit.ModelConversion;
+using Whatsit.ModelConversion.Formats.Onnx;
+using Whatsit.ModelConversion.Graphs;
+using Whatsit.ModelConversion.Training;
+using static TorchSharp.torch;
+using HostTensor = Whatsit.ModelConversion.Graphs.Tensor;
+
+namespace Whatsit.Training;
+
+/// <summary>
+/// Trains every layer of a network, and keeps the best mean of its weights.
+/// <code>
+///   photos ─► part, mirrored, colours ─► mixed ─► network ─► loss ─► AdamW ─► weights ─► their mean ─► judged after each epoch ─► best.onnx
+/// </code>
+/// Everything that is left to chance follows from the seed, the epoch and the step, so that a training that is taken up again goes the way it would have gone.
+/// </summary>
+internal sealed class FineTuner : IDisposable
+{
+    private static readonly TimeSpan BetweenCheckpoints = TimeSpan.FromMinutes(5);
+    private static readonly TimeSpan BetweenReports = TimeSpan.FromSeconds(1);
+
+    // Between the file in ONNX Runtime and the module in libtorch, of logits relative to the largest.
+    private const float Tolerance = 1e-4f;
+
+    private readonly string _folder;
+    private readonly FineTuningJob _job;
+    private readonly Action<FineTuningStep> _say;
+    private readonly PhotoLoader _loader;
+    private readonly TorchNetwork _network;
+    private readonly TorchNetwork _mean;
+    private readonly AdamW _optimizer;
+    private readonly Device _device = cuda_is_available() ? CUDA : CPU;
+    private readonly int _steps;
+    private readonly Schedule _schedule;
+
+    /// <summary>Begins a training, or takes it up again.</summary>
+    /// <param name="folder">Where the network lies, and what was learnt is kept.</param>
+    /// <param name="job">What to train.</param>
+    /// <param name="threads">How many threads compute; as many decode photos.</param>
+    /// <param name="say">Told how far it is.</param>
+    public FineTuner(string folder, FineTuningJob job, int threads, Action<FineTuningStep> say)
+    {
+        (_folder, _job, _say) = (folder, job, say);
+        set_num_threads(threads);
+        _loader = new PhotoLoader(job, threads);
+        _network = new TorchNetwork(Read(), job.Logits, job.Recipe.Dropout, _device);
+        _mean = new TorchNetwork(Read(), job.Logits, device: _device);
+        _mean.eval();
+        var recipe = job.Recipe;
+        _optimizer = optim.AdamW([.. Groups(head: true, recipe.HeadRate), .. Groups(head: false, recipe.BackboneRate)]);
+        _steps = Math.Max(1, job.Training.Count / Math.Min(recipe.Batch, job.Training.Count));
+        _schedule = new Schedule(recipe, _steps * recipe.Epochs);
+        State = Checkpoint.Read(folder, job, _network, _mean, _optimizer) ?? new TrainingState();
+        if (State.History.Count > 0)
+        {
+            _say(Now() with { History = State.History, Note = $"Goes on in epoch {State.Epoch + 1}, step {State.Step + 1}." });
+        }
+
+        Graph Read() => new OnnxReader().Read(Path.Combine(folder, FineTuningJob.NetworkFile)).Graph;
+
+        // Biases are not held small.
+        IEnumerable<AdamW.ParamGroup> Groups(bool head, double rate) => _network.ParametersOf(head).GroupBy(parameter => parameter.dim() > 1)
+            .OrderByDescending(group => group.Key).Select(group =>
+                new AdamW.ParamGroup([.. group], rate, weight_decay: group.Key ? recipe.WeightDecay : 0));
+    }
+
+    /// <summary>Where the training stands.</summary>
+    public TrainingState State { get; private set; }
+
+    /// <summary>Trains to the end, or until it is cancelled; then a checkpoint is written.</summary>
+    public void Run(CancellationToken cancellationToken)
+    {
+        if (State.History.Count == 0)
+        {
+            // What there is before is judged too, and is kept where nothing gets better.
+            Judge(loss: null, TimeProvider.System.GetTimestamp(), 0, cancellationToken);
+            WriteCheckpoint();
+        }
+
+        while (State.Epoch < _job.Recipe.Epochs)
+        {
+            if (_job.Recipe.Patience > 0 && State.Epoch - Best().Epoch >= _job.Recipe.Patience)
+            {
+                _say(Now() with { Note = $"Ends early: {_job.Recipe.Patience} epochs brought nothing better than epoch {Best().Epoch}." });
+                break;
+            }
+
+            Epoch(cancellationToken);
+        }
+
+        _say(Now() with { Best = Best().Epoch });
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        _optimizer.Dispose();
+        _network.Dispose();
+        _mean.Dispose();
+    }
+
+    private void Epoch(CancellationToken cancellationToken)
+    {
+        var started = TimeProvider.System.GetTimestamp();
+        var before = State.Seconds;
+        var (saved, said, first) = (started, 0L, State.Step);
+        _network.train();
+        var batches = _loader.Learn(State.Epoch, State.Step, cancellationToken).GetEnumerator();
+        try
+        {
+            while (State.Step < _steps && batches.MoveNext())
+            {
+                cancellationToken.ThrowIfCancellationRequested();
+                var loss = Step(batches.Current);
+                var seconds = TimeProvider.System.GetElapsedTime(started).TotalSeconds;
+                State = State with { Step = State.Step + 1, Loss = State.Loss + loss, Seconds = before + seconds };
+                if (TimeProvider.System.GetElapsedTime(said) >= BetweenReports)
+                {
+                    said = TimeProvider.System.GetTimestamp();
+                    var perStep = seconds / (State.Step - first);
+                    _say(Now() with
+                    {
+                        PhotosPerSecond = Math.Min(_job.Recipe.Batch, _job.Training.Count) / perStep,
+                        SecondsLeft = perStep * ((_steps * (_job.Recipe.Epochs - State.Epoch)) - State.Step),
+                    });
+                }
+
+                if (TimeProvider.System.GetElapsedTime(saved) >= BetweenCheckpoints)
+                {
+                    WriteCheckpoint();
+                    saved = TimeProvider.System.GetTimestamp();
+                }
+            }
+        }
+        catch (OperationCanceledException)
+        {
+            WriteCheckpoint();
+            throw;
+        }
+
+        Judge(State.Loss / _steps, started, before, cancellationToken);
+        WriteCheckpoint();
+    }
+
+    private double Step(Photos photos)
+    {
+        using var scope = NewDisposeScope();
+        var step = (State.Epoch * _steps) + State.Step;
+        // What is left out of the embedding is left to libtorch.
+        var seed = Seeds.Of(_job.Recipe.Seed, step, -1);
+        random.manual_seed(seed);
+        foreach (var group in _optimizer.ParamGroups)
+        {
+            group.LearningRate = group.InitialLearningRate * _schedule.At(step);
+        }
+
+        var (input, targets) = Mixing.Apply(_loader.ToTensor(photos).to(_device), nn.functional.one_hot(tensor(photos.Labels), _job.Classes)
+            .to_type(ScalarType.Float32).to(_device), _job.Input.Layout, _job.Recipe, new Random(seed));
+        var loss = nn.functional.cross_entropy(_network.forward(input), targets, label_smoothing: _job.Recipe.Smoothing);
+        _optimizer.zero_grad();
+        loss.backward();
+        nn.utils.clip_grad_norm_(_network.parameters(), _job.Recipe.ClipNorm);
+        _optimizer.step();
+        var number = loss.cpu().item<float>();
+        if (!float.IsFinite(number))
+        {
+            throw new ModelFormatException(
+                $"The loss is no number any more in epoch {State.Epoch + 1}, step {State.Step + 1}: the rates are too high for this network.");
+        }
+
+        using var nothing = no_grad();
+        var kept = _schedule.AverageAt(step);
+        foreach (var (name, mean) in _mean.Learnt)
+        {
+            mean.mul_(kept).add_(_network.Learnt[name], alpha: 1 - kept);
+        }
+
+        return number;
+    }
+
+    /// <summary>Judges the mean of the weights, and keeps it where it is the best.</summary>
+    private void Judge(double? loss, long started, double before, CancellationToken cancellationToken)
+    {
+        var (right, crossEntropy) = (0L, 0.0);
+        (Photos Photos, float[] Logits)? first = null;
+        using (no_grad())
+        {
+            foreach (var photos in _loader.Judge(cancellationToken))
+            {
+                cancellationToken.ThrowIfCancellationRequested();
+                using var scope = NewDisposeScope();
+                var logits = _mean.forward(_loader.ToTensor(photos).to(_device)).cpu();
+                first ??= (photos, logits.data<float>().ToArray());
+                var labels = tensor(photos.Labels);
+                right += logits.argmax(1).eq(labels).sum().item<long>();
+                crossEntropy += nn.functional.cross_entropy(logits, labels, reduction: nn.Reduction.Sum).item<float>();
+            }
+        }
+
+        var ended = new FineTuningEpoch(loss is null ? 0 : State.Epoch + 1, loss, (double)right / _job.Validation.Count, crossEntropy / _job.Validation.Count,
+            before + TimeProvider.System.GetElapsedTime(started).TotalSeconds);
+        State = new TrainingState { Epoch = ended.Epoch, History = [.. State.History, ended] };
+        if (Best() == ended)
+        {
+            var path = Path.Combine(_folder, FineTuningJob.BestFile);
+            OnnxWriter.Write(_mean.WriteBack(), path + ".new");
+            Prove(path + ".new", first!.Value.Photos, first.Value.Logits);
+            File.Move(path + ".new", path, overwrite: true);
+        }
+
+        _say(Now() with { Ended = ended });
+    }
+
+    /// <summary>What is written must answer as the module did.</summary>
+    private void Prove(string path, Photos photos, float[] logits)
+    {
+        using var runner = new OnnxRunner(path, threads: 1);
+        var input = new HostTensor(_job.Input.ElementType == InputElementType.UInt8 ? ElementType.UInt8 : ElementType.Float32,
+            [photos.Labels.Length, .. _job.Input.Shape.Skip(1).Select(side => (int)side)], photos.Input);
+        var answers = runner.Run(new Dictionary<string, HostTensor> { [_job.Input.Name] = input }, _job.Logits)[_job.Logits].ToFloats();
+        var difference = answers.Zip(logits, (a, b) => Math.Abs(a - b)).Max();
+        if (!(difference <= Tolerance * Math.Max(1, logits.Max(Math.Abs))))
+        {
+            throw new ModelFormatException($"What was trained cannot be written down: the file's answers are up to {difference:0.######} from the network's.");
+        }
+    }
+
+    private void WriteCheckpoint() => Checkpoint.Write(_folder, _job, State, _network, _mean, _optimizer);
+
+    private FineTuningEpoch Best() => State.History.OrderByDescending(epoch => epoch.Top1).ThenBy(epoch => epoch.CrossEntropy).First();
+
+    private FineTuningStep Now() => new()
+    {
+        Epoch = Math.Min(State.Epoch + 1, _job.Recipe.Epochs),
+        Epochs = _job.Recipe.Epochs,
+        Step = State.Step,
+        Steps = _steps,
+        Loss = State.Step > 0 ? State.Loss / State.Step : null,
+    };
+}

@@ -1,0 +1,289 @@
+using System.Security.Cryptography;
+using System.Text.Json;
+using Whatsit.Inference.Catalog;
+using Whatsit.Inference.Imaging;
+using Whatsit.Inference.Preprocessing;
+using Whatsit.ModelConversion;
+using Whatsit.ModelConversion.Formats.Onnx;
+using Whatsit.ModelConversion.Graphs;
+using Whatsit.ModelConversion.Training;
+using Whatsit.ModelTools.Commands.Import;
+using Whatsit.ModelTools.Commands.Train;
+using Whatsit.ModelTools.Evaluation;
+using Whatsit.ModelTools.Tests.Graphs;
+
+namespace Whatsit.Training.Tests;
+
+/// <summary>Every layer is trained: with photos in folders from the command on, and as the training program for itself.</summary>
+public sealed class FineTuningTests : IDisposable
+{
+    private const int Side = 32;
+    private const int PerClass = 40;
+
+    private readonly string _root = Directory.CreateTempSubdirectory("fine-tuning").FullName;
+
+    public FineTuningTests()
+    {
+        // Two circles of three colours each, the same colours: what tells them apart is which lies in the middle.
+        for (var kind = 0; kind < 3; kind++)
+        {
+            Directory.CreateDirectory(Path.Combine(Photos, $"kind{kind}"));
+            for (var photo = 0; photo < PerClass; photo++)
+            {
+                File.WriteAllBytes(Path.Combine(Photos, $"kind{kind}", $"{photo:00}.png"), Photo(kind, (kind * 1000) + photo));
+            }
+        }
+
+        var onnx = Path.Combine(_root, "base.onnx");
+        OnnxWriter.Write(Network(), onnx);
+        ModelImporter.Import(new ImportRequest(onnx, "base", Models) { Preset = "zero-to-one" }, _ => { });
+        Environment.SetEnvironmentVariable(FineTuningJob.ProgramVariable, Path.Combine(AppContext.BaseDirectory, "whatsit-training"));
+    }
+
+    private string Models => Path.Combine(_root, "models");
+
+    private string Photos => Path.Combine(_root, "photos");
+
+    public void Dispose() => Directory.Delete(_root, recursive: true);
+
+    [Fact]
+    public async Task Every_layer_tells_more_than_a_last_layer_alone_and_the_bundle_says_how()
+    {
+        var steps = new List<TrainingStep>();
+        var report = await Trainer.RunAsync(
+            new TrainRequest(Photos, "circles", "base", Models)
+            {
+                FineTune = new FineTuningRequest(Recipe with { Epochs = 40 }, Threads: 1, Checkpoints: Path.Combine(_root, "checkpoints")),
+            },
+            step =>
+            {
+                lock (steps)
+                {
+                    steps.Add(step);
+                }
+            }, TestContext.Current.CancellationToken);
+
+        var tuned = report.Facts.FineTuned!;
+        Assert.True(tuned.History[0].Top1 <= report.Evaluation.Figures.Top1 - 0.1,
+            $"{string.Join(' ', tuned.History.Select(epoch => $"{epoch.Loss:0.00}:{epoch.Top1:0.00}:{epoch.CrossEntropy:0.00}"))}");
+        Assert.Equal(tuned.History[tuned.Best].Top1, report.Evaluation.Figures.Top1, 3);
+        Assert.All(tuned.History.Skip(1), epoch => Assert.True(epoch.Loss > 0));
+        Assert.Contains(steps, step => step.FineTuning?.PhotosPerSecond > 0);
+
+        // As a server would before it says that it is ready; maps and vectors are those of the new weights.
+        var folder = Path.Combine(Models, "circles");
+        var manifest = Bundle.ReadManifest(folder);
+        using var evaluator = new Evaluator();
+        using var lease = evaluator.Load(manifest, folder, "fp32");
+        await evaluator.SelfTestAsync(lease.Model, TestContext.Current.CancellationToken);
+        var graph = new OnnxReader().Read(Path.Combine(folder, "model.onnx")).Graph;
+        Assert.Equal(HeadGraph.WeightsOf(graph, "logits").Data.ToArray(),
+            await File.ReadAllBytesAsync(Path.Combine(folder, manifest.Output.ClassifierWeights!.File), TestContext.Current.CancellationToken));
+        var card = await File.ReadAllTextAsync(Path.Combine(folder, "README.md"), TestContext.Current.CancellationToken);
+        Assert.Contains("every layer was trained for", card, StringComparison.Ordinal);
+        var page = await File.ReadAllTextAsync(report.ReportPage, TestContext.Current.CancellationToken);
+        Assert.Contains("<h2>Training</h2>", page, StringComparison.Ordinal);
+        Assert.Contains("polyline", page, StringComparison.Ordinal);
+
+        // The checkpoints are another training's.
+        Assert.Contains("is of a training with other photos", (await Assert.ThrowsAsync<ModelFormatException>(() => Trainer.RunAsync(
+            new TrainRequest(Photos, "circles", "base", Models)
+            {
+                FineTune = new FineTuningRequest(Recipe with { Epochs = 11 }, Threads: 1, Checkpoints: Path.Combine(_root, "checkpoints")),
+            },
+            _ => { }, TestContext.Current.CancellationToken))).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_training_that_was_ended_goes_on_as_if_it_had_not_been()
+    {
+        var (whole, parts) = (Job("whole"), Job("parts"));
+        Run(whole, CancellationToken.None);
+
+        // In the middle of the second epoch, then in that of the third.
+        foreach (var at in (int[])[2, 3])
+        {
+            using var end = new CancellationTokenSource();
+            Assert.ThrowsAny<OperationCanceledException>(() => Run(parts, end.Token, step =>
+            {
+                if (step.Ended?.Epoch == at - 1)
+                {
+                    end.Cancel();
+                }
+            }));
+        }
+
+        Run(parts, CancellationToken.None);
+        Assert.Equal(Hash(whole, FineTuningJob.BestFile), Hash(parts, FineTuningJob.BestFile));
+        Assert.Empty(Directory.GetFiles(parts, "*.new"));
+    }
+
+    [Fact]
+    public void A_training_that_brings_nothing_better_ends_early_and_keeps_what_there_was()
+    {
+        var folder = Job("patience", Recipe with { Epochs = 30, Patience = 2, BackboneRate = 1e-9, HeadRate = 1e-9 });
+        var said = new List<FineTuningStep>();
+        Run(folder, CancellationToken.None, said.Add);
+        Assert.Contains(said, step => step.Note?.StartsWith("Ends early: 2 epochs", StringComparison.Ordinal) == true);
+        Assert.True(said.Count(step => step.Ended is not null) < 30);
+    }
+
+    [Fact]
+    public void A_checkpoint_that_is_cut_off_and_a_photo_that_is_gone_are_named()
+    {
+        var folder = Job("broken");
+        Run(folder, CancellationToken.None);
+        using (var file = File.OpenWrite(Path.Combine(folder, FineTuningJob.CheckpointFile)))
+        {
+            file.SetLength(file.Length / 2);
+        }
+
+        Assert.Contains("is broken: delete it", Assert.Throws<ModelFormatException>(() => Run(folder, CancellationToken.None)).Message,
+            StringComparison.Ordinal);
+        File.Delete(Path.Combine(folder, FineTuningJob.CheckpointFile));
+        var gone = Path.Combine(Photos, "kind1", "07.png");
+        File.Delete(gone);
+        Assert.Contains($"'{gone}' can no longer be read", Assert.Throws<ModelFormatException>(() => Run(folder, CancellationToken.None)).Message,
+            StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(InputElementType.UInt8, TensorLayout.Nhwc)]
+    [InlineData(InputElementType.Float32, TensorLayout.Nchw)]
+    public void Mixed_photos_have_the_labels_of_both_in_the_shares_that_are_seen(InputElementType type, TensorLayout layout)
+    {
+        // One photo of nothing but ones and one of zeros: the mean of what comes out is the share of the first.
+        long[] shape = layout == TensorLayout.Nhwc ? [2, 20, 30, 3] : [2, 3, 20, 30];
+        var photos = TorchSharp.torch.cat([TorchSharp.torch.ones([1, .. shape[1..]]), TorchSharp.torch.zeros([1, .. shape[1..]])]);
+        var targets = TorchSharp.torch.eye(2);
+        var mixed = 0;
+        for (var seed = 0; seed < 50; seed++)
+        {
+            var (seen, shares) = Mixing.Apply(photos, targets, layout, Recipe with { CutMix = 0.5, MixUp = 0.5 }, new Random(seed));
+            for (var photo = 0; photo < 2; photo++)
+            {
+                Assert.Equal(seen[photo].mean().item<float>(), shares[photo, 0].item<float>(), 5);
+            }
+
+            mixed += seen.allclose(photos) ? 0 : 1;
+        }
+
+        Assert.True(mixed > 25, $"{type} {mixed}");
+        Assert.Equal(1, photos[0].mean().item<float>());
+    }
+
+    [Fact]
+    public void Rates_rise_fall_and_end_at_a_hundredth()
+    {
+        var schedule = new Schedule(Recipe with { WarmUp = 100 }, 2000);
+        Assert.Equal(0.01, schedule.At(0), 6);
+        Assert.Equal(1, schedule.At(99), 6);
+        Assert.Equal(1, schedule.At(100), 6);
+        Assert.Equal(0.505, schedule.At(1050), 6);
+        Assert.Equal(0.01, schedule.At(2000), 6);
+        Assert.Equal(1, new Schedule(Recipe with { WarmUp = 100 }, 50).At(5), 6);
+    }
+
+    [Fact]
+    public void Parts_of_a_photo_are_as_large_and_as_wide_as_the_recipe_says()
+    {
+        using var image = new RgbImage(60, 40) { OriginalWidth = 60, OriginalHeight = 40, Format = "png" };
+        for (var i = 0; i < image.Pixels.Length; i++)
+        {
+            image.Pixels[i] = (byte)(i / 3 % 60);
+        }
+
+        var mirrored = 0;
+        for (var seed = 0; seed < 200; seed++)
+        {
+            using var part = Augmentation.Part(image, 0.3, new Random(seed));
+            var (area, aspect) = (part.Width * part.Height / 2400.0, (double)part.Width / part.Height);
+            Assert.InRange(area, 0.27, 1);
+            Assert.InRange(aspect, 0.7, 1.43);
+            var rising = part.Pixels[3] > part.Pixels[0];
+            Assert.Equal(part.Width - 1, Math.Abs(part.Pixels[(part.Width - 1) * 3] - part.Pixels[0]));
+            mirrored += rising ? 0 : 1;
+        }
+
+        Assert.InRange(mirrored, 60, 140);
+    }
+
+    private static FineTuningRecipe Recipe => new()
+    {
+        Epochs = 3,
+        Batch = 16,
+        BackboneRate = 3e-3,
+        HeadRate = 3e-3,
+        Average = 0.9,
+        SmallestCrop = 0.8,
+        Jitter = 0.1,
+        CutMix = 0.1,
+        MixUp = 0.1,
+        Dropout = 0.05,
+        Patience = 0,
+    };
+
+    private static void Run(string folder, CancellationToken cancellationToken, Action<FineTuningStep>? say = null)
+    {
+        var job = JsonSerializer.Deserialize(File.ReadAllText(Path.Combine(folder, FineTuningJob.JobFile)), FineTuningJson.Default.FineTuningJob)!;
+        using var tuner = new FineTuner(folder, job, 1, say ?? (_ => { }));
+        tuner.Run(cancellationToken);
+    }
+
+    /// <summary>What the command gives to the training program.</summary>
+    private string Job(string name, FineTuningRecipe? recipe = null)
+    {
+        var folder = Path.Combine(_root, name);
+        Directory.CreateDirectory(folder);
+        var manifest = Bundle.ReadManifest(Path.Combine(Models, "base"));
+        var graph = new OnnxReader().Read(Path.Combine(Models, "base", "model.onnx")).Graph;
+        var features = (int)graph.Outputs.Find(output => output.Name == manifest.Output.Embedding)!.Shape[^1];
+        var (output, _) = HeadGraph.Apply(graph, manifest.Output.Embedding!, new DenseHead(new float[3 * features], new float[3]));
+        OnnxWriter.Write(graph, Path.Combine(folder, FineTuningJob.NetworkFile));
+        FineTuningPhoto[] photos = [.. Enumerable.Range(0, 3).SelectMany(kind => Directory.GetFiles(Path.Combine(Photos, $"kind{kind}"))
+            .Order(StringComparer.Ordinal).Select(file => new FineTuningPhoto(file, kind)))];
+        var job = new FineTuningJob("base", output.Logits!, 3, manifest.Input, manifest.Preprocessing, recipe ?? Recipe,
+            [.. photos.Where((_, place) => place % 4 > 0)], [.. photos.Where((_, place) => place % 4 == 0)]);
+        File.WriteAllText(Path.Combine(folder, FineTuningJob.JobFile), JsonSerializer.Serialize(job, FineTuningJson.Default.FineTuningJob));
+        return folder;
+    }
+
+    private static string Hash(string folder, string file) => Convert.ToHexString(SHA256.HashData(File.ReadAllBytes(Path.Combine(folder, file))));
+
+    /// <summary>A disc within a ring, and grey around; the kinds differ in which colour is where.</summary>
+    private static byte[] Photo(int kind, int seed)
+    {
+        var random = new Random(seed);
+        var pixels = new byte[Side * Side * 3];
+        double[] light = [random.NextDouble() + 0.5, random.NextDouble() + 0.5, random.NextDouble() + 0.5];
+        var (x0, y0) = (random.Next(10, Side - 10), random.Next(10, Side - 10));
+        for (var i = 0; i < pixels.Length; i++)
+        {
+            var (x, y, channel) = ((i / 3 % Side) - x0, (i / (3 * Side)) - y0, i % 3);
+            var distance = (x * x) + (y * y);
+            // As much of one colour as of the other.
+            var bright = distance < 36 ? channel == kind : distance < 72 ? channel == (kind + 1) % 3 : distance < 108 && channel == (kind + 2) % 3;
+            pixels[i] = (byte)Math.Min(255, light[channel] * ((bright ? 140 : distance < 108 ? 20 : 70) + random.Next(60)));
+        }
+
+        return ImageDecoders.CreateEncoder(new DecodingOptions()).ToPng(pixels, Side, Side);
+    }
+
+    /// <summary>Few convolutions of random weights: colours they tell, places they do not.</summary>
+    private static Graph Network()
+    {
+        var builder = new GraphBuilder("random");
+        var value = builder.AddInput("x", ElementType.Float32, -1, 3, Side, Side);
+        foreach (var (name, from, to) in ((string, int, int)[])[("first", 3, 8), ("second", 8, 16)])
+        {
+            value = builder.AddNode("Relu", name + "_relu", [builder.AddNode("Conv", name,
+                [value, builder.AddConstant(name + "_w", Numbers.Random(name.Length, -0.4f, 0.4f, [to, from, 3, 3]))],
+                ("strides", new long[] { 2, 2 }), ("pads", new long[] { 1, 1, 1, 1 }))]);
+        }
+
+        value = builder.AddNode("Flatten", "flat", [builder.AddNode("GlobalAveragePool", "pool", [value])]);
+        value = builder.AddNode("Gemm", "dense", [value, builder.AddConstant("dense_w", Numbers.Random(4, -1.5f, 1.5f, [16, 7]))]);
+        builder.AddOutput(builder.AddNode("Softmax", "softmax", [value], ("axis", -1L)), ElementType.Float32, -1, 7);
+        return builder.Graph;
+    }
+}
