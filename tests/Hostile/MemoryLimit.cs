@@ -33,12 +33,19 @@ internal sealed class MemoryLimit : IDisposable
         "sh", .. command,
     ];
 
-    /// <summary>Removes the group; everything in it has ended by then.</summary>
+    /// <summary>Removes the group. What was in it has ended, or is about to: the kernel holds the group until it has given back what it held.</summary>
     public void Dispose()
     {
-        if (_group is not null)
+        for (var attempt = 0; _group is not null && Directory.Exists(_group); attempt++)
         {
-            Directory.Delete(_group);
+            try
+            {
+                Directory.Delete(_group);
+            }
+            catch (IOException) when (attempt < 500)
+            {
+                Thread.Sleep(10);
+            }
         }
     }
 

@@ -8,7 +8,7 @@ const grpc = require('@grpc/grpc-js');
 const loader = require('@grpc/proto-loader');
 
 const [address, picture] = process.argv.slice(2);
-const proto = fileURLToPath(new URL('../../../src/Server/Compatibility/OpenInference/Rpc/inference.proto', import.meta.url));
+const proto = fileURLToPath(new URL('../../../src/Inference/Backends/inference.proto', import.meta.url));
 const { inference } = grpc.loadPackageDefinition(loader.loadSync(proto, { keepCase: true, longs: Number }));
 const client = new inference.GRPCInferenceService(address, grpc.credentials.createInsecure());
 const ask = (method, request) =>
