@@ -11,6 +11,9 @@ internal sealed class MemoryLimit : IDisposable
     // What threads' stacks and heaps reserve beyond what they use.
     private const long Reserved = 1_500_000_000;
 
+    // A group for each: that of the server outlives those of imports.
+    private static int _groups;
+
     private readonly string? _group;
     private readonly long _bytes;
 
@@ -33,19 +36,12 @@ internal sealed class MemoryLimit : IDisposable
         "sh", .. command,
     ];
 
-    /// <summary>Removes the group. What was in it has ended, or is about to: the kernel holds the group until it has given back what it held.</summary>
+    /// <summary>Removes the group; everything in it has ended by then.</summary>
     public void Dispose()
     {
-        for (var attempt = 0; _group is not null && Directory.Exists(_group); attempt++)
+        if (_group is not null)
         {
-            try
-            {
-                Directory.Delete(_group);
-            }
-            catch (IOException) when (attempt < 500)
-            {
-                Thread.Sleep(10);
-            }
+            Directory.Delete(_group);
         }
     }
 
@@ -59,7 +55,7 @@ internal sealed class MemoryLimit : IDisposable
         // In a container, the path is the host's, and the root is its own.
         foreach (var parent in (string[])[root + path, root])
         {
-            var group = Path.Combine(parent, $"whatsit-hostile-{Environment.ProcessId}");
+            var group = Path.Combine(parent, $"whatsit-hostile-{Environment.ProcessId}-{Interlocked.Increment(ref _groups)}");
             try
             {
                 if (path is not null && Directory.Exists(parent))
