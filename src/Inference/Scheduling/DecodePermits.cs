@@ -1,3 +1,4 @@
+using Whatsit.Inference.Backends;
 using Whatsit.Inference.Imaging;
 using Whatsit.Inference.Memory;
 
@@ -98,6 +99,12 @@ public sealed class DecodePermits : IDisposable
     private Permit Admit(DecodeCost cost)
     {
         BufferPool.Shared.KeepAtMost(Math.Max(0, _maxMemory - Interlocked.Read(ref _memory)));
+        if (cost.IsLong)
+        {
+            // Nor what others have freed; beside such a decode that costs nothing.
+            ResidentMemory.Trim();
+        }
+
         return new Permit(this, cost);
     }
 
