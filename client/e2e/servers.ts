@@ -18,13 +18,16 @@ export async function stopServers() {
 export async function serve(settings: Record<string, string>): Promise<URL> {
   const server = spawn(program, ['--urls=http://127.0.0.1:0', ...Object.entries(settings).map(([name, value]) => `--${name}=${value}`)], { stdio: ['ignore', 'pipe', 'inherit'] });
   stops.push(() => server.kill());
-  let address: URL | undefined;
+  let address: string | undefined;
+  let serves = false;
+  // It listens while its models load: either line may come first.
   for await (const line of createInterface(server.stdout)) {
-    address = /Now listening on: (\S+)/.exec(line) ? new URL(/Now listening on: (\S+)/.exec(line)![1]!) : address;
-    if (!address || !/\d+ of \d+ models serve/.test(line)) continue;
+    address ??= /Now listening on: (\S+)/.exec(line)?.[1];
+    serves ||= /\d+ of \d+ models serve/.test(line);
+    if (!address || !serves) continue;
     // A log that nobody reads would hold the server up.
     server.stdout.resume();
-    return address;
+    return new URL(address);
   }
   throw new Error('The server has ended.');
 }
