@@ -1,3 +1,4 @@
+using System.Net.Sockets;
 using Whatsit.Benchmarks.Contestants;
 using Whatsit.Benchmarks.Load;
 using Whatsit.Benchmarks.Photos;
@@ -172,9 +173,9 @@ internal sealed class Suite : IDisposable
         foreach (var photo in _photos)
         {
             // Tiered compilation counts calls: what is measured afterwards is the code that a server runs all day.
-            foreach (var contestant in _contestants)
+            foreach (var contestant in _contestants.ToArray())
             {
-                await ClosedLoop.RunAsync(contestant, photo, CommonConnections, Count(photo));
+                await DriveAsync(contestant, photo, CommonConnections, Count(photo));
             }
 
             _floors[variants[0]].Decode(photo, Count(photo));
@@ -198,14 +199,34 @@ internal sealed class Suite : IDisposable
         foreach (var (variant, floor) in _floors)
         {
             _report.Add(new FloorRow(round, variant, photo.Name, floor.Run(photo, Count(photo)), floor.Decode(photo, Count(photo))));
-            foreach (var contestant in _contestants.Where(contestant => contestant.Variant == variant))
+            foreach (var contestant in _contestants.Where(contestant => contestant.Variant == variant).ToArray())
             {
                 foreach (var connections in contestant.Name == Report.Us ? _options.Connections : [CommonConnections])
                 {
-                    var result = await ClosedLoop.RunAsync(contestant, photo, connections, Count(photo));
-                    _report.Add(new LoadRow(round, contestant.Name, variant, photo.Name, connections, result));
+                    if (await DriveAsync(contestant, photo, connections, Count(photo)) is { } result)
+                    {
+                        _report.Add(new LoadRow(round, contestant.Name, variant, photo.Name, connections, result));
+                    }
                 }
             }
+        }
+    }
+
+    private static bool IsOurs(Contestant contestant) => contestant.Name.StartsWith(Report.Us, StringComparison.Ordinal);
+
+    /// <summary>Drives a server. A peer that fails is named in the report and takes no further part; none of ours may fail.</summary>
+    private async Task<LoadResult?> DriveAsync(Contestant contestant, Photo photo, int connections, int count)
+    {
+        try
+        {
+            return await ClosedLoop.RunAsync(contestant, photo, connections, count);
+        }
+        catch (Exception exception) when (!IsOurs(contestant) && exception is IOException or SocketException or InvalidOperationException)
+        {
+            _report.Missing($"{contestant.Name} with {contestant.Variant}, at {photo.Name}: {exception.Message}");
+            _contestants.Remove(contestant);
+            contestant.Dispose();
+            return null;
         }
     }
 
@@ -216,10 +237,9 @@ internal sealed class Suite : IDisposable
         var count = Math.Max(16, Count(photo) / 3);
         var floor = _floors[Served];
         List<Contestant> readers = [];
-        foreach (var contestant in _contestants)
+        foreach (var contestant in _contestants.ToArray())
         {
-            // The first ones warm up, and tell whether it can read the format.
-            if (await ClosedLoop.TryAsync(contestant, photo, CommonConnections, count / 2))
+            if (await ClosedLoop.CanReadAsync(contestant, photo) && await DriveAsync(contestant, photo, CommonConnections, count / 2) is not null)
             {
                 readers.Add(contestant);
             }
@@ -228,10 +248,16 @@ internal sealed class Suite : IDisposable
         for (var round = 1; round <= _options.Rounds; round++)
         {
             _report.Add(new FloorRow(round, Served, photo.Name, floor.Run(photo, count), floor.Decode(photo, count)));
-            foreach (var reader in readers)
+            foreach (var reader in readers.ToArray())
             {
-                var result = await ClosedLoop.RunAsync(reader, photo, CommonConnections, count);
-                _report.Add(new LoadRow(round, reader.Name, Served, photo.Name, CommonConnections, result));
+                if (await DriveAsync(reader, photo, CommonConnections, count) is { } result)
+                {
+                    _report.Add(new LoadRow(round, reader.Name, Served, photo.Name, CommonConnections, result));
+                }
+                else
+                {
+                    readers.Remove(reader);
+                }
             }
         }
 

@@ -18,17 +18,11 @@ internal sealed record LoadResult(double CpuMs, double PageFaults, double PerSec
 /// <summary>Each connection sends its next request when it has the answer to the last one.</summary>
 internal static class ClosedLoop
 {
-    /// <summary>As <see cref="RunAsync"/>, for nothing but warming up; false where the server refuses the picture.</summary>
-    public static async Task<bool> TryAsync(Contestant server, Photo photo, int connections, int count)
+    /// <summary>Whether a server answers the picture with labels.</summary>
+    public static async Task<bool> CanReadAsync(Contestant server, Photo photo)
     {
         using var connection = new HttpConnection(server.Port);
-        if (await connection.SendAsync(HttpConnection.Post(server.Path, photo.Files[0])) != 200)
-        {
-            return false;
-        }
-
-        await RunAsync(server, photo, connections, count);
-        return true;
+        return await connection.SendAsync(HttpConnection.Post(server.Path, photo.Files[0])) == 200;
     }
 
     /// <summary>Drives a server until it has answered so many requests. A number, not a time: on a busy machine a second may hold only a few.</summary>
