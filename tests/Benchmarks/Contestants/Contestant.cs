@@ -188,8 +188,15 @@ internal sealed class Contestant : IDisposable
         {
             foreach (var thread in Directory.EnumerateDirectories($"/proc/{all[next]}/task"))
             {
-                all.AddRange(File.ReadAllText($"{thread}/children").Split(' ', StringSplitOptions.RemoveEmptyEntries)
-                    .Select(child => int.Parse(child, CultureInfo.InvariantCulture)));
+                try
+                {
+                    all.AddRange(File.ReadAllText($"{thread}/children").Split(' ', StringSplitOptions.RemoveEmptyEntries)
+                        .Select(child => int.Parse(child, CultureInfo.InvariantCulture)));
+                }
+                catch (IOException)
+                {
+                    // The thread has ended in between, and with it its folder.
+                }
             }
         }
 

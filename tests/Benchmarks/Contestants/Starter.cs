@@ -6,7 +6,7 @@ namespace Whatsit.Benchmarks.Contestants;
 /// <summary>How each server is started.</summary>
 internal static class Starter
 {
-    /// <summary>Our server as it is published, with its default settings.</summary>
+    /// <summary>Our server with the memory that its image has it use (<c>ENV</c> in the Dockerfile), with its default settings.</summary>
     /// <param name="folder">Where it was published to.</param>
     /// <param name="name">As the tables say it.</param>
     /// <param name="model">The bundle: its name in models/, or its folder.</param>
@@ -19,7 +19,8 @@ internal static class Starter
         {
             ["Catalog__Models"] = Path.GetDirectoryName(Repository.BundleOf(model))!,
             ["Catalog__DefaultModel"] = Path.GetFileName(Repository.BundleOf(model)),
-            ["Catalog__Variant"] = variant
+            ["Catalog__Variant"] = variant,
+            ["GLIBC_TUNABLES"] = "glibc.malloc.hugetlb=1",
         },
         "/predict",
         "/health/ready");
