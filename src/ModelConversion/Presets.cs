@@ -96,7 +96,10 @@ internal static class Presets
     {
         var stem = PictureInput.Of(model.Graph) is { } picture ? Stem.Of(model.Graph, picture) : null;
         (var spec, var certainty, var reason) = Choose(model, stem, preset);
-        var evidence = new PreprocessingEvidence(certainty, reason);
+        var evidence = new PreprocessingEvidence(certainty, reason)
+        {
+            CropAssumed = preset is null && resample is null && AssumesCrop(spec, certainty) ? true : null,
+        };
         notes.Add(Sentence(evidence));
         if (preset is not null && stem is { Scales: true, ScaledBy: { } by } && !Scalings.ByName["none"].IsOf(spec) && InputOf(stem) == "none")
         {
@@ -198,6 +201,10 @@ internal static class Presets
         : "zero-to-one";
         return (Get(assumed), PreprocessingCertainty.Assumed, $"the preset {assumed}. {Otherwise}");
     }
+
+    /// <summary>Bytes, a layer that scales and records of training say nothing of crop and resizer, nor does most metadata: these are the usual ones then.</summary>
+    private static bool AssumesCrop(PreprocessingSpec spec, PreprocessingCertainty certainty) => (spec.Crop, spec.Resample) == (Raw.Crop, Raw.Resample)
+        || (certainty != PreprocessingCertainty.Known && spec.Crop == Torchvision.Crop);
 
     /// <summary>What a network that scales its input itself is fed with: that of which it makes numbers around one.</summary>
     private static string InputOf(Stem stem)

@@ -98,7 +98,11 @@ public enum PreprocessingCertainty
 /// <param name="Tried">What was tried on them, the best first.</param>
 /// <param name="Tie">Whether others were as good as what was taken, within what so many photos can tell.</param>
 public sealed record PreprocessingEvidence(PreprocessingCertainty Certainty, string Reason, int? Photos = null, bool? Labelled = null,
-    IReadOnlyList<PreprocessingTrial>? Tried = null, bool? Tie = null);
+    IReadOnlyList<PreprocessingTrial>? Tried = null, bool? Tie = null)
+{
+    /// <summary>Whether the part of the picture and the resizer were assumed, however sure the scaling is.</summary>
+    public bool? CropAssumed { get; init; }
+}
 
 /// <summary>One way to prepare pictures, and what the model made of them.</summary>
 /// <param name="Scaling">How pixels became numbers: the name of a preset, <c>imagenet</c> or <c>caffe</c>, or <c>own</c> for other numbers.</param>

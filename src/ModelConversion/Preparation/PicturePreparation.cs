@@ -20,7 +20,10 @@ internal sealed record PicturePreparation(string Scaling, Scaling Numbers, Crop 
     public (string Scaling, ChannelOrder Order) Values => (Scaling, Numbers.Order);
 
     /// <summary>In words.</summary>
-    public string Words => $"{WordsOf(this)}, {WordsOf(Crop, ResizeShortest)}, {Resample}";
+    public string Words => $"{WordsOf(this)}, {CropWords}";
+
+    /// <summary>Crop and resizer in words.</summary>
+    public string CropWords => $"{WordsOf(Crop, ResizeShortest)}, {Resample}";
 
     /// <summary>What a specification says.</summary>
     public static PicturePreparation Of(PreprocessingSpec spec)
@@ -42,13 +45,15 @@ internal sealed record PicturePreparation(string Scaling, Scaling Numbers, Crop 
 
     /// <summary>This one with each part of the picture and each resizer, itself first.</summary>
     /// <param name="side">The longer side of the network's input.</param>
-    public IEnumerable<PicturePreparation> Seen(int side)
+    /// <param name="resizers">The resizers; all of them, where they are not named.</param>
+    public IEnumerable<PicturePreparation> Seen(int side, IReadOnlyList<string>? resizers = null)
     {
         // torchvision's 256 for 224.
         var shortest = (int)Math.Round(side * 8 / 7d);
         (Crop Crop, int? ResizeShortest)[] crops = [(Crop.None, null), (Crop.CenterSquare, null), (Crop.ResizeThenCenter, shortest)];
         return crops.Append((Crop, ResizeShortest)).Distinct()
-            .SelectMany(crop => Resizers.Names.Select(resizer => this with { Crop = crop.Crop, ResizeShortest = crop.ResizeShortest, Resample = resizer }))
+            .SelectMany(crop => (resizers ?? Resizers.Names)
+                .Select(resizer => this with { Crop = crop.Crop, ResizeShortest = crop.ResizeShortest, Resample = resizer }))
             .Where(way => way != this).Prepend(this);
     }
 

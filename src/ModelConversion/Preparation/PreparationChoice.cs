@@ -58,7 +58,10 @@ internal sealed record PreparationChoice(PicturePreparation Chosen, Preprocessin
         if ((values > 1 && tiedValues == values) || best.Loss > KnowsNothing * Math.Log(classes))
         {
             var why = photos < FewestPhotos ? $"{FewestPhotos} are needed, better 20" : $"the best of {ranked.Length} ways is right on {Percent(best.Top1)}";
-            return new(own, new(certainty, $"{Reason(before)} {Photos(photos)} say nothing: {why}.", photos, true, says, true));
+            return new(own, new(certainty, $"{Reason(before)} {Photos(photos)} say nothing: {why}.", photos, true, says, true)
+            {
+                CropAssumed = before?.CropAssumed,
+            });
         }
 
         var isSure = certainty is PreprocessingCertainty.Known or PreprocessingCertainty.ShownByTheNetwork;
@@ -83,6 +86,31 @@ internal sealed record PreparationChoice(PicturePreparation Chosen, Preprocessin
     }
 
     /// <summary>
+    /// Chooses crop and resizer by how well heads on the network tell photos that they did not learn from; the scaling stays. Where all ways are a tie, so do
+    /// they.
+    /// </summary>
+    /// <param name="own">The way that was assumed.</param>
+    /// <param name="before">Why.</param>
+    /// <param name="tallies">All ways that were tried, <paramref name="own"/> among them.</param>
+    /// <param name="photos">On how many photos.</param>
+    public static PreparationChoice ByHeads(PicturePreparation own, PreprocessingEvidence before, IReadOnlyList<Tally> tallies, int photos)
+    {
+        Tally[] ranked = [.. tallies.OrderBy(tally => tally.Loss)];
+        var tied = Tied(ranked);
+        var mine = ranked.First(tally => tally.Way == own);
+        var chosen = tied.Count == ranked.Length ? mine : ranked[0];
+        var sentence = $"Of {Photos(photos)} to learn from {Percent(chosen.Top1)} are right with {chosen.Way.CropWords}, by heads that did not see them";
+        sentence += chosen == mine ? ": what was assumed." : $"; with {own.CropWords}, as was assumed, {Percent(mine.Top1)} are (behind by " +
+            $"{Difference(chosen.Behind(mine))}).";
+        sentence += tied.Count == 1 ? "" : $" Crop and resizer are a tie with {Ways(tied, chosen)}.";
+        return new(chosen.Way, new(before.Certainty, $"{Reason(before)} {sentence}", photos, true, Table(ranked, ranked[0], tied, labelled: true),
+            tied.Count > 1)
+        {
+            CropAssumed = tied.Count == ranked.Length ? before.CropAssumed : null,
+        });
+    }
+
+    /// <summary>
     /// Chooses the scaling by photos without labels: how sure the network is of each and how different its answers are. Contrast alone makes a network surer,
     /// so the best counts only where a scaling with more of it is worse.
     /// </summary>
@@ -101,13 +129,19 @@ internal sealed record PreparationChoice(PicturePreparation Chosen, Preprocessin
                 ? $"are surest with {PicturePreparation.WordsOf(ranked[0].Way)}, which may be its contrast alone"
                 : $"speak for {PicturePreparation.WordsOf(ranked[0].Way)}";
             return new(own, new(certainty, $"{Reason(before)} {Photos(photos)} without labels, which are weaker evidence, {sentence}.", photos, false, says,
-                tied.Count > 1), !isKept && !isOnlyContrast);
+                tied.Count > 1)
+            {
+                CropAssumed = before?.CropAssumed,
+            }, !isKept && !isOnlyContrast);
         }
 
         return new(ranked[0].Way, new(PreprocessingCertainty.ShownByPhotos,
             $"{Photos(photos)} without labels get the surest and most different answers with {PicturePreparation.WordsOf(ranked[0].Way)} " +
             $"(the next scaling is behind by {Difference(ranked[0].Behind(ranked[1]))}). This is weaker evidence than labels, and says nothing of crop and " +
-            $"resizer.", photos, false, says, false));
+            $"resizer.", photos, false, says, false)
+        {
+            CropAssumed = before?.CropAssumed,
+        });
     }
 
     /// <summary>Chooses the scaling by how near the first layer's results for photos are to what training recorded of it.</summary>
@@ -140,10 +174,12 @@ internal sealed record PreparationChoice(PicturePreparation Chosen, Preprocessin
             $"(off by {chosen.Distance:0.00}, the next scaling, {PicturePreparation.WordsOf(next.Way)}, by {next.Distance:0.00}). This says nothing of crop " +
             $"and resizer, and is weaker evidence than labels.");
         var isKnown = (before?.Certainty ?? PreprocessingCertainty.Known) == PreprocessingCertainty.Known;
-        return isKnown
-            ? new(own, new(PreprocessingCertainty.Known, $"{Reason(before)} {(chosen.Way.Values == own.Values ? "And" : "But")} {sentence}", photos, false,
-                says, isTie), chosen.Way.Values != own.Values)
-            : new(chosen.Way, new(PreprocessingCertainty.ShownByTheNetwork, sentence, photos, false, says, isTie));
+        var evidence = new PreprocessingEvidence(isKnown ? PreprocessingCertainty.Known : PreprocessingCertainty.ShownByTheNetwork,
+            isKnown ? $"{Reason(before)} {(chosen.Way.Values == own.Values ? "And" : "But")} {sentence}" : sentence, photos, false, says, isTie)
+        {
+            CropAssumed = before?.CropAssumed,
+        };
+        return isKnown ? new(own, evidence, chosen.Way.Values != own.Values) : new(chosen.Way, evidence);
     }
 
     private static bool IsTied((double Mean, double Error) behind, double within) => behind.Mean <= Math.Max(Nothing, within * behind.Error);
@@ -163,7 +199,8 @@ internal sealed record PreparationChoice(PicturePreparation Chosen, Preprocessin
     private static string Ways(IReadOnlyList<Tally> tied, Tally chosen) =>
         tied.Count == 2 ? tied.First(tally => tally != chosen).Way.Words : $"{tied.Count - 1} other ways";
 
-    private static string Reason(PreprocessingEvidence? before) => before is null ? "the manifest says it."
+    /// <summary>Why it was so before photos were asked.</summary>
+    public static string Reason(PreprocessingEvidence? before) => before is null ? "the manifest says it."
         : before.Photos is not null && before.Reason.IndexOf(". ", StringComparison.Ordinal) is > 0 and var end ? before.Reason[..(end + 1)] : before.Reason;
 
     private static string Photos(int photos) => photos == 1 ? "1 photo" : string.Create(CultureInfo.InvariantCulture, $"{photos:N0} photos");

@@ -36,10 +36,12 @@ public static class CrossValidation
     /// <param name="photos">The photo of each embedding, where some are of the same one: these stay together, and only the first is judged.</param>
     /// <param name="seed">Decides who is in which part.</param>
     /// <param name="progress">Told of each head that is trained.</param>
+    /// <param name="strengths">The strengths to choose from, the strongest first; the usual ones, where they are not given.</param>
     /// <param name="cancellationToken">Nobody waits for it any more.</param>
     public static CrossValidated Run(LabelledEmbeddings data, IReadOnlyList<int>? photos = null, int seed = 1, Action<string>? progress = null,
-        CancellationToken cancellationToken = default)
+        IReadOnlyList<double>? strengths = null, CancellationToken cancellationToken = default)
     {
+        strengths ??= Strengths;
         int[] photoOf = [.. photos ?? [.. Enumerable.Range(0, data.Labels.Count)]];
         var parts = Divide(data.Labels, photoOf, seed);
         var judged = new bool[photoOf.Length];
@@ -55,8 +57,8 @@ public static class CrossValidation
         var starts = new DenseHead?[Folds];
         var regressions = new SoftmaxRegression?[Folds];
         var trials = new List<CrossValidatedStrength>();
-        var best = (Trial: new CrossValidatedStrength(Strengths[0], double.PositiveInfinity, 0), Probabilities: Array.Empty<float[]?>());
-        foreach (var strength in Strengths)
+        var best = (Trial: new CrossValidatedStrength(strengths[0], double.PositiveInfinity, 0), Probabilities: Array.Empty<float[]?>());
+        foreach (var strength in strengths)
         {
             progress?.Invoke($"Choosing the regularisation: {strength:0.###}");
             var probabilities = Judge(data, sampled, parts, judged, strength, regressions, starts, cancellationToken);

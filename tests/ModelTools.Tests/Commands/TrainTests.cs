@@ -86,6 +86,89 @@ public sealed class TrainTests : IDisposable
     }
 
     [Fact]
+    public async Task Crop_and_resizer_that_were_only_assumed_are_those_that_the_photos_to_learn_from_speak_for()
+    {
+        // What counts is in the middle; what lies beside it is any of the colours.
+        var wide = Path.Combine(_root, "wide");
+        for (var kind = 0; kind < Kinds.Length; kind++)
+        {
+            Directory.CreateDirectory(Path.Combine(wide, Kinds[kind]));
+            for (var photo = 0; photo < 20; photo++)
+            {
+                File.WriteAllBytes(Path.Combine(wide, Kinds[kind], $"{photo:00}.png"), Photo(2 - kind, (kind * 100) + photo, beside: true));
+            }
+        }
+
+        ModelImporter.Import(new ImportRequest(Path.Combine(_root, "base.onnx"), "guessed", Models), _ => { });
+        var guessed = Bundle.ReadManifest(Path.Combine(Models, "guessed")).Preprocessing;
+        Assert.Equal((Crop.None, true), (guessed.Crop, guessed.Evidence!.CropAssumed));
+
+        var steps = new ConcurrentQueue<TrainingStep>();
+        var report = await Trainer.RunAsync(new TrainRequest(wide, "colours", "guessed", Models), steps.Enqueue, TestContext.Current.CancellationToken);
+
+        var folder = Path.Combine(Models, "colours");
+        var spec = Bundle.ReadManifest(folder).Preprocessing;
+        var evidence = spec.Evidence!;
+        Assert.NotEqual(Crop.None, spec.Crop);
+        Assert.Equal((PreprocessingCertainty.Assumed, 48, true), (evidence.Certainty, evidence.Photos, evidence.Labelled));
+        Assert.Null(evidence.CropAssumed);
+        Assert.Equal((spec.Crop, spec.Resample), (evidence.Tried![0].Crop, evidence.Tried[0].Resample));
+        Assert.All(evidence.Tried.Where(trial => trial.Crop == Crop.None), trial => Assert.False(trial.Tie));
+        Assert.True(evidence.Tried.Single(trial => trial is { Crop: Crop.None, Resample: "tf-bilinear" }).Top1 < evidence.Tried[0].Top1, evidence.Reason);
+        Assert.Contains("48 photos to learn from", evidence.Reason, StringComparison.Ordinal);
+        Assert.Equal(evidence.Tried.Count(trial => trial.Tie) > 1, evidence.Reason.Contains("are a tie with", StringComparison.Ordinal));
+        Assert.All(steps.Where(step => step.What.StartsWith("Crop and resizer", StringComparison.Ordinal)), step => Assert.Equal(48, step.Total));
+        Assert.Equal(1, report.Evaluation.Figures.Top1);
+        Assert.Contains("| Part of the picture, resizer |", await File.ReadAllTextAsync(Path.Combine(folder, "README.md"),
+            TestContext.Current.CancellationToken), StringComparison.Ordinal);
+
+        // What was said, by the owner or by photos, is not asked again.
+        Assert.Null(Bundle.ReadManifest(Path.Combine(Models, "base")).Preprocessing.Evidence!.CropAssumed);
+        var kept = await TrainAsync(new TrainRequest(wide, "kept", "guessed", Models) { KeepPreprocessing = true });
+        Assert.Equal(Crop.None, kept.Manifest.Preprocessing.Crop);
+        Assert.Null(kept.Manifest.Preprocessing.Evidence!.Tried);
+        Assert.Equal(spec.Evidence, (await TrainAsync(new TrainRequest(wide, "again", "colours", Models))).Manifest.Preprocessing.Evidence! with
+        {
+            Tried = spec.Evidence!.Tried,
+        });
+    }
+
+    [Fact]
+    public async Task Where_crop_and_resizer_make_no_difference_the_tie_is_called_one()
+    {
+        ModelImporter.Import(new ImportRequest(Path.Combine(_root, "base.onnx"), "guessed", Models), _ => { });
+
+        var report = await TrainAsync(new TrainRequest(Photos, "colours", "guessed", Models));
+
+        var spec = report.Manifest.Preprocessing;
+        Assert.Equal((Crop.None, "tf-bilinear", true, true), (spec.Crop, spec.Resample, spec.Evidence!.Tie, spec.Evidence.CropAssumed));
+        Assert.Contains("a tie with 5 other ways", spec.Evidence.Reason, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_head_on_ImageNets_MobileNetV2_tells_groceries_apart()
+    {
+        var file = Path.Combine(WhatsitCommand.Root, "../shared/models/imagenet/tf2_mobilenet_v2_1.0_224_ptq.tflite");
+        var data = Path.Combine(WhatsitCommand.Root, "../shared/data/grocery");
+        Assert.SkipUnless(File.Exists(file) && Directory.Exists(data), "The data set and the network are not at ../shared.");
+        ModelImporter.Import(new ImportRequest(file, "imagenet", Models), _ => { });
+        foreach (var part in (string[])["train", "val"])
+        {
+            File.WriteAllLines(Path.Combine(_root, $"{part}.csv"), File.ReadLines(Path.Combine(data, $"{part}.txt")).Select(line => line.Split(", "))
+                .Select(fields => $"{Path.Combine(data, fields[0])},{fields[1]}"));
+        }
+
+        var report = await TrainAsync(new TrainRequest(Path.Combine(_root, "train.csv"), "grocery", "imagenet", Models)
+        {
+            Validation = Path.Combine(_root, "val.csv"),
+        });
+
+        var evidence = report.Manifest.Preprocessing.Evidence!;
+        TestContext.Current.TestOutputHelper!.WriteLine($"{report.Evaluation.Figures.Top1:P1}, {report.Facts.Seconds} s. {evidence.Reason}");
+        Assert.True(report.Evaluation.Figures.Top1 >= 0.72, evidence.Reason);
+    }
+
+    [Fact]
     public async Task The_same_seed_gives_the_same_model_and_what_was_embedded_before_is_not_embedded_again()
     {
         var cache = Path.Combine(_root, "cache");
@@ -389,19 +472,22 @@ public sealed class TrainTests : IDisposable
 
     private static Task<TrainReport> TrainAsync(TrainRequest request) => Trainer.RunAsync(request, _ => { }, TestContext.Current.CancellationToken);
 
-    /// <summary>A picture in which one channel is bright; without one a grey checkerboard.</summary>
-    private static byte[] Photo(int? channel, int seed, bool dark = false)
+    /// <summary>A picture in which one channel is bright, or its middle third; without one a grey checkerboard.</summary>
+    private static byte[] Photo(int? own, int seed, bool dark = false, bool beside = false)
     {
         var random = new Random(seed);
-        var pixels = new byte[40 * 40 * 3];
+        var width = beside ? 120 : 40;
+        var (left, right) = beside ? (random.Next(3), random.Next(3)) : (0, 0);
+        var pixels = new byte[width * 40 * 3];
         for (var i = 0; i < pixels.Length; i++)
         {
-            var (x, y) = (i / 3 % 40, i / 120);
+            var (x, y) = (i / 3 % width, i / 3 / width);
+            var channel = !beside ? own : x < 40 ? left : x < 80 ? own : right;
             pixels[i] = channel is null ? (byte)(dark ? random.Next(12) : ((x / 5) + (y / 5)) % 2 == 0 ? 180 + random.Next(70) : random.Next(20))
                 : (byte)(i % 3 == channel ? 150 + random.Next(100) : random.Next(60));
         }
 
-        return ImageDecoders.CreateEncoder(new DecodingOptions()).ToPng(pixels, 40, 40);
+        return ImageDecoders.CreateEncoder(new DecodingOptions()).ToPng(pixels, width, 40);
     }
 
     /// <summary>Convolutions of random weights: enough to tell colours apart.</summary>

@@ -71,9 +71,14 @@ internal static class PreprocessingTables
             yield break;
         }
 
-        yield return (Scaling, [.. tried.DistinctBy(trial => (trial.Scaling, trial.ChannelOrder))]);
+        PreprocessingTrial[] scalings = [.. tried.DistinctBy(trial => (trial.Scaling, trial.ChannelOrder))];
         var taken = PicturePreparation.Of(spec).Values;
         PreprocessingTrial[] seen = [.. tried.Where(trial => (trial.Scaling, trial.ChannelOrder) == taken)];
+        if (scalings.Length > 1 || seen.Length < 2)
+        {
+            yield return (Scaling, scalings);
+        }
+
         if (seen.Length > 1)
         {
             yield return (Crop, seen);

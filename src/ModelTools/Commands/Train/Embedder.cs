@@ -14,9 +14,8 @@ namespace Whatsit.ModelTools.Commands.Train;
 /// <summary>What a network said to a photo.</summary>
 /// <param name="Photo">The photo.</param>
 /// <param name="Copy">0 for the photo itself, from 1 for a changed copy.</param>
-/// <param name="Sha256">Of the photo's file.</param>
 /// <param name="Outputs">One array for each output that was asked for.</param>
-internal sealed record Seen(LabelledPhoto Photo, int Copy, string Sha256, float[][] Outputs);
+internal sealed record Seen(LabelledPhoto Photo, int Copy, float[][] Outputs);
 
 /// <summary>How far a piece of work is.</summary>
 /// <param name="What">Which work, for people.</param>
@@ -88,7 +87,6 @@ internal sealed class Embedder : IDisposable
     {
         var file = photo.Read();
         var hash = SHA256.HashData(file);
-        var name = Convert.ToHexStringLower(hash);
         var seen = new Seen[copies + 1];
         RgbImage? image = null;
         try
@@ -105,7 +103,7 @@ internal sealed class Embedder : IDisposable
                     _cache?.Add(key, numbers);
                 }
 
-                seen[copy] = new Seen(photo, copy, name, Divide(numbers));
+                seen[copy] = new Seen(photo, copy, Divide(numbers));
             }
         }
         finally

@@ -6,6 +6,7 @@ using Whatsit.Inference.Catalog;
 using Whatsit.Inference.Fetching;
 using Whatsit.ModelConversion.Training;
 using Whatsit.ModelTools.Commands.Abstain;
+using Whatsit.ModelTools.Commands.Preprocessing;
 using Whatsit.ModelTools.Evaluation;
 
 namespace Whatsit.ModelTools.Commands.Train;
@@ -50,6 +51,10 @@ internal static class TrainCommand
         var balanced = new Option<bool>("--balanced") { Description = "Let every class count the same, however many photos it has." };
         var others = AbstainCommand.Others();
         var refuse = AbstainCommand.Refuse();
+        var keep = new Option<bool>("--keep-preprocessing")
+        {
+            Description = "Prepare pictures as the base says, also where crop and resizer were only assumed; else the photos choose them."
+        };
         var fineTune = new Option<bool>("--fine-tune")
         {
             Description = "Train every layer, from the new last layer on: hours instead of seconds, by the training program. The same command goes on."
@@ -90,8 +95,8 @@ internal static class TrainCommand
         var json = CommonOptions.Json();
         var command = new Command("train", "Train a classifier on your photos: a new last layer on a network that knows pictures.")
         {
-            images, name, network, compare, validation, labels, perClass, copies, balanced, others, refuse, fineTune, epochs, batch, rate, patience, threads,
-            checkpoints, to, seed, noCache, title, license, models, json,
+            images, name, network, compare, validation, labels, perClass, copies, balanced, others, refuse, keep, fineTune, epochs, batch, rate, patience,
+            threads, checkpoints, to, seed, noCache, title, license, models, json,
         };
         command.SetAction(async (arguments, cancellationToken) =>
         {
@@ -118,6 +123,7 @@ internal static class TrainCommand
                 Refuse = Shares.Parse(arguments.GetValue(refuse)!),
                 To = [.. arguments.GetValue(to)!.Distinct()],
                 Seed = arguments.GetValue(seed),
+                KeepPreprocessing = arguments.GetValue(keep),
                 Cache = arguments.GetValue(noCache) ? null : UserCache.Folder,
                 FineTune = !arguments.GetValue(fineTune) ? null : new FineTuningRequest(
                     Usual with
@@ -279,6 +285,7 @@ internal static class TrainCommand
 
         table.AddRow("Regularisation", $"C = {1 / report.Facts.Strength:0.###}, by cross-validation");
         AnsiConsole.Write(table);
+        PreprocessingTables.Show(report.Manifest.Preprocessing);
         foreach ((var truth, var taken, var photos) in figures.Confusions.Take(MostListed))
         {
             AnsiConsole.MarkupLineInterpolated($"· {truth.Label} taken for {taken.Label}: {photos}");

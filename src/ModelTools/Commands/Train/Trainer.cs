@@ -1,3 +1,4 @@
+using System.Security.Cryptography;
 using System.Text.Json;
 using Whatsit.Inference;
 using Whatsit.Inference.Catalog;
@@ -47,6 +48,9 @@ internal sealed record TrainRequest(string Images, string Name, string Base, str
     /// <summary>Decides the split and the parts of cross-validation.</summary>
     public int Seed { get; init; } = 1;
 
+    /// <summary>Pictures are prepared as the base says, also where it only assumes that.</summary>
+    public bool KeepPreprocessing { get; init; }
+
     /// <summary>Where embeddings are remembered.</summary>
     public string? Cache { get; init; }
 
@@ -84,8 +88,8 @@ internal sealed record TrainingFacts(string Base, int Photos, int Copies, int Ju
 /// <summary>
 /// Transfer learning: a network that knows pictures, and a new last layer that knows the classes. Nothing is left behind where a step fails.
 /// <code>
-///   photos ─1─► embeddings ─2─► learn from, judge by ─3─► head ─4─► model.onnx ─5─► temperature, doubt ─6─► bundle ─7─► judged, in place
-///                                                              └─ every layer ─┘
+///   photos ─1─► learn from, judge by ─2─► embeddings ─3─► head ─4─► model.onnx ─5─► temperature, doubt ─6─► bundle ─7─► judged
+///                     └─ crop, resizer ─┘                      └─ every layer ─┘
 /// </code>
 /// </summary>
 internal static class Trainer
@@ -113,14 +117,22 @@ internal static class Trainer
         var folder = Path.GetFullPath(source.Path);
         Bundle.Verify(network, folder, network.Files[variant]);
 
-        // 1. Photos, and what the base makes of them.
+        // 1. Photos. What is learnt from never judges.
         var photos = TrainingPhotos.Read(request.Images, request.Validation, request.Labels, request.PerClass);
-        IReadOnlyList<Seen> all, others;
-        IReadOnlyList<Seen>? given;
+        var (toLearn, toJudge) = await Task.Run(() => Divide(photos, request, notes, cancellationToken), cancellationToken);
+
+        // 2. What the base makes of them, prepared as they shall be.
+        if (network.Preprocessing.Evidence is { CropAssumed: true } assumed && !request.KeepPreprocessing)
+        {
+            var choice = await CropTrials.ChooseAsync(network, folder, variant, assumed, toLearn, request, progress, cancellationToken);
+            network = network with { Preprocessing = choice.Chosen.With(network.Preprocessing) with { Evidence = choice.Evidence } };
+        }
+
+        IReadOnlyList<Seen> learnt, judged, others;
         using (var embedder = new Embedder(network, folder, variant, [embedding], request.Cache))
         {
-            all = await See(photos.Training, request.Copies, "Photos to learn from");
-            given = photos.Validation is null ? null : await See(photos.Validation, 0, "Photos to judge by");
+            learnt = await See(toLearn, request.Copies, "Photos to learn from");
+            judged = await See(toJudge, 0, "Photos to judge by");
             others = request.Others is null ? [] : await See(LabelledPhotos.ReadOthers(request.Others), 0, "Photos of other things");
 
             async Task<IReadOnlyList<Seen>> See(IReadOnlyList<LabelledPhoto> asked, int copies, string what)
@@ -136,8 +148,7 @@ internal static class Trainer
             }
         }
 
-        // 2. What is learnt from never judges.
-        var (learnt, judged) = Divide(all, given, request, notes);
+        RequireTwoClasses(learnt.Select(photo => photo.Photo));
 
         // 3. The head.
         progress(new TrainingStep("Choosing the regularisation"));
@@ -147,7 +158,8 @@ internal static class Trainer
             ClassWeights = request.Balanced ? LabelledEmbeddings.Balanced(labels, photos.Classes.Count) : null,
         };
         var chosen = await Task.Run(
-            () => CrossValidation.Run(data, PhotoNumbers(learnt), request.Seed, step => progress(new TrainingStep(step)), cancellationToken),
+            () => CrossValidation.Run(data, PhotoNumbers(learnt), request.Seed, step => progress(new TrainingStep(step)),
+                cancellationToken: cancellationToken),
             cancellationToken);
         progress(new TrainingStep("Training the head"));
         var (head, loss, iterations) = await Task.Run(
@@ -268,7 +280,7 @@ internal static class Trainer
             var reduced = new List<QuantizeReport>();
             foreach (var to in request.To)
             {
-                var reduce = to == "int8" ? ToInt8(request, all, learnt, judges)
+                var reduce = to == "int8" ? ToInt8(request, learnt, judged, judges)
                     : new QuantizeRequest(request.Name, request.Models, to) { Images = request.Validation };
                 reduced.Add(await VariantBuilder.BuildAsync(reduce, _ => progress(new TrainingStep($"Making and judging {to}")), cancellationToken));
             }
@@ -285,15 +297,16 @@ internal static class Trainer
     /// <summary>
     /// Which photos are learnt from and which judge. Files with the same content stay on one side: of photos that are given apart the judges keep them.
     /// </summary>
-    private static (IReadOnlyList<Seen> Learnt, IReadOnlyList<Seen> Judged) Divide(IReadOnlyList<Seen> all, IReadOnlyList<Seen>? given, TrainRequest request,
-        List<string> notes)
+    private static (IReadOnlyList<LabelledPhoto> Learnt, IReadOnlyList<LabelledPhoto> Judged) Divide(TrainingPhotos photos, TrainRequest request,
+        List<string> notes, CancellationToken cancellationToken)
     {
+        var all = Hashed(photos.Training, cancellationToken);
         HashSet<string> judges;
-        IReadOnlyList<Seen> judged;
-        if (given is not null)
+        IReadOnlyList<LabelledPhoto> judged;
+        if (photos.Validation is { } given)
         {
-            (judges, judged) = ([.. given.Select(photo => photo.Sha256)], given);
-            var doubled = all.Where(photo => photo.Copy == 0 && judges.Contains(photo.Sha256)).ToArray();
+            (judges, judged) = ([.. Hashed(given, cancellationToken).Select(photo => photo.Sha256)], given);
+            var doubled = all.Where(photo => judges.Contains(photo.Sha256)).ToArray();
             if (doubled.Length > 0)
             {
                 notes.Add($"{Counted.Of(doubled.Length, "photo")} to learn from left out: the same file judges ('{doubled[0].Photo.Name}').");
@@ -303,33 +316,48 @@ internal static class Trainer
         {
             var random = new Random(request.Seed);
             judges = [];
-            foreach (var group in all.Where(photo => photo.Copy == 0).GroupBy(photo => photo.Photo.Label!.Value).OrderBy(group => group.Key))
+            foreach (var group in all.GroupBy(photo => photo.Photo.Label!.Value).OrderBy(group => group.Key))
             {
                 string[] files = [.. group.Select(photo => photo.Sha256).Distinct()];
                 random.Shuffle(files);
                 judges.UnionWith(files.Take(Math.Min((int)Math.Round(request.ValidationShare * files.Length), files.Length - 1)));
             }
 
-            judged = [.. all.Where(photo => photo.Copy == 0 && judges.Contains(photo.Sha256))];
+            judged = [.. all.Where(photo => judges.Contains(photo.Sha256)).Select(photo => photo.Photo)];
         }
 
-        IReadOnlyList<Seen> learnt = [.. all.Where(photo => !judges.Contains(photo.Sha256))];
-        return judged.Count == 0 ? throw new ModelFormatException(
-                "No photo is left to judge by: give more photos of each class, a larger --validation, or a folder or list as --validation.")
-            : learnt.Select(photo => photo.Photo.Label).Distinct().Count() < 2
-                ? throw new ModelFormatException("Photos of at least two classes are needed to learn from, beside those that judge.") : (learnt, judged);
+        LabelledPhoto[] learnt = [.. all.Where(photo => !judges.Contains(photo.Sha256)).Select(photo => photo.Photo)];
+        RequireTwoClasses(learnt);
+        return judged.Count > 0 ? (learnt, judged) : throw new ModelFormatException(
+            "No photo is left to judge by: give more photos of each class, a larger --validation, or a folder or list as --validation.");
+    }
+
+    /// <summary>Each photo with its file's hash; what cannot be read has none, and is told later.</summary>
+    private static (LabelledPhoto Photo, string Sha256)[] Hashed(IReadOnlyList<LabelledPhoto> photos, CancellationToken cancellationToken)
+    {
+        var hashes = new string?[photos.Count];
+        EachPhoto.Run(photos, photo => hashes[photo] = Convert.ToHexStringLower(SHA256.HashData(photos[photo].Read())), _ => { }, cancellationToken);
+        return [.. photos.Select((photo, place) => (photo, hashes[place] ?? photo.Name))];
+    }
+
+    private static void RequireTwoClasses(IEnumerable<LabelledPhoto> learnt)
+    {
+        if (learnt.Select(photo => photo.Label).Distinct().Count() < 2)
+        {
+            throw new ModelFormatException("Photos of at least two classes are needed to learn from, beside those that judge.");
+        }
     }
 
     /// <summary>
     /// How int8 is made: on photos that were learnt from, judged by those that judged the head. Where these are too few, a fourth of all photos judges.
     /// </summary>
-    private static QuantizeRequest ToInt8(TrainRequest request, IReadOnlyList<Seen> all, IReadOnlyList<Seen> learnt, IReadOnlyList<LabelledPhoto> judges)
+    private static QuantizeRequest ToInt8(TrainRequest request, IReadOnlyList<Seen> learnt, IReadOnlyList<Seen> judged, IReadOnlyList<LabelledPhoto> judges)
     {
         var enough = judges.Count >= VariantBuilder.FewestPhotos || request.Validation is not null;
         return new QuantizeRequest(request.Name, request.Models, "int8")
         {
             Calibrate = request.Images,
-            Given = [.. (enough ? learnt : all).Where(photo => photo.Copy == 0).Select(photo => photo.Photo)],
+            Given = [.. (enough ? learnt : [.. learnt, .. judged]).Where(photo => photo.Copy == 0).Select(photo => photo.Photo)],
             Images = enough ? request.Validation ?? request.Images : null,
             Judges = judges,
         };

@@ -3,6 +3,7 @@ using Whatsit.Inference.Catalog;
 using Whatsit.ModelConversion.Training;
 using Whatsit.ModelTools.Commands.Abstain;
 using Whatsit.ModelTools.Commands.Import;
+using Whatsit.ModelTools.Commands.Preprocessing;
 using Whatsit.ModelTools.Evaluation;
 
 namespace Whatsit.ModelTools.Commands.Train;
@@ -67,7 +68,7 @@ internal static class TrainingCard
             card.AppendLine($"Everything up to the embedding is `{facts.Base}`, unchanged. The last layer is {head}. {end}").AppendLine();
         }
 
-        card.Append(AbstainWriter.Section(manifest)).AppendLine();
+        card.Append(PreprocessingTables.Section(manifest)).AppendLine().Append(AbstainWriter.Section(manifest)).AppendLine();
         card.AppendLine("## Photos").AppendLine();
         card.AppendLine(quality.Few.Count == 0 ? $"- Every class has {DataQuality.FewestPhotos} photos or more to learn from."
             : $"- Too few photos to learn from: {string.Join(", ", quality.Few.Select(entry => $"{entry.Class.Label} ({entry.Photos})"))}.");
