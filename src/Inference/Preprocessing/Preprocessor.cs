@@ -36,7 +36,7 @@ public sealed class Preprocessor
     }
 
     /// <summary>What is missing in a specification or contradicts itself, naming the entry; <see langword="null"/> where it is whole.</summary>
-    internal static string? ProblemOf(PreprocessingSpec spec, InputSpec input) =>
+    public static string? ProblemOf(PreprocessingSpec spec, InputSpec input) =>
         input.Width < 1 || input.Height < 1
             ? $"The input '{input.Name}' is {input.Width} × {input.Height} pixels large; both must be at least 1."
         : spec.Crop == Crop.ResizeThenCenter && !(spec.ResizeShortest >= Math.Max(input.Width, input.Height))

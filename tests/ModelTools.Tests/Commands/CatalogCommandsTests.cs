@@ -108,6 +108,40 @@ public sealed class CatalogCommandsTests : IDisposable
     }
 
     [Fact]
+    public async Task Crop_and_resizer_are_set_with_the_answer_that_they_make()
+    {
+        await Run("import", "tests/data/tfjs/layers", "--name", "fruit");
+        await Refused("preprocessing.crop is 'middle'; it must be none, center-square or resize-then-center.", "set", "fruit", "preprocessing.crop=middle");
+        await Refused("preprocessing.resample is 'cubic'; it must be pil-nearest,", "set", "fruit", "preprocessing.resample=cubic");
+        await Refused("preprocessing.resize_shortest is 'half'; it must be a number of pixels.", "set", "fruit", "preprocessing.resize_shortest=half");
+        await Refused("preprocessing.resize_shortest belongs to the crop resize-then-center; the crop is center-square.", "set", "fruit",
+            "preprocessing.resize_shortest=9");
+        await Refused("resize_shortest is missing; the crop 'resize-then-center' needs at least the input's 8.", "set", "fruit",
+            "preprocessing.crop=resize-then-center");
+        await Refused("resize_shortest is 7; the crop 'resize-then-center' needs at least the input's 8.", "set", "fruit",
+            "preprocessing.crop=resize-then-center", "preprocessing.resize_shortest=7");
+        var before = Manifest("fruit");
+        Assert.Equal("1", (string)before["version"]!);
+
+        var output = await Run("set", "fruit", "title=Obst", "preprocessing.crop=resize-then-center", "preprocessing.resize_shortest=64",
+            "preprocessing.resample=pil-nearest");
+
+        Assert.Contains("It was −1…1, the centre square, tfjs-bilinear.", output, StringComparison.Ordinal);
+        var after = Manifest("fruit");
+        Assert.Equal(("2", "Obst", "resize-then-center", 64, "pil-nearest"), ((string)after["version"]!, (string)after["title"]!,
+            (string)after["preprocessing"]!["crop"]!, (int)after["preprocessing"]!["resize_shortest"]!, (string)after["preprocessing"]!["resample"]!));
+        Assert.EndsWith("Crop and resizer were set by hand.", (string)after["preprocessing"]!["evidence"]!["reason"]!, StringComparison.Ordinal);
+        Assert.NotEqual(before["sample"]!["predictions"]!.ToJsonString(), after["sample"]!["predictions"]!.ToJsonString());
+        var card = await File.ReadAllTextAsync(Path.Combine(Models, "fruit", "README.md"), TestContext.Current.CancellationToken);
+        Assert.Contains("shorter side to 64, then the centre (pil-nearest)", card, StringComparison.Ordinal);
+        Assert.DoesNotContain("tfjs-bilinear", card, StringComparison.Ordinal);
+        Assert.Contains((string)after["sample"]!["predictions"]![0]!["label"]!, await Run("classify", Sample, "--model", "fruit"), StringComparison.Ordinal);
+
+        await Run("set", "fruit", "preprocessing.crop=none");
+        Assert.Null(Manifest("fruit")["preprocessing"]!["resize_shortest"]);
+    }
+
+    [Fact]
     public async Task An_export_is_cut_as_asked()
     {
         var output = Path.Combine(_folder, "tfjs");

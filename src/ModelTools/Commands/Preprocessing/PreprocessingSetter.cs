@@ -7,6 +7,7 @@ using Whatsit.ModelConversion;
 using Whatsit.ModelConversion.Formats.Onnx;
 using Whatsit.ModelConversion.Preparation;
 using Whatsit.ModelTools.Commands.Abstain;
+using Whatsit.ModelTools.Commands.Import;
 using Whatsit.ModelTools.Commands.Quantize;
 
 namespace Whatsit.ModelTools.Commands.Preprocessing;
@@ -39,19 +40,35 @@ internal static class PreprocessingSetter
             return new(changed, [.. sentences, "Nothing was changed: a dry run."]);
         }
 
-        if (choice.Chosen == own)
+        progress("Changing the bundle");
+        return await ChangeAsync(folder, manifest, changed, own, choice.Chosen, sentences, cancellationToken);
+    }
+
+    /// <summary>Gives the bundle the crop and resizer that its owner says.</summary>
+    public static Task<PreprocessingReport> SetAsync(string folder, ModelManifest manifest, PreprocessingSpec spec, CancellationToken cancellationToken)
+    {
+        var (own, chosen) = (PicturePreparation.Of(manifest.Preprocessing), PicturePreparation.Of(spec));
+        var evidence = spec.Evidence is null ? null
+            : new PreprocessingEvidence(spec.Evidence.Certainty, $"{PreparationChoice.Reason(spec.Evidence)} Crop and resizer were set by hand.");
+        return ChangeAsync(folder, manifest, manifest with { Preprocessing = spec with { Evidence = evidence } }, own, chosen,
+            chosen == own ? [] : [$"It was {own.Words}."], cancellationToken);
+    }
+
+    private static async Task<PreprocessingReport> ChangeAsync(string folder, ModelManifest manifest, ModelManifest changed, PicturePreparation own,
+        PicturePreparation chosen, List<string> sentences, CancellationToken cancellationToken)
+    {
+        if (chosen == own)
         {
-            ManifestEdit.Apply(folder, json => ManifestEdit.Member(json, "preprocessing")["evidence"] = Evidence(choice.Evidence));
+            ManifestEdit.Apply(folder, json => ManifestEdit.Member(json, "preprocessing")["evidence"] = Evidence(changed.Preprocessing));
             CardSection.Put(folder, changed, PreprocessingTables.Title, PreprocessingTables.Section(changed));
             return new(changed, sentences);
         }
 
-        progress("Changing the bundle");
         var temporary = new BundleFolder(Path.GetDirectoryName(Path.GetFullPath(folder))!, manifest.Name).NewTemporary();
         try
         {
             Copy(folder, temporary);
-            changed = choice.Chosen.Values == own.Values ? changed : Rescale(manifest, changed, own, choice.Chosen, temporary, sentences);
+            changed = chosen.Values == own.Values ? changed : Rescale(manifest, changed, own, chosen, temporary, sentences);
             if (changed.Metrics is not null || changed.Abstain is not null)
             {
                 sentences.Add("Its figures were measured with other pictures and are gone: whatsit evaluate and whatsit abstain measure anew.");
@@ -61,6 +78,7 @@ internal static class PreprocessingSetter
             changed = changed with { Metrics = null, Abstain = null, Output = changed.Output with { Temperature = null } };
             changed = await AbstainSetter.RecordAsync(changed, temporary, VariantBuilder.FullOf(changed), cancellationToken);
             Write(temporary, changed);
+            Describe(temporary, manifest.Preprocessing, changed.Preprocessing);
             Bundle.Install(temporary, folder);
             return new(Bundle.ReadManifest(folder), sentences);
         }
@@ -173,8 +191,15 @@ internal static class PreprocessingSetter
         AbstainWriter.UpdateCard(folder, manifest);
     }
 
-    private static JsonNode? Evidence(PreprocessingEvidence evidence) =>
-        JsonSerializer.SerializeToNode(evidence, ManifestJson.Default.PreprocessingEvidence);
+    /// <summary>Where the card says how pictures are prepared, it says the new way.</summary>
+    private static void Describe(string folder, PreprocessingSpec before, PreprocessingSpec after)
+    {
+        var card = Path.Combine(folder, "README.md");
+        File.WriteAllText(card, File.ReadAllText(card).Replace(ModelCard.Describe(before), ModelCard.Describe(after), StringComparison.Ordinal));
+    }
+
+    private static JsonNode? Evidence(PreprocessingSpec spec) => spec.Evidence is null ? null
+        : JsonSerializer.SerializeToNode(spec.Evidence, ManifestJson.Default.PreprocessingEvidence);
 
     private static void Copy(string from, string to)
     {
