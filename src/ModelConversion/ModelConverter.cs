@@ -200,7 +200,7 @@ public static class ModelConverter
         new Preprocessor(preprocessing, spec).Process(sample, pixels);
 
         // 3. What the original answers, while its weights are still as they were read.
-        var quantized = graph.Nodes.Exists(node => node.Op == "QuantizeLinear");
+        var quantized = graph.Nodes.Exists(node => node.Op is "QuantizeLinear" or "DynamicQuantizeLinear");
         var proof = Proof.Record(graph, input, preprocessing, pixels, progress);
 
         // 4. Convert; the code that read and ran the original is not needed for that.

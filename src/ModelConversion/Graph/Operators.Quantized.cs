@@ -97,6 +97,65 @@ internal static partial class Operators
         }
     }
 
+    /// <summary>Bytes by the range that the values have, zero included: https://onnx.ai/onnx/operators/onnx__DynamicQuantizeLinear.html.</summary>
+    private static Tensor[] DynamicQuantizeLinear(Operation operation)
+    {
+        var input = operation.Floats(0);
+        if (operation.Skips(input.Shape, out _))
+        {
+            return [Zeros(ElementType.UInt8, input.Shape), Zeros(ElementType.Float32, []), Zeros(ElementType.UInt8, [])];
+        }
+
+        var x = input.As<float>();
+        (float least, float most) = (0, 0);
+        foreach (var value in x)
+        {
+            (least, most) = (Math.Min(least, value), Math.Max(most, value));
+        }
+
+        // ONNX Runtime's way out where all are 0.
+        var scale = most == least ? 1 : (most - least) / 255;
+        var zeroPoint = Math.Clamp(MathF.Round(-least / scale, MidpointRounding.ToEven), 0, 255);
+        var result = Tensor.Allocate(ElementType.UInt8, input.Shape, out Span<byte> y);
+        for (var i = 0; i < y.Length; i++)
+        {
+            y[i] = (byte)Math.Clamp(MathF.Round(x[i] / scale, MidpointRounding.ToEven) + zeroPoint, 0, 255);
+        }
+
+        return [result, Tensor.Float32([], [scale]), Tensor.FromDoubles(ElementType.UInt8, [], [zeroPoint])];
+    }
+
+    private static Tensor MatMulInteger(Operation operation) => OfBytes(operation, MatMul, perColumn: true);
+
+    private static Tensor ConvInteger(Operation operation) => OfBytes(operation, Conv, perColumn: false);
+
+    /// <summary>A product of bytes less their zero points, as whole numbers.</summary>
+    private static Tensor OfBytes(Operation operation, Func<Operation, Tensor> product, bool perColumn)
+    {
+        var result = product(new Operation(operation.Node, [Centred(0), Centred(1)], operation.ShapesOnly));
+        return operation.Skips(result.Shape, out _) ? Zeros(ElementType.Int32, result.Shape)
+            : Tensor.FromDoubles(ElementType.Int32, result.Shape, Array.ConvertAll(result.ToDoubles(), Math.Round));
+
+        // The zero point of weights may be one for each of their columns or filters.
+        Tensor Centred(int index)
+        {
+            var bytes = operation[index];
+            if (operation.Skips(bytes.Shape, out var zeros))
+            {
+                return zeros;
+            }
+
+            var zeroPoints = operation.Optional(index + 2)?.ToFloats() ?? [0];
+            var stride = zeroPoints.Length == 1 || perColumn ? 1 : bytes.Length / bytes.Shape[0];
+            if (zeroPoints.Length > 1 && (index == 0 || zeroPoints.Length != bytes.Shape[perColumn ? ^1 : 0]))
+            {
+                throw operation.Refuse($"has {zeroPoints.Length} zero points for [{string.Join(", ", bytes.Shape)}]");
+            }
+
+            return Tensor.Float32(bytes.Shape, [.. bytes.ToFloats().Select((value, place) => value - zeroPoints[place / stride % zeroPoints.Length])]);
+        }
+    }
+
     /// <summary>One scale and zero point, or one per index of an axis; and how many elements share that index in a row.</summary>
     private static (float[] Scales, double[] ZeroPoints, int ChannelStride) QuantizationOf(Operation operation)
     {

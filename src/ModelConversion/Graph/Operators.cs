@@ -25,6 +25,8 @@ internal static partial class Operators
         // Products and normalisation
         ["Gemm"] = One(Gemm),
         ["MatMul"] = One(MatMul),
+        ["MatMulInteger"] = One(MatMulInteger),
+        ["ConvInteger"] = One(ConvInteger),
         ["Einsum"] = One(Einsum),
         ["BatchNormalization"] = One(BatchNormalization),
         ["LayerNormalization"] = One(LayerNormalization),
@@ -89,6 +91,7 @@ internal static partial class Operators
         ["CastLike"] = One(CastLike),
         ["QuantizeLinear"] = One(QuantizeLinear),
         ["DequantizeLinear"] = One(DequantizeLinear),
+        ["DynamicQuantizeLinear"] = DynamicQuantizeLinear,
 
         // Shapes and places
         ["Constant"] = One(Constant),

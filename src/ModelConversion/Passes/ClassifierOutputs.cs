@@ -272,8 +272,14 @@ public static class ClassifierOutputs
         var wiring = new Wiring(graph);
         var dense = Behind(wiring, graph.Outputs[0].Name, out _, [.. Plain, "Softmax", "LogSoftmax", "Exp", "Sigmoid", "HardSigmoid", "Tanh", "Clip", "Concat",
             "Sub", "Add", "Mul"]);
+        if (dense is { Op: "MatMulInteger" or "ConvInteger" })
+        {
+            dense = wiring.Producer(dense.Inputs[0]);
+        }
+
+        // A layer whose input becomes bytes while it runs: that input is the embedding.
         var weights = dense is { Op: "Gemm" or "MatMul" or "Conv" } ? WeightsOf(graph, wiring, dense) : null;
-        if (dense is null || weights is null)
+        if (dense is null || (weights is null && dense.Op != "DynamicQuantizeLinear"))
         {
             return default;
         }

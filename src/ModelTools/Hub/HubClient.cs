@@ -103,7 +103,7 @@ internal sealed partial class HubClient(Downloads downloads, Uri endpoint, strin
         return files;
     }
 
-    /// <summary>One network, with what describes it: ONNX in full precision, or another format that can be read.</summary>
+    /// <summary>One network, with what describes it: ONNX in full precision, and in fewer bits beside it, or another format that can be read.</summary>
     private static List<HubFile> Wanted(HubAddress address, List<HubFile> files, string? file, string? task)
     {
         var network = file is not null ? files.Find(one => one.Path == file)?.Path
@@ -126,9 +126,11 @@ internal sealed partial class HubClient(Downloads downloads, Uri endpoint, strin
 
         // Weights in files of their own: model.onnx_data beside model.onnx, shards beside model.json.
         var folder = network.Contains('/', StringComparison.Ordinal) ? network[..(network.LastIndexOf('/') + 1)] : "";
+        string[] variants = file is not null ? [] : [.. HubFolder.FewerBits(network, [.. files.Select(one => one.Path)]).Select(variant => variant.File)];
         return
         [
-            .. files.Where(one => one.Path == network || Descriptions.Contains(one.Path) || Descriptions.Select(name => folder + name).Contains(one.Path)
+            .. files.Where(one => one.Path == network || variants.Contains(one.Path)
+                || Descriptions.Contains(one.Path) || Descriptions.Select(name => folder + name).Contains(one.Path)
                 || one.Path.StartsWith($"{network}_data", StringComparison.Ordinal) || one.Path.StartsWith($"{network}.data", StringComparison.Ordinal)
                 || (network.EndsWith("model.json", StringComparison.Ordinal) && one.Path.EndsWith(".bin", StringComparison.Ordinal)
                     && one.Path.StartsWith(folder, StringComparison.Ordinal) && one.Path.LastIndexOf('/') + 1 == folder.Length))

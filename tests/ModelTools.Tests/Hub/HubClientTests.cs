@@ -7,6 +7,8 @@ using System.Text.Json;
 using Whatsit.Inference.Catalog;
 using Whatsit.Inference.Fetching;
 using Whatsit.Inference.Preprocessing;
+using Whatsit.ModelConversion.Formats.Onnx;
+using Whatsit.ModelTools.Evaluation;
 using Whatsit.ModelTools.Hub;
 using Whatsit.ModelTools.Tests.Commands;
 using Whatsit.ModelTools.Tests.Formats.HuggingFace;
@@ -29,7 +31,7 @@ public sealed class HubClientTests : IAsyncLifetime
         _hub.Files["README.md"] = "# Leaves"u8.ToArray();
         _hub.Files["model.safetensors"] = new byte[999];
         _hub.Files["onnx/model.onnx"] = HubFolders.Network(Path.Combine(_folder, "network.onnx"));
-        _hub.Files["onnx/model_fp16.onnx"] = new byte[77];
+        _hub.Files["onnx/model_q4f16.onnx"] = new byte[77];
     }
 
     public async ValueTask DisposeAsync()
@@ -48,7 +50,8 @@ public sealed class HubClientTests : IAsyncLifetime
         Assert.Equal(["oak", "elm", "ash"], await File.ReadAllLinesAsync(Path.Combine(_folder, "models", "leaves", "labels.txt"), Token));
         Assert.Equal((24, PreprocessingCertainty.Known, $"{_hub.Address}someone/leaves@{SmallHub.Commit[..12]}"),
             (manifest.Input.Width, manifest.Preprocessing.Evidence!.Certainty, manifest.Source));
-        Assert.DoesNotContain(_hub.Asked, asked => asked.Contains("safetensors", StringComparison.Ordinal) || asked.Contains("fp16", StringComparison.Ordinal));
+        Assert.DoesNotContain(_hub.Asked,
+            asked => asked.Contains("safetensors", StringComparison.Ordinal) || asked.Contains("q4f16", StringComparison.Ordinal));
 
         // The second time everything is there.
         _hub.Asked.Clear();
@@ -218,7 +221,7 @@ public sealed class HubClientTests : IAsyncLifetime
     public async Task A_repository_without_a_network_is_said_so()
     {
         _hub.Files.Remove("onnx/model.onnx");
-        _hub.Files.Remove("onnx/model_fp16.onnx");
+        _hub.Files.Remove("onnx/model_q4f16.onnx");
         _hub.Files.Remove("model.safetensors");
         Assert.Contains("holds no network that can be read: ONNX, Keras, TensorFlow Lite or TensorFlow.js, but README.md, config.json, preprocessor_",
             await RefusalAsync(), StringComparison.Ordinal);
@@ -250,7 +253,7 @@ public sealed class HubClientTests : IAsyncLifetime
     public async Task Weights_in_several_files_come_as_their_index_says()
     {
         _hub.Files.Remove("onnx/model.onnx");
-        _hub.Files.Remove("onnx/model_fp16.onnx");
+        _hub.Files.Remove("onnx/model_q4f16.onnx");
         _hub.Files.Remove("model.safetensors");
         _hub.Files["model.safetensors.index.json"] =
             """{"weight_map": {"a": "model-1.safetensors", "b": "model-2.safetensors", "c": "model-1.safetensors"}}"""u8.ToArray();
@@ -268,7 +271,7 @@ public sealed class HubClientTests : IAsyncLifetime
     public async Task Weights_of_a_network_that_is_not_known_are_not_fetched()
     {
         _hub.Files.Remove("onnx/model.onnx");
-        _hub.Files.Remove("onnx/model_fp16.onnx");
+        _hub.Files.Remove("onnx/model_q4f16.onnx");
         _hub.Files["config.json"] = """{"architectures": ["SwinForImageClassification"], "model_type": "swin"}"""u8.ToArray();
 
         Assert.Contains("config.json says 'SwinForImageClassification'; ResNetForImageClassification, ", await RefusalAsync(), StringComparison.Ordinal);
@@ -296,6 +299,51 @@ public sealed class HubClientTests : IAsyncLifetime
             Directory.EnumerateFiles(folder, "*", SearchOption.AllDirectories).Select(file => Path.GetRelativePath(folder, file).Replace('\\', '/'))
                 .Order(StringComparer.Ordinal));
         Assert.Equal(SmallHub.Commit, commit);
+    }
+
+    [Fact]
+    public async Task Fewer_bits_become_variants_where_they_answer_as_full_precision_does()
+    {
+        _hub.Files["onnx/model_fp16.onnx"] = HubFolders.Halved(Path.Combine(_folder, "halved.onnx"));
+        _hub.Files["onnx/model_quantized.onnx"] = HubFolders.InBytes(Path.Combine(_folder, "bytes.onnx"));
+
+        (var code, var output, var error) = await RunAsync("hf:someone/leaves", "--json");
+
+        Assert.True(code == 0, output + error);
+        var folder = Path.Combine(_folder, "models", "leaves");
+        var manifest = Bundle.ReadManifest(folder);
+        var notes = NotesOf(output);
+        Assert.Contains("'onnx/model_fp16.onnx' is the variant fp16: it answers 24 random pictures as fp32 does (confidences differ by ", notes,
+            StringComparison.Ordinal);
+        Assert.Contains("'onnx/model_quantized.onnx' is the variant int8: ", notes, StringComparison.Ordinal);
+        Assert.Equal(["fp32", "fp16", "int8"], manifest.Files.Keys);
+        Assert.Equal((null, true, false), (manifest.Files["fp32"].Approved, manifest.Files["fp16"].Approved, manifest.Files["int8"].Approved));
+        Assert.Contains("is the variant int8", await File.ReadAllTextAsync(Path.Combine(folder, "README.md"), Token), StringComparison.Ordinal);
+        var graph = new OnnxReader().Read(Bundle.PathOf(folder, manifest.Files["int8"].File)).Graph;
+        Assert.Contains(graph.Nodes, node => node.Op == "MatMulInteger");
+
+        // As a server would before it says that it is ready.
+        using var evaluator = new Evaluator();
+        foreach (var variant in manifest.Files.Keys)
+        {
+            using var lease = evaluator.Load(manifest, folder, variant);
+            await evaluator.SelfTestAsync(lease.Model, Token);
+        }
+    }
+
+    [Fact]
+    public async Task Fewer_bits_that_answer_otherwise_are_left_out()
+    {
+        _hub.Files["onnx/model_fp16.onnx"] = new byte[77];
+        _hub.Files["onnx/model_int8.onnx"] = HubFolders.InBytes(Path.Combine(_folder, "other.onnx"), factor: -3);
+
+        (var code, var output, var error) = await RunAsync("hf:someone/leaves", "--json");
+
+        Assert.True(code == 0, output + error);
+        var notes = NotesOf(output);
+        Assert.Contains("'onnx/model_fp16.onnx' was left out: ", notes, StringComparison.Ordinal);
+        Assert.Contains("'onnx/model_int8.onnx' was left out: ", notes, StringComparison.Ordinal);
+        Assert.Equal(["fp32"], Bundle.ReadManifest(Path.Combine(_folder, "models", "leaves")).Files.Keys);
     }
 
     [Fact]
@@ -360,6 +408,9 @@ public sealed class HubClientTests : IAsyncLifetime
 
     private async Task<string> RefusalAsync(string address = "hf:someone/leaves", string? token = null) =>
         (await Assert.ThrowsAnyAsync<Exception>(() => FetchAsync(address, token))).Message;
+
+    private static string NotesOf(string output) =>
+        string.Join('\n', JsonDocument.Parse(output).RootElement.GetProperty("notes").EnumerateArray().Select(note => note.GetString()));
 
     private Task<(int Code, string Output, string Error)> RunAsync(params string[] arguments) =>
         RunAsync(new Dictionary<string, string> { ["HF_ENDPOINT"] = _hub.Address.AbsoluteUri }, arguments);

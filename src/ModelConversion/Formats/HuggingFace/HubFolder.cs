@@ -74,6 +74,29 @@ internal sealed partial class HubFolder
             ?? graphs.FirstOrDefault();
     }
 
+    /// <summary>
+    /// The same network in fewer bits, as exporters name it: <c>model_fp16.onnx</c>, <c>model_int8.onnx</c> or <c>model_quantized.onnx</c> beside
+    /// <c>model.onnx</c>.
+    /// </summary>
+    /// <param name="full">The network in full precision.</param>
+    /// <param name="files">All files.</param>
+    public static IReadOnlyList<(string Variant, string File)> FewerBits(string full, IReadOnlyCollection<string> files)
+    {
+        if (!full.EndsWith(".onnx", StringComparison.Ordinal) || Reduced().IsMatch(full))
+        {
+            return [];
+        }
+
+        (string Variant, string Ending)[] known = [("fp16", "_fp16"), ("int8", "_int8"), ("int8", "_quantized")];
+        return [.. known.Select(one => (one.Variant, File: $"{full[..^".onnx".Length]}{one.Ending}.onnx")).Where(one => files.Contains(one.File))
+            .DistinctBy(one => one.Variant)];
+    }
+
+    /// <summary>The same of a folder: paths in it.</summary>
+    public static IReadOnlyList<(string Variant, string File)> FewerBits(string root) => Of(root)?.Model() is { } model
+        ? FewerBits(Path.GetRelativePath(root, model).Replace('\\', '/'), [.. Directory.EnumerateFiles(Path.GetDirectoryName(model)!, "*.onnx")
+            .Where(ModelFile.Exists).Select(file => Path.GetRelativePath(root, file).Replace('\\', '/'))]) : [];
+
     /// <summary>What the folder says, beside what the file does.</summary>
     /// <param name="model">The network as it was read.</param>
     /// <param name="size">The side that was asked for.</param>

@@ -97,6 +97,15 @@ internal static class ImportCommand
             var report = quiet ? ModelImporter.Import(request, _ => { }, cancellationToken)
                 : AnsiConsole.Status().Start("Starting", status => ModelImporter.Import(request, step => status.Status(Markup.Escape(step)),
                     cancellationToken));
+            var variants = quiet ? await MakersVariants.AddAsync(request, report.Folder, _ => { }, cancellationToken)
+                : await AnsiConsole.Status().StartAsync("Starting", status => MakersVariants.AddAsync(request, report.Folder,
+                    step => status.Status(Markup.Escape(step)), cancellationToken));
+            report = variants.Count == 0 ? report
+                : report with
+                {
+                    Model = report.Model with { Notes = [.. report.Model.Notes, .. variants] },
+                    Manifest = Bundle.ReadManifest(report.Folder),
+                };
             var choice = photos is null ? null : await TrainingProgress.RunAsync(progress => AbstainSetter.SetAsync(report.Folder, new AbstainRequest(photos)
             {
                 Others = arguments.GetValue(others),

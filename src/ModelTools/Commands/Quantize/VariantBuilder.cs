@@ -23,13 +23,16 @@ internal sealed record QuantizeRequest(string Model, string Models, string To)
     /// <summary>How many of them at most.</summary>
     public int CalibrationPhotos { get; init; } = 250;
 
+    /// <summary>The network in fewer bits, where its maker has made it.</summary>
+    public Graph? Made { get; init; }
+
     /// <summary>Photos to judge the variant by; by default a fourth of those for calibration, or else the bundle's own samples.</summary>
     public string? Images { get; init; }
 
     /// <summary>The photos of <see cref="Calibrate"/>, where they have been read already.</summary>
     public IReadOnlyList<LabelledPhoto>? Given { get; init; }
 
-    /// <summary>The photos of <see cref="Images"/>, where they have been read already.</summary>
+    /// <summary>The photos of <see cref="Images"/>, where they have been read already; without that, random pictures.</summary>
     public IReadOnlyList<LabelledPhoto>? Judges { get; init; }
 
     /// <summary>The loss of accuracy that is allowed, from 0 to 1.</summary>
@@ -77,7 +80,7 @@ internal static class VariantBuilder
         var folder = Path.GetFullPath(source.Path);
         var fullPath = source.File(Full);
         var classes = Labels.Read(Bundle.PathOf(folder, manifest.Labels));
-        if (request.To == "int8" && request.Calibrate is null)
+        if (request.To == "int8" && request.Calibrate is null && request.Made is null)
         {
             throw new ModelFormatException("int8 needs photos to calibrate with, a hundred or more of the kind that it will see: --calibrate FOLDER|LIST.");
         }
@@ -87,13 +90,13 @@ internal static class VariantBuilder
 
         // 1. Fewer bits.
         progress($"Reading {Path.GetFileName(fullPath)}");
-        var graph = new OnnxReader().Read(fullPath).Graph;
+        var graph = request.Made ?? new OnnxReader().Read(fullPath).Graph;
         IReadOnlyList<Trial> trials = [];
-        if (request.To == "int8")
+        if (request.To == "int8" && request.Made is null)
         {
             (graph, trials) = StaticQuantizer.Quantize(graph, manifest.Output, Tensors(evaluator, manifest, calibration!, progress), progress);
         }
-        else
+        else if (request.To != "int8")
         {
             HalfPrecision.Apply(graph);
         }
@@ -143,10 +146,13 @@ internal static class VariantBuilder
                 : agreement.Loss > request.MaxLoss
                     ? $"{request.To} loses {agreement.Loss:0.0 %} of accuracy on {Counted.Of(agreement.Photos, "photo")}; the limit is " +
                     $"{request.MaxLoss:0.0 %} (--max-loss)."
+                : request.Made is not null && request.Images is null && agreement.LargestDifference > LargestDifference
+                    ? $"{request.To} differs from {Full} by up to {agreement.LargestDifference:0.###} on {judgedBy}; {LargestDifference} is the limit."
                 : null;
 
             // 4. Installed.
-            file = file with { File = name, Approved = true };
+            // Random pictures tell too little for a server to take bytes unasked.
+            file = file with { File = name, Approved = request.Made is null || request.Images is not null || request.To == "fp16" };
             if (problem is null)
             {
                 File.Move(Path.Combine(folder, temporary), Path.Combine(folder, name), overwrite: true);
@@ -181,7 +187,7 @@ internal static class VariantBuilder
 
         if (given is null)
         {
-            return (null, samples(), "the bundle's own samples");
+            return request.Judges is { } random ? (null, random, Counted.Of(random.Count, "random picture")) : (null, samples(), "the bundle's own samples");
         }
 
         LabelledPhoto[] held = [.. given.Where((_, place) => place % HeldOut == HeldOut - 1)];

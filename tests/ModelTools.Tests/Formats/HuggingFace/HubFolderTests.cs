@@ -147,6 +147,15 @@ public sealed class HubFolderTests : IDisposable
     public void Of_several_variants_the_one_in_full_precision_is_taken(string chosen, params string[] files) => Assert.Equal(chosen, HubFolder.Choose(files));
 
     [Theory]
+    [InlineData("onnx/model.onnx", "fp16 onnx/model_fp16.onnx, int8 onnx/model_int8.onnx", "model_fp16.onnx", "onnx/model_quantized.onnx",
+        "onnx/model_int8.onnx", "onnx/model_fp16.onnx", "onnx/model_q4.onnx")]
+    [InlineData("model.onnx", "int8 model_quantized.onnx", "model_quantized.onnx", "onnx/model_fp16.onnx")]
+    [InlineData("onnx/model_fp16.onnx", "", "onnx/model_fp16_int8.onnx")]
+    [InlineData("model.safetensors", "", "model_fp16.onnx")]
+    public void Fewer_bits_are_what_lies_beside_full_precision_under_its_name(string full, string expected, params string[] files) =>
+        Assert.Equal(expected, string.Join(", ", HubFolder.FewerBits(full, files).Select(one => $"{one.Variant} {one.File}")));
+
+    [Theory]
     [InlineData("""{"architectures": ["CLIPModel"], "model_type": "clip"}""", "a 'CLIPModel', which is no classifier of pictures")]
     [InlineData("""{"architectures": ["SegformerForSemanticSegmentation"]}""", "a 'SegformerForSemanticSegmentation', which is no classifier of pictures")]
     public void What_is_no_classifier_is_refused(string config, string reason)

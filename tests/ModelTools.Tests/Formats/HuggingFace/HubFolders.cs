@@ -1,5 +1,6 @@
 using Whatsit.ModelConversion.Formats.Onnx;
 using Whatsit.ModelConversion.Graphs;
+using Whatsit.ModelConversion.Quantization;
 using Whatsit.ModelTools.Tests.Graphs;
 
 namespace Whatsit.ModelTools.Tests.Formats.HuggingFace;
@@ -26,6 +27,45 @@ internal static class HubFolders
     public static byte[] Network(string path)
     {
         OnnxWriter.Write(Vit(), path);
+        return File.ReadAllBytes(path);
+    }
+
+    /// <summary>The same with halved weights.</summary>
+    public static byte[] Halved(string path)
+    {
+        var graph = Vit();
+        HalfPrecision.Apply(graph);
+        OnnxWriter.Write(graph, path);
+        return File.ReadAllBytes(path);
+    }
+
+    /// <summary>
+    /// The same with bytes for the weights of its dense layers, and values that become bytes while it runs, as ONNX Runtime's <c>quantize_dynamic</c> does it.
+    /// </summary>
+    /// <param name="path">Where to write it.</param>
+    /// <param name="factor">What weights are multiplied with: 1 for the same network.</param>
+    public static byte[] InBytes(string path, float factor = 1)
+    {
+        var graph = Vit();
+        var builder = new GraphBuilder(graph);
+        foreach (var node in graph.Nodes.Where(node => node.Op is "MatMul" or "Gemm" && graph.Constants.ContainsKey(node.Inputs[1])).ToArray())
+        {
+            var weights = graph.Constants[node.Inputs[1]];
+            weights = node.Op == "Gemm" ? Operators.Permute(weights, [1, 0]) : weights;
+            var scale = weights.ToDoubles().Max(Math.Abs) / 127;
+            var quantized = Tensor.FromDoubles(ElementType.Int8, weights.Shape, [.. weights.ToDoubles().Select(weight => Math.Round(weight / scale))]);
+            graph.Nodes.Remove(node);
+            var bytes = builder.AddNode("DynamicQuantizeLinear", $"{node.Name}_bytes", [node.Inputs[0]], outputs: 3);
+            var product = builder.AddNode("Cast", $"{node.Name}_cast", [builder.AddNode("MatMulInteger", $"{node.Name}_integers",
+                [bytes.Outputs[0], builder.AddConstant($"{node.Name}_int8", quantized), bytes.Outputs[2],
+                    builder.AddConstant($"{node.Name}_zero", Tensor.FromDoubles(ElementType.Int8, [], [0]))])], ("to", (long)ElementType.Float32));
+            var scales = builder.AddNode("Mul", $"{node.Name}_scales", [bytes.Outputs[1], builder.AddConstant($"{node.Name}_scale", [(float)scale * factor])]);
+            var last = builder.AddNode("Mul", $"{node.Name}_scaled", [product, scales], outputs: 1);
+            last = node.Op == "Gemm" ? builder.AddNode("Add", $"{node.Name}_biased", [last.Outputs[0], node.Inputs[2]], outputs: 1) : last;
+            last.Outputs[0] = node.Outputs[0];
+        }
+
+        OnnxWriter.Write(graph, path);
         return File.ReadAllBytes(path);
     }
 

@@ -135,9 +135,40 @@ public sealed class QuantizedOperatorsTests : IDisposable
     }
 
     [Theory]
+    [InlineData("MatMulInteger", ElementType.UInt8, false)]
+    [InlineData("MatMulInteger", ElementType.Int8, false)]
+    [InlineData("MatMulInteger", ElementType.Int8, true)]
+    [InlineData("ConvInteger", ElementType.UInt8, false)]
+    public void What_becomes_bytes_while_it_runs_answers_what_ONNX_Runtime_answers(string op, ElementType type, bool perColumn)
+    {
+        var isMatrix = op == "MatMulInteger";
+        int[] shape = isMatrix ? [2, 7, 6] : [2, 6, 9, 9];
+        var builder = new GraphBuilder("dynamic");
+        var x = builder.AddInput("x", ElementType.Float32, shape);
+        var bytes = builder.AddNode("DynamicQuantizeLinear", "bytes", [x], outputs: 3);
+        var weights = Numbers.Random(3, type == ElementType.UInt8 ? 0 : -128, type == ElementType.UInt8 ? 255 : 127, isMatrix ? [6, 5] : [4, 3, 3, 3]);
+        double[] zeroPoints = perColumn ? [3, -4, 0, 9, -1] : [type == ElementType.UInt8 ? 121 : -7];
+        (string, object)[] attributes = isMatrix ? [] : [("group", 2L), ("pads", new long[] { 1, 1, 1, 1 }), ("strides", new long[] { 2, 2 })];
+        var product = builder.AddNode(op, "product", [bytes.Outputs[0], builder.AddConstant("weights", Tensor.FromDoubles(type, weights.Shape,
+            weights.ToDoubles())), bytes.Outputs[2], builder.AddConstant("zero", Tensor.FromDoubles(type, perColumn ? [5] : [], zeroPoints))],
+            attributes);
+        builder.AddOutput(product, ElementType.Int32, isMatrix ? [2, 7, 5] : [2, 4, 5, 5]);
+        builder.AddOutput(bytes.Outputs[1], ElementType.Float32);
+        var path = Path.Combine(_folder, "model.onnx");
+        OnnxWriter.Write(builder.Graph, path);
+        var input = Numbers.Random(7, -0.3f, 2, shape);
+        using var original = new OnnxRunner(path);
+        var expected = original.Run(new Dictionary<string, Tensor> { ["x"] = input });
+
+        var actual = new Interpreter(new OnnxReader().Read(path).Graph).Run(input);
+
+        Assert.Equal(expected[product].ToDoubles(), actual[product].ToDoubles());
+        Assert.Equal(expected[bytes.Outputs[1]].ToFloats()[0], actual[bytes.Outputs[1]].ToFloats()[0], 1e-7f);
+        Assert.InRange(expected[product].ToDoubles().Distinct().Count(), 20, int.MaxValue);
+    }
+
+    [Theory]
     [InlineData("QAttention", "The operator 'com.microsoft.QAttention' (QAttention) is not supported.")]
-    [InlineData("DynamicQuantizeLinear", "The operator 'DynamicQuantizeLinear' (DynamicQuantizeLinear) is not supported.")]
-    [InlineData("MatMulInteger", "The operator 'MatMulInteger' (MatMulInteger) is not supported.")]
     public void What_has_no_exact_form_is_refused_by_its_name(string op, string message)
     {
         var file = new Model(ElementType.UInt8);
@@ -149,7 +180,7 @@ public sealed class QuantizedOperatorsTests : IDisposable
     /// <summary>A file in the making; scales and zero points are one-element vectors, as some exporters write them, or scalars.</summary>
     private sealed class Model
     {
-        private static readonly HashSet<string> OfOnnx = ["QLinearConv", "QLinearMatMul", "DynamicQuantizeLinear", "MatMulInteger"];
+        private static readonly HashSet<string> OfOnnx = ["QLinearConv", "QLinearMatMul"];
 
         private readonly ElementType _type;
 
