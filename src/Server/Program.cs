@@ -88,6 +88,7 @@ public static class Program
         }
 
         // Options: a wrong value stops the process, by name.
+        SettingList.Register();
         builder.Services.AddSettings<CatalogOptions>("Catalog");
         builder.Services.AddSettings<DecodingOptions>("Decoding");
         builder.Services.AddSettings<ExplainOptions>("Explain");

@@ -9,6 +9,9 @@ namespace Whatsit.Server;
 [TypeConverter(typeof(FromText))]
 public sealed class SettingList : List<string>
 {
+    /// <summary>Lists of the core, which knows nothing of configurations, are written in one text, too.</summary>
+    public static void Register() => TypeDescriptor.AddAttributes(typeof(IReadOnlyList<string>), new TypeConverterAttribute(typeof(FromText)));
+
     private sealed class FromText : TypeConverter
     {
         public override bool CanConvertFrom(ITypeDescriptorContext? context, Type sourceType) => sourceType == typeof(string);

@@ -1,5 +1,7 @@
+using System.ComponentModel;
 using System.ComponentModel.DataAnnotations;
 using System.Net.Sockets;
+using System.Reflection;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.Extensions.Options;
 using Whatsit.Inference;
@@ -103,11 +105,24 @@ internal static class Settings
                 .Select(setting => Renamed.TryGetValue(setting.Path, out var now)
                     ? $"There is no setting {setting.Path} any more; it is {now}."
                     : $"There is no setting {setting.Path}; {section.Key} has {string.Join(", ", known)}.").ToList();
+            // The binder passes over a text where a list of objects belongs.
+            problems.AddRange(section.GetChildren().Where(setting => setting.Value is { Length: > 0 } && !IsText(setting.Key))
+                .Select(setting => $"The setting {setting.Path} is '{setting.Value}'. It must be a list: {setting.Path}:0 is its first entry."));
             var results = new List<ValidationResult>();
             Validator.TryValidateObject(options, new ValidationContext(options), results, validateAllProperties: true);
-            problems.AddRange(results.Select(result =>
-                $"The setting {section.Path}:{result.MemberNames.First()} is '{ValueOf(result.MemberNames.First())}'. {result.ErrorMessage}"));
+            problems.AddRange(results.Select(result => $"The setting {Named(result)}"));
             return problems.Count > 0 ? ValidateOptionsResult.Fail(problems) : ValidateOptionsResult.Success;
+        }
+
+        private static bool IsText(string setting) => typeof(T).GetProperty(setting, BindingFlags.IgnoreCase | BindingFlags.Instance | BindingFlags.Public)
+            is not { } property || TypeDescriptor.GetConverter(property.PropertyType).CanConvertFrom(typeof(string));
+
+        /// <summary>The setting with its value and what is wrong with it; what is wrong within an entry of a list names that itself.</summary>
+        private string Named(ValidationResult result)
+        {
+            var setting = $"{section.Path}:{result.MemberNames.First()}";
+            return result.ErrorMessage!.StartsWith($"{setting}:", StringComparison.Ordinal) ? result.ErrorMessage
+                : $"{setting} is '{ValueOf(result.MemberNames.First())}'. {result.ErrorMessage}";
         }
 
         /// <summary>As it was written; the members of a list one after the other.</summary>

@@ -24,6 +24,26 @@ public sealed class SettingsTests
         "without it.")]
     [InlineData("OnnxRuntime:ExecutionProviders:0", "gpu",
         "The setting OnnxRuntime:ExecutionProviders is 'gpu'. There is no execution provider 'gpu'; the names are cpu, cuda, tensorrt, dml, coreml, openvino.")]
+    [InlineData("OnnxRuntime:ExecutionProviders", "cpu, gpu",
+        "The setting OnnxRuntime:ExecutionProviders is 'cpu, gpu'. There is no execution provider 'gpu'; the names are cpu, cuda, tensorrt, dml, coreml, " +
+        "openvino.")]
+    [InlineData("Catalog:Load", "lazy", "The setting Catalog:Load is 'lazy'. It must be start or on-demand.")]
+    [InlineData("Catalog:MaxMemory", "-1", "The setting Catalog:MaxMemory is '-1'. It must be a number of bytes, or 0.")]
+    [InlineData("Catalog:MaxMemory", "2GB", "Failed to convert configuration value '2GB' at 'Catalog:MaxMemory' to type 'System.Int64'.")]
+    [InlineData("Catalog:Sources", "https://models.example/a.zip",
+        "The setting Catalog:Sources is 'https://models.example/a.zip'. It must be a list: Catalog:Sources:0 is its first entry.")]
+    [InlineData("Catalog:Sources:0:Name", "a/b",
+        "The setting Catalog:Sources:0:Name is 'a/b'; a model's name has letters, digits, '-', '_' and '.', at most 64.")]
+    [InlineData("Catalog:Sources:0:Name", "a", "The setting Catalog:Sources:0:Url is '', which is no address such as https://models.example/a.zip.")]
+    [InlineData("Teaching:Enabled", "perhaps", "Failed to convert configuration value 'perhaps' at 'Teaching:Enabled' to type 'System.Boolean'.")]
+    [InlineData("Teaching:Enabled", "true",
+        "The setting Teaching:Enabled is 'True'. There is no key in Management:KeySha256 that the page could ask for.")]
+    [InlineData("Tfjs:ShardSize", "-1", "The setting Tfjs:ShardSize is '-1'. The field ShardSize must be between 0 and 2147483647.")]
+    [InlineData("Tfjs:ShardSize", "small", "Failed to convert configuration value 'small' at 'Tfjs:ShardSize' to type 'System.Int32'.")]
+    [InlineData("Remote:Hosts:0", "http://10.0.0.1:8080",
+        "The setting Remote:Hosts is 'http://10.0.0.1:8080'. 'http://10.0.0.1:8080' is none of host, host:port and *.")]
+    [InlineData("Remote:Hosts", "10.0.0.1, 10.0.0.2/v2",
+        "The setting Remote:Hosts is '10.0.0.1, 10.0.0.2/v2'. '10.0.0.2/v2' is none of host, host:port and *.")]
     [InlineData("Management:Port", "70000", "The setting Management:Port is '70000'. The field Port must be between 0 and 65535.")]
     [InlineData("Shutdown:Delay", "9", "The setting Shutdown:Delay is '9'. It must not be more than Shutdown:Seconds, which is 8 and includes it.")]
     [InlineData("Shutdown:Seconds", "soon", "Failed to convert configuration value 'soon' at 'Shutdown:Seconds' to type 'System.Double'.")]

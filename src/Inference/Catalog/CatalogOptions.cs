@@ -42,7 +42,7 @@ public sealed class CatalogOptions : IValidatableObject
     /// one that was not asked for the longest time is unloaded; one that is being asked is not. 0, the default, means half of the memory that the process may
     /// use.
     /// </summary>
-    [Range(0, long.MaxValue)]
+    [Range(0, long.MaxValue, ErrorMessage = "It must be a number of bytes, or 0.")]
     public long MaxMemory { get; set; }
 
     /// <summary>Bundles that are fetched at start and served as if they lay in the folder: for platforms without a volume. The default is none.</summary>
