@@ -285,7 +285,7 @@ describe('The accelerator', () => {
       if (message.type === 'cancel') return;
       const backends = (['wasm', 'webgl', 'webgpu'] as const).filter((backend) => backend === 'wasm' || nameOf({ backend, threads: 1 }) in device);
       const say = (answered: FromWorker) => void Promise.resolve().then(() => this.say(answered));
-      if (message.type === 'backends') return say({ type: 'done', id: message.id, answer: backends });
+      if (message.type === 'backends') return device.backends === 'never answers' ? undefined : say({ type: 'done', id: message.id, answer: backends });
       const behaviour = device[nameOf(message.accelerator)]!;
       if (behaviour === 'never answers') return;
       if (typeof behaviour === 'object' && 'fails' in behaviour) return say({ type: 'failed', id: message.id, code: behaviour.fails });
@@ -355,6 +355,17 @@ describe('The accelerator', () => {
     expect(memory()).toEqual({});
   });
 
+  test('is no longer asked for once somebody comes, whom the worker with the model answers', async () => {
+    device = { 'WebAssembly × 1': 20, 'WebAssembly × 2': 11, backends: 'never answers' };
+    const browser = open();
+    await classifyAndRest(browser);
+    expect(only().asked.at(-1)?.type).toBe('backends');
+    const result = browser.classify(new AbortController().signal, new Blob(), options);
+    await vi.advanceTimersByTimeAsync(2_000);
+    expect((await result).accelerator).toBe('WebAssembly × 2');
+    expect(FakeWorker.all).toHaveLength(1);
+  });
+
   test('that is silent for too long is no candidate', async () => {
     await calibrate({ 'WebAssembly × 1': 20, 'WebAssembly × 2': 11, WebGL: 'never answers', WebGPU: 4 });
     await vi.advanceTimersByTimeAsync(31_000);
@@ -403,6 +414,19 @@ describe('The accelerator', () => {
     await classifyAndRest(open());
     expect(memory().choice?.candidates).toEqual(['WebAssembly × 1', 'WebAssembly × 2']);
     expect(ran('WebGL')).toBe(0);
+  });
+
+  test.each([[4, 5_000], [700, 7_000]])('that answered in %i ms and then is silent for %i is replaced, too', async (ms, patienceMs) => {
+    await calibrate({ 'WebAssembly × 1': 2000, 'WebAssembly × 2': 1900, WebGL: ms });
+    const browser = open();
+    await classifyAndRest(browser);
+    device.WebGL = 'never answers';
+    const result = browser.classify(new AbortController().signal, new Blob(), options);
+    await vi.advanceTimersByTimeAsync(patienceMs - 100);
+    expect(used()).toBe('WebGL');
+    await vi.advanceTimersByTimeAsync(200);
+    expect((await result).accelerator).toBe('WebAssembly × 2');
+    expect(memory().failed).toEqual(['webgl']);
   });
 
   test('whose kernels cannot be fetched is replaced this once', async () => {

@@ -56,6 +56,8 @@ export interface BrowserModel {
 
 /** How long a worker may be silent while it works before it counts as wedged. */
 const usualPatienceMs = 30_000;
+/** A graphics processor that has answered is waited for ten times as long as that took, and at least so long: one that is lost may never say so. */
+const leastPatienceMs = 5_000;
 /** How long nobody must have asked for anything before the calibration begins. */
 const restMs = 1_500;
 /** Enough for a median, behind a first run that is not counted. */
@@ -67,6 +69,8 @@ export class BrowserEngine implements Engine {
   private worker: Worker | undefined;
   /** The model that the worker holds, and what it runs on. */
   private holds = '';
+  /** The longest that this worker took to compute. */
+  private slowestMs = 0;
   private ids = 0;
   /** Every address that was fetched to run models here. */
   readonly fetched = new Set<string>();
@@ -163,7 +167,7 @@ export class BrowserEngine implements Engine {
     try {
       for (let turn = -1; turn < calibrationRuns; turn++) {
         const { timing, predictions } = await this.runHere(signal, photo, { model, topK: Infinity, explain: false }, await this.modelOf(model));
-        if (turn >= 0) trial.computeMs.push(timing.find(({ stage }) => stage === 'compute')?.ms ?? 0);
+        if (turn >= 0) trial.computeMs.push(computeMs({ timing }));
         trial.predictions = predictions;
         if (best && isHopeless(trial, best)) break;
       }
@@ -177,7 +181,7 @@ export class BrowserEngine implements Engine {
   private takeOver(winner: BrowserEngine) {
     this.dispose();
     this.settings.accelerator = winner.settings.accelerator;
-    [this.worker, this.holds] = [winner.worker, winner.holds];
+    [this.worker, this.holds, this.slowestMs] = [winner.worker, winner.holds, winner.slowestMs];
     winner.worker = undefined;
   }
 
@@ -222,16 +226,19 @@ export class BrowserEngine implements Engine {
     const wanted = `${manifest.name} ${manifest.version} ${manifest.files[variant]?.sha256} ${raw ? 'embedding' : 'labels'} ${runtime} ${nameOf(accelerator)}`;
     if (this.holds !== wanted) this.dispose();
     this.holds = wanted;
+    if (!this.worker) this.slowestMs = 0;
     const worker = (this.worker ??= this.createWorker());
 
     const { fetched, ...answer } = await this.ask<BrowserAnswer>(signal, worker, { type: 'classify', id: ++this.ids, tensor, topK, explain, manifest, classes, variant, accelerator, runtime, raw }, onProgress);
     fetched.forEach((url) => this.fetched.add(url));
+    this.slowestMs = Math.max(this.slowestMs, computeMs(answer));
     return answer;
   }
 
   private ask<Answer extends BrowserAnswer | Backend[]>(signal: AbortSignal, worker: Worker, request: Exclude<ToWorker, { type: 'cancel' }>, onProgress?: (progress: Progress) => void): Promise<Answer> {
     const { cancelPatienceMs } = this;
-    const patienceMs = this.settings.software ? 4 * usualPatienceMs : usualPatienceMs;
+    const most = this.settings.software ? 4 * usualPatienceMs : usualPatienceMs;
+    const patienceMs = this.settings.accelerator.backend === 'wasm' || this.slowestMs === 0 ? most : Math.min(most, Math.max(leastPatienceMs, 10 * this.slowestMs));
     return new Promise<Answer>((resolve, reject) => {
       let patience = setTimeout(wedged, patienceMs);
       const settle = (end: () => void) => {
@@ -249,6 +256,8 @@ export class BrowserEngine implements Engine {
         replace(new EngineError('engine-failed', `The worker was silent for ${patienceMs / 1000} seconds.`));
       }
       function cancel() {
+        // Nobody waits for what the calibration asks, and the worker holds a model.
+        if (request.type === 'backends') return settle(() => reject(new DOMException('The run was cancelled.', 'AbortError')));
         worker.postMessage({ type: 'cancel', id: request.id } satisfies ToWorker);
         clearTimeout(patience);
         patience = setTimeout(() => replace(new DOMException('The run was cancelled.', 'AbortError')), cancelPatienceMs);
@@ -279,6 +288,8 @@ export class BrowserEngine implements Engine {
     this.worker = undefined;
   }
 }
+
+const computeMs = ({ timing }: Pick<Ran, 'timing'>): number => timing.find(({ stage }) => stage === 'compute')?.ms ?? 0;
 
 /** A model whose main output is its embedding. */
 function upToEmbedding(manifest: Manifest): Manifest {
