@@ -64,7 +64,7 @@ export interface ImageFacts {
 }
 
 /** One vocabulary everywhere: the server's metrics, `Server-Timing`, the waterfall and the load test say the same words. */
-export type Stage = 'fetch' | 'prepare' | 'shrink' | 'start' | 'upload' | 'network' | 'load' | 'decode' | 'preprocess' | 'queue' | 'compute' | 'other' | 'download';
+export type Stage = 'fetch' | 'prepare' | 'try' | 'shrink' | 'start' | 'upload' | 'network' | 'load' | 'decode' | 'preprocess' | 'queue' | 'compute' | 'other' | 'download';
 export type Place = 'device' | 'network' | 'server';
 
 export interface StageTime {

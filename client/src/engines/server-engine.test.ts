@@ -1,8 +1,13 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { rememberKey } from './access';
 import type { EngineError } from './engine';
+import { noteUpload } from './link';
+import type { Preparation } from './manifest';
+import { shrinkPhoto } from './photo-desk';
 import { ServerEngine } from './server-engine';
 import { sumOf } from './timing';
+
+vi.mock('./photo-desk', () => ({ shrinkPhoto: vi.fn() }));
 
 /** A request whose answer the test decides. */
 class FakeRequest {
@@ -53,6 +58,7 @@ class FakeRequest {
 
 const body = { model: 'grocery', version: '1', variant: 'fp32', predictions: [{ label: 'Lemon', index: 8, confidence: 0.97 }], abstained: false, image: { width: 4, height: 3, format: 'jpeg', bytes: 5 } };
 const options = { model: 'grocery', topK: 5, explain: true };
+const preparation = { preprocessing: { crop: 'none', resample: 'pil-bilinear' }, input: { width: 224, height: 224 } } as Preparation;
 const photo = new Blob(['photo'], { type: 'image/jpeg' });
 
 let now = 0;
@@ -108,6 +114,42 @@ describe('The server engine', () => {
     const server = new ServerEngine();
     server.maxUploadBytes = 4;
     await expect(server.classify(new AbortController().signal, photo, options)).rejects.toMatchObject({ code: 'too-large', detail: 'The file has 5 bytes; the limit is 4.' });
+  });
+
+  test('makes a photo smaller after all that would be on its way for too long, and tells that time, too', async () => {
+    noteUpload(4_000_000, 1, 0);
+    vi.stubGlobal('Worker', class {});
+    const small = new Blob(['small'], { type: 'image/jpeg' });
+    vi.mocked(shrinkPhoto).mockImplementation(() => {
+      now += 30;
+      return Promise.resolve(small);
+    });
+    const large = new Blob([new Uint8Array(4_000_000)], { type: 'image/jpeg' });
+    const result = new ServerEngine().classify(new AbortController().signal, large, { ...options, shrinkFor: preparation });
+    const first = FakeRequest.last;
+    expect(first.sent?.body).toBe(large);
+    now = 100;
+    first.upload.onprogress?.({ loaded: 20_000, total: large.size });
+    await vi.waitFor(() => expect(FakeRequest.last).not.toBe(first));
+    expect(FakeRequest.last.sent?.body).toBe(small);
+    now += 40;
+    FakeRequest.last.answer(200, body);
+    const { timing, totalMs, shrunk } = await result;
+    expect(shrunk).toEqual({ from: 4_000_000, to: 5 });
+    expect(timing.slice(0, 2)).toEqual([{ stage: 'try', place: 'network', ms: 100 }, { stage: 'shrink', place: 'device', ms: 30 }]);
+    expect([totalMs, sumOf(timing)]).toEqual([170, 170]);
+  });
+
+  test('makes what is larger than the server takes smaller on any link', async () => {
+    vi.stubGlobal('Worker', class {});
+    vi.mocked(shrinkPhoto).mockResolvedValue(new Blob(['small']));
+    noteUpload(4_000_000, 1, 0);
+    const server = new ServerEngine();
+    server.maxUploadBytes = 1_000_000;
+    const before = FakeRequest.last;
+    void server.classify(new AbortController().signal, new Blob([new Uint8Array(4_000_000)]), { ...options, shrinkFor: preparation });
+    await vi.waitFor(() => expect(FakeRequest.last).not.toBe(before));
+    expect(FakeRequest.last.sent?.body.size).toBe(5);
   });
 
   test('can be cancelled', async () => {

@@ -1,11 +1,12 @@
 import { accessKey } from './access';
 import { formatOf } from './decode';
-import type { Classification, ClassifyOptions, Engine, Prediction } from './engine';
+import type { Classification, ClassifyOptions, Engine, Prediction, StageTime } from './engine';
 import { EngineError } from './engine';
 import type { Said } from '../texts/said';
 import { errorFrom, serverUrl } from './server-api';
-import { noteUpload, roundTripMs, worthShrinking } from './link';
+import { isTooSlow, noteUpload, roundTripMs, worthShrinking } from './link';
 import { shrink } from './shrink';
+import type { Shrunk } from './shrink';
 import { divideRoundTrip, parseServerTiming, sumOf } from './timing';
 
 interface PredictResponse {
@@ -25,7 +26,28 @@ export class ServerEngine implements Engine {
   maxUploadBytes = Infinity;
 
   async classify(signal: AbortSignal, image: Blob, options: ClassifyOptions): Promise<Classification> {
-    const shrunk = options.shrinkFor && worthShrinking(image.size) ? await shrink(signal, image, options.shrinkFor) : undefined;
+    const { shrinkFor } = options;
+    if (!shrinkFor) return this.ask(signal, image, options);
+    const smaller = () => shrink(signal, image, shrinkFor);
+    if (worthShrinking(image.size) || image.size > this.maxUploadBytes) return this.ask(signal, image, options, await smaller());
+    const start = performance.now();
+    let triedMs = 0;
+    try {
+      return await this.ask(signal, image, options, undefined, (sent) => {
+        triedMs = performance.now() - start;
+        const tooSlow = isTooSlow(image.size, sent, triedMs, roundTripMs());
+        if (tooSlow) noteUpload(sent, triedMs, roundTripMs());
+        return tooSlow;
+      });
+    } catch (error) {
+      if (!(error instanceof TooSlow)) throw error;
+    }
+    const result = await this.ask(signal, image, options, await smaller());
+    const timing: StageTime[] = [{ stage: 'try', place: 'network', ms: triedMs }, ...result.timing];
+    return { ...result, timing, totalMs: sumOf(timing) };
+  }
+
+  private async ask(signal: AbortSignal, image: Blob, options: ClassifyOptions, shrunk?: Shrunk, isTooSlow?: (sent: number) => boolean): Promise<Classification> {
     const sent = shrunk?.image ?? image;
     const { maxUploadBytes: limit } = this;
     if (sent.size > limit) {
@@ -33,7 +55,7 @@ export class ServerEngine implements Engine {
       throw new EngineError('too-large', detail, undefined, { code: 'file-too-large', detail, parameters: { bytes: sent.size, limit } });
     }
 
-    const { response, marks } = await send(signal, sent, options).catch(async (error: unknown) => {
+    const { response, marks } = await send(signal, sent, options, isTooSlow).catch(async (error: unknown) => {
       const heic = error instanceof EngineError && error.code === 'not-an-image' && (await formatOf(sent)) === 'heic';
       throw heic ? new EngineError('heic', error.detail, undefined, error.said) : error;
     });
@@ -45,6 +67,9 @@ export class ServerEngine implements Engine {
   }
 }
 
+/** The link is slower than it was thought to be. */
+class TooSlow extends Error {}
+
 /** What the browser itself took before the first byte left: reading the photo, finding a connection; not what opening one took. */
 function ownMs(url: string, since: number): number {
   const entry = performance.getEntriesByName(url, 'resource').at(-1) as PerformanceResourceTiming | undefined;
@@ -53,7 +78,7 @@ function ownMs(url: string, since: number): number {
 }
 
 /** XMLHttpRequest and not fetch: only it says when the upload ended, and how far it is. */
-function send(signal: AbortSignal, image: Blob, { model, topK, explain, onProgress }: ClassifyOptions) {
+function send(signal: AbortSignal, image: Blob, { model, topK, explain, onProgress }: ClassifyOptions, isTooSlow?: (sent: number) => boolean) {
   const query = new URLSearchParams({ model, topK: String(topK), ...(explain && { explain: 'true' }) });
   return new Promise<{ response: { body: string; serverTiming: string | null }; marks: Parameters<typeof divideRoundTrip>[0] }>((resolve, reject) => {
     if (signal.aborted) return reject(signal.reason as Error);
@@ -66,7 +91,12 @@ function send(signal: AbortSignal, image: Blob, { model, topK, explain, onProgre
     request.setRequestHeader('content-type', image.type || 'application/octet-stream');
     request.setRequestHeader('accept', 'application/json');
     if (accessKey()) request.setRequestHeader('authorization', `Bearer ${accessKey()}`);
-    request.upload.onprogress = ({ loaded, total }) => onProgress?.({ step: 'upload', loaded, total });
+    request.upload.onprogress = ({ loaded, total }) => {
+      onProgress?.({ step: 'upload', loaded, total });
+      if (!isTooSlow?.(loaded)) return;
+      reject(new TooSlow());
+      request.abort();
+    };
     request.upload.onload = () => (marks.uploaded = performance.now());
     request.onreadystatechange = () => {
       if (request.readyState === XMLHttpRequest.HEADERS_RECEIVED) marks.headers = performance.now();

@@ -1,5 +1,5 @@
 import { isAbort } from './engine';
-import { noteShrinking } from './link';
+import { noteShrinking, worthwhileBytes } from './link';
 import { shrinkPhoto } from './photo-desk';
 import type { Preparation } from './manifest';
 
@@ -8,9 +8,6 @@ export interface Shrunk {
   image: Blob;
   ms: number;
 }
-
-/** Smaller files are sent faster than they are made smaller. */
-const worthwhileBytes = 150_000;
 
 /** Makes a large photo smaller on this device, upright and in high quality: 4 MB become some 40 KB. Where that fails, or gains nothing, the photo goes as it is. */
 export async function shrink(signal: AbortSignal, image: Blob, model: Preparation): Promise<Shrunk | undefined> {

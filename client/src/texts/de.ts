@@ -125,6 +125,7 @@ export const de: Texts = {
   },
 
   time: {
+      try: 'Ganz versucht',
     heading: 'Wo die Zeit blieb',
     roundTrip: (time) => `${time} vom Start bis zur Antwort`,
     stage: {

@@ -124,6 +124,7 @@ export const en = {
   },
 
   time: {
+      try: 'Try whole',
     heading: 'Where the time went',
     roundTrip: (time: string) => `${time} from start to answer`,
     stage: {
