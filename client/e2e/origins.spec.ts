@@ -1,7 +1,8 @@
 import { expect, test } from '@playwright/test';
 import { existsSync } from 'node:fs';
 import { createServer } from 'node:http';
-import { expectAnswer, firstSample, labelsOf, withSettings } from './page';
+import { expectAnswer, firstSample, labelsOf, panel, withSettings } from './page';
+import { drawPicture } from './pictures';
 import { leadOn, listen, program, serve, stopServers } from './servers';
 
 test.skip(!existsSync(program), `skipped: needs ${program}`);
@@ -73,4 +74,24 @@ test('Another origin\'s page may ask where it is named, and reads the server\'s 
   expect(answer.timing).toMatch(/decode/);
   expect(answer.others).toEqual([200, 200, 200, 400]);
   await expect(ask(closed)).rejects.toThrow(/Failed to fetch/);
+});
+
+test.describe('A picture on a server that knows nothing of this page', () => {
+  // The page's policy has pictures come by HTTPS, for which this test has no certificate.
+  test.use({ bypassCSP: true });
+
+  test('is shown where pictures may be named by their address, and the page keeps its threads', async ({ page }) => {
+    await withSettings(page, { route: 'both', language: 'en' });
+    await page.goto((await serve({ 'FetchByUrl:Enabled': 'true' })).href);
+    const picture = await drawPicture(page, { width: 320, height: 240 });
+    const elsewhere = await listen(createServer((_, answer) => answer.writeHead(200, { 'content-type': 'image/jpeg' }).end(picture)));
+    await page.getByLabel('Address of a picture').fill(`${elsewhere.replace('127.0.0.1', 'localhost')}/fruit.jpg`);
+    await page.getByRole('button', { name: 'Get it' }).click();
+    // This server fetches from no private address, and says so.
+    await expect(panel(page, 'server').getByRole('alert')).toBeVisible();
+    const shown = page.getByRole('img', { name: /fruit\.jpg/ });
+    await expect(shown).toBeVisible();
+    expect(await shown.evaluate(({ naturalWidth }: HTMLImageElement) => naturalWidth)).toBe(320);
+    expect(await page.evaluate(() => crossOriginIsolated)).toBe(true);
+  });
 });

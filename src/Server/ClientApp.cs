@@ -1,6 +1,7 @@
 using Microsoft.AspNetCore.StaticFiles;
 using Microsoft.Extensions.FileProviders;
 using Microsoft.Net.Http.Headers;
+using Whatsit.Server.Predictions;
 
 namespace Whatsit.Server;
 
@@ -25,6 +26,9 @@ internal static partial class ClientApp
             return;
         }
 
+        // Pictures that a visitor names by their address come from servers that know nothing of this page: without cookies they may. Safari does not know that,
+        // and has one thread then.
+        var embedded = app.Services.GetRequiredService<FetchOptions>().Enabled ? "credentialless" : "require-corp";
         var types = new FileExtensionContentTypeProvider
         {
             Mappings = { [".webmanifest"] = "application/manifest+json", [".mjs"] = "text/javascript",
@@ -41,6 +45,9 @@ internal static partial class ClientApp
                 return next(context);
             }
 
+            // https://developer.mozilla.org/docs/Web/API/Window/crossOriginIsolated: SharedArrayBuffer, and so threads in WebAssembly, need both.
+            context.Response.Headers["Cross-Origin-Opener-Policy"] = "same-origin";
+            context.Response.Headers["Cross-Origin-Embedder-Policy"] = embedded;
             return SendAsync(context, files, path, file, type);
         });
     }
@@ -53,9 +60,6 @@ internal static partial class ClientApp
         response.Headers.Vary = "Accept-Encoding";
         // Vite puts a hash of the content into the names under /assets.
         response.Headers.CacheControl = path.StartsWith("/assets/", StringComparison.Ordinal) ? "public, max-age=31536000, immutable" : "no-cache";
-        // https://developer.mozilla.org/docs/Web/API/Window/crossOriginIsolated: SharedArrayBuffer, and so threads in WebAssembly, need both.
-        response.Headers["Cross-Origin-Opener-Policy"] = "same-origin";
-        response.Headers["Cross-Origin-Embedder-Policy"] = "require-corp";
         if (request.GetTypedHeaders().IfNoneMatch.Any(candidate => candidate.Compare(etag, useStrongComparison: false)))
         {
             response.StatusCode = StatusCodes.Status304NotModified;
