@@ -275,7 +275,8 @@ export function App() {
         {view === 'grid' && (
           <Suspense>
             {refusal}
-            <PhotoGrid photos={several} engine={enginesOf(undefined)[0] ?? server} takesOver={browser} options={{ ...options, explain: false }} onOpen={show} onResult={onResult} onLeave={reset} />
+            {model && <PhotoGrid key={`${name} ${place.given}`} photos={several} engine={enginesOf(undefined)[0] ?? server} takesOver={browser} options={{ ...options, explain: false }} onOpen={show} onResult={onResult} onLeave={reset} />}
+            {!model && trouble && <p className="refused" role="alert"><Icon name="alert" />{t.error[trouble].text}</p>}
           </Suspense>
         )}
 

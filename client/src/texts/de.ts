@@ -7,7 +7,7 @@ export const de: Texts = {
   points: (value) => `${value} Prozentpunkte`,
   skip: 'Direkt zum Foto',
 
-  nav: { teachOwn: 'Bring ihm deine Dinge bei', teach: 'Beibringen', classify: 'Erkennen', developers: 'Für Entwickler', apiDocs: 'API-Referenz', settings: 'Einstellungen', model: 'Modell', source: 'Über dieses Modell' },
+  nav: { teachOwn: 'Bring ihm deine Dinge bei', teach: 'Beibringen', classify: 'Erkennen', developers: 'Für Entwickler', apiDocs: 'API-Referenz', settings: 'Einstellungen', model: 'Modell' },
 
   pick: {
     heading: 'Foto',
@@ -18,19 +18,14 @@ export const de: Texts = {
     camera: 'Kamera benutzen',
     another: 'Anderes Foto',
     cameraShort: 'Kamera',
-    chooseShort: 'Wählen',
     clear: 'Entfernen',
-    url: 'Von einer Adresse',
     urlLabel: 'Adresse eines Bildes',
     urlGo: 'Holen',
-    urlFailed: 'Unter dieser Adresse war kein Bild zu bekommen.',
     samples: 'Oder nimm eines von diesen',
     sample: (title) => `Beispielbild erkennen: ${title}`,
     photo: (name) => `Dein Foto: ${name}`,
     pasted: 'Eingefügtes Bild',
     captured: 'Kamerabild',
-    remote: 'Bild von einer Adresse',
-    noPicture: 'In der Zwischenablage ist kein Bild.',
     notAnImage: (name) => `„${name}“ ist kein Bild. Versuche es mit JPEG, PNG, WebP, GIF oder AVIF.`,
     facts: (width, height, format, size) => `${width} × ${height} ${format}, ${size}`,
     saved: (from, to) => `Vor dem Hochladen verkleinert: ${from} auf ${to}`,
@@ -114,7 +109,6 @@ export const de: Texts = {
     useFaster: 'Den schnelleren nehmen',
     routed: (engine: string, time: string, other: string) => `${engine} antwortet allein: im Median ${time} statt ${other}.`,
     showBoth: 'Beide zeigen',
-    tookOver: 'Ohne den Server antwortet dieses Gerät.',
   },
 
   progress: {
@@ -125,13 +119,13 @@ export const de: Texts = {
   },
 
   time: {
-      try: 'Ganz versucht',
     heading: 'Wo die Zeit blieb',
     roundTrip: (time) => `${time} vom Start bis zur Antwort`,
     stage: {
       fetch: 'Modell holen',
       prepare: 'Vorbereiten',
       start: 'Anlauf',
+      try: 'Ganz versucht',
       shrink: 'Verkleinern',
       upload: 'Hochladen',
       network: 'Netz',
@@ -173,6 +167,8 @@ export const de: Texts = {
   },
 
   grid: {
+    show: 'Zeigen',
+    all: 'Alle Fotos',
     notSureFirst: 'Unsichere zuerst',
     heading: (count) => `${count} Fotos`,
     progress: (done, count) => `${done} von ${count} fertig`,
@@ -189,7 +185,6 @@ export const de: Texts = {
     language: 'Sprache',
     answer: 'Antwort',
     answerNote: 'Was der Server zum letzten Foto sagte.',
-    back: 'Zurück zum Foto',
   },
 
   offline: {

@@ -6,7 +6,7 @@ export const en = {
   points: (value: string) => `${value} percentage points`,
   skip: 'Skip to the photo',
 
-  nav: { teachOwn: 'Teach it your own things', teach: 'Teach it', classify: 'Classify', developers: 'For developers', apiDocs: 'API reference', settings: 'Settings', model: 'Model', source: 'About this model' },
+  nav: { teachOwn: 'Teach it your own things', teach: 'Teach it', classify: 'Classify', developers: 'For developers', apiDocs: 'API reference', settings: 'Settings', model: 'Model' },
 
   pick: {
     heading: 'Photo',
@@ -17,19 +17,14 @@ export const en = {
     camera: 'Use the camera',
     another: 'Another photo',
     cameraShort: 'Camera',
-    chooseShort: 'Choose',
     clear: 'Remove',
-    url: 'From an address',
     urlLabel: 'Address of a picture',
     urlGo: 'Get it',
-    urlFailed: 'That address did not give a picture.',
     samples: 'Or try one of these',
     sample: (title: string) => `Classify the sample picture: ${title}`,
     photo: (name: string) => `Your photo: ${name}`,
     pasted: 'Pasted picture',
     captured: 'Camera picture',
-    remote: 'Picture from an address',
-    noPicture: 'There is no picture on the clipboard.',
     notAnImage: (name: string) => `“${name}” is not a picture. Try a JPEG, PNG, WebP, GIF or AVIF file.`,
     facts: (width: number, height: number, format: string, size: string) => `${width} × ${height} ${format}, ${size}`,
     saved: (from: string, to: string) => `Made smaller before the upload: ${from} to ${to}`,
@@ -113,7 +108,6 @@ export const en = {
     useFaster: 'Use the faster one',
     routed: (engine: string, time: string, other: string) => `${engine} answers alone: ${time} by median, against ${other}.`,
     showBoth: 'Show both',
-    tookOver: 'Without the server, this device answers.',
   },
 
   progress: {
@@ -124,13 +118,13 @@ export const en = {
   },
 
   time: {
-      try: 'Try whole',
     heading: 'Where the time went',
     roundTrip: (time: string) => `${time} from start to answer`,
     stage: {
       fetch: 'Fetch model',
       prepare: 'Prepare',
       start: 'Start',
+      try: 'Try whole',
       shrink: 'Shrink',
       upload: 'Upload',
       network: 'Network',
@@ -172,6 +166,8 @@ export const en = {
   },
 
   grid: {
+    show: 'Show',
+    all: 'All photos',
     notSureFirst: 'Not sure first',
     heading: (count: number) => `${count} photos`,
     progress: (done: number, count: number) => `${done} of ${count} done`,
@@ -188,7 +184,6 @@ export const en = {
     language: 'Language',
     answer: 'Answer',
     answerNote: 'What the server said to the last photo.',
-    back: 'Back to the photo',
   },
 
   offline: {

@@ -3,6 +3,7 @@ import { useEffect, useEffectEvent, useRef, useState } from 'react';
 import { Icon } from '../../components/Icon';
 import type { Classification } from '../../engines/engine';
 import { useSpeech } from '../../texts';
+import './camera.css';
 
 type Trouble = 'denied' | 'missing' | 'failed';
 
