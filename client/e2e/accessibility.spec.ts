@@ -1,53 +1,6 @@
 import { expect, test } from '@playwright/test';
-import type { Page } from '@playwright/test';
-import { readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
-import { expectAnswer, firstSample, give, jpeg, panel, unfold, withSettings } from './page';
+import { expectAnswer, firstSample, give, jpeg, overhang, panel, withSettings } from './page';
 import { drawPicture } from './pictures';
-
-for (const colorScheme of ['light', 'dark'] as const) {
-  test(`axe finds nothing in any state, ${colorScheme}`, async ({ page }) => {
-    await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
-    await withSettings(page, { route: 'both', language: 'en' });
-    await page.goto('/');
-    await expect(page.locator('.facts')).toBeVisible();
-    expect(await violations(page), 'empty').toEqual([]);
-
-    await firstSample(page);
-    await expectAnswer(page, 'browser');
-    expect(await violations(page), 'two answers').toEqual([]);
-    await panel(page, 'server').locator('button.share').first().click();
-    expect(await violations(page), 'a map').toEqual([]);
-    await page.getByRole('button', { name: 'That is wrong' }).click();
-    await expect(page.getByRole('region', { name: 'Correction' }).getByLabel('Search')).toBeVisible();
-    await unfold(page);
-    expect(await violations(page), 'all unfolded, and a correction').toEqual([]);
-
-    await page.getByRole('button', { name: 'Settings' }).click();
-    expect(await violations(page), 'settings').toEqual([]);
-    await page.keyboard.press('Escape');
-
-    await give(page, jpeg('broken.jpg', Buffer.from('words')));
-    await expect(panel(page, 'browser').getByRole('alert')).toBeVisible();
-    expect(await violations(page), 'an error').toEqual([]);
-
-    await give(page, jpeg('a.jpg', await drawPicture(page)), jpeg('b.jpg', await drawPicture(page, { hue: 200 })));
-    await expect(page.locator('.grid-head [role=status]')).toHaveText('All done');
-    expect(await violations(page), 'several photos').toEqual([]);
-
-    await page.getByRole('button', { name: 'Close' }).click();
-    await page.getByRole('button', { name: 'Use the camera' }).click();
-    await expect(page.getByRole('button', { name: 'Take the photo' })).toBeEnabled();
-    await page.getByRole('button', { name: 'Live', exact: true }).click();
-    await expect(page.locator('.camera-live li')).toHaveCount(3, { timeout: 40_000 });
-    expect(await violations(page), 'the camera, live').toEqual([]);
-    await page.keyboard.press('Escape');
-
-    await page.getByRole('link', { name: 'For developers' }).click();
-    await expect(page.locator('.code').first()).toBeVisible();
-    expect(await violations(page), 'for developers').toEqual([]);
-  });
-}
 
 test('Everything can be done with the keyboard alone', async ({ page }) => {
   await withSettings(page, { route: 'server', language: 'en' });
@@ -133,7 +86,7 @@ test('Nothing is wider than the page, and nothing moves by itself', async ({ pag
   await expect(page.locator('.facts')).toBeVisible();
   await page.getByRole('button', { name: /^Beispielbild erkennen/ }).first().click();
   await expectAnswer(page, 'browser');
-  expect(await page.evaluate(() => document.documentElement.scrollWidth - innerWidth)).toBeLessThanOrEqual(0);
+  expect(await overhang(page)).toBeLessThanOrEqual(0);
   // https://web.dev/articles/cls: up to 0.1 counts as good.
   expect(await page.evaluate(() => (window as unknown as { shifts: number }).shifts)).toBeLessThan(0.1);
 });
@@ -162,12 +115,3 @@ test('The request just made is shown in four languages', async ({ page }) => {
   await page.getByRole('link', { name: 'Classify' }).click();
   await expectAnswer(page);
 });
-
-async function violations(page: Page) {
-  await page.evaluate(readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8'));
-  return page.evaluate(async () => {
-    const { axe } = window as unknown as { axe: { run: (options: object) => Promise<{ violations: { id: string; nodes: { html: string }[] }[] }> } };
-    const { violations: found } = await axe.run({ resultTypes: ['violations'] });
-    return found.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html.slice(0, 200)).join(' | ')}`);
-  });
-}

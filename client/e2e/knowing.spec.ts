@@ -55,20 +55,51 @@ test('Who is not sure says how far it was, and what it can name', async ({ page 
 });
 
 test('A map names its label and engine, keeps the photo in view, and ends with Escape', async ({ page }) => {
-  await firstSample(page);
-  await expectAnswer(page);
-  const share = panel(page, 'server').locator('button.share').first();
-  await expect(share).toContainText('Where it looked');
-  await share.scrollIntoViewIfNeeded();
-  const before = await page.evaluate(() => scrollY);
-  await share.click();
-  await expect(page.locator('.map-words')).toHaveText(/^Aubergine: Server looked at /);
-  await expect(page.locator('.picture img')).toBeInViewport();
-  expect(await page.evaluate(() => scrollY)).toBe(before);
+  await page.getByRole('button', { name: 'Settings' }).click();
+  await page.getByRole('radio', { name: 'Both' }).check();
   await page.keyboard.press('Escape');
-  await expect(page.locator('.map-words')).toHaveCount(0);
-  await expect(share).toBeFocused();
+  await firstSample(page);
+  await expectAnswer(page, 'browser');
+  await unfold(page);
+  for (const [engine, name] of [['server', 'Server'], ['browser', 'This device']] as const) {
+    // The last of the labels, too: it is the furthest from the photo.
+    for (const share of [panel(page, engine).locator('button.share').first(), panel(page, engine).locator('button.share').last()]) {
+      const label = await share.locator('.share-name > span').first().innerText();
+      await share.scrollIntoViewIfNeeded();
+      const before = await page.evaluate(() => scrollY);
+      await share.click();
+      await expect(page.locator('.map-words[role=status]')).toHaveText(new RegExp(`^${label}: ${name} looked at `));
+      await expect(page.locator('.picture img')).toBeInViewport();
+      expect(await page.evaluate(() => scrollY)).toBe(before);
+      await page.keyboard.press('Escape');
+      await expect(page.locator('.map-words')).toHaveCount(0);
+      await expect(share).toBeFocused();
+    }
+  }
 });
+
+for (const colorScheme of ['light', 'dark'] as const) {
+  test(`The way to a map is seen without hunting, ${colorScheme}`, async ({ page }) => {
+    await page.emulateMedia({ colorScheme });
+    await firstSample(page);
+    await expectAnswer(page);
+    const eyes = page.locator('button.share .share-eye .icon');
+    await expect(eyes).toHaveCount(5);
+    for (const eye of await eyes.all()) await expect(eye).toBeVisible();
+    const [pen, paper] = await page.locator('.share-eye').last().evaluate((element) => [getComputedStyle(element).color, getComputedStyle(element.closest('.label')!).backgroundColor]);
+    // https://www.w3.org/TR/WCAG22/#non-text-contrast
+    expect(contrast(pen, paper)).toBeGreaterThanOrEqual(3);
+  });
+}
+
+/** https://www.w3.org/TR/WCAG22/#dfn-contrast-ratio */
+function contrast(...colours: [string, string]): number {
+  const [light, dark] = colours.map((colour) => {
+    const [red, green, blue] = colour.match(/[\d.]+/g)!.slice(0, 3).map((value) => (Number(value) / 255 <= 0.04045 ? Number(value) / 255 / 12.92 : ((Number(value) / 255 + 0.055) / 1.055) ** 2.4));
+    return 0.2126 * red! + 0.7152 * green! + 0.0722 * blue!;
+  }).sort((a, b) => b - a);
+  return (light! + 0.05) / (dark! + 0.05);
+}
 
 test('What is wrong is kept with its right label on this device, and leaves as folders to train with', async ({ page }) => {
   const picture = jpeg('fruit.jpg', await drawPicture(page));

@@ -1,5 +1,5 @@
 import { expect, test } from '@playwright/test';
-import { expectAnswer, firstSample, give, jpeg, labelsOf, panel, unfold, withSettings } from './page';
+import { expectAnswer, firstSample, give, jpeg, labelsOf, panel, unfold, violations, withSettings } from './page';
 import { drawPicture } from './pictures';
 
 test('After one visit and one photo, in airplane mode the page opens again and this device answers as before', async ({ page, context }) => {
@@ -82,6 +82,7 @@ test('A new version waits until the visitor takes it', async ({ page }) => {
   await expectAnswer(page);
   const prompt = page.getByText('A new version is ready.');
   await expect(prompt).toBeVisible();
+  expect(await violations(page)).toEqual([]);
   // Nothing was reloaded away.
   await expectAnswer(page);
   await page.getByRole('button', { name: 'Later' }).click();

@@ -1,5 +1,7 @@
 import { expect } from '@playwright/test';
 import type { Page } from '@playwright/test';
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 
 export const panel = (page: Page, engine: 'server' | 'browser') => page.locator(`.prediction[data-tone="${engine}"]`);
 
@@ -39,3 +41,18 @@ export async function unfold(page: Page) {
   await expect(page.locator('.waterfall')).toBeVisible();
   await page.locator('.fold[aria-expanded="false"], .same button').evaluateAll((buttons) => buttons.forEach((button) => (button as HTMLButtonElement).click()));
 }
+
+const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+
+/** What axe finds wrong with the page as it is now, but for some of its rules. */
+export async function violations(page: Page, without: readonly string[] = []): Promise<string[]> {
+  if (!(await page.evaluate(() => 'axe' in window))) await page.evaluate(axe);
+  return page.evaluate(async (rules) => {
+    const { axe: runner } = window as unknown as { axe: { run: (options: object) => Promise<{ violations: { id: string; nodes: { html: string }[] }[] }> } };
+    const { violations: found } = await runner.run({ resultTypes: ['violations'], rules: Object.fromEntries(rules.map((rule) => [rule, { enabled: false }])) });
+    return found.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html.slice(0, 200)).join(' | ')}`);
+  }, without);
+}
+
+/** How far something hangs over the page's right edge. */
+export const overhang = (page: Page) => page.evaluate(() => document.documentElement.scrollWidth - innerWidth);

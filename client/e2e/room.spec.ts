@@ -1,9 +1,7 @@
 import { expect, test } from '@playwright/test';
 import type { Locator, Page } from '@playwright/test';
-import { expectAnswer, firstSample, withSettings } from './page';
-
-// A phone on its side, a laptop at 200 %, a small phone, a usual one, a tablet both ways.
-const sizes = [[844, 390], [720, 450], [320, 568], [390, 844], [768, 1024], [1024, 768], [1440, 900]] as const;
+import { expectAnswer, firstSample, overhang, withSettings } from './page';
+import { sizes } from './states.js';
 
 async function expectInside(page: Page, element: Locator) {
   const { x, y, width, height } = (await element.boundingBox())!;
@@ -13,8 +11,6 @@ async function expectInside(page: Page, element: Locator) {
   expect(x + width, 'right').toBeLessThanOrEqual(view.width);
   expect(y + height, 'bottom').toBeLessThanOrEqual(view.height);
 }
-
-const overhang = (page: Page) => page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
 
 for (const [width, height] of sizes) {
   for (const language of ['en', 'de']) {

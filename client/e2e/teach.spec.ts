@@ -3,7 +3,6 @@ import type { Download, Page } from '@playwright/test';
 import { unzipSync } from 'fflate';
 import { createHash } from 'node:crypto';
 import { cpSync, mkdtempSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { give, jpeg, labelsOf, withSettings } from './page';
@@ -235,7 +234,8 @@ test('The camera’s button takes photos for as long as it is held, and the live
   await page.keyboard.up('Space');
   await page.keyboard.press('Escape');
   await expect(page.getByRole('dialog')).toHaveCount(0);
-  expect(await other.locator('.thumbs li').count()).toBeGreaterThanOrEqual(6);
+  // The last of them are still read.
+  await expect.poll(() => other.locator('.thumbs li').count()).toBeGreaterThanOrEqual(6);
 
   await train(page);
   await page.getByRole('button', { name: 'Live picture' }).click();
@@ -247,71 +247,44 @@ test('The camera’s button takes photos for as long as it is held, and the live
   await expect(card(page, 'Orange').locator('.thumbs li')).toHaveCount(5);
 });
 
-test('A training can be stopped; a place in the page is an entry of the history; corrections can be taken in', async ({ page }) => {
-  await withSettings(page, { route: 'browser', language: 'en' });
-  await page.goto('/');
-  await give(page, jpeg('fruit.jpg', await drawPicture(page)));
-  await labelsOf(page, 'browser');
-  await page.getByRole('button', { name: 'That is wrong' }).click();
-  await page.getByRole('region', { name: 'Correction' }).getByLabel('Something else').fill('Blobs');
-  await page.getByRole('button', { name: 'Keep', exact: true }).click();
-  await expect(page.locator('.corrections')).toContainText('Kept as “Blobs”.');
+test.describe('Without a service worker, behind which no test can hold anything back,', () => {
+  test.use({ serviceWorkers: 'block' });
 
-  await page.goto('/#teach');
-  await page.getByRole('button', { name: 'Take in 1 corrected photo' }).click();
-  await expect(card(page, 'Blobs').locator('.thumbs li')).toHaveCount(1);
-  await expect(page.locator('.train .label-note')).toHaveText('Two classes with photos are needed.');
-  await page.getByRole('button', { name: 'Another class' }).click();
-  await giveClass(page, 1, things[1], 10);
-  await expect(page.locator('.train .label-note')).toHaveText('“Blobs” needs at least 2 photos.');
-  await card(page, 'Blobs').locator('input[type=file]').setInputFiles([jpeg('x.jpg', await drawn(page, 50, 3)), jpeg('broken.jpg', Buffer.from('words'))]);
-  await expect(page.locator('.teach-classes [role=alert]')).toHaveText('No photo could be read from broken.jpg.');
-  await page.locator('.train .primary').click();
-  await page.getByRole('button', { name: 'Cancel' }).click();
-  await expect(page.locator('.train .primary')).toBeEnabled();
-  await expect(page.locator('.train-facts')).toHaveCount(0);
+  test('a training can be stopped; a place in the page is an entry of the history; corrections can be taken in', async ({ page }) => {
+    await withSettings(page, { route: 'browser', language: 'en' });
+    await page.goto('/');
+    await give(page, jpeg('fruit.jpg', await drawPicture(page)));
+    await labelsOf(page, 'browser');
+    await page.getByRole('button', { name: 'That is wrong' }).click();
+    await page.getByRole('region', { name: 'Correction' }).getByLabel('Something else').fill('Blobs');
+    await page.getByRole('button', { name: 'Keep', exact: true }).click();
+    await expect(page.locator('.corrections')).toContainText('Kept as “Blobs”.');
 
-  await page.getByRole('link', { name: 'Whatsit' }).click();
-  await expect(page.locator('.teach-view')).toHaveCount(0);
-  await page.goBack();
-  await expect(card(page, 'Blobs').locator('.thumbs li')).toHaveCount(2);
-});
-
-for (const colorScheme of ['light', 'dark'] as const) {
-  test(`axe finds nothing in the teaching view, ${colorScheme}; nothing hangs over at 320 pixels, in German either`, async ({ page }) => {
-    await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
-    await withSettings(page, { route: 'both', language: 'en' });
     await page.goto('/#teach');
-    await expect(page.locator('.class-card').first()).toBeVisible();
-    expect(await violations(page), 'empty').toEqual([]);
-    for (const [at, thing] of things.slice(0, 2).entries()) await giveClass(page, at, thing, 3);
-    await train(page);
-    await tryPhoto(page, await drawn(page, things[0].hue, 11));
-    expect(await violations(page), 'tried').toEqual([]);
-    await page.getByRole('button', { name: 'Camera for Orange' }).click();
-    await expect(page.locator('.shutter')).toBeEnabled();
-    expect(await violations(page), 'camera').toEqual([]);
-    await page.keyboard.press('Escape');
-    await page.getByRole('button', { name: 'Live picture' }).click();
-    await expect(page.locator('.camera-live li')).toHaveCount(2, { timeout: 40_000 });
-    expect(await violations(page), 'live').toEqual([]);
-    await page.keyboard.press('Escape');
-    await page.evaluate(() => localStorage.setItem('whatsit.settings', JSON.stringify({ route: 'both', language: 'de' })));
-    await page.reload();
-    await expect(page.getByRole('heading', { level: 1 })).toHaveText('Bring ihm deine Dinge bei.');
-    for (const [width, height] of [[320, 568], [844, 390], [768, 1024], [1440, 900]] as const) {
-      await page.setViewportSize({ width, height });
-      expect(await page.evaluate(() => document.documentElement.scrollWidth - innerWidth), `${width}`).toBeLessThanOrEqual(0);
-    }
-  });
-}
+    await page.getByRole('button', { name: 'Take in 1 corrected photo' }).click();
+    await expect(card(page, 'Blobs').locator('.thumbs li')).toHaveCount(1);
+    await expect(page.locator('.train .label-note')).toHaveText('Two classes with photos are needed.');
+    await page.getByRole('button', { name: 'Another class' }).click();
+    await giveClass(page, 1, things[1], 10);
+    await expect(page.locator('.train .label-note')).toHaveText('“Blobs” needs at least 2 photos.');
+    await card(page, 'Blobs').locator('input[type=file]').setInputFiles([jpeg('x.jpg', await drawn(page, 50, 3)), jpeg('broken.jpg', Buffer.from('words'))]);
+    await expect(page.locator('.teach-classes [role=alert]')).toHaveText('No photo could be read from broken.jpg.');
+    // The model is held back for as long as that takes.
+    let giveModel = () => {};
+    const cancelled = new Promise<void>((resolve) => (giveModel = resolve));
+    await page.route('**/*.onnx*', async (route) => {
+      await cancelled;
+      await route.continue();
+    });
+    await page.locator('.train .primary').click();
+    await page.getByRole('button', { name: 'Cancel' }).click();
+    giveModel();
+    await expect(page.locator('.train .primary')).toBeEnabled();
+    await expect(page.locator('.train-facts')).toHaveCount(0);
 
-async function violations(page: Page) {
-  const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
-  await page.evaluate(axe);
-  return page.evaluate(async () => {
-    const { axe: runner } = window as unknown as { axe: { run: () => Promise<{ violations: { id: string; nodes: { html: string }[] }[] }> } };
-    const { violations: found } = await runner.run();
-    return found.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html.slice(0, 200)).join(' | ')}`);
+    await page.getByRole('link', { name: 'Whatsit' }).click();
+    await expect(page.locator('.teach-view')).toHaveCount(0);
+    await page.goBack();
+    await expect(card(page, 'Blobs').locator('.thumbs li')).toHaveCount(2);
   });
-}
+});

@@ -1,9 +1,10 @@
 // npm run screenshots: the page's main states from a running server (WHATSIT_URL). The README's pictures go to ../docs; with OUT every state, at both sizes,
-// light and dark, goes there instead, and the first view, an answer and a map at every size that is promised, light, dark, in forced colours and German. Only the model's own sample pictures are shown.
+// light and dark, goes there instead, and most of them at every size that is promised, light, dark, in forced colours and German (e2e/states.js). Only the model's own sample pictures are shown.
 import { chromium } from '@playwright/test';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { browserOptions } from '../e2e/browser.js';
+import { sizes, states } from '../e2e/states.js';
 
 const url = process.env.WHATSIT_URL ?? 'http://127.0.0.1:8080';
 const everything = process.env.OUT;
@@ -109,19 +110,16 @@ if (everything) await allSizes();
 await browser.close();
 
 async function allSizes() {
-  for (const [width, height] of [[320, 568], [390, 844], [844, 390], [720, 450], [768, 1024], [1024, 768], [1440, 900]]) {
+  const wanted = ['empty', 'settings', 'answer', 'map', 'several photos', 'the camera'];
+  for (const [width, height] of sizes) {
     for (const look of [{ colorScheme: 'light' }, { colorScheme: 'dark' }, { forcedColors: 'active' }, { locale: 'de' }]) {
-      const context = await browser.newContext({ viewport: { width, height }, locale: 'en', reducedMotion: 'reduce', serviceWorkers: 'block', ...look });
+      const context = await browser.newContext({ baseURL: url, viewport: { width, height }, locale: 'en', reducedMotion: 'reduce', serviceWorkers: 'block', ...look });
       const page = await context.newPage();
-      const take = (state, fullPage = false) => page.screenshot({ path: join(folder, `${width}x${height}-${Object.values(look)[0]}-${state}.png`), fullPage });
-      await page.goto(url);
-      await page.locator('.facts').waitFor();
-      await take('empty');
-      await page.locator('.samples button').first().click();
-      await page.waitForFunction(() => document.querySelectorAll('.prediction .total').length === 2, undefined, { timeout: 90_000 });
-      await take('answer', true);
-      await page.locator('button.share').first().click();
-      await take('map');
+      for (const [state, enter, leave] of states.filter(([name]) => wanted.includes(name))) {
+        await enter(page);
+        await page.screenshot({ path: join(folder, `${width}x${height}-${Object.values(look)[0]}-${state.replaceAll(' ', '-')}.png`), fullPage: /answer|several/.test(state) });
+        await leave?.(page);
+      }
       await context.close();
     }
   }
