@@ -70,6 +70,7 @@ internal static class RefusalCodes
         ["unknown-field"] = (null, ["field"]),
         ["image-truncated"] = (null, ["missing", "height"]),
         ["image-end-missing"] = (null, []),
+        ["image-data-left"] = (null, []),
         ["color-profile-ignored"] = (null, []),
     };
 }

@@ -65,6 +65,7 @@ export const sentences: Sentences = {
   'models-not-writable': () => 'Der Server kann in seinen Modellordner nicht schreiben.',
   'unknown-field': ({ field }) => `Das Feld „${field}“ kennt der Server nicht; er hat es übergangen.`,
   'image-truncated': ({ missing, height }) => `Von den ${height} Zeilen des Bildes fehlen die letzten ${missing}, oder sie sind beschädigt.`,
+  'image-data-left': () => 'Die Datei enthält mehr kodierte Daten, als ihre Bildpunkte brauchen: Teile des Bildes sind vielleicht beschädigt oder verschoben.',
   'image-end-missing': () => 'Der Datei fehlt das Ende, wie nach einer abgebrochenen Übertragung; alle Bildpunkte sind da.',
   'color-profile-ignored': () => 'Das Farbprofil des Bildes wendet der Server nicht an: Er nimmt seine Farben für sRGB.',
 };

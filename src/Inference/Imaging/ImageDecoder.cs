@@ -67,20 +67,29 @@ public abstract class ImageDecoder : IImageDecoder
                 }
 
             case { Format: "gif" }:
-                var missing = GifHeader.MissingRows(file.Span);
+                var (missing, goesOn) = GifHeader.MissingRows(file.Span);
                 if (!ReducedJpeg.IsBearable(missing, header.Height))
                 {
                     throw ReducedJpeg.TooFew(header, header.Height - missing);
                 }
 
                 var screen = OnScreen(DecodeStill(CutDown(file, header), header, shrinkTo, cancellationToken), header);
-                screen.Warnings = missing > 0 ? [ReducedJpeg.Warn(missing, header.Height)] : screen.Warnings;
+                screen.Warnings = missing > 0 ? [ReducedJpeg.Warn(missing, header.Height)] : goesOn ? [ReducedJpeg.DataLeft] : screen.Warnings;
                 return screen;
 
             case { Format: "ico" }:
                 var icon = DecodeStill(CutDown(IcoHeader.Still(file.Span), header), header, null, cancellationToken);
                 IcoHeader.ApplyMask(file.Span, icon);
                 return icon;
+
+            case { Format: "png", IsComplete: false }:
+                var ended = Decode((byte[])[.. file.Span, .. PngHeader.End], header with { IsComplete = true }, shrinkTo, cancellationToken);
+                ended.Warnings = [.. ended.Warnings, ReducedJpeg.Warn(0, header.Height)];
+                return ended;
+
+            case { Format: "tiff", Packing: TiffPieces.Jpeg }:
+                TiffJpeg.Check(file.Span, header, cancellationToken);
+                return DecodeStill(CutDown(file, header), header, shrinkTo, cancellationToken);
 
             case { Format: "tiff" or "png", Bits: 16, HasAlpha: false, Colors: not 4 }:
                 return UsesAllBits(DecodeStill(CutDown(file, header), header, shrinkTo, cancellationToken));

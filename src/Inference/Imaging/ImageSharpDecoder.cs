@@ -58,7 +58,7 @@ public sealed class ImageSharpDecoder(IOptions<DecodingOptions> options) : Image
             "jpeg" when shrink > 1 => (0, 2.5),
             "jpeg" => ((pixels * 3) + (header.Interlaced ? header.CoefficientBytes : 0), header.Interlaced ? 20 : 7),
             "png" => (pixels * 4, 20),
-            "webp" => (pixels * 12, 40),
+            "webp" => (pixels * 15, 80),
             "gif" => (pixels * 5, 15),
             "pnm" => (0, 15),
             "tiff" => ((pixels * 4) + header.PieceBytes, 20),
@@ -100,7 +100,7 @@ public sealed class ImageSharpDecoder(IOptions<DecodingOptions> options) : Image
                 return PnmDecoder.Decode(file.Span, header, cancellationToken);
             }
 
-            if (!header.IsComplete)
+            if (!header.IsComplete || !IsWhole(file, header, cancellationToken))
             {
                 throw new InvalidImageContentException("The file ends too early.");
             }
@@ -111,7 +111,7 @@ public sealed class ImageSharpDecoder(IOptions<DecodingOptions> options) : Image
             {
                 "jpeg" => Read(new JpegDecoder().Decode<Rgb24>(Configuration, stream, cancellationToken), bands: 3, header, file),
                 "png" => Read(new PngDecoder().Decode<Rgba32>(Configuration, stream, cancellationToken), bands: 4, header, file),
-                "webp" => Read(new WebpDecoder().Decode<Rgba32>(Configuration, stream, cancellationToken), bands: 4, header, file),
+                "webp" => ReadWebp(file, header, cancellationToken),
                 "gif" => Read(new GifDecoder { IgnoreMetadata = true, DecodingMode = FrameDecodingMode.First }.Decode<Rgba32>(Configuration, stream,
                     cancellationToken), bands: 4, header, file),
                 "tiff" => Read(new TiffDecoder { IgnoreMetadata = true, DecodingMode = FrameDecodingMode.First }.Decode<Rgba32>(Configuration, stream,
@@ -131,6 +131,36 @@ public sealed class ImageSharpDecoder(IOptions<DecodingOptions> options) : Image
         catch (Exception e) when (e is not (InferenceException or OperationCanceledException or OutOfMemoryException))
         {
             throw Damaged(header, e);
+        }
+    }
+
+    /// <summary>The library fills up what it does not find, and says nothing.</summary>
+    private static bool IsWhole(ReadOnlyMemory<byte> file, ImageHeader header, CancellationToken cancellationToken) => header.Coding switch
+    {
+        "png" => PngHeader.HasAllRows(file.Span),
+        "tiff" => new TiffPieces(file.Span).AreWhole(cancellationToken),
+        _ => true,
+    };
+
+    /// <summary>It also reads on behind the end of a WebP's data. What changes with the bytes that stand there is made up.</summary>
+    private static RgbImage ReadWebp(ReadOnlyMemory<byte> file, ImageHeader header, CancellationToken cancellationToken)
+    {
+        var picture = ReadBefore(0);
+        try
+        {
+            using var other = ReadBefore(255);
+            return picture.Pixels.SequenceEqual(other.Pixels) ? picture : throw new InvalidImageContentException("The coded data end too early.");
+        }
+        catch
+        {
+            picture.Dispose();
+            throw;
+        }
+
+        RgbImage ReadBefore(byte value)
+        {
+            using var stream = new MemoryStream(WebpHeader.WithMore(file.Span, value));
+            return Read(new WebpDecoder().Decode<Rgba32>(Configuration, stream, cancellationToken), bands: 4, header, file);
         }
     }
 

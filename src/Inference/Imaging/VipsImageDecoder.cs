@@ -81,10 +81,15 @@ public sealed class VipsImageDecoder(IOptions<DecodingOptions> options) : ImageD
 
         try
         {
+            if (header.Format == "avif")
+            {
+                CheckTiles(file, cancellationToken);
+            }
+
             var shrink = Reduces(header) ? LargestShrink(header, shrinkTo) : 1;
             return header.Format == "jpeg"
                 ? DecodeJpeg(file, header, shrink, cancellationToken)
-                : Decode(file, header, shrink, header.Tiled ? VipsFailOn.Warning : VipsFailOn.Error, cancellationToken);
+                : Decode(file, header, shrink, Saying(header) ? VipsFailOn.Warning : VipsFailOn.Error, cancellationToken);
         }
         catch (VipsException e)
         {
@@ -97,6 +102,34 @@ public sealed class VipsImageDecoder(IOptions<DecodingOptions> options) : ImageD
         using var loaded = Open(file, header.Coding, shrink, failOn);
         using var image = WithSrgbColors(loaded);
         return Read(image, header, cancellationToken);
+    }
+
+    // Of tiles, of fax and of JPEG libtiff gives no more than a warning. It also warns of sound JPEG, of how its colours are sampled; that was looked at before.
+    private static bool Saying(ImageHeader header) => header switch
+    {
+        { Packing: TiffPieces.Jpeg } => header.Colors == 4,
+        { Packing: TiffPieces.Fax or TiffPieces.Fax3 or TiffPieces.Fax4 } => true,
+        _ => header.Tiled,
+    };
+
+    // HEIC is read by a distribution's libheif alone: those of today refuse a grid of which they cannot decode a tile.
+    private static void CheckTiles(ReadOnlyMemory<byte> file, CancellationToken cancellationToken)
+    {
+        var tiles = new AvifTiles(file.Span);
+        foreach (var tile in tiles.Items)
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            using var image = Open(tiles.AsFile(tile), "avif", shrink: 1, VipsFailOn.Error);
+            var strip = ArrayPool<byte>.Shared.Rent(checked(image.Width * image.Bands * sizeof(ushort) * VipsImage.RowsPerStrip));
+            try
+            {
+                image.ReadStrips(strip, static (_, _) => { }, cancellationToken);
+            }
+            finally
+            {
+                ArrayPool<byte>.Shared.Return(strip);
+            }
+        }
     }
 
     /// <summary>

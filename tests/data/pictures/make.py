@@ -12,8 +12,8 @@ import struct
 import sys
 import zlib
 
-from writers import (PALETTE, bgr, bmp, chunk, gif, icon, icon_bmp, indices, jpeg, large_jpeg, netpbm, of_palette, png, read_png, riff, tiff, tiles_of,
-                     vp8l)
+from writers import (PALETTE, avif, bgr, bmp, chunk, gif, grid, icon, icon_bmp, indices, items_of, jpeg, large_jpeg, lzw, netpbm, of_palette, packbits, png,
+                     read_png, riff, tiff, tiles_of, vp8l)
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 OUT = sys.argv[1]
@@ -126,6 +126,16 @@ noise = bytearray(TALL_JPEG)
 for at in dice.sample(range(len(noise) // 3, len(noise) * 2 // 3), 400):
     noise[at] = dice.randrange(255)
 damaged("noise-in-the-middle.jpg", bytes(noise))
+at = BASELINE.index(b"\xff\xdb")
+damaged("no-quantization.jpg", BASELINE[:at] + BASELINE[at + 2 + struct.unpack_from(">H", BASELINE, at + 2)[0]:])
+# What is 896 pixels wide is decoded smaller, by us: it tells what libjpeg does not.
+WIDE = [row * 7 for row in SCENE]
+WIDE_TALL, WIDE_PIXELS = jpeg(SIDE * 7, SIDE * 7, WIDE * 7)
+at = WIDE_TALL.index(b"\xff\xc0") + 5
+damaged("shorter.jpg", WIDE_TALL[:at] + struct.pack(">H", SIDE * 7 - 64) + WIDE_TALL[at + 2:])
+damaged("narrower.jpg", WIDE_TALL[:at + 2] + struct.pack(">H", SIDE * 7 - 64) + WIDE_TALL[at + 4:])
+case("few-data-left.jpg", WIDE_TALL[:-2] + bytes(range(200)) + WIDE_TALL[-2:], warning="image-data-left")
+case("filled-up.jpg", WIDE_TALL[:-2] + bytes(2000) + WIDE_TALL[-2:])
 
 KIND = "phone's large jpeg"
 for side, times in ((10_240, 80), (14_336, 112)):
@@ -174,6 +184,27 @@ damaged("no-end.png", PLAIN[:-500])
 broken = bytearray(PLAIN)
 broken[len(broken) // 2] ^= 0x55
 damaged("flipped.png", bytes(broken))
+case("no-end-chunk.png", PLAIN[:-12], warning="image-end-missing", **exact)
+
+
+def png_of(data, header=(SIDE, SIDE, 8, 2, 0, 0, 0), between=b""):
+    half = len(data) // 2
+    return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", *header)) + chunk(b"IDAT", data[:half]) + between + chunk(b"IDAT", data[half:])
+            + chunk(b"IEND", b""))
+
+
+FILTERED = b"".join(b"\0" + row for row in SCENE)
+DEFLATED = zlib.compress(FILTERED)
+case("two-chunks.png", png_of(DEFLATED), **exact)
+damaged("half-of-its-rows.png", png_of(zlib.compress(FILTERED[:len(FILTERED) // 2])))
+damaged("lacks-a-row.png", png_of(zlib.compress(FILTERED[:-SIDE * 3 - 1])))
+damaged("half-of-its-data.png", png_of(DEFLATED[:len(DEFLATED) // 2]))
+damaged("wrong-sum.png", png_of(DEFLATED[:-1] + bytes([DEFLATED[-1] ^ 1])))
+damaged("flipped-before-its-sum.png", png_of(DEFLATED[:9000] + bytes([DEFLATED[9000] ^ 8]) + DEFLATED[9001:]))
+damaged("text-between.png", png_of(DEFLATED, between=chunk(b"tEXt", b"Title\0between")))
+damaged("no-palette.png", png_of(zlib.compress(b"".join(b"\0" + row for row in INDICES)), (SIDE, SIDE, 8, 3, 0, 0, 0)))
+interlaced = png(SIDE, SIDE, SCENE, interlaced=True)
+damaged("half-interlaced.png", interlaced[:len(interlaced) // 2])
 
 KIND = "12 bits in 16"
 dim = [bytes(byte for sample in row for byte in struct.pack(">H", sample << 4)) for row in GREY]
@@ -210,8 +241,29 @@ damaged("strips-cut.tif", tiff(SIDE, SIDE, RAW)[:8 + len(RAW) // 2])
 short = tiff(SIDE, SIDE, RAW, {279: [len(RAW) // 2]})
 # A strip that says that it is shorter than its rows: readers go by the rows.
 case("strip-too-short.tif", short, imagesharp={"status": 422, "code": "invalid-image"}, **exact)
-damaged("deflated-strip-too-short.tif", tiff(SIDE, SIDE, STRIPS[:5] + [zlib.compress(b"".join(SCENE[80:84]))] + STRIPS[6:], {259: [8], 278: [16]}),
-        imagesharp={"status": 200})
+damaged("deflated-strip-too-short.tif", tiff(SIDE, SIDE, STRIPS[:5] + [zlib.compress(b"".join(SCENE[80:84]))] + STRIPS[6:], {259: [8], 278: [16]}))
+damaged("deflated-strip-cut.tif", tiff(SIDE, SIDE, STRIPS[:5] + [STRIPS[5][:400]] + STRIPS[6:], {259: [8], 278: [16]}))
+damaged("deflated-strip-empty.tif", tiff(SIDE, SIDE, STRIPS[:5] + [b""] + STRIPS[6:], {259: [8], 278: [16]}))
+damaged("strips-too-few.tif", tiff(SIDE, SIDE, STRIPS[:7], {259: [8], 278: [16]}))
+damaged("strip-outside.tif", tiff(SIDE, SIDE, RAW, {273: [900_000]}))
+for name, number, pack in (("packbits", 32773, packbits), ("lzw", 5, lzw)):
+    packed = [pack(b"".join(SCENE[y:y + 16])) for y in range(0, SIDE, 16)]
+    case(f"{name}.tif", tiff(SIDE, SIDE, packed, {259: [number], 278: [16]}), kind="ordinary", **exact)
+    damaged(f"{name}-strip-cut.tif", tiff(SIDE, SIDE, packed[:5] + [packed[5][:800]] + packed[6:], {259: [number], 278: [16]}))
+    damaged(f"{name}-strip-empty.tif", tiff(SIDE, SIDE, packed[:5] + [b""] + packed[6:], {259: [number], 278: [16]}))
+fax = {258: [1], 259: [4], 262: [0], 277: [1]}
+case("fax.tif", tiff(512, 512, b"\xff" * 64 + b"\x00\x10\x01", fax), kind="ordinary", pixels=[WHITE * 8] * 8, squares=64)
+damaged("fax-cut.tif", tiff(512, 512, b"\xff" * 20, fax))
+damaged("fax-ends-early.tif", tiff(512, 512, b"\xff" * 20 + b"\x00\x10\x01", fax), imagesharp={"status": 415, "code": "unsupported-image"})
+in_tiff = {259: [7], 262: [6], 530: [1, 1]}
+for name, tags in (("jpeg", in_tiff), ("jpeg-unsaid-sampling", {259: [7], 262: [6]})):
+    case(f"{name}.tif", tiff(SIDE, SIDE, BASELINE, tags), kind="ordinary", pixels=SCENE, on_average=2, at_most=40)
+half_jpeg = BASELINE[:len(BASELINE) // 2]
+damaged("jpeg-half.tif", tiff(SIDE, SIDE, half_jpeg, in_tiff))
+damaged("jpeg-half-ended.tif", tiff(SIDE, SIDE, half_jpeg + b"\xff\xd9", in_tiff))
+damaged("jpeg-zeros-in-the-middle.tif", tiff(SIDE, SIDE, half_jpeg + bytes(500) + BASELINE[len(half_jpeg) + 500:], in_tiff))
+damaged("jpeg-strip-half.tif", tiff(SIDE, SIDE * 2, [BASELINE, half_jpeg + b"\xff\xd9"], in_tiff | {278: [SIDE]}))
+damaged("jpeg-tile-half.tif", tiff(SIDE * 2, SIDE, [BASELINE, half_jpeg + b"\xff\xd9"], in_tiff | {322: [SIDE], 323: [SIDE]}), imagesharp=tiled_unread)
 
 KIND = "tiff of another kind"
 FLOATS = b"".join(struct.pack("<f", value / 255) for value in RAW)
@@ -252,6 +304,10 @@ damaged("ends-early.gif", whole[:9000] + b"\0;")
 damaged("zeros-in-the-middle.gif", whole[:9000] + bytes(600) + whole[9600:], "The GIF picture is truncated or damaged from row")
 damaged("interlaced-ends-early.gif", gif(SIDE, SIDE, INDICES, interlaced=True)[:9000] + b"\0;")
 dice = random.Random(14)
+damaged("no-colours.gif", whole[:10] + bytes([whole[10] & 0x7F]) + whole[11:13] + whole[13 + len(PALETTE):])
+more = bytearray(gif(SIDE, SIDE, INDICES + INDICES[:2]))
+struct.pack_into("<H", more, 13 + len(PALETTE) + 7, SIDE)
+case("more-pixels-than-rows.gif", bytes(more), warning="image-data-left", pixels=PALETTED)
 damaged("noise-in-the-middle.gif", whole[:5000] + bytes(dice.randrange(1, 255) for _ in range(600)) + whole[5600:])
 
 # WebP --------------------------------------------------------------------------------------------------------------------------------------------
@@ -266,7 +322,65 @@ damaged("half.webp", riff([(b"VP8L", LOSSLESS)])[:20_000])
 padded_sentence = "The WEBP picture is damaged: from byte "
 damaged("half-padded.webp", riff([(b"VP8L", LOSSLESS[:20_000] + bytes(len(LOSSLESS) - 20_000))]), padded_sentence)
 lossy = open(os.path.join(HERE, "encoded/scene.webp"), "rb").read()
+LOSSY = lossy[20:20 + struct.unpack_from("<I", lossy, 16)[0]]
+for percent in (30, 60, 90, 97):
+    damaged(f"{percent}-percent.webp", riff([(b"VP8 ", LOSSY[:len(LOSSY) * percent // 100])]))
+    damaged(f"{percent}-percent-lossless.webp", riff([(b"VP8L", LOSSLESS[:len(LOSSLESS) * percent // 100])]))
+canvas = struct.pack("<I", SIDE - 1)[:3] * 2
+damaged("canvas-lies.webp", riff([(b"VP8X", bytes(4) + struct.pack("<I", 2 * SIDE - 1)[:3] * 2), (b"VP8 ", LOSSY)]))
+damaged("transparency-short.webp", riff([(b"VP8X", b"\x10\0\0\0" + canvas), (b"ALPH", b"\0" + bytes(SIDE * SIDE // 2)), (b"VP8 ", LOSSY)]))
+
+
+def frame(data):
+    return bytes(6) + canvas + b"\x64\0\0\0" + b"VP8 " + struct.pack("<I", len(data)) + data + bytes(len(data) & 1)
+
+
+animated = [(b"VP8X", b"\x02\0\0\0" + canvas), (b"ANIM", bytes(6))]
+case("animated.webp", riff(animated + [(b"ANMF", frame(LOSSY))] * 2), kind="ordinary", pixels=SCENE, on_average=4, at_most=90)
+damaged("first-frame-cut.webp", riff(animated + [(b"ANMF", frame(LOSSY[:len(LOSSY) // 2])), (b"ANMF", frame(LOSSY))]))
 damaged("half-padded-lossy.webp", lossy[:len(lossy) // 2] + bytes(len(lossy) - len(lossy) // 2), padded_sentence)
+
+# AVIF, around the data of the scene that lie in encoded/ -------------------------------------------------------------------------------------------
+
+KIND = "damaged avif"
+avif_unread = unread("The AVIF picture is not read by")
+ONE, = items_of(open(os.path.join(HERE, "encoded/scene.avif"), "rb").read())
+_, *QUARTERS = items_of(open(os.path.join(HERE, "encoded/scene-grid.avif"), "rb").read())
+OF_TILES = [(b"dimg", 1, [2, 3, 4, 5])]
+
+
+def whole(data=ONE, side=SIDE, alpha=False):
+    return b"av01", data, side, alpha
+
+
+def tiles(third=QUARTERS[2], rows=2, columns=2, side=SIDE, alpha=False):
+    quarters = QUARTERS[:2] + [third] + QUARTERS[3:]
+    return [(b"grid", grid(rows, columns, side, side), side, alpha)] + [whole(quarter, SIDE // 2, alpha) for quarter in quarters]
+
+
+def flipped(data):
+    return data[:len(data) // 2] + bytes([data[len(data) // 2] ^ 1]) + data[len(data) // 2 + 1:]
+
+
+close = {"pixels": SCENE, "on_average": 2, "at_most": 40, "imagesharp": avif_unread}
+case("one-item.avif", avif([whole()]), kind="ordinary", **close)
+case("grid.avif", avif(tiles(), OF_TILES), kind="ordinary", **close)
+case("grid-with-alpha.avif", avif(tiles() + tiles(alpha=True), OF_TILES + [(b"auxl", 6, [1]), (b"dimg", 6, [7, 8, 9, 10])]), kind="ordinary",
+     imagesharp=avif_unread)
+for name, file in (
+        ("flipped", avif([whole(flipped(ONE))])), ("half", avif([whole(ONE[:len(ONE) // 2])])), ("empty", avif([whole(b"")])),
+        ("half-padded", avif([whole(ONE[:len(ONE) // 2] + bytes(len(ONE) // 2))])), ("cut", avif([whole()])[:-3000]),
+        ("place-outside", avif([whole()], places={1: (400_000, 5000)})), ("place-too-long", avif([whole()], places={1: (300, 400_000)})),
+        ("size-lies", avif([whole(side=200)])), ("alpha-flipped", avif([whole(), whole(flipped(ONE), alpha=True)], [(b"auxl", 2, [1])])),
+        ("tile-flipped", avif(tiles(flipped(QUARTERS[2])), OF_TILES)), ("tile-empty", avif(tiles(b""), OF_TILES)),
+        ("tile-half", avif(tiles(QUARTERS[2][:1000]), OF_TILES)), ("tile-zeros", avif(tiles(bytes(2000)), OF_TILES)),
+        ("tile-outside", avif(tiles(), OF_TILES, {4: (400_000, 2000)})), ("tile-too-long", avif(tiles(), OF_TILES, {4: (3000, 400_000)})),
+        ("tiles-cut", avif(tiles(), OF_TILES)[:-1500]), ("tile-unnamed", avif(tiles(), [(b"dimg", 1, [2, 3, 4])])),
+        ("tile-missing", avif(tiles(), [(b"dimg", 1, [2, 3, 4, 9])])), ("tiles-too-few", avif(tiles(side=140), OF_TILES)),
+        ("tiles-too-many", avif(tiles(side=64), OF_TILES)), ("tiles-too-large", avif(tiles(rows=1, columns=4), OF_TILES)),
+        ("alpha-tile-flipped", avif(tiles() + tiles(flipped(QUARTERS[2]), alpha=True),
+                                    OF_TILES + [(b"auxl", 6, [1]), (b"dimg", 6, [7, 8, 9, 10])]))):
+    damaged(f"{name}.avif", file, imagesharp=avif_unread)
 
 # BMP, icons, Netpbm: small and common ------------------------------------------------------------------------------------------------------------
 
@@ -288,6 +402,11 @@ case("555.bmp", bmp(SIDE, SIDE, [b"".join(struct.pack("<H", r << 10 | g << 5 | b
 bits = [bytes(sum((row[x + i] > 127) << 7 - i for i in range(8)) for x in range(0, SIDE, 8)) for row in GREY]
 BITMAP = [b"".join(WHITE if sample > 127 else BLACK for sample in row) for row in GREY]
 case("1.bmp", bmp(SIDE, SIDE, bits, 1, b"\0\0\0\0\xff\xff\xff\0"), pixels=BITMAP)
+damaged("run-length-half.bmp", bmp(SIDE, SIDE, None, 8, COLORS, compression=1, data=runs[:len(runs) // 2] + b"\0\x01"))
+damaged("colours-short.bmp", bmp(SIDE, SIDE, INDICES, 8, COLORS[:64]))
+damaged("place-outside.bmp", bmp(SIDE, SIDE, bgr(SCENE))[:10] + struct.pack("<I", 40_000) + bmp(SIDE, SIDE, bgr(SCENE))[14:])
+plain = bmp(SIDE, SIDE, bgr(SCENE))
+refused("13-bits.bmp", plain[:28] + struct.pack("<H", 13) + plain[30:], "The BMP picture has 13 bits per pixel, which is not supported")
 damaged("half.bmp", bmp(SIDE, SIDE, bgr(SCENE))[:20_000])
 
 KIND = "icon"
@@ -299,6 +418,9 @@ half_mask = [b"\xff" * (SIDE // 8)] * (SIDE // 2) + [bytes(SIDE // 8)] * (SIDE /
 case("masked.ico", icon([(SIDE, 24, icon_bmp(SIDE, bgr(SCENE), 24, half_mask))]), pixels=hole(SCENE))
 case("png.ico", icon([(16, 24, icon_bmp(16, [bytes(48)] * 16, 24, [bytes(2)] * 16)), (SIDE, 32, PLAIN)]), **exact)
 damaged("cut-with-a-smaller-one.ico", icon([(16, 24, icon_bmp(16, [bytes(48)] * 16, 24, [bytes(2)] * 16)), (SIDE, 32, PLAIN)])[:-2000])
+damaged("half-a-mask.ico", icon([(SIDE, 24, icon_bmp(SIDE, bgr(SCENE), 24, half_mask)[:-1000])]))
+damaged("place-outside.ico", icon([(SIDE, 32, PLAIN)])[:18] + struct.pack("<I", 999_999) + icon([(SIDE, 32, PLAIN)])[22:])
+damaged("png-cut.ico", icon([(SIDE, 32, PLAIN[:12_000])]))
 damaged("half.ico", icon([(SIDE, 24, icon_bmp(SIDE, bgr(SCENE), 24, no_mask))])[:9000])
 
 KIND = "netpbm"
@@ -317,6 +439,10 @@ for most in (15, 100, 1023, 4095):
     case(f"{most}-text.ppm", netpbm(3, SIDE, SIDE, " ".join(map(str, one_of)).encode(), most), pixels=shown)
 case("1-without-blanks.pbm", netpbm(1, SIDE, SIDE, "".join("01"[sample <= 127] for row in GREY for sample in row).encode()), pixels=BITMAP)
 damaged("more-than-the-most.ppm", netpbm(3, SIDE, SIDE, b"200 " * len(RAW), 100))
+damaged("lacks-a-byte.ppm", netpbm(6, SIDE, SIDE, RAW[:-1]))
+damaged("lacks-numbers.pgm", netpbm(2, SIDE, SIDE, " ".join(map(str, b"".join(GREY)[:-2])).encode()))
+damaged("lacks-bytes.pbm", netpbm(4, SIDE, SIDE, bytes(SIDE * SIDE // 8 - 5)))
+damaged("letters.ppm", netpbm(3, SIDE, SIDE, (" ".join(map(str, RAW[:30_000])) + " x12 " + " ".join(map(str, RAW[30_001:]))).encode()))
 damaged("half.ppm", netpbm(6, SIDE, SIDE, RAW)[:20_000])
 
 # Other containers --------------------------------------------------------------------------------------------------------------------------------

@@ -292,6 +292,30 @@ def tiff(width, height, data, tags=(), big_endian=False):
             + bytes(4) + outside)
 
 
+def packbits(data):
+    return b"".join(bytes([len(data[i:i + 128]) - 1]) + data[i:i + 128] for i in range(0, len(data), 128))
+
+
+def lzw(data):
+    """Codes of 9 to 12 bits, one wider before the table is full (TIFF 6.0, section 13)."""
+    codes, bits, held = [(256, 9)], 9, b""
+    table = {bytes([i]): i for i in range(256)}
+    for i in range(len(data)):
+        longer = held + data[i:i + 1]
+        if longer in table:
+            held = longer
+            continue
+        codes.append((table[held], bits))
+        table[longer] = len(table) + 2
+        bits = (len(table) + 2).bit_length()
+        if len(table) + 2 == 4095:
+            codes.append((256, bits))
+            table, bits = {bytes([i]): i for i in range(256)}, 9
+        held = data[i:i + 1]
+    codes += [(table[held], bits), (257, bits)]
+    return bits_of(codes)
+
+
 def tiles_of(rows, width, side):
     return [zlib.compress(b"".join(row[x * 3:(x + side) * 3] for row in rows[y:y + side]))
             for y in range(0, len(rows), side) for x in range(0, width, side)]
@@ -384,6 +408,52 @@ def vp8l(width, height, rows=None, color=(0, 0, 0)):
             put(reverse[row[x + 2]], 8)
     out.append(accumulator & 255)
     return bytes(out)
+
+
+# AVIF, ISO/IEC 14496-12 and 23008-12: items around AV1 data that are there already -------------------------------------------------------------------
+
+def box(name, *parts):
+    body = b"".join(parts)
+    return struct.pack(">I", len(body) + 8) + name + body
+
+
+def full_box(name, version, flags, *parts):
+    return box(name, struct.pack(">I", version << 24 | flags), *parts)
+
+
+def items_of(avif_file):
+    """The data of each item, where their places have 4 bytes: as avifenc writes them."""
+    at = avif_file.index(b"iloc") + 10
+    count, = struct.unpack_from(">H", avif_file, at)
+    places = [struct.unpack_from(">HHHII", avif_file, at + 2 + i * 14)[3:] for i in range(count)]
+    return [avif_file[start:start + length] for start, length in places]
+
+
+def grid(rows, columns, width, height):
+    return bytes([0, 0, rows - 1, columns - 1]) + struct.pack(">HH", width, height)
+
+
+def avif(items, references=(), places=None):
+    """Items: (kind, data, side, of transparency), the first one the picture; references: (name, from, [to, …]). `places`: other places than the true ones."""
+    properties = [full_box(b"ispe", 0, 0, struct.pack(">II", side, side)) for _, _, side, _ in items] + [
+        box(b"av1C", b"\x81\x20\0\0"), full_box(b"auxC", 0, 0, b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha\0")]
+    associations = b"".join(struct.pack(">HB", i, 2 + alpha) + bytes([i, 0x80 | len(items) + 1, 0x80 | len(items) + 2][:2 + alpha])
+                            for i, (_, _, _, alpha) in enumerate(items, 1))
+    kinds = b"".join(full_box(b"infe", 2, i > 1, struct.pack(">HH4sB", i, 0, kind, 0)) for i, (kind, *_) in enumerate(items, 1))
+
+    def meta(start):
+        located, at = b"", start
+        for i, (_, data, *_) in enumerate(items, 1):
+            located += struct.pack(">HHHII", i, 0, 1, *(places or {}).get(i, (at, len(data))))
+            at += len(data)
+        return full_box(
+            b"meta", 0, 0, full_box(b"hdlr", 0, 0, bytes(4) + b"pict" + bytes(13)), full_box(b"pitm", 0, 0, b"\0\1"),
+            full_box(b"iloc", 0, 0, struct.pack(">HH", 0x4400, len(items)), located), full_box(b"iinf", 0, 0, struct.pack(">H", len(items)), kinds),
+            full_box(b"iref", 0, 0, *(box(name, struct.pack(f">{len(to) + 2}H", start, len(to), *to)) for name, start, to in references)),
+            box(b"iprp", box(b"ipco", *properties), full_box(b"ipma", 0, 0, struct.pack(">I", len(items)), associations)))
+
+    brands = box(b"ftyp", b"avif\0\0\0\0avifmif1miaf")
+    return brands + meta(len(brands) + len(meta(0)) + 8) + box(b"mdat", *(data for _, data, *_ in items))
 
 
 # BMP, icons, Netpbm ------------------------------------------------------------------------------------------------------------------------------

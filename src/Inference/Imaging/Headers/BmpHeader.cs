@@ -30,6 +30,11 @@ internal static class BmpHeader
             throw ImageHeader.Damaged("bmp");
         }
 
+        if (bits is not (1 or 2 or 4 or 8 or 16 or 24 or 32))
+        {
+            throw ImageHeader.Unsupported("bmp", $"has {bits} bits per pixel", "save it with 24 bits, or as PNG");
+        }
+
         // Rows fill whole words of 32 bits. Run-length coded pictures (1 and 2) say how long they are instead.
         var compression = core || size < 24 ? 0 : BinaryPrimitives.ReadUInt32LittleEndian(header[16..]);
         var data = compression is 1 or 2 ? BinaryPrimitives.ReadUInt32LittleEndian(header[20..]) : ((width * bits) + 31) / 32 * 4 * height;

@@ -6,17 +6,17 @@ namespace Whatsit.Inference.Imaging.Headers;
 /// </summary>
 internal static class GifData
 {
-    private const int MaxCodes = 4096, MaxCodeBits = 12;
+    private const int MaxCodes = 4096, MaxCodeBits = 12, MostBytesLeft = 4;
 
     /// <summary>Follows the codes without making pixels of them.</summary>
     /// <param name="data">From the byte that says how many bits a pixel takes, up to the empty block or the end of the file.</param>
     /// <param name="wanted">Pixels of the image: what comes behind them does not matter.</param>
-    /// <returns>Pixels up to the end, or to the first code that cannot be.</returns>
-    public static long CountPixels(ReadOnlySpan<byte> data, long wanted)
+    /// <returns>Pixels up to the end, or to the first code that cannot be; and whether the data go on behind the wanted ones.</returns>
+    public static (long Pixels, bool GoesOn) CountPixels(ReadOnlySpan<byte> data, long wanted)
     {
         if (data.Length < 2 || data[0] is < 1 or > 11)
         {
-            return 0;
+            return (0, false);
         }
 
         // How many pixels each code stands for; those of the table's start stand for one, or clear it, or end it.
@@ -32,7 +32,7 @@ internal static class GifData
             {
                 if (!blocks.TryRead(out var value))
                 {
-                    return pixels;
+                    return (pixels, false);
                 }
 
                 window |= (uint)value << held;
@@ -49,7 +49,7 @@ internal static class GifData
             // The first code after a clearing one is in the table; a later one may be that which it makes.
             if (code == end || code > next || (code == next && (before < 0 || next == MaxCodes)) || (code > end && before < 0))
             {
-                return pixels;
+                return (pixels, false);
             }
 
             if (before >= 0 && next < MaxCodes)
@@ -62,7 +62,14 @@ internal static class GifData
             before = code;
         }
 
-        return pixels;
+        // Behind the last pixel comes the code that ends them, and no encoder writes past it.
+        var left = 0;
+        while (left <= MostBytesLeft && blocks.TryRead(out _))
+        {
+            left++;
+        }
+
+        return (pixels, pixels > wanted || left > MostBytesLeft);
     }
 
     /// <summary>The bytes of blocks, each of which begins with its length.</summary>

@@ -23,14 +23,16 @@ internal static class GifHeader
         return first;
     }
 
-    /// <summary>Rows of the first image that its data do not hold; all of them where an interlaced image lacks some, which lie anywhere.</summary>
-    public static long MissingRows(ReadOnlySpan<byte> file)
+    /// <summary>
+    /// Rows of the first image that its data do not hold, all of them where an interlaced image lacks some, which lie anywhere; and whether they hold more.
+    /// </summary>
+    public static (long Missing, bool GoesOn) MissingRows(ReadOnlySpan<byte> file)
     {
         Walk(file, out var at, out _);
         const int Interlaced = 0x40;
         long width = Number(file, at + 5), height = Number(file, at + 7);
-        var pixels = GifData.CountPixels(file[Math.Min(at + 10 + ColorTable(file[at + 9]), file.Length)..], width * height);
-        return pixels >= width * height ? 0 : (file[at + 9] & Interlaced) != 0 ? height : height - (pixels / width);
+        var (pixels, goesOn) = GifData.CountPixels(file[Math.Min(at + 10 + ColorTable(file[at + 9]), file.Length)..], width * height);
+        return (pixels >= width * height ? 0 : (file[at + 9] & Interlaced) != 0 ? height : height - (pixels / width), goesOn);
     }
 
     private static ImageHeader Walk(ReadOnlySpan<byte> file, out int firstBegins, out int firstEnds)
@@ -54,6 +56,12 @@ internal static class GifHeader
 
             if (image && frames++ == 0)
             {
+                // Colours that nobody names are the decoder's own, if it has some.
+                if (ColorTable(file[10]) == 0 && ColorTable(file[at + 9]) == 0)
+                {
+                    throw ImageHeader.Damaged("gif");
+                }
+
                 firstBegins = at;
                 first = new(Number(file, at + 1), Number(file, at + 3), Number(file, at + 5), Number(file, at + 7));
             }

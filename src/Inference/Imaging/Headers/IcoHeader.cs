@@ -20,7 +20,15 @@ internal static class IcoHeader
 
         // Icons are the one place where the fourth byte of a pixel is its transparency.
         var alpha = BinaryPrimitives.ReadUInt16LittleEndian(picture[14..]) == 32;
-        return BmpHeader.Read(ToBmp(picture)) with { Format = "ico", Coding = "bmp", Bands = alpha ? 4 : 3, HasAlpha = alpha };
+        var header = BmpHeader.Read(ToBmp(picture));
+        return header with
+        {
+            Format = "ico",
+            Coding = "bmp",
+            Bands = alpha ? 4 : 3,
+            HasAlpha = alpha,
+            IsComplete = header.IsComplete && (alpha || Mask(picture, header.Width, header.Height).Length >= Stride(header.Width, 1) * header.Height),
+        };
     }
 
     /// <summary>The largest picture as a file of its own, PNG or BMP.</summary>
@@ -41,8 +49,8 @@ internal static class IcoHeader
         }
 
         // The rows of the mask, as those of the picture, come from the bottom and fill 32 bits.
-        var stride = (picture.Width + 31) / 32 * 4;
-        var mask = data[Math.Min(data.Length, HeaderAndColors(data) + (((picture.Width * bits) + 31) / 32 * 4 * picture.Height))..];
+        var stride = (int)Stride(picture.Width, 1);
+        var mask = Mask(data, picture.Width, picture.Height);
         for (var y = 0; y < picture.Height && mask.Length >= stride; y++, mask = mask[stride..])
         {
             var row = picture.Pixels.Slice((picture.Height - 1 - y) * picture.Width * 3, picture.Width * 3);
@@ -55,6 +63,11 @@ internal static class IcoHeader
             }
         }
     }
+
+    private static long Stride(long width, int bits) => ((width * bits) + 31) / 32 * 4;
+
+    private static ReadOnlySpan<byte> Mask(ReadOnlySpan<byte> picture, long width, long height) =>
+        picture[(int)Math.Min(picture.Length, HeaderAndColors(picture) + (Stride(width, BinaryPrimitives.ReadUInt16LittleEndian(picture[14..])) * height))..];
 
     private static ReadOnlySpan<byte> Picture(ReadOnlySpan<byte> file)
     {

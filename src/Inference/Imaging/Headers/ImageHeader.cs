@@ -58,6 +58,9 @@ internal sealed record ImageHeader
     /// <summary>Bytes of samples of the largest piece that is decoded at once: a strip of a TIFF, or a row of tiles.</summary>
     public long PieceBytes { get; init; }
 
+    /// <summary>How a TIFF's pixels are packed, by its number (<see cref="TiffPieces"/>).</summary>
+    public long Packing { get; init; }
+
     /// <summary>Whether there is transparency.</summary>
     public bool HasAlpha { get; init; }
 

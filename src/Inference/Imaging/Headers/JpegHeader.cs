@@ -19,6 +19,7 @@ internal static class JpegHeader
         ImageHeader? header = null;
         int? orientation = null;
         var (scans, segments) = (0, 0);
+        var (tables, wanted) = (0, 0);
         var profile = new ArrayBufferWriter<byte>();
         for (var at = 2; NextMarker(file, at) is >= 0 and var marker; at = marker + 2)
         {
@@ -55,6 +56,19 @@ internal static class JpegHeader
                 // Start of frame: every C0 to CF but the tables DHT, JPG and DAC. A second one belongs to a file that nobody writes.
                 case >= 0xC0 and <= 0xCF and not (0xC4 or 0xC8 or 0xCC) when header is null:
                     header = ReadFrame(code, body);
+                    for (var component = 0; component < header.Bands; component++)
+                    {
+                        wanted |= 1 << (body[8 + (component * 3)] & 15);
+                    }
+
+                    break;
+                // B.2.4.1: each table has 64 numbers, of one byte or two.
+                case 0xDB:
+                    for (var rest = body; rest.Length > 64; rest = rest[Math.Min(rest[0] < 16 ? 65 : 129, rest.Length)..])
+                    {
+                        tables |= 1 << (rest[0] & 15);
+                    }
+
                     break;
                 // The first: where Exif is too long for one segment, the others go on with its data.
                 case 0xE1 when orientation is null && body.StartsWith("Exif\0\0"u8):
@@ -86,7 +100,8 @@ internal static class JpegHeader
 
         return Finish(complete: false);
 
-        ImageHeader Finish(bool complete) => scans == 0 || header is null
+        // Without a table each decoder makes up one of its own.
+        ImageHeader Finish(bool complete) => scans == 0 || header is null || (wanted & ~tables) != 0
             ? throw ImageHeader.Damaged("jpeg")
             : header with
             {

@@ -6,6 +6,9 @@ namespace Whatsit.Inference.Imaging.Headers;
 /// <summary>PNG, ISO/IEC 15948, 5.3: chunks of length, type, data and CRC, up to IEND.</summary>
 internal static class PngHeader
 {
+    /// <summary>The chunk that ends a file.</summary>
+    public static ReadOnlySpan<byte> End => [0, 0, 0, 0, (byte)'I', (byte)'E', (byte)'N', (byte)'D', 0xAE, 0x42, 0x60, 0x82];
+
     public static ImageHeader Read(ReadOnlySpan<byte> file)
     {
         if (file.Length < 33 || !file[12..].StartsWith("IHDR"u8))
@@ -76,6 +79,41 @@ internal static class PngHeader
 
     // 11.3.4: tEXt, zTXt, iTXt
     private static bool IsText(ReadOnlySpan<byte> name) => name.SequenceEqual("tEXt"u8) || name.SequenceEqual("zTXt"u8) || name.SequenceEqual("iTXt"u8);
+
+    /// <summary>Whether the data hold all rows. ISO/IEC 15948, 7.2 and 8.2: a byte for the filter and the samples, in each of Adam7's seven passes.</summary>
+    public static bool HasAllRows(ReadOnlySpan<byte> file)
+    {
+        long width = BinaryPrimitives.ReadUInt32BigEndian(file[16..]), height = BinaryPrimitives.ReadUInt32BigEndian(file[20..]);
+        var bits = file[24] * (file[25] switch { 2 => 3, 4 => 2, 6 => 4, _ => 1 });
+        ReadOnlySpan<(int Left, int Top, int Across, int Down)> passes = file[28] == 0 ? [(0, 0, 1, 1)]
+            : [(0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2)];
+        var wanted = 0L;
+        foreach (var (left, top, across, down) in passes)
+        {
+            var (columns, rows) = ((width - left + across - 1) / across, (height - top + down - 1) / down);
+            wanted += columns < 1 ? 0 : rows * (1 + (((columns * bits) + 7) / 8));
+        }
+
+        // The chunks of data follow one another (5.6).
+        using var data = new MemoryStream();
+        for (var rest = file[8..]; rest.Length >= 12;)
+        {
+            var length = Math.Min(BinaryPrimitives.ReadUInt32BigEndian(rest), rest.Length - 12);
+            if (rest.Slice(4, 4).SequenceEqual("IDAT"u8))
+            {
+                data.Write(rest.Slice(8, (int)length));
+            }
+            else if (data.Length > 0)
+            {
+                break;
+            }
+
+            rest = rest[(int)(12 + length)..];
+        }
+
+        data.Position = 0;
+        return Deflated.Count(data, wanted) >= wanted;
+    }
 
     /// <summary>The embedded colour profile, as far as 64 KB of it; empty where there is none.</summary>
     public static ReadOnlySpan<byte> Profile(ReadOnlySpan<byte> file)

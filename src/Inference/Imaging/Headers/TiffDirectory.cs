@@ -81,6 +81,22 @@ internal readonly ref struct TiffDirectory
         return new(this, size, count, size == 0 || count <= room / size ? value : Number(value, room));
     }
 
+    /// <summary>All of a tag's bytes; empty where there are none, or it has other values.</summary>
+    public ReadOnlySpan<byte> BytesOf(ushort tag)
+    {
+        var entry = Find(tag);
+        // BYTE, UNDEFINED
+        if (entry < 0 || Number(entry + 2, 2) is not (1 or 7))
+        {
+            return [];
+        }
+
+        var (value, room) = _big ? (entry + 12, 8) : (entry + 8, 4);
+        var count = Number(entry + 4, room);
+        var at = count <= room ? value : Number(value, room);
+        return count > 0 && at >= 0 && at <= _file.Length - count ? _file.Slice((int)at, (int)count) : [];
+    }
+
     private long Find(ushort tag)
     {
         for (long i = 0; i < _count; i++)

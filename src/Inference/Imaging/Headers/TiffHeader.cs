@@ -10,13 +10,14 @@ internal static class TiffHeader
     // A chain of directories may be a circle.
     private const int MaxDirectories = 1_000_001;
 
-    private enum Tag : ushort
+    internal enum Tag : ushort
     {
         Width = 256,
         Height = 257,
         BitsPerSample = 258,
         Compression = 259,
         Photometric = 262,
+        FillOrder = 266,
         StripOffsets = 273,
         Orientation = 274,
         SamplesPerPixel = 277,
@@ -30,6 +31,7 @@ internal static class TiffHeader
         TileByteCounts = 325,
         ExtraSamples = 338,
         SampleFormat = 339,
+        JpegTables = 347,
         YCbCrSubSampling = 530,
     }
 
@@ -90,8 +92,9 @@ internal static class TiffHeader
             HasAlpha = alpha,
             Tiled = tiled,
             PieceBytes = piece,
+            Packing = directory.Value((ushort)Tag.Compression) ?? 1,
             Frames = CountDirectories(file, directory.Next),
-            IsComplete = HasAllBytes(file, directory, tiled, tiled || planar ? 0 : ((width * bands * bits) + 7) / 8, pieceHeight, height),
+            IsComplete = new TiffPieces(file).AreThere,
         };
     }
 
@@ -101,25 +104,6 @@ internal static class TiffHeader
         var first = file.ToArray();
         first.AsSpan(TiffDirectory.Open(file).Link).Clear();
         return first;
-    }
-
-    /// <summary>Whether strips or tiles lie within the file, and uncompressed strips have all of their rows.</summary>
-    private static bool HasAllBytes(ReadOnlySpan<byte> file, TiffDirectory directory, bool tiled, long rowBytes, long rowsPerStrip, long height)
-    {
-        // A file may say that it has millions of them.
-        var offsets = directory.ValuesOf((ushort)(tiled ? Tag.TileOffsets : Tag.StripOffsets));
-        var counts = directory.ValuesOf((ushort)(tiled ? Tag.TileByteCounts : Tag.StripByteCounts));
-        var isPlain = (directory.Value((ushort)Tag.Compression) ?? 1) == 1;
-        for (var piece = 0; piece < counts.Count; piece++)
-        {
-            if (offsets[piece] is not { } at || counts[piece] is not { } bytes || bytes > file.Length - at
-                || (isPlain && (double)bytes < (double)rowBytes * Math.Min(rowsPerStrip, height - (piece * rowsPerStrip))))
-            {
-                return false;
-            }
-        }
-
-        return true;
     }
 
     private static int CountDirectories(ReadOnlySpan<byte> file, long next)

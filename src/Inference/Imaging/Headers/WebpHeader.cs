@@ -36,15 +36,15 @@ internal static class WebpHeader
             else if (chunk.Is("VP8 "u8) && chunk.Data.Length >= 10)
             {
                 // RFC 6386, 9.1: three bytes of tag, three of start code, two numbers of 14 bits
-                header ??= Picture(BinaryPrimitives.ReadUInt16LittleEndian(chunk.Data[6..]) & 0x3FFF,
-                    BinaryPrimitives.ReadUInt16LittleEndian(chunk.Data[8..]) & 0x3FFF, false);
+                header = OfSize(header, Picture(BinaryPrimitives.ReadUInt16LittleEndian(chunk.Data[6..]) & 0x3FFF,
+                    BinaryPrimitives.ReadUInt16LittleEndian(chunk.Data[8..]) & 0x3FFF, false));
                 frames++;
             }
             else if (chunk.Is("VP8L"u8) && chunk.Data.Length >= 5)
             {
                 // RFC 9649, 3.4: one byte of signature, two numbers of 14 bits less one, one bit of alpha
                 var bits = BinaryPrimitives.ReadUInt32LittleEndian(chunk.Data[1..]);
-                header ??= Picture((bits & 0x3FFF) + 1, ((bits >> 14) & 0x3FFF) + 1, (bits & (1 << 28)) != 0);
+                header = OfSize(header, Picture((bits & 0x3FFF) + 1, ((bits >> 14) & 0x3FFF) + 1, (bits & (1 << 28)) != 0));
                 lossless = true;
                 frames++;
             }
@@ -68,6 +68,10 @@ internal static class WebpHeader
             Orientation = new(orientation),
             IsComplete = complete && frames > 0,
         };
+
+        // What is no animation fills its canvas.
+        static ImageHeader OfSize(ImageHeader? canvas, ImageHeader picture) => canvas is null ? picture
+            : (canvas.Width, canvas.Height) == (picture.Width, picture.Height) ? canvas : throw ImageHeader.Damaged("webp");
 
         static ImageHeader Picture(long width, long height, bool alpha) =>
             new() { Format = "webp", Width = width, Height = height, Bands = alpha ? 4 : 3, HasAlpha = alpha };
@@ -108,6 +112,27 @@ internal static class WebpHeader
         throw ImageHeader.Damaged("webp");
     }
 
+    /// <summary>A file of one picture, with more bytes behind its coded data.</summary>
+    public static byte[] WithMore(ReadOnlySpan<byte> file, byte value)
+    {
+        const int More = 64;
+        using var longer = new MemoryStream(file.Length + More);
+        longer.Write(file[..12]);
+        foreach (var chunk in new Chunks(file[12..]))
+        {
+            var isPicture = chunk.Is("VP8 "u8) || chunk.Is("VP8L"u8);
+            longer.Write(chunk.Name);
+            longer.Write(BitConverter.GetBytes(chunk.Data.Length + (isPicture ? More : 0)));
+            longer.Write(chunk.Data);
+            longer.Write(Enumerable.Repeat(value, isPicture ? More : 0).ToArray());
+            longer.Write(new byte[chunk.Data.Length & 1]);
+        }
+
+        var bytes = longer.ToArray();
+        BinaryPrimitives.WriteInt32LittleEndian(bytes.AsSpan(4), bytes.Length - 8);
+        return bytes;
+    }
+
     // 2.7.1.1: offsets are halved, sides are less one.
     private static Patch PatchOf(ReadOnlySpan<byte> frame) => new(UInt24(frame) * 2, UInt24(frame[3..]) * 2, UInt24(frame[6..]) + 1, UInt24(frame[9..]) + 1);
 
@@ -140,10 +165,10 @@ internal static class WebpHeader
 
     private readonly ref struct Chunk(ReadOnlySpan<byte> name, ReadOnlySpan<byte> data)
     {
-        private readonly ReadOnlySpan<byte> _name = name;
+        public ReadOnlySpan<byte> Name { get; } = name;
 
         public ReadOnlySpan<byte> Data { get; } = data;
 
-        public bool Is(ReadOnlySpan<byte> name) => _name.SequenceEqual(name);
+        public bool Is(ReadOnlySpan<byte> name) => Name.SequenceEqual(name);
     }
 }

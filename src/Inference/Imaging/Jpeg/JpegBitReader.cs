@@ -66,12 +66,23 @@ internal sealed class JpegBitReader : IDisposable
     }
 
     /// <summary>Goes on to the marker that ends the segment.</summary>
-    public void SkipToMarker(ReadOnlySpan<byte> file)
+    /// <returns>How many bytes were not taken; 0 where they are all the same: those only fill a file up.</returns>
+    public int SkipToMarker(ReadOnlySpan<byte> file)
     {
-        while (!_isLast)
+        var (from, left, isFilling) = (Math.Min(((At * 8) - Count + 7) / 8, _end), 0, true);
+        while (true)
         {
+            var rest = Buffer.AsSpan(from, _end - from);
+            left += rest.Length;
+            isFilling &= rest.IsEmpty || !rest.ContainsAnyExcept(rest[0]);
+            if (_isLast)
+            {
+                return isFilling ? 0 : left;
+            }
+
             At = _end;
             Fill(file);
+            from = At;
         }
     }
 

@@ -39,6 +39,11 @@ internal static class JpegBlock
         window <<= entry;
         count -= (byte)entry;
         component.Prediction += entry >> 16;
+        if ((uint)(component.Prediction + component.LargestMean) > (uint)component.LargestMean * 2)
+        {
+            return JpegDamageKind.MeanOutOfRange;
+        }
+
         ReadOnlySpan<int> weights = component.Weights;
         TSamples samples = default;
         // libjpeg, too, keeps 16 bits of a coefficient.

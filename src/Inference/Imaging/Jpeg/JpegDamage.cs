@@ -15,11 +15,17 @@ internal enum JpegDamageKind
     /// <summary>A coefficient beyond the last of its block.</summary>
     CoefficientOutOfRange,
 
+    /// <summary>A mean that no samples of 8 bits have.</summary>
+    MeanOutOfRange,
+
     /// <summary>Another marker where a restart marker is due.</summary>
     MissingRestart,
 
     /// <summary>Bytes that belong to nothing, before a marker.</summary>
     ExtraneousData,
+
+    /// <summary>Coded data that no block needs: blocks before them were lost.</summary>
+    DataLeft,
 
     /// <summary>The file ends before a scan of each component.</summary>
     MissingScan,

@@ -20,6 +20,9 @@ internal sealed class JpegComponent
     /// <summary>What a coefficient of 1 adds to each sample; empty until the component's scan begins.</summary>
     public int[] Weights { get; set; } = [];
 
+    /// <summary>What the DC coefficient of a picture can be, in either direction; set with the weights.</summary>
+    public int LargestMean { get; set; }
+
     /// <summary>The scan's table of the means.</summary>
     public JpegHuffmanTable Dc { get; set; } = null!;
 

@@ -8,6 +8,12 @@ internal sealed class JpegReducedDecoder
     // Turning a picture by a quarter writes down its columns: as many rows at once as make a cache line worth it.
     private const int RowsPerStrip = 16;
 
+    // A mean of 8 bits is 1024 at most, and encoders that sharpen white on black go a little further (mozjpeg, "overshoot").
+    private const int LargestMean = 1280;
+
+    // Some encoders leave a few bytes behind the last block.
+    private const int MostBytesLeft = 4;
+
     private readonly ReadOnlyMemory<byte> _file;
     private readonly JpegMarkers _markers;
     private readonly JpegGeometry _geometry;
@@ -144,6 +150,7 @@ internal sealed class JpegReducedDecoder
     {
         foreach (var component in _markers.Scan)
         {
+            component.LargestMean = 1 + (LargestMean / Math.Max((int)_markers.QuantizationOf(component)[0], 1));
             // Both colours mostly have the same.
             component.Weights = _markers.Scan.TakeWhile(other => other != component)
                 .FirstOrDefault(other => (other.Size, other.Quantization) == (component.Size, component.Quantization))?.Weights
@@ -158,16 +165,21 @@ internal sealed class JpegReducedDecoder
     /// <summary>Notes what was wrong with a scan and goes on to the next or the end.</summary>
     private JpegMarkers.Found FinishScan(ReadOnlySpan<byte> file, JpegBitReader reader, JpegScanDecoder scan)
     {
+        var (more, left) = (reader.HasMore, reader.SkipToMarker(file));
         if (scan.Damage is { } damage)
         {
             Report(damage.Row, damage.Kind);
         }
-        else if (reader.HasMore)
+        else if (left > MostBytesLeft)
+        {
+            // From which row on the others are not where they belong, nothing tells. As with missing rows, a fiftieth is borne.
+            Report(left * 50L > reader.Position - _markers.Position ? 0 : _markers.Height, JpegDamageKind.DataLeft);
+        }
+        else if (more)
         {
             Report(_markers.Height, JpegDamageKind.ExtraneousData);
         }
 
-        reader.SkipToMarker(file);
         _markers.Position = reader.Position;
         var found = reader.Marker == 0 ? JpegMarkers.Found.Nothing : _markers.ReadToScan(file, reader.Marker);
         if (found is JpegMarkers.Found.Nothing or JpegMarkers.Found.Unreadable)

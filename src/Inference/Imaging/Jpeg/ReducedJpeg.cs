@@ -38,7 +38,8 @@ internal static class ReducedJpeg
                 }
 
                 // What is odd but leaves all rows right is what every viewer shows, and libjpeg too.
-                picture.Warnings = missing > 0 || damage.Kind == JpegDamageKind.MissingEnd || !header.IsComplete ? [Warn(missing, decoder.FullHeight)] : [];
+                picture.Warnings = damage.Kind == JpegDamageKind.DataLeft ? [DataLeft]
+                    : missing > 0 || damage.Kind == JpegDamageKind.MissingEnd || !header.IsComplete ? [Warn(missing, decoder.FullHeight)] : [];
             }
 
             return picture;
@@ -58,6 +59,10 @@ internal static class ReducedJpeg
         InferenceError.InvalidImage, "invalid-image",
         $"The {header.Format.ToUpperInvariant()} picture is truncated or damaged from row {row} of {header.Height} on.",
         ("format", header.Format), ("row", row), ("height", header.Height));
+
+    /// <summary>What the answer says of a picture whose coded data do not end with its pixels.</summary>
+    public static Warning DataLeft { get; } = Warning.Of(
+        "image-data-left", "The file holds more coded data than its pixels need: parts of the picture may be damaged, or not where they belong.");
 
     /// <summary>What the answer says of a picture that was answered all the same.</summary>
     public static Warning Warn(long missing, long height) => missing > 0

@@ -69,6 +69,56 @@ public sealed class JpegDamageTests(ITestOutputHelper output)
     }
 
     [Fact]
+    public void Coded_data_that_no_block_needs_are_found_and_what_only_fills_up_is_not()
+    {
+        byte[] few = [.. Enumerable.Range(1, 20).Select(value => (byte)value)];
+        byte[] many = [.. Enumerable.Repeat(few, Photo.Length / 500).SelectMany(bytes => bytes)];
+
+        Assert.Equal(new JpegDamage(Height, JpegDamageKind.DataLeft), DamageOf([.. Photo[..^2], .. few, 0xFF, 0xD9]));
+        Assert.Equal(new JpegDamage(0, JpegDamageKind.DataLeft), DamageOf([.. Photo[..^2], .. many, 0xFF, 0xD9]));
+        Assert.Equal(new JpegDamage(Height, JpegDamageKind.ExtraneousData), DamageOf([.. Photo[..^2], .. new byte[many.Length], 0xFF, 0xD9]));
+    }
+
+    [Fact]
+    public void A_mean_that_no_picture_has_is_found_in_its_row()
+    {
+        // Larger steps make the same numbers means of more than 8 bits.
+        byte[] file = [.. Photo];
+        var table = file.AsSpan().IndexOf([(byte)0xFF, (byte)0xDB]) + 5;
+        file[table] = 255;
+
+        var damage = DamageOf(file)!.Value;
+        Assert.Equal(JpegDamageKind.MeanOutOfRange, damage.Kind);
+        Assert.InRange(damage.Row, 0, Height - 16);
+    }
+
+    [Fact]
+    public void Of_single_flipped_bits_in_the_middle_more_are_found_than_libjpeg_turbo_warns_of()
+    {
+        var random = new Random(13);
+        var scan = Photo.AsSpan().IndexOf([(byte)0xFF, (byte)0xDA]) + 14;
+        int found = 0, warned = 0, flips = 0;
+        while (flips < 300)
+        {
+            var at = random.Next(scan + (Photo.Length / 10), Photo.Length * 9 / 10);
+            byte[] file = [.. Photo];
+            file[at] ^= (byte)(1 << random.Next(8));
+            // What makes or takes a marker is another kind of damage.
+            if (file[at] == 0xFF || Photo[at] == 0xFF || Photo[at - 1] == 0xFF)
+            {
+                continue;
+            }
+
+            flips++;
+            found += DamageOf(file) is null ? 0 : 1;
+            warned += JpegReference.Decode(file, 4, VipsFailOn.Warning) is null ? 1 : 0;
+        }
+
+        output.WriteLine($"of {flips}: {found} found, libjpeg-turbo warns of {warned}");
+        Assert.True(found > warned && found > 0);
+    }
+
+    [Fact]
     public void A_colour_that_is_missing_damages_all_rows()
     {
         var file = Encode(restartInterval: 0, interleaved: false);
