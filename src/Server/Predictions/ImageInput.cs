@@ -84,7 +84,7 @@ internal sealed class ImageInput(LimitsOptions limits, ImageFetcher fetcher)
     {
         // RFC 8259, 8.1: a byte-order mark is no part of the text.
         var text = (start.StartsWith((ReadOnlySpan<byte>)[0xEF, 0xBB, 0xBF]) ? start[3..] : start).TrimStart(" \t\r\n"u8);
-        return text.StartsWith("{"u8) || IsJson(type) ? Kind.Json
+        return text.StartsWith("{"u8) || (IsJson(type) && !ImageFormat.IsKnown(start)) ? Kind.Json
             : PictureText.IsPicture(start) ? Kind.Picture
             : PictureText.IsBase64(start) ? Kind.Base64
             : FormBody.Is(start) ? Kind.Form

@@ -3,7 +3,10 @@ using System.Text.Json.Nodes;
 
 namespace Whatsit.Server.Tests.Predictions;
 
-/// <summary>What curl, Wget, Python's clients, Node, Java and Chromium sent to a listener (tests/data/requests/record.py), byte for byte.</summary>
+/// <summary>
+/// What curl, Wget, HTTPie, Python's clients, Node's, Perl, Ruby, PHP, Java and Chromium sent to a listener (tests/data/requests/record.py), byte for byte; and
+/// what others send by their sources.
+/// </summary>
 public sealed class RecordedRequestTests(WhatsitServer server)
 {
     private static readonly string Folder = Path.Combine(WhatsitServer.Root, "tests/data/requests");
