@@ -1,7 +1,10 @@
+using System.IO.Compression;
 using System.Net;
 using System.Net.Sockets;
 using System.Text;
 using System.Text.Json.Nodes;
+using Whatsit.Server.Tests.Models;
+using Whatsit.Tests;
 
 namespace Whatsit.Server.Tests.Predictions;
 
@@ -159,21 +162,89 @@ public sealed class PredictTests(WhatsitServer server)
         await HttpAssert.ProblemAsync(status, named, await server.Http.PostAsync("/predict", body, TestContext.Current.CancellationToken));
     }
 
-    [Fact]
-    public async Task A_file_over_the_limit_is_refused_with_the_limit_whether_it_says_its_length_or_not()
+    [Theory]
+    [InlineData("raw")]
+    [InlineData("without a length")]
+    [InlineData("form")]
+    [InlineData("JSON")]
+    [InlineData("gzip")]
+    public async Task A_file_of_just_the_limit_is_answered_and_one_byte_more_refused_with_the_limit(string way)
     {
-        await using var small = WhatsitServer.With(new() { ["Limits:MaxImageBytes"] = "5000" });
+        const int Limit = 200_000;
+        await using var small = WhatsitServer.With(new() { ["Limits:MaxImageBytes"] = $"{Limit}" });
         await small.InitializeAsync();
-        HttpContent[] bodies = [HttpAssert.Raw(new byte[5001]), new StreamContent(new Endless(new byte[5001])), HttpAssert.Form(("f", new byte[5001])),
-            Json($$"""{"image":"{{Convert.ToBase64String(new byte[5001])}}"}""")];
-        foreach (var body in bodies)
+
+        var answer = await HttpAssert.OkAsync(await SendAsync(small, way, Limit));
+        Assert.Equal(Limit, (int)answer["image"]!["bytes"]!);
+        var problem = await HttpAssert.ProblemAsync(HttpStatusCode.RequestEntityTooLarge, "200,000", await SendAsync(small, way, Limit + 1));
+        Assert.Equal(("file-too-large", Limit), ((string)problem["code"]!, (int)problem["parameters"]!["limit"]!));
+    }
+
+    [Theory]
+    [InlineData("raw")]
+    [InlineData("JSON")]
+    public async Task So_with_the_64_MB_that_nobody_changed(string way)
+    {
+        const int Limit = 67_108_864;
+        var answer = await HttpAssert.OkAsync(await SendAsync(server, way, Limit));
+        Assert.Equal(Limit, (int)answer["image"]!["bytes"]!);
+        await HttpAssert.ProblemAsync(HttpStatusCode.RequestEntityTooLarge, "67,108,864", await SendAsync(server, way, Limit + 1));
+    }
+
+    /// <summary>A phone's picture of 104 or 205 megapixels is read at an eighth of its size, and not where every pixel is wanted.</summary>
+    [Fact]
+    public async Task A_model_that_wants_every_pixel_says_that_a_phones_largest_pictures_are_too_large()
+    {
+        _ = PictureCases.All();
+        var models = Directory.CreateTempSubdirectory("exact-").FullName;
+        try
         {
-            using (body)
+            GroceryZip.Write(Path.Combine(models, "every-pixel"), manifest => manifest["preprocessing"]!["fidelity"] = "exact");
+            await using var exact = WhatsitServer.With(new() { ["Catalog:Models"] = models, ["Catalog:DefaultModel"] = "every-pixel" });
+            await exact.InitializeAsync();
+            (string File, string Pixels)[] large =
+                [("104-megapixels.jpg", "10240 × 10240 = 104,857,600"), ("205-megapixels.jpg", "14336 × 14336 = 205,520,896")];
+            foreach (var (file, pixels) in large)
             {
-                await HttpAssert.ProblemAsync(HttpStatusCode.RequestEntityTooLarge, "5,000",
-                    await small.Http.PostAsync("/predict", body, TestContext.Current.CancellationToken));
+                using var body = HttpAssert.Raw(PictureCases.Read(file));
+                var problem = await HttpAssert.ProblemAsync(HttpStatusCode.RequestEntityTooLarge,
+                    $"The picture has {pixels} pixels; the limit is 50,000,000.",
+                    await exact.Http.PostAsync("/predict", body, TestContext.Current.CancellationToken));
+                Assert.Equal("image-too-large", (string)problem["code"]!);
             }
         }
+        finally
+        {
+            Directory.Delete(models, recursive: true);
+        }
+    }
+
+    /// <summary>The sample with zeros behind its end, as long as is wanted.</summary>
+    private static async Task<HttpResponseMessage> SendAsync(WhatsitServer to, string way, int length)
+    {
+        var file = new byte[length];
+        WhatsitServer.Picture.CopyTo(file, 0);
+        using var packed = new MemoryStream();
+        if (way == "gzip")
+        {
+            await using var gzip = new GZipStream(packed, CompressionLevel.Fastest, leaveOpen: true);
+            await gzip.WriteAsync(file, TestContext.Current.CancellationToken);
+        }
+
+        using HttpContent body = way switch
+        {
+            "without a length" => new StreamContent(new Endless(file)),
+            "form" => HttpAssert.Form(("f", file)),
+            "JSON" => Json($$"""{"image":"{{Convert.ToBase64String(file)}}"}"""),
+            "gzip" => HttpAssert.Raw(packed.ToArray()),
+            _ => HttpAssert.Raw(file),
+        };
+        if (way == "gzip")
+        {
+            body.Headers.ContentEncoding.Add("gzip");
+        }
+
+        return await to.Http.PostAsync("/predict", body, TestContext.Current.CancellationToken);
     }
 
     [Fact]
