@@ -265,7 +265,7 @@ public sealed class ImageClassifier(IImageDecoder decoder, DecodePermits permits
         if (tensor.Length != tensors.Input.Length)
         {
             throw new InferenceException(InferenceError.InvalidRequest,
-                $"The tensor has {tensor.Length:N0} bytes; the input '{model.Manifest.Input.Name}' takes {tensors.Input.Length:N0}.");
+                $"The tensor has {Counted.Of(tensor.Length, "byte")}; the input '{model.Manifest.Input.Name}' takes {tensors.Input.Length:N0}.");
         }
 
         tensor.Span.CopyTo(tensors.Input);

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Whatsit.Inference;
 using Whatsit.ModelConversion.Formats;
 
 namespace Whatsit.ModelConversion;
@@ -28,7 +29,8 @@ internal static class LabelSource
         if (file is not null)
         {
             var given = Read(file);
-            return Fit(given, classes, notes) ?? throw new ModelFormatException($"There are {given.Length} labels for {classes} classes.");
+            return Fit(given, classes, notes) ?? throw new ModelFormatException(
+                $"There are {Counted.Of(given.Length, "label")} for {Counted.Of(classes, "class", "classes")}.");
         }
 
         if (model.Labels is { } known && AreNames(known, notes) && Fit([.. known], classes, notes) is { } fitting)
@@ -41,7 +43,7 @@ internal static class LabelSource
             return found;
         }
 
-        notes.Add($"No labels were found: the {classes} classes are numbered. Give them with --labels.");
+        notes.Add($"No labels were found: the {Counted.Of(classes, "class", "classes")} are numbered. Give them with --labels.");
         return [.. Enumerable.Range(0, classes).Select(index => $"class {index}")];
     }
 
@@ -54,7 +56,7 @@ internal static class LabelSource
 
         if (new FileInfo(path).Length > Largest)
         {
-            throw new ModelFormatException($"The label file '{path}' is larger than {Largest} bytes.");
+            throw new ModelFormatException($"The label file '{path}' is larger than {Largest:N0} bytes.");
         }
 
         var text = LabelFile.Decode(File.ReadAllBytes(path), path);
@@ -100,11 +102,12 @@ internal static class LabelSource
                 var labels = Read(Path.Combine(folder, name));
                 if (Fit(labels, classes, notes) is { } fitting)
                 {
-                    notes.Add($"{labels.Length} labels from {name} beside the model.");
+                    notes.Add($"{Counted.Of(labels.Length, "label")} from {name} beside the model.");
                     return fitting;
                 }
 
-                notes.Add($"{name} beside the model has {labels.Length} labels, but there are {classes} classes: they are not used.");
+                notes.Add(
+                    $"{name} beside the model has {Counted.Of(labels.Length, "label")}, but there are {Counted.Of(classes, "class", "classes")}: they are not used.");
             }
             catch (ModelFormatException exception)
             {
@@ -129,7 +132,7 @@ internal static class LabelSource
 
         if (labels.Length == classes + 1 && labels[0].Equals(Background, StringComparison.OrdinalIgnoreCase))
         {
-            notes.Add($"{labels.Length} labels for {classes} classes: the label '{labels[0]}' was left out.");
+            notes.Add($"{Counted.Of(labels.Length, "label")} for {Counted.Of(classes, "class", "classes")}: the label '{labels[0]}' was left out.");
             return labels[1..];
         }
 

@@ -1,3 +1,4 @@
+using Whatsit.Inference;
 using Whatsit.Inference.Catalog;
 using Whatsit.Inference.Preprocessing;
 using Whatsit.ModelConversion.Graphs;
@@ -55,7 +56,7 @@ internal sealed class Proof
             if (expected.Length != actual.Length)
             {
                 throw new ModelFormatException(
-                    $"The converted model answers {actual.Length} numbers where the original answers {expected.Length}. Nothing was installed.");
+                    $"The converted model answers {Counted.Of(actual.Length, "number")} where the original answers {expected.Length}. Nothing was installed.");
             }
 
             for (var i = 0; i < expected.Length; i++)

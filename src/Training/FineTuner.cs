@@ -1,4 +1,5 @@
 using TorchSharp.Modules;
+using Whatsit.Inference;
 using Whatsit.Inference.Preprocessing;
 using Whatsit.ModelConversion;
 using Whatsit.ModelConversion.Formats.Onnx;
@@ -83,7 +84,7 @@ internal sealed class FineTuner : IDisposable
         {
             if (_job.Recipe.Patience > 0 && State.Epoch - Best().Epoch >= _job.Recipe.Patience)
             {
-                _say(Now() with { Note = $"Ends early: {_job.Recipe.Patience} epochs brought nothing better than epoch {Best().Epoch}." });
+                _say(Now() with { Note = $"Ends early: {Counted.Of(_job.Recipe.Patience, "epoch")} brought nothing better than epoch {Best().Epoch}." });
                 break;
             }
 

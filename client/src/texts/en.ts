@@ -3,7 +3,7 @@ export const en = {
   languageName: 'English',
   tagline: 'A photo in, labels out.',
   pitch: 'Give it a photo. The server and your own device name what they see, and show where every millisecond went.',
-  points: (value: string) => `${value} percentage points`,
+  points: (value: string) => (value === '1' ? '1 percentage point' : `${value} percentage points`),
   skip: 'Skip to the photo',
 
   nav: { teachOwn: 'Teach it your own things', teach: 'Teach it', classify: 'Classify', developers: 'For developers', apiDocs: 'API reference', settings: 'Settings', model: 'Model' },
@@ -66,7 +66,7 @@ export const en = {
     announce: (engine: string, label: string, percent: string, time: string) => `${engine}: ${label}, ${percent}, in ${time}.`,
     announceNotSure: (engine: string, label: string, time: string) => `${engine}: not sure, nearest is ${label}, in ${time}.`,
     notSureHowFar: (nearest: string, threshold: string) => `The nearest has ${nearest}; this model answers from ${threshold} on.`,
-    canName: (count: number, names: string) => `It can name ${count} things: ${names} …`,
+    canName: (count: number, names: string) => `It can name ${count === 1 ? '1 thing' : `${count} things`}: ${names} …`,
     allItCanName: 'See them all',
     same: 'Says the same',
     showWhole: 'Show its numbers',
@@ -85,7 +85,7 @@ export const en = {
     heading: 'What it can name',
     search: 'Search',
     found: (found: string, all: string) => `${found} of ${all}`,
-    all: (all: string) => `${all} classes`,
+    all: (all: string) => (all === '1' ? '1 class' : `${all} classes`),
   },
 
   corrections: {
@@ -152,7 +152,7 @@ export const en = {
 
   measure: {
     heading: 'Measure',
-    note: (runs: number) => `Runs each engine ${runs} times on this photo, one after the other: the median, and what 95% of the runs stay within.`,
+    note: (runs: number) => `Runs each engine ${runs === 1 ? 'once' : `${runs} times`} on this photo, one after the other: the median, and what 95% of the runs stay within.`,
     start: 'Measure on this device',
     again: 'Measure again',
     running: (engine: string, run: number, runs: number) => `${engine}: run ${run} of ${runs}`,
@@ -169,7 +169,7 @@ export const en = {
     show: 'Show',
     all: 'All photos',
     notSureFirst: 'Not sure first',
-    heading: (count: number) => `${count} photos`,
+    heading: (count: number) => (count === 1 ? '1 photo' : `${count} photos`),
     progress: (done: number, count: number) => `${done} of ${count} done`,
     done: 'All done',
     leave: 'Close',
@@ -233,7 +233,7 @@ export const en = {
       'shown-by-photos': 'How photos are prepared for it was found out with photos.',
       assumed: 'How photos are prepared for it is assumed: its answers may be worse than they could be.',
     },
-    photos: (count: number) => `on ${count} validation photos`,
+    photos: (count: number) => (count === 1 ? 'on 1 validation photo' : `on ${count} validation photos`),
     onDevice: 'On this device',
     once: 'fetched once',
     share: 'Share',

@@ -34,7 +34,7 @@ export const de: TeachingTexts = {
   train: 'Trainieren',
   trainAgain: 'Neu trainieren',
   needClasses: 'Es braucht zwei Klassen mit Fotos.',
-  needPhotos: (label, least) => `„${label}“ braucht mindestens ${least} Fotos.`,
+  needPhotos: (label, least) => `„${label}“ braucht mindestens ${least === 1 ? '1 Foto' : `${least} Fotos`}.`,
   fewPhotos: (label) => `„${label}“ hat wenige Fotos; ab zehn wird es verlässlich.`,
   fetching: (loaded, total) => `Holt das Modell, ${loaded} von ${total}`,
   starting: 'Macht das Modell bereit',
@@ -48,7 +48,7 @@ export const de: TeachingTexts = {
   strength: 'Regularisierung',
   changed: 'Seither haben sich die Fotos geändert.',
   otherBase: (model) => `Gelernt wurde das auf „${model}“. Trainiere neu, um das jetzt gewählte Modell zu nehmen.`,
-  trained: (right, judged) => `Trainiert. Richtig bei ${right} von ${judged} Fotos, die es nicht gesehen hatte.`,
+  trained: (right, judged) => `Trainiert. Richtig bei ${right} von ${judged === 1 ? '1 Foto, das' : `${judged} Fotos, die`} es nicht gesehen hatte.`,
 
   tryHeading: 'Probieren',
   tryNothing: 'Erst trainieren; dann zeig ihm etwas Neues.',

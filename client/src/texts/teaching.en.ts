@@ -33,7 +33,7 @@ export const en = {
   train: 'Train',
   trainAgain: 'Train again',
   needClasses: 'Two classes with photos are needed.',
-  needPhotos: (label: string, least: number) => `“${label}” needs at least ${least} photos.`,
+  needPhotos: (label: string, least: number) => `“${label}” needs at least ${least === 1 ? '1 photo' : `${least} photos`}.`,
   fewPhotos: (label: string) => `“${label}” has few photos; ten or more make it dependable.`,
   fetching: (loaded: string, total: string) => `Fetching the model, ${loaded} of ${total}`,
   starting: 'Getting the model ready',
@@ -47,7 +47,7 @@ export const en = {
   strength: 'Regularisation',
   changed: 'The photos have changed since.',
   otherBase: (model: string) => `This was learnt on “${model}”. Train again to use the model that is chosen now.`,
-  trained: (right: number, judged: number) => `Trained. Right on ${right} of ${judged} photos that it had not seen.`,
+  trained: (right: number, judged: number) => `Trained. Right on ${right} of ${judged === 1 ? '1 photo' : `${judged} photos`} that it had not seen.`,
 
   tryHeading: 'Try it',
   tryNothing: 'Train first; then show it something new.',

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { languages, speechFor } from '.';
 import { en } from './en';
+import { sentences as said } from './sentences.de';
 import { teachingTexts } from './teaching';
 
 /** Every key with what kind of thing it holds: "error.busy.title: string", "pick.facts: function of 4". */
@@ -30,6 +31,25 @@ describe.each(Object.entries(teachingTexts))('The texts of the teaching view in 
 test.each([[en, languages.de], [teachingTexts.en, teachingTexts.de]])('The German texts are not the English ones', (inEnglish, inGerman) => {
   const english = new Set(sentences(inEnglish).filter((text) => text.includes(' ')));
   expect(sentences(inGerman).filter((text) => english.has(text))).toEqual([]);
+});
+
+/** What each text says of one thing, given as a number and as it is written: some take this and some that. */
+const ofOne = (texts: object): [string, string][] =>
+  Object.values(texts).flatMap((value: unknown) => {
+    const say = (one: unknown) => String((value as (...values: unknown[]) => unknown)(...Array.from({ length: (value as () => void).length }, () => one)));
+    return typeof value === 'function' ? [[say(1), say('1')] as [string, string]] : typeof value === 'object' && value !== null ? ofOne(value) : [];
+  });
+const english = /(?<!× )\b1 (?:[a-z]+ )?(?:photos|classes|things|times|runs|points|pictures|models|labels|files)\b/;
+const german = /(?<!× )\b1 (?:[a-zäöü]+ )?(?:Fotos|Bilder|Klassen|Dinge|Prüffotos|Läufe|Prozentpunkte|Zeilen|Anfragen|Verbindungen)(?!\p{L})/u;
+/** One parameter of any name. */
+const server = Object.fromEntries(Object.entries(said).map(([code, sentence]) => [code, (one: unknown) => sentence(new Proxy({}, { get: () => one as string }))]));
+
+test.each([
+  ['English', english, [en, teachingTexts.en]], ['German', german, [languages.de, teachingTexts.de]], ['what the server says', german, [server]],
+] as const)('One thing is no plural in %s', (_, plural, texts) => {
+  const found = texts.flatMap(ofOne);
+  expect(found.length).toBeGreaterThan(20);
+  expect(found.filter((sentences) => sentences.every((text) => plural.test(text)))).toEqual([]);
 });
 
 test('Numbers follow the reader’s notation', () => {

@@ -30,7 +30,7 @@ internal sealed class RemoteAnswer(RemoteContract contract, IReadOnlyList<Remote
     {
         if (data.Length != LengthOf(name))
         {
-            throw new InvalidDataException($"its output '{name}' has {data.Length} bytes, not {LengthOf(name)}");
+            throw new InvalidDataException($"its output '{name}' has {Counted.Of(data.Length, "byte")}, not {LengthOf(name):N0}");
         }
 
         _missing.Remove(name);

@@ -124,7 +124,8 @@ public sealed class RemoteBackend : IBackend
 
     private static string? ProblemOf(RemoteContract found, RemoteContract contract) =>
         !found.IsSame(contract) ? "It has another model of that name than the first server."
-        : found.MaxBatchSize < contract.MaxBatchSize ? $"It takes {found.MaxBatchSize} pictures in one call, and {contract.MaxBatchSize} may be sent."
+        : found.MaxBatchSize < contract.MaxBatchSize
+            ? $"It takes {Counted.Of(found.MaxBatchSize, "picture")} in one call, and {contract.MaxBatchSize} may be sent."
         : null;
 
     private async Task RunAsync(RemoteTensors[] batch)

@@ -179,7 +179,7 @@ internal sealed partial class RemoteEndpoint : IDisposable
         }
         catch (TimeoutRejectedException)
         {
-            throw NotReady($"It does not answer {route} within {_patience.TotalSeconds:0.##} seconds.");
+            throw NotReady($"It does not answer {route} within {Counted.Of(_patience.TotalSeconds, "second")}.");
         }
         catch (BrokenCircuitException)
         {

@@ -95,7 +95,7 @@ internal static class RemoteMessages
             .ConfigureAwait(false);
         if (headerLength > body.Length)
         {
-            throw new InvalidDataException($"its {HeaderLength} is {headerLength}, and its body has {body.Length} bytes");
+            throw new InvalidDataException($"its {HeaderLength} is {headerLength}, and its body has {Counted.Of(body.Length, "byte")}");
         }
 
         try
@@ -134,7 +134,7 @@ internal static class RemoteMessages
         catch (HttpRequestException exception) when (exception.HttpRequestError == HttpRequestError.ConfigurationLimitExceeded)
         {
             throw new InvalidDataException(
-                string.Create(CultureInfo.InvariantCulture, $"its answer has more than {most:N0} bytes, which none can have"), exception);
+                string.Create(CultureInfo.InvariantCulture, $"its answer has more than {Counted.Of(most, "byte")}, which none can have"), exception);
         }
     }
 
@@ -151,7 +151,8 @@ internal static class RemoteMessages
             {
                 if (length < 0 || length > bytes.Length)
                 {
-                    throw new InvalidDataException($"its output '{Sentence.OneLine(name, 40)}' says {length} bytes, and there are {bytes.Length}");
+                    throw new InvalidDataException(
+                        $"its output '{Sentence.OneLine(name, 40)}' says {Counted.Of(length, "byte")}, and there are {bytes.Length:N0}");
                 }
 
                 data = bytes[..length];
@@ -179,7 +180,7 @@ internal static class RemoteMessages
         var bytes = new byte[length];
         var at = 0;
         Add(data);
-        return at == length ? bytes : throw new InvalidDataException($"its data has {at} bytes of numbers, not {length}");
+        return at == length ? bytes : throw new InvalidDataException($"its data has {Counted.Of(at, "byte")} of numbers, not {length:N0}");
 
         void Add(JsonElement element)
         {
@@ -195,7 +196,7 @@ internal static class RemoteMessages
 
             if (at == length)
             {
-                throw new InvalidDataException($"its data has more than {length} bytes of numbers");
+                throw new InvalidDataException($"its data has more than {Counted.Of(length, "byte")} of numbers");
             }
 
             var target = bytes.AsSpan(at);

@@ -64,7 +64,7 @@ public static partial class Bundle
             if (stream.Length > LongestManifest)
             {
                 throw new InferenceException(InferenceError.ModelNotReady,
-                    $"{name}/{ManifestFile} has {stream.Length} bytes; a manifest has up to {LongestManifest}.");
+                    $"{name}/{ManifestFile} has {Counted.Of(stream.Length, "byte")}; a manifest has up to {LongestManifest:N0}.");
             }
 
             var manifest = JsonSerializer.Deserialize(stream, ManifestJson.Default.ModelManifest)

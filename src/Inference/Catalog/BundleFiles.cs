@@ -25,7 +25,7 @@ public sealed class BundleFiles
         if (manifest.Files.Count + (manifest.Tfjs?.Count ?? 0) + (manifest.Samples?.Count ?? 0) is > MostFiles and var count)
         {
             throw new InferenceException(InferenceError.ModelNotReady,
-                $"The manifest of the model '{manifest.Name}' names {count} files; up to {MostFiles} are possible.");
+                $"The manifest of the model '{manifest.Name}' names {Counted.Of(count, "file")}; up to {MostFiles:N0} are possible.");
         }
 
         foreach (var file in (BundleFile?[])[.. manifest.Files.Values, manifest.Output.ClassifierWeights, manifest.Abstain?.Vectors, .. manifest.Tfjs ?? []])
@@ -45,7 +45,7 @@ public sealed class BundleFiles
                 if (stream.Length > LargestText)
                 {
                     throw new InferenceException(InferenceError.ModelNotReady,
-                        $"The file '{name}' of the model '{manifest.Name}' has {stream.Length} bytes; labels and pictures have up to {LargestText}.");
+                        $"The file '{name}' of the model '{manifest.Name}' has {Counted.Of(stream.Length, "byte")}; labels and pictures have up to {LargestText:N0}.");
                 }
 
                 var checkedAs = FileStamp.Of(stream.SafeFileHandle);

@@ -126,7 +126,7 @@ public sealed class Model
             using var stream = Bundle.Open(manifest.Name, folder, file);
             if (stream.Length != files.BytesOf(file))
             {
-                throw NotReady(manifest, $"its file '{file}' has {stream.Length} bytes, not {files.BytesOf(file)}");
+                throw NotReady(manifest, $"its file '{file}' has {Counted.Of(stream.Length, "byte")}, not {files.BytesOf(file):N0}");
             }
         }
     }
@@ -140,7 +140,8 @@ public sealed class Model
         var classes = SidesOf(manifest.Output.Name)[^1];
         if (labels.Count != classes)
         {
-            throw NotReady(manifest, $"{manifest.Labels} has {labels.Count} labels, but the model answers {classes} classes");
+            throw NotReady(manifest,
+                $"{manifest.Labels} has {Counted.Of(labels.Count, "label")}, but the model answers {Counted.Of(classes, "class", "classes")}");
         }
 
         (int Channels, int Height, int Width)? maps = manifest.Output.Features is { } features && SidesOf(features) is [_, var channels, var height, var width]
@@ -148,7 +149,7 @@ public sealed class Model
             : null;
         if (manifest.Output is { Features: not null, ClassifierWeights: { } listed } && maps is { } sides && listed.Bytes != 4 * classes * sides.Channels)
         {
-            throw NotReady(manifest, $"{listed.File} has {listed.Bytes / 4} numbers, not {classes} × {sides.Channels}");
+            throw NotReady(manifest, $"{listed.File} has {Counted.Of(listed.Bytes / 4, "number")}, not {classes} × {sides.Channels}");
         }
 
         var classifier = manifest.Output is { Features: not null, ClassifierWeights: { } file }
@@ -187,7 +188,7 @@ public sealed class Model
         var file = abstain.Vectors ?? throw NotReady(manifest, $"it abstains by {abstain.Score}, but names no vectors");
         var vectors = MemoryMarshal.Cast<byte, float>(files.Read(file.File)).ToArray();
         return vectors.Length > 0 && vectors.Length % features == 0 ? vectors
-            : throw NotReady(manifest, $"{file.File} has {vectors.Length} numbers, no multiple of the embedding's {features}");
+            : throw NotReady(manifest, $"{file.File} has {Counted.Of(vectors.Length, "number")}, no multiple of the embedding's {features}");
     }
 
     internal void Succeeded(in Timings timings)

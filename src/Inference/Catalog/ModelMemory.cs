@@ -39,7 +39,7 @@ internal sealed class ModelMemory(long limit)
         if (bytes > limit)
         {
             throw new InferenceException(InferenceError.ModelNotReady,
-                $"The model '{entry.Name}' takes {bytes:N0} bytes of memory; Catalog:MaxMemory is {limit:N0}.");
+                $"The model '{entry.Name}' takes {Counted.Of(bytes, "byte")} of memory; Catalog:MaxMemory is {limit:N0}.");
         }
 
         while (true)

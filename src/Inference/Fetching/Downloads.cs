@@ -85,7 +85,7 @@ public sealed class Downloads(HttpClient client, string? token, Action<string> p
         var name = Path.GetFileName(path);
         if (expected.Bytes > MostBytes)
         {
-            throw Failed($"'{name}' has {expected.Bytes} bytes; up to {MostBytes} are fetched.");
+            throw Failed($"'{name}' has {Counted.Of(expected.Bytes.Value, "byte")}; up to {MostBytes:N0} are fetched.");
         }
 
         if (File.Exists(path) && await IsRightAsync(path, expected, cancellationToken))
@@ -111,8 +111,8 @@ public sealed class Downloads(HttpClient client, string? token, Action<string> p
             File.Delete($"{partial}.tag");
             if (again)
             {
-                throw Failed($"What came from {address} is not what was announced: {length} bytes" +
-                    $"{(expected.Bytes is { } bytes && bytes != length ? $" instead of {bytes}" : " of another hash")}.");
+                throw Failed($"What came from {address} is not what was announced: {Counted.Of(length, "byte")}" +
+                    $"{(expected.Bytes is { } bytes && bytes != length ? $" instead of {bytes:N0}" : " of another hash")}.");
             }
         }
     }
@@ -202,7 +202,7 @@ public sealed class Downloads(HttpClient client, string? token, Action<string> p
             var total = expected.Bytes ?? (response.Content.Headers.ContentLength is { } left ? left + from : null);
             if (total > MostBytes)
             {
-                throw Failed($"{address} has {total} bytes; up to {MostBytes} are fetched.");
+                throw Failed($"{address} has {Counted.Of(total.Value, "byte")}; up to {MostBytes:N0} are fetched.");
             }
 
             await File.WriteAllTextAsync($"{partial}.tag", response.Headers.ETag is { IsWeak: false } given ? given.ToString() : "", cancellationToken);
@@ -211,7 +211,7 @@ public sealed class Downloads(HttpClient client, string? token, Action<string> p
             await CopyAsync(body, file, MostBytes - from, address, got => progress(Rate(name, from, got, total, time.GetElapsedTime(started))),
                 cancellationToken);
             return total is null || file.Length == total ? true
-                : throw new IOException($"{address} ended after {file.Length} of {total} bytes.");
+                : throw new IOException($"{address} ended after {file.Length:N0} of {Counted.Of(total.Value, "byte")}.");
         }
     }
 
@@ -242,7 +242,7 @@ public sealed class Downloads(HttpClient client, string? token, Action<string> p
             }
             catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
             {
-                throw new IOException($"{address.Host} has sent nothing for {Silence.TotalSeconds:0} seconds.");
+                throw new IOException($"{address.Host} has sent nothing for {Counted.Of(Silence.TotalSeconds, "second")}.");
             }
 
             if (read == 0)
@@ -253,7 +253,7 @@ public sealed class Downloads(HttpClient client, string? token, Action<string> p
             got += read;
             if (got > most)
             {
-                throw Failed($"{address} is longer than the {most} bytes that are fetched.");
+                throw Failed($"{address} is longer than the {Counted.Of(most, "byte")} that are fetched.");
             }
 
             await to.WriteAsync(buffer.AsMemory(0, read), cancellationToken);
@@ -351,7 +351,8 @@ public sealed class Downloads(HttpClient client, string? token, Action<string> p
         var status => Failed($"{address} answers {status}."),
     };
 
-    private static string Wait(HttpResponseMessage response) => response.Headers.RetryAfter?.Delta is { } delta ? $" for {delta.TotalSeconds:0} seconds" : "";
+    private static string Wait(HttpResponseMessage response) =>
+        response.Headers.RetryAfter?.Delta is { } delta ? $" for {Counted.Of(delta.TotalSeconds, "second")}" : "";
 
     private static InferenceException Failed(string sentence, Exception? cause = null) => new(InferenceError.UpstreamFailed, sentence, cause);
 

@@ -57,7 +57,7 @@ public static class ZipFolder
     {
         if (archive.Entries.Count > limits.MostFiles)
         {
-            throw Refused($"The zip '{shown}' holds {archive.Entries.Count} files; {limits.MostFiles} are allowed.");
+            throw Refused($"The zip '{shown}' holds {Counted.Of(archive.Entries.Count, "file")}; {limits.MostFiles:N0} are allowed.");
         }
 
         var buffer = new byte[1 << 16];
@@ -80,8 +80,8 @@ public static class ZipFolder
                 left -= read;
                 if (left < 0)
                 {
-                    throw Refused(most < limits.MostBytes ? $"The zip '{shown}' unpacks to more than {limits.MostTimes} times its size."
-                        : $"The zip '{shown}' unpacks to more than {limits.MostBytes} bytes.");
+                    throw Refused(most < limits.MostBytes ? $"The zip '{shown}' unpacks to more than {Counted.Of(limits.MostTimes!.Value, "time")} its size."
+                        : $"The zip '{shown}' unpacks to more than {Counted.Of(limits.MostBytes, "byte")}.");
                 }
 
                 to.Write(buffer.AsSpan(0, read));
@@ -145,13 +145,13 @@ public static class ZipFolder
 
         if (entries > limits.MostFiles)
         {
-            throw Refused($"The zip '{shown}' holds {entries} files; {limits.MostFiles} are allowed.");
+            throw Refused($"The zip '{shown}' holds {Counted.Of(entries, "file")}; {limits.MostFiles:N0} are allowed.");
         }
 
         // It ends where the file does; how many entries it says that it has is not believed either.
         if (start < 0 || file.Length - start > ((long)limits.MostFiles * EntryBytes) + LongestComment)
         {
-            throw Refused($"The zip '{shown}' is damaged: its directory is longer than {limits.MostFiles} files need.");
+            throw Refused($"The zip '{shown}' is damaged: its directory is longer than {Counted.Of(limits.MostFiles, "file")} need.");
         }
     }
 

@@ -33,7 +33,8 @@ internal static class DecodingLimits
         if (header.KeptBytes > options.MaxProgressiveBytes)
         {
             throw TooLarge(header, "bytes", header.KeptBytes, options.MaxProgressiveBytes,
-                FormattableString.Invariant($"The picture of {header.Width} × {header.Height} pixels is progressive: {header.KeptBytes:N0} bytes would ") +
+                FormattableString.Invariant(
+                    $"The picture of {header.Width} × {header.Height} pixels is progressive: {Counted.Of(header.KeptBytes, "byte")} would ") +
                 FormattableString.Invariant($"have to be kept until its last pass; the limit is {options.MaxProgressiveBytes:N0}. Save it without."));
         }
 
@@ -46,14 +47,14 @@ internal static class DecodingLimits
         if (header.Frames > options.MaxFrames)
         {
             throw TooLarge(header, "frames", header.Frames, options.MaxFrames,
-                FormattableString.Invariant($"The picture has {header.Frames:N0} frames or pages; at most {options.MaxFrames:N0} are allowed."));
+                FormattableString.Invariant($"The picture has {Counted.Of(header.Frames, "frame")} or pages; at most {options.MaxFrames:N0} are allowed."));
         }
 
         var scans = Math.Min(options.MaxScans, Math.Max(ScansOfLargePictures, ScansOfLargePictures * FewScansAtPixels / pixels));
         if (header.Scans > scans)
         {
             throw TooLarge(header, "scans", header.Scans, scans,
-                FormattableString.Invariant($"The JPEG picture has {header.Scans:N0} scans; at its size at most {scans:N0} are allowed."));
+                FormattableString.Invariant($"The JPEG picture has {Counted.Of(header.Scans, "scan")}; at its size at most {scans:N0} are allowed."));
         }
     }
 

@@ -57,7 +57,7 @@ public sealed class NativeBuffer : SafeHandleZeroOrMinusOneIsInvalid
     {
         if (IsInvalid)
         {
-            throw new InferenceException(InferenceError.QueueFull, $"There is no memory for {Length:N0} bytes now. Try again in a moment.");
+            throw new InferenceException(InferenceError.QueueFull, $"There is no memory for {Counted.Of(Length, "byte")} now. Try again in a moment.");
         }
     }
 

@@ -40,7 +40,7 @@ public sealed class ClassActivationMap
     {
         if (channels <= 0 || weights.Length % channels != 0)
         {
-            throw new ArgumentException($"{weights.Length} classifier weights are no multiple of {channels} channels.", nameof(weights));
+            throw new ArgumentException($"{weights.Length} classifier weights are no multiple of {Counted.Of(channels, "channel")}.", nameof(weights));
         }
 
         _weights = weights;

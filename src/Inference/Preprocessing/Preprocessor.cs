@@ -66,7 +66,8 @@ public sealed class Preprocessor
     {
         if (tensor.Length != _input.ByteLength)
         {
-            throw new ArgumentException($"The tensor has {tensor.Length} bytes; the input '{_input.Name}' takes {_input.ByteLength}.", nameof(tensor));
+            throw new ArgumentException(
+                $"The tensor has {Counted.Of(tensor.Length, "byte")}; the input '{_input.Name}' takes {_input.ByteLength:N0}.", nameof(tensor));
         }
 
         _resizer.Resize(image.Pixels, image.Width, Geometry.Of(image.Width, image.Height, _spec, _input), _writer, tensor);

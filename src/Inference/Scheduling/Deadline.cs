@@ -35,7 +35,7 @@ internal sealed class Deadline : IDisposable
 
     /// <summary>What is said of it then.</summary>
     public InferenceException Passed() =>
-        new(InferenceError.TimedOut, "timed-out", $"The answer took longer than {_timeout.TotalSeconds:0.###} seconds and was given up.",
+        new(InferenceError.TimedOut, "timed-out", $"The answer took longer than {Counted.Of(_timeout.TotalSeconds, "second")} and was given up.",
             ("seconds", _timeout.TotalSeconds));
 
     public void Dispose()

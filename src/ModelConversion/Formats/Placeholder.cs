@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.IO.Compression;
 using System.Text;
+using Whatsit.Inference;
 
 namespace Whatsit.ModelConversion.Formats;
 
@@ -42,7 +43,7 @@ internal static class Placeholder
         if (text.StartsWith(Pointer, StringComparison.Ordinal))
         {
             var size = text.Split('\n').FirstOrDefault(line => line.StartsWith("size ", StringComparison.Ordinal)) is { } line
-                && long.TryParse(line[5..].Trim(), NumberStyles.None, CultureInfo.InvariantCulture, out var bytes) ? $" of {bytes} bytes" : "";
+                && long.TryParse(line[5..].Trim(), NumberStyles.None, CultureInfo.InvariantCulture, out var bytes) ? $" of {Counted.Of(bytes, "byte")}" : "";
             throw new ModelFormatException($"'{name}' is a Git LFS pointer to a file{size}, not the file itself: run 'git lfs pull' in its folder, or " +
                 $"download the file itself.");
         }

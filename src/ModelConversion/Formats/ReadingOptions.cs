@@ -1,3 +1,5 @@
+using Whatsit.Inference;
+
 namespace Whatsit.ModelConversion.Formats;
 
 /// <summary>What only the person who has the file knows of it.</summary>
@@ -24,6 +26,6 @@ public sealed record ReadingOptions
         }
 
         return new FileInfo(path).Length is var bytes && bytes <= LongestDescription ? File.ReadAllText(path)
-            : throw new ModelFormatException($"The network's description '{path}' has {bytes} bytes; {LongestDescription} are allowed.");
+            : throw new ModelFormatException($"The network's description '{path}' has {Counted.Of(bytes, "byte")}; {LongestDescription:N0} are allowed.");
     }
 }

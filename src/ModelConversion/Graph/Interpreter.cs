@@ -1,3 +1,4 @@
+using Whatsit.Inference;
 
 namespace Whatsit.ModelConversion.Graphs;
 
@@ -67,7 +68,7 @@ public sealed class Interpreter(Graph graph)
         Run(new Dictionary<string, Tensor>
         {
             [graph.Inputs.Count == 1 ? graph.Inputs[0].Name
-            : throw new ModelFormatException($"The model has {graph.Inputs.Count} inputs.")] = input
+            : throw new ModelFormatException($"The model has {Counted.Of(graph.Inputs.Count, "input")}.")] = input
         });
 
     private static Dictionary<string, int> LastUses(Graph graph)

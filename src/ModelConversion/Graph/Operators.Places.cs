@@ -1,3 +1,5 @@
+using Whatsit.Inference;
+
 namespace Whatsit.ModelConversion.Graphs;
 
 /// <summary>Operators that read or write single places of a tensor, and sums over named axes.</summary>
@@ -11,7 +13,8 @@ internal static partial class Operators
         var run = places.Run;
         if (updates.Length != places.Starts.Length * run || updates.Type != data.Type)
         {
-            throw operation.Refuse($"writes {updates.Type} [{string.Join(", ", updates.Shape)}] in {places.Starts.Length} places of {run} numbers");
+            throw operation.Refuse(
+                $"writes {updates.Type} [{string.Join(", ", updates.Shape)}] in {Counted.Of(places.Starts.Length, "place")} of {Counted.Of(run, "number")}");
         }
 
         return Write(operation, data, updates, place => places.Starts[place / run] + (place % run));
@@ -24,7 +27,7 @@ internal static partial class Operators
         var batch = (int)operation.Node.Int("batch_dims", 0);
         if (batch < 0 || batch >= Math.Min(data.Shape.Length, indices.Shape.Length))
         {
-            throw operation.Refuse($"has {batch} axes of batches");
+            throw operation.Refuse($"has {Counted.Of(batch, "axis", "axes")} of batches");
         }
 
         var places = Rows(operation, data.Shape, indices, batch);
@@ -149,7 +152,7 @@ internal static partial class Operators
         var terms = sides[0].Split(',');
         if (terms.Length != operation.InputCount || sides.Length > 2 || terms.Length is 0 or > 4)
         {
-            throw operation.Refuse($"has the equation '{equation}' for {operation.InputCount} inputs");
+            throw operation.Refuse($"has the equation '{equation}' for {Counted.Of(operation.InputCount, "input")}");
         }
 
         var lengths = new Dictionary<char, int>();

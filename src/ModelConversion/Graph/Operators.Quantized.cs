@@ -1,4 +1,5 @@
 using System.Numerics;
+using Whatsit.Inference;
 
 namespace Whatsit.ModelConversion.Graphs;
 
@@ -170,6 +171,7 @@ internal static partial class Operators
         var axis = operation.Axis(operation.Node.Int("axis", 1), shape.Length);
         return scales.Length == shape[axis] && zeroPoints.Length == scales.Length
             ? (scales, zeroPoints, Count(shape.AsSpan(axis + 1)))
-            : throw operation.Refuse($"has {scales.Length} scales and {zeroPoints.Length} zero points for {shape[axis]} channels");
+            : throw operation.Refuse(
+                $"has {Counted.Of(scales.Length, "scale")} and {Counted.Of(zeroPoints.Length, "zero point")} for {Counted.Of(shape[axis], "channel")}");
     }
 }

@@ -1,3 +1,5 @@
+using Whatsit.Inference;
+
 namespace Whatsit.ModelConversion.Graphs;
 
 internal static partial class Operators
@@ -133,7 +135,7 @@ internal static partial class Operators
         var channels = input.Shape[axis];
         if (parameters.Any(parameter => parameter.Length != channels))
         {
-            throw operation.Refuse($"has {parameters[0].Length} channels for an input of {channels}");
+            throw operation.Refuse($"has {Counted.Of(parameters[0].Length, "channel")} for an input of {channels}");
         }
 
         if (operation.Skips(input.Shape, out var zeros))

@@ -1,3 +1,5 @@
+using Whatsit.Inference;
+
 namespace Whatsit.ModelConversion.Graphs;
 
 internal static partial class Operators
@@ -174,7 +176,7 @@ internal static partial class Operators
         var value = operation.Optional(2)?.ToDoubles() is [double constant, ..] ? constant : operation.Node.Float("value", 0);
         if (pads.Length != 2 * axes.Length)
         {
-            throw operation.Refuse($"has {pads.Length} pads for {axes.Length} axes");
+            throw operation.Refuse($"has {Counted.Of(pads.Length, "pad")} for {Counted.Of(axes.Length, "axis", "axes")}");
         }
 
         for (var i = 0; i < axes.Length; i++)
@@ -249,7 +251,7 @@ internal static partial class Operators
         var sizes = operation.Ints("split", 1) ?? [.. Enumerable.Range(0, outputs).Select(part => (long)Math.Clamp(side - (part * even), 0, even))];
         if (sizes.Length != outputs || sizes.Any(size => size < 0) || sizes.Sum() != side)
         {
-            throw operation.Refuse($"cannot split {side} into [{string.Join(", ", sizes)}] for {outputs} outputs");
+            throw operation.Refuse($"cannot split {side} into [{string.Join(", ", sizes)}] for {Counted.Of(outputs, "output")}");
         }
 
         var parts = new Tensor[outputs];

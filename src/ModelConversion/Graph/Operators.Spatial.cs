@@ -1,3 +1,5 @@
+using Whatsit.Inference;
+
 namespace Whatsit.ModelConversion.Graphs;
 
 internal static partial class Operators
@@ -116,7 +118,8 @@ internal static partial class Operators
         if (kernel.Shape is not [int filters, int groupChannels, int kernelHeight, int kernelWidth] || groups <= 0 || groupChannels * groups != source.Channels
             || filters % groups != 0)
         {
-            throw operation.Refuse($"with weights [{string.Join(", ", kernel.Shape)}] and {groups} groups does not fit {source.Channels} channels");
+            throw operation.Refuse(
+                $"with weights [{string.Join(", ", kernel.Shape)}] and {Counted.Of(groups, "group")} does not fit {Counted.Of(source.Channels, "channel")}");
         }
 
         (var vertical, var horizontal) = Windows(operation, source, kernelHeight, kernelWidth);
@@ -249,7 +252,7 @@ internal static partial class Operators
         var b = bias.ToFloats();
         if (b.Length != layout.Channels)
         {
-            throw operation.Refuse($"has {b.Length} biases for {layout.Channels} channels");
+            throw operation.Refuse($"has {Counted.Of(b.Length, "bias", "biases")} for {Counted.Of(layout.Channels, "channel")}");
         }
 
         var run = layout.ChannelStride;
@@ -272,7 +275,8 @@ internal static partial class Operators
         if (kernel.Shape is not [int channels, int groupFilters, int kernelHeight, int kernelWidth] || groups <= 0 || channels != source.Channels
             || channels % groups != 0)
         {
-            throw operation.Refuse($"with weights [{string.Join(", ", kernel.Shape)}] and {groups} groups does not fit {source.Channels} channels");
+            throw operation.Refuse(
+                $"with weights [{string.Join(", ", kernel.Shape)}] and {Counted.Of(groups, "group")} does not fit {Counted.Of(source.Channels, "channel")}");
         }
 
         var strides = node.Ints("strides") ?? [1, 1];
@@ -461,7 +465,7 @@ internal static partial class Operators
         var columnsFirst = operation.Node.Text("mode", "DCR") == "CRD";
         if (block <= 0 || source.Channels % (block * block) != 0)
         {
-            throw operation.Refuse($"with blocks of {block} does not fit {source.Channels} channels");
+            throw operation.Refuse($"with blocks of {block} does not fit {Counted.Of(source.Channels, "channel")}");
         }
 
         var target = source with { Channels = source.Channels / (block * block), Height = source.Height * block, Width = source.Width * block };

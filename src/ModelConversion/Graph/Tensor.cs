@@ -135,7 +135,7 @@ public sealed record Tensor(ElementType Type, int[] Shape, ReadOnlyMemory<byte> 
             if (elements is < 0 or > MaxElements)
             {
                 throw new ModelFormatException(
-                    $"A tensor of shape [{string.Join(", ", shape.ToArray())}] has more than {MaxElements} elements, or a negative side.");
+                    $"A tensor of shape [{string.Join(", ", shape.ToArray())}] has more than {MaxElements:N0} elements, or a negative side.");
             }
         }
 

@@ -1,3 +1,4 @@
+using Whatsit.Inference;
 using Whatsit.ModelConversion.Graphs;
 
 namespace Whatsit.ModelConversion.Passes;
@@ -55,7 +56,7 @@ internal static class InputShape
         }
     }
 
-    private static string Fixed(int batch) => $"The file is made for exactly {batch} pictures at a time; the bundle takes any number.";
+    private static string Fixed(int batch) => $"The file is made for exactly {Counted.Of(batch, "picture")} at a time; the bundle takes any number.";
 
     /// <summary>The number of pictures that a Reshape is written for, where the whole network fits it.</summary>
     private static int? HiddenBatch(Graph graph)
@@ -124,7 +125,7 @@ internal static class InputShape
         new Wiring(graph).Redirect(flat.Name, row);
         graph.Nodes.Insert(0, reshape);
         graph.Inputs[0] = flat with { Shape = shape };
-        notes.Add($"The network takes rows of {length} numbers; assumed to be pictures of {side} × {side} pixels, " +
+        notes.Add($"The network takes rows of {Counted.Of(length, "number")}; assumed to be pictures of {side} × {side} pixels, " +
             $"{(!coloured ? "grey" : channelsFirst ? "in three colours, one after the other" : "the three colours of each pixel together")}.");
 
         static bool IsSquare(int number) => (int)Math.Round(Math.Sqrt(number)) is var root && root * root == number;
@@ -152,5 +153,5 @@ internal static class InputShape
     /// <summary>A graph whose only input is open enough to be a picture.</summary>
     public static GraphValue Only(Graph graph) => graph.Inputs is [var input] ? input
         : throw new ModelFormatException(
-            $"The model has {graph.Inputs.Count} inputs ({string.Join(", ", graph.Inputs.Select(value => value.Name))}); models with one are supported.");
+            $"The model has {Counted.Of(graph.Inputs.Count, "input")} ({string.Join(", ", graph.Inputs.Select(value => value.Name))}); models with one are supported.");
 }

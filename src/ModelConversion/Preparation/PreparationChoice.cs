@@ -1,4 +1,5 @@
 using System.Globalization;
+using Whatsit.Inference;
 using Whatsit.Inference.Preprocessing;
 
 namespace Whatsit.ModelConversion.Preparation;
@@ -57,8 +58,9 @@ internal sealed record PreparationChoice(PicturePreparation Chosen, Preprocessin
         var says = Table(ranked, best, tied, labelled: true);
         if ((values > 1 && tiedValues == values) || best.Loss > KnowsNothing * Math.Log(classes))
         {
-            var why = photos < FewestPhotos ? $"{FewestPhotos} are needed, better 20" : $"the best of {ranked.Length} ways is right on {Percent(best.Top1)}";
-            return new(own, new(certainty, $"{Reason(before)} {Photos(photos)} say nothing: {why}.", photos, true, says, true)
+            var why = photos < FewestPhotos ? $"{FewestPhotos} are needed, better 20"
+                : $"the best of {Counted.Of(ranked.Length, "way")} is right on {Percent(best.Top1)}";
+            return new(own, new(certainty, $"{Reason(before)} {Counted.Of(photos, "photo")} say nothing: {why}.", photos, true, says, true)
             {
                 CropAssumed = before?.CropAssumed,
             });
@@ -70,14 +72,15 @@ internal sealed record PreparationChoice(PicturePreparation Chosen, Preprocessin
         {
             var mine = ranked.First(tally => tally.Way == own);
             return new(own, new(certainty, kept is null
-                ? $"{Reason(before)} But {Photos(photos)} are against it: {Percent(mine.Top1)} are right, and {Percent(best.Top1)} with {best.Way.Words}."
-                : $"{Reason(before)} {Photos(photos)} are not against it: {Percent(mine.Top1)} are right.", photos, true, says, tied.Count > 1),
+                ? $"{Reason(before)} But {Counted.Of(photos, "photo")} are against it: " +
+                $"{Percent(mine.Top1)} are right, and {Percent(best.Top1)} with {best.Way.Words}."
+                : $"{Reason(before)} {Counted.Of(photos, "photo")} are not against it: {Percent(mine.Top1)} are right.", photos, true, says, tied.Count > 1),
                 kept is null);
         }
 
         var chosen = (isSure ? tied.FirstOrDefault(tally => tally.Way.Values == own.Values) : null) ?? best;
         var next = ranked.FirstOrDefault(tally => tally.Way.Values != chosen.Way.Values);
-        var sentence = $"of {Photos(photos)} {Percent(chosen.Top1)} are right with {chosen.Way.Words}";
+        var sentence = $"of {Counted.Of(photos, "photo")} {Percent(chosen.Top1)} are right with {chosen.Way.Words}";
         sentence += next is null ? "." : $"; with the next scaling, {PicturePreparation.WordsOf(next.Way)}, {Percent(next.Top1)} are" +
             $" (behind by {Difference(chosen.Behind(next))}, in probability by {Difference(chosen.LessSure(next))}).";
         sentence += tied.Count == 1 ? "" : tiedValues > 1 ? $" Photos do not tell it from {Ways(tied, chosen)}."
@@ -99,7 +102,8 @@ internal sealed record PreparationChoice(PicturePreparation Chosen, Preprocessin
         var tied = Tied(ranked);
         var mine = ranked.First(tally => tally.Way == own);
         var chosen = tied.Count == ranked.Length ? mine : ranked[0];
-        var sentence = $"Of {Photos(photos)} to learn from {Percent(chosen.Top1)} are right with {chosen.Way.CropWords}, by heads that did not see them";
+        var sentence = $"Of {Counted.Of(photos, "photo")} to learn from {Percent(chosen.Top1)} are right with {chosen.Way.CropWords}, " +
+            "by heads that did not see them";
         sentence += chosen == mine ? ": what was assumed." : $"; with {own.CropWords}, as was assumed, {Percent(mine.Top1)} are (behind by " +
             $"{Difference(chosen.Behind(mine))}).";
         sentence += tied.Count == 1 ? "" : $" Crop and resizer are a tie with {Ways(tied, chosen)}.";
@@ -128,7 +132,8 @@ internal sealed record PreparationChoice(PicturePreparation Chosen, Preprocessin
             var sentence = isKept ? "are not against it" : isOnlyContrast
                 ? $"are surest with {PicturePreparation.WordsOf(ranked[0].Way)}, which may be its contrast alone"
                 : $"speak for {PicturePreparation.WordsOf(ranked[0].Way)}";
-            return new(own, new(certainty, $"{Reason(before)} {Photos(photos)} without labels, which are weaker evidence, {sentence}.", photos, false, says,
+            return new(own, new(certainty,
+                $"{Reason(before)} {Counted.Of(photos, "photo")} without labels, which are weaker evidence, {sentence}.", photos, false, says,
                 tied.Count > 1)
             {
                 CropAssumed = before?.CropAssumed,
@@ -136,7 +141,7 @@ internal sealed record PreparationChoice(PicturePreparation Chosen, Preprocessin
         }
 
         return new(ranked[0].Way, new(PreprocessingCertainty.ShownByPhotos,
-            $"{Photos(photos)} without labels get the surest and most different answers with {PicturePreparation.WordsOf(ranked[0].Way)} " +
+            $"{Counted.Of(photos, "photo")} without labels get the surest and most different answers with {PicturePreparation.WordsOf(ranked[0].Way)} " +
             $"(the next scaling is behind by {Difference(ranked[0].Behind(ranked[1]))}). This is weaker evidence than labels, and says nothing of crop and " +
             $"resizer.", photos, false, says, false)
         {
@@ -170,7 +175,8 @@ internal sealed record PreparationChoice(PicturePreparation Chosen, Preprocessin
             each.Way.ResizeShortest, each.Way.Resample, null, null, Math.Round(each.Distance, 4), Math.Round(each.Distance - best.Distance, 4), null,
             each.Way == chosen.Way || (isTie && each.Way.Scaling == chosen.Way.Scaling)))];
         var sentence = string.Create(CultureInfo.InvariantCulture,
-            $"for {Photos(photos)} without labels the first layer gives what training recorded of it with {PicturePreparation.WordsOf(chosen.Way)} " +
+            $"for {Counted.Of(photos, "photo")} without labels the first layer gives what training recorded of it " +
+            $"with {PicturePreparation.WordsOf(chosen.Way)} " +
             $"(off by {chosen.Distance:0.00}, the next scaling, {PicturePreparation.WordsOf(next.Way)}, by {next.Distance:0.00}). This says nothing of crop " +
             $"and resizer, and is weaker evidence than labels.");
         var isKnown = (before?.Certainty ?? PreprocessingCertainty.Known) == PreprocessingCertainty.Known;
@@ -202,8 +208,6 @@ internal sealed record PreparationChoice(PicturePreparation Chosen, Preprocessin
     /// <summary>Why it was so before photos were asked.</summary>
     public static string Reason(PreprocessingEvidence? before) => before is null ? "the manifest says it."
         : before.Photos is not null && before.Reason.IndexOf(". ", StringComparison.Ordinal) is > 0 and var end ? before.Reason[..(end + 1)] : before.Reason;
-
-    private static string Photos(int photos) => photos == 1 ? "1 photo" : string.Create(CultureInfo.InvariantCulture, $"{photos:N0} photos");
 
     private static string Percent(double share) => share.ToString("0.0 %", CultureInfo.InvariantCulture);
 

@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Globalization;
 using System.Text.Json.Nodes;
 using Spectre.Console;
+using Whatsit.Inference;
 using Whatsit.Inference.Preprocessing;
 using Whatsit.ModelConversion;
 using Whatsit.ModelConversion.Formats.Onnx;
@@ -156,7 +157,7 @@ internal static class InferCommand
         if (bytes.Length != elements * Tensor.SizeOf(type))
         {
             throw new ModelFormatException(
-                $"The input file has {bytes.Length} bytes; {type} [{string.Join(", ", shape)}] needs {elements * Tensor.SizeOf(type)}.");
+                $"The input file has {Counted.Of(bytes.Length, "byte")}; {type} [{string.Join(", ", shape)}] needs {elements * Tensor.SizeOf(type):N0}.");
         }
 
         if (sides is not null && (sides.Length != input.Shape.Length || sides.Zip(input.Shape).Any(side => side.Second >= 0 && side.First != side.Second)))

@@ -1,7 +1,6 @@
 using System.Runtime.ExceptionServices;
 using Whatsit.Inference;
 using Whatsit.ModelConversion;
-using Whatsit.ModelTools.Commands;
 
 namespace Whatsit.ModelTools.Evaluation;
 

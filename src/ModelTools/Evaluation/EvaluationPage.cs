@@ -1,9 +1,9 @@
 using System.Globalization;
 using System.Net;
 using System.Text;
+using Whatsit.Inference;
 using Whatsit.Inference.Catalog;
 using Whatsit.ModelConversion.Training;
-using Whatsit.ModelTools.Commands;
 using Whatsit.ModelTools.Commands.Train;
 
 namespace Whatsit.ModelTools.Evaluation;

@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using System.IO.Compression;
 using System.Text;
+using Whatsit.Inference;
 using Whatsit.ModelConversion;
 
 namespace Whatsit.ModelTools.Evaluation;
@@ -39,7 +40,8 @@ internal static class IdxFiles
         var (counts, classes) = Read(labels, 1);
         if (counts[0] != sides[0])
         {
-            throw new ModelFormatException($"'{Path.GetFileName(images)}' has {sides[0]} photos, but '{Path.GetFileName(labels)}' {counts[0]} labels.");
+            throw new ModelFormatException(
+                $"'{Path.GetFileName(images)}' has {Counted.Of(sides[0], "photo")}, but '{Path.GetFileName(labels)}' {Counted.Of(counts[0], "label")}.");
         }
 
         var (height, width) = (sides[1], sides[2]);
@@ -63,7 +65,7 @@ internal static class IdxFiles
             stream.ReadExactly(header);
             if (header[0] != 0 || header[1] != 0 || header[2] != UnsignedByte || header[3] != rank)
             {
-                throw new ModelFormatException($"'{Path.GetFileName(path)}' is no IDX file of bytes with {rank} sides.");
+                throw new ModelFormatException($"'{Path.GetFileName(path)}' is no IDX file of bytes with {Counted.Of(rank, "side")}.");
             }
 
             int[] sides = [.. Enumerable.Range(1, rank).Select(side => BinaryPrimitives.ReadInt32BigEndian(header.AsSpan(4 * side)))];

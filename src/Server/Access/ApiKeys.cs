@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
 using System.Threading.RateLimiting;
+using Whatsit.Inference;
 
 namespace Whatsit.Server.Access;
 
@@ -31,7 +32,7 @@ internal static class ApiKeys
                 StatusCodes.Status429TooManyRequests,
                 "Too busy",
                 "rate-limited",
-                $"You have sent more than {rate:N0} requests per minute, your limit. Try again in {wait} s.",
+                $"You have sent more than {Counted.Of(rate, "request")} per minute, your limit. Try again in {wait} s.",
                 new Dictionary<string, object> { ["requestsPerMinute"] = rate, ["retryAfterSeconds"] = wait }).WriteAsync(context.Response, cancellationToken);
         };
     });

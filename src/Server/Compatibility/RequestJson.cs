@@ -32,7 +32,7 @@ internal static class RequestJson
         return length <= LimitsOptions.MaxPartLineBytes ? JsonElement.ParseValue(ref reader)
             : throw new InferenceException(InferenceError.InvalidRequest, string.Create(
                 CultureInfo.InvariantCulture,
-                $"A value in the JSON that is neither a picture nor a tensor has {length:N0} bytes; the limit is {LimitsOptions.MaxPartLineBytes:N0}."));
+                $"A value in the JSON that is neither a picture nor a tensor has {Counted.Of(length, "byte")}; the limit is {LimitsOptions.MaxPartLineBytes:N0}."));
     }
 
     /// <summary>A member of what should be an object; undefined where it is none, or has no such member.</summary>

@@ -34,7 +34,7 @@ internal static class TensorJson
 
         if (read != tensor.Length)
         {
-            throw Invalid($"The tensor's data has {read / size:N0} elements; its shape has {tensor.Length / size:N0}.");
+            throw Invalid($"The tensor's data has {Counted.Of(read / size, "element")}; its shape has {tensor.Length / size:N0}.");
         }
     }
 
@@ -64,7 +64,7 @@ internal static class TensorJson
 
         if (!isArray || !reader.Read() || reader.TokenType != JsonTokenType.EndArray)
         {
-            throw Invalid($"An array does not have the {shape[0]} elements that the model's input has there.");
+            throw Invalid($"An array does not have the {Counted.Of(shape[0], "element")} that the model's input has there.");
         }
     }
 

@@ -4,6 +4,7 @@ using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
 using Microsoft.Extensions.Options;
+using Whatsit.Inference;
 
 namespace Whatsit.Server.Limits;
 
@@ -112,7 +113,7 @@ internal sealed class ConnectionLimit(LimitsOptions limits)
             StatusCodes.Status503ServiceUnavailable,
             "Too busy",
             "too-many-connections",
-            $"The server has {limit:N0} connections, its limit. Try again in a moment.",
+            $"The server has {Counted.Of(limit, "connection")}, its limit. Try again in a moment.",
             new Dictionary<string, object> { ["limit"] = limit }).ToJson();
         return [
             .. Encoding.ASCII.GetBytes(

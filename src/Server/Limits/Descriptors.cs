@@ -1,4 +1,5 @@
 using System.Globalization;
+using Whatsit.Inference;
 
 namespace Whatsit.Server.Limits;
 
@@ -31,6 +32,7 @@ internal static class Descriptors
     /// there are enough to say it.
     /// </summary>
     public static string? Problem => Limit is { } limit and < Least
-        ? string.Create(CultureInfo.InvariantCulture, $"The process may open {limit} files and connections (ulimit -n); the server needs {Least} at least.")
+        ? string.Create(CultureInfo.InvariantCulture,
+            $"The process may open {Counted.Of(limit, "file")} and connections (ulimit -n); the server needs {Least} at least.")
         : null;
 }

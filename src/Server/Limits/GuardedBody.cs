@@ -85,7 +85,7 @@ internal sealed class GuardedBody(Stream body, Upload upload, LimitsOptions limi
         StatusCodes.Status408RequestTimeout,
         "Too slow",
         "upload-too-slow",
-        $"The upload paused for {limits.UploadPauseSeconds:0.#} seconds, or came with less than {limits.MinUploadBytesPerSecond:N0} bytes per second, "
+        $"The upload paused for {Counted.Of(limits.UploadPauseSeconds, "second")}, or came with less than {Counted.Of(limits.MinUploadBytesPerSecond, "byte")} per second, "
             + "and was given up.",
         ("seconds", limits.UploadPauseSeconds),
         ("bytesPerSecond", limits.MinUploadBytesPerSecond));

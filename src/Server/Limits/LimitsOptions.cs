@@ -1,5 +1,5 @@
 using System.ComponentModel.DataAnnotations;
-using System.Globalization;
+using Whatsit.Inference;
 
 namespace Whatsit.Server;
 
@@ -73,5 +73,5 @@ public sealed class LimitsOptions
     internal long UploadBytesPerClient => MaxUploadBytesPerClient ?? Math.Max(MaxUploadBytesInMemory / 2, MaxTextBytes);
 
     /// <summary>A number of bytes as sentences have it.</summary>
-    internal static string Bytes(long bytes) => string.Create(CultureInfo.InvariantCulture, $"{bytes:N0} bytes");
+    internal static string Bytes(long bytes) => Counted.Of(bytes, "byte");
 }

@@ -103,7 +103,7 @@ internal static class RequestBodies
         if (encodings.Length > MostEncodings)
         {
             return Unsupported(request.Headers.ContentEncoding.ToString(),
-                $"The body is packed {encodings.Length:N0} times over; at most {MostEncodings} content encodings are supported.");
+                $"The body is packed {Counted.Of(encodings.Length, "time")} over; at most {MostEncodings} content encodings are supported.");
         }
 
         foreach (var encoding in encodings.Reverse())

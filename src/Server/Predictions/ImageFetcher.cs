@@ -97,7 +97,7 @@ internal sealed class ImageFetcher : IDisposable
                 throw new InferenceException(
                     InferenceError.QueueFull,
                     "too-many-fetches",
-                    $"The server fetches {_options.MaxConcurrent} pictures already, its limit. Try again in a moment.",
+                    $"The server fetches {Counted.Of(_options.MaxConcurrent, "picture")} already, its limit. Try again in a moment.",
                     ("limit", _options.MaxConcurrent));
             }
 
@@ -112,7 +112,8 @@ internal sealed class ImageFetcher : IDisposable
                 {
                     if (redirects == _options.MaxRedirects)
                     {
-                        throw new InferenceException(InferenceError.UpstreamFailed, $"The URL redirects more than {_options.MaxRedirects} times.");
+                        throw new InferenceException(InferenceError.UpstreamFailed,
+                            $"The URL redirects more than {Counted.Of(_options.MaxRedirects, "time")}.");
                     }
 
                     target = Parse(location.OriginalString, target);
@@ -138,7 +139,7 @@ internal sealed class ImageFetcher : IDisposable
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {
-            throw new InferenceException(InferenceError.UpstreamFailed, $"The URL did not answer within {_options.TimeoutSeconds:0.###} seconds.");
+            throw new InferenceException(InferenceError.UpstreamFailed, $"The URL did not answer within {Counted.Of(_options.TimeoutSeconds, "second")}.");
         }
         finally
         {

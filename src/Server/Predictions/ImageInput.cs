@@ -197,7 +197,7 @@ internal sealed class ImageInput(LimitsOptions limits, ImageFetcher fetcher)
                     throw new InferenceException(
                         InferenceError.InvalidRequest,
                         "too-many-pictures",
-                        $"The request has more than {limits.MaxImagesPerRequest} pictures, the limit.",
+                        $"The request has more than {Counted.Of(limits.MaxImagesPerRequest, "picture")}, the limit.",
                         ("limit", limits.MaxImagesPerRequest));
                 }
 

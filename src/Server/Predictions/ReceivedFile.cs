@@ -54,7 +54,8 @@ internal sealed class ReceivedFile : IDisposable
                 {
                     throw announced is null
                         ? TooLarge(null, maxBytes)
-                        : new InferenceException(InferenceError.InvalidRequest, $"The file is longer than the {announced:N0} bytes that were announced.");
+                        : new InferenceException(InferenceError.InvalidRequest,
+                            $"The file is longer than the {Counted.Of(announced.Value, "byte")} that were announced.");
                 }
 
                 if (length == file._memory.Length && length < most)
@@ -89,9 +90,9 @@ internal sealed class ReceivedFile : IDisposable
 
     /// <summary>The refusal of a file by its size.</summary>
     public static InferenceException TooLarge(long? bytes, long maxBytes) => bytes is { } known
-        ? new(InferenceError.ImageTooLarge, "file-too-large", $"The file has {known:N0} bytes; the limit is {maxBytes:N0}.", ("bytes", known),
+        ? new(InferenceError.ImageTooLarge, "file-too-large", $"The file has {Counted.Of(known, "byte")}; the limit is {maxBytes:N0}.", ("bytes", known),
             ("limit", maxBytes))
-        : new(InferenceError.ImageTooLarge, "file-too-large", $"The file is larger than the limit of {maxBytes:N0} bytes.", ("limit", maxBytes));
+        : new(InferenceError.ImageTooLarge, "file-too-large", $"The file is larger than the limit of {Counted.Of(maxBytes, "byte")}.", ("limit", maxBytes));
 
     private async ValueTask<int> ReadAsync(Stream stream, int length, int most, CancellationToken cancellationToken)
     {

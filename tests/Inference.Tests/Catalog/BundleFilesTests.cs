@@ -145,7 +145,7 @@ public sealed class BundleFilesTests : IAsyncLifetime
         }
 
         await _models.LookAsync();
-        Assert.Equal("The file 'labels.txt' of the model 'colors' has 3000000000 bytes; labels and pictures have up to 67108864.",
+        Assert.Equal("The file 'labels.txt' of the model 'colors' has 3,000,000,000 bytes; labels and pictures have up to 67,108,864.",
             _models.Catalog.Status("colors").Problem);
 
         Directory.Delete(Colors, recursive: true);
@@ -155,7 +155,7 @@ public sealed class BundleFilesTests : IAsyncLifetime
             Files = manifest.Files.Concat(Enumerable.Range(0, 1000).Select(at => KeyValuePair.Create($"v{at}", tiny))).ToDictionary(),
         });
         await _models.LookAsync();
-        Assert.Equal("The manifest of the model 'colors' names 1001 files; up to 1000 are possible.", _models.Catalog.Status("colors").Problem);
+        Assert.Equal("The manifest of the model 'colors' names 1,001 files; up to 1,000 are possible.", _models.Catalog.Status("colors").Problem);
     }
 
     public ValueTask DisposeAsync() => _models.DisposeAsync();

@@ -507,7 +507,7 @@ public abstract class ImageDecoderContract
     [Fact]
     public void A_tiff_of_ten_thousand_samples_per_pixel_costs_nothing() => AssertRefusedForFree(
         Pictures.Tiff(6500, 16, new byte[1000], (258, [8]), (277, [10_000])),
-        "The TIFF picture has 10000 samples per pixel where 3 and one for transparency are read, which is not supported",
+        "The TIFF picture has 10,000 samples per pixel where 3 and one for transparency are read, which is not supported",
         InferenceError.UnsupportedImage);
 
     /// <summary>libtiff knows more kinds than anybody means; what they look like would be a guess.</summary>

@@ -41,7 +41,7 @@ public sealed class CompleteBundleTests : IDisposable
     [Theory]
     [InlineData("answer", "The model 'taught' (fp32) does not give its recorded answer")]
     [InlineData("weights", "The file 'model.onnx' of the model 'taught' is not the one in its manifest (size or SHA-256 differs).")]
-    [InlineData("labels", "The model 'taught' is not what its manifest says: labels.txt has 1 labels, but the model answers 3 classes.")]
+    [InlineData("labels", "The model 'taught' is not what its manifest says: labels.txt has 1 label, but the model answers 3 classes.")]
     [InlineData("preset", "is a complete bundle, which is installed as it is; --preset is for networks that are converted.")]
     public async Task One_that_is_not_right_is_refused_and_nothing_is_left(string what, string sentence)
     {

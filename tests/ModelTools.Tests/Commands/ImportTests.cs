@@ -134,10 +134,10 @@ public sealed class ImportTests : IDisposable
 
     [Theory]
     [InlineData("ONNX", 784, "The network takes rows of 784 numbers; assumed to be pictures of 28 × 28 pixels, grey.")]
-    [InlineData("ONNX", 3072, "The network takes rows of 3072 numbers; assumed to be pictures of 32 × 32 pixels, in three colours, one after the other.")]
+    [InlineData("ONNX", 3072, "The network takes rows of 3,072 numbers; assumed to be pictures of 32 × 32 pixels, in three colours, one after the other.")]
     [InlineData("TensorFlow.js", 784, "The network takes rows of 784 numbers; assumed to be pictures of 28 × 28 pixels, grey.")]
     [InlineData("TensorFlow.js", 3072,
-        "The network takes rows of 3072 numbers; assumed to be pictures of 32 × 32 pixels, the three colours of each pixel together.")]
+        "The network takes rows of 3,072 numbers; assumed to be pictures of 32 × 32 pixels, the three colours of each pixel together.")]
     public void A_network_on_rows_of_numbers_takes_pictures(string format, int length, string note)
     {
         (var side, var coloured) = length == 784 ? (28, false) : (32, true);

@@ -74,7 +74,7 @@ public sealed class PackedModelTests : IDisposable
 
     [Theory]
     [InlineData("model.onnx", "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 13961832\n",
-        "'model.onnx' is a Git LFS pointer to a file of 13961832 bytes, not the file itself")]
+        "'model.onnx' is a Git LFS pointer to a file of 13,961,832 bytes, not the file itself")]
     [InlineData("model.tflite", "<!DOCTYPE html>\n<html lang=\"en\"><head>", "'model.tflite' is a web page, not a model")]
     [InlineData("model.zip", "\n<!-- saved -->\n<html>", "'model.zip' is a web page, not a model")]
     [InlineData("model.pkl", "\u0080\u0004\u0095", "'model.pkl' is a Python pickle")]

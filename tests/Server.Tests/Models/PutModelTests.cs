@@ -63,7 +63,7 @@ public sealed class PutModelTests : IAsyncLifetime
     [InlineData("no manifest", 422, "invalid-bundle", "is no bundle: it has no model.json")]
     [InlineData("other weights", 422, "invalid-bundle", "is not the one in its manifest (size or SHA-256 differs).")]
     [InlineData("link", 422, "invalid-bundle", "which is outside its folder")]
-    [InlineData("bomb", 422, "invalid-bundle", "unpacks to more than 30000000 bytes.")]
+    [InlineData("bomb", 422, "invalid-bundle", "unpacks to more than 30,000,000 bytes.")]
     [InlineData("wrong answer", 422, "invalid-bundle", "does not give its recorded answer")]
     [InlineData("large", 413, "bundle-too-large", "The bundle has more than 30,000,000 bytes, the limit (Catalog:MaxBundleBytes).")]
     public async Task What_does_not_prove_itself_changes_nothing(string what, int status, string code, string sentence)

@@ -32,7 +32,7 @@ internal static class BmpHeader
 
         if (bits is not (1 or 2 or 4 or 8 or 16 or 24 or 32))
         {
-            throw ImageHeader.Unsupported("bmp", $"has {bits} bits per pixel", "save it with 24 bits, or as PNG");
+            throw ImageHeader.Unsupported("bmp", $"has {Counted.Of(bits, "bit")} per pixel", "save it with 24 bits, or as PNG");
         }
 
         // Rows fill whole words of 32 bits. Run-length coded pictures (1 and 2) say how long they are instead.

@@ -170,8 +170,8 @@ internal static class JpegHeader
             0xC3 or 0xC7 or 0xCB or 0xCF => "is losslessly coded (T.81, process 14)",
             0xC5 or 0xC6 or 0xCD or 0xCE => "is coded in a hierarchy of sizes",
             >= 0xC9 => "is arithmetically coded",
-            _ when bits != 8 => $"has {bits} bits per sample",
-            _ when bands is not (1 or 3 or 4) => $"has {bands} components",
+            _ when bits != 8 => $"has {Counted.Of(bits, "bit")} per sample",
+            _ when bands is not (1 or 3 or 4) => $"has {Counted.Of(bands, "component")}",
             _ when height == 0 => "says its height only after its pixels (DNL)",
             _ => null,
         };

@@ -127,7 +127,7 @@ internal static class TiffHeader
         {
             if (directory.Value((ushort)Tag.BitsPerSample, band) is { } other && other != bits)
             {
-                return $"has channels of {bits} and {other} bits";
+                return $"has channels of {bits} and {Counted.Of(other, "bit")}";
             }
 
             if (directory.Value((ushort)Tag.SampleFormat, band) is { } kind and not (1 or 4))
@@ -150,12 +150,12 @@ internal static class TiffHeader
 
         if (bands < colors || bands > colors + 1)
         {
-            return $"has {bands} samples per pixel where {colors} and one for transparency are read";
+            return $"has {Counted.Of(bands, "sample")} per pixel where {colors} and one for transparency are read";
         }
 
         if (bits is not (1 or 2 or 4 or 8 or 16) || (bits < 8 && bands > 1))
         {
-            return $"has {bits} bits per sample";
+            return $"has {Counted.Of(bits, "bit")} per sample";
         }
 
         if (directory.Value((ushort)Tag.MaxSampleValue) is > 0 and < 65_535 and var largest && bits == 16 && largest > 255)

@@ -63,7 +63,7 @@ internal sealed class SharedMemory : IDisposable
         // What is no longer there must not be touched: the kernel ends whoever does.
         var there = RandomAccess.GetLength(_file);
         _view = capacity > 0 && capacity <= there ? new NativeBuffer(_file, capacity)
-            : capacity == 0 ? null : throw new IOException($"The shared memory has {there:N0} bytes, not {capacity:N0}.");
+            : capacity == 0 ? null : throw new IOException($"The shared memory has {Counted.Of(there, "byte")}, not {capacity:N0}.");
     }
 
     /// <summary>Gives back what a large picture took.</summary>

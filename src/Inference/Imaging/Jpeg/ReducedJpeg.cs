@@ -66,6 +66,7 @@ internal static class ReducedJpeg
 
     /// <summary>What the answer says of a picture that was answered all the same.</summary>
     public static Warning Warn(long missing, long height) => missing > 0
-        ? Warning.Of("image-truncated", $"The last {missing} of the picture's {height} rows are missing or damaged.", ("missing", missing), ("height", height))
+        ? Warning.Of("image-truncated", $"The last {missing} of the picture's {Counted.Of(height, "row")} are missing or damaged.",
+                ("missing", missing), ("height", height))
         : Warning.Of("image-end-missing", "The file lacks its end marker, as after an interrupted transfer; all of its pixels are there.");
 }

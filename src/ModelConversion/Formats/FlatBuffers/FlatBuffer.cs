@@ -2,6 +2,7 @@ using System.Buffers.Binary;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Text;
+using Whatsit.Inference;
 
 namespace Whatsit.ModelConversion.Formats.FlatBuffers;
 
@@ -40,7 +41,8 @@ public sealed class FlatBuffer
 
     internal ReadOnlyMemory<byte> Memory(long position, long count) => position >= 0 && count >= 0 && position + count <= _data.Length
         ? _data.Slice((int)position, (int)count)
-        : throw new ModelFormatException($"The file is malformed: {count} bytes at offset {position} lie outside its {_data.Length} bytes.");
+        : throw new ModelFormatException(
+            $"The file is malformed: {Counted.Of(count, "byte")} at offset {position} lie outside its {Counted.Of(_data.Length, "byte")}.");
 
     internal uint UInt32(long position) => BinaryPrimitives.ReadUInt32LittleEndian(Bytes(position, 4));
 
@@ -63,7 +65,7 @@ public sealed class FlatBuffer
         if (_remaining < 0)
         {
             throw new ModelFormatException(
-                $"The file is malformed: its parts share so much that they come to more than {MaxReadings} times its {_data.Length} bytes.");
+                $"The file is malformed: its parts share so much that they come to more than {MaxReadings} times its {Counted.Of(_data.Length, "byte")}.");
         }
     }
 }

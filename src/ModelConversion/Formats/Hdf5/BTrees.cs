@@ -1,3 +1,5 @@
+using Whatsit.Inference;
+
 namespace Whatsit.ModelConversion.Formats.Hdf5;
 
 /// <summary>Version 1 B-trees (III.A.1): the links of old groups and the chunks of old datasets.</summary>
@@ -60,7 +62,7 @@ internal static class BTreeVersion2
         if (type != recordType || recordSize == 0 || nodeSize <= NodePrefix + recordSize || depth > DeepestTree)
         {
             throw Hdf5Storage.Malformed(
-                $"the B-tree at address {address} has type {type}, depth {depth}, nodes of {nodeSize} and records of {recordSize} bytes");
+                $"the B-tree at address {address} has type {type}, depth {depth}, nodes of {nodeSize} and records of {Counted.Of(recordSize, "byte")}");
         }
 
         return root < 0 ? [] : Walk(storage, root, recordSize, records, depth, PointerSizes(storage, nodeSize, recordSize, depth));

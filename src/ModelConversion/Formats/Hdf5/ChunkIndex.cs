@@ -1,4 +1,5 @@
 using System.Numerics;
+using Whatsit.Inference;
 
 namespace Whatsit.ModelConversion.Formats.Hdf5;
 
@@ -121,7 +122,8 @@ internal sealed class ChunkIndex
         var indexBlock = header.Skip(6 * _storage.LengthSize).Offset();
         if (mostBits is 0 or > 62 || !BitOperations.IsPow2(leastInBlock) || !BitOperations.IsPow2(leastPointers) || pageBits > 32)
         {
-            throw Hdf5Storage.Malformed($"an extensible array has blocks of {leastInBlock} entries and super blocks of {leastPointers}");
+            throw Hdf5Storage.Malformed(
+                $"an extensible array has blocks of {Counted.Of(leastInBlock, "entry", "entries")} and super blocks of {leastPointers}");
         }
 
         if (indexBlock < 0)
@@ -214,7 +216,7 @@ internal sealed class ChunkIndex
             var sizeBytes = record.Remaining - _storage.OffsetSize - 4 - (8 * _chunk.Length);
             if (_filtered && sizeBytes is < 1 or > 8)
             {
-                throw Hdf5Storage.Malformed($"a chunk's size takes {sizeBytes} bytes");
+                throw Hdf5Storage.Malformed($"a chunk's size takes {Counted.Of(sizeBytes, "byte")}");
             }
 
             var position = record.Offset();
@@ -226,7 +228,7 @@ internal sealed class ChunkIndex
 
     private int Entry(int size) =>
         size >= _storage.OffsetSize + (_filtered ? 5 : 0) && size <= _storage.OffsetSize + 12 ? size
-            : throw Hdf5Storage.Malformed($"a chunk index has entries of {size} bytes");
+            : throw Hdf5Storage.Malformed($"a chunk index has entries of {Counted.Of(size, "byte")}");
 
     // An address, and for filtered chunks the size and the mask behind it.
     private Chunk Element(long[] place, long position, int entrySize)

@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.IO.Compression;
+using Whatsit.Inference;
 
 namespace Whatsit.ModelConversion.Formats.Hdf5;
 
@@ -62,7 +63,7 @@ internal sealed class Filters
             }
         }
 
-        return data.Length == length ? data : throw Hdf5Storage.Malformed($"a chunk decodes to {data.Length} bytes instead of {length}");
+        return data.Length == length ? data : throw Hdf5Storage.Malformed($"a chunk decodes to {Counted.Of(data.Length, "byte")} instead of {length:N0}");
     }
 
     private static byte[] Inflate(byte[] data, int length)
@@ -73,7 +74,7 @@ internal sealed class Filters
             using var stream = new ZLibStream(new MemoryStream(data), CompressionMode.Decompress);
             if (stream.ReadAtLeast(inflated, length, throwOnEndOfStream: false) < length || stream.ReadByte() >= 0)
             {
-                throw Hdf5Storage.Malformed($"a chunk does not inflate to its {length} bytes");
+                throw Hdf5Storage.Malformed($"a chunk does not inflate to its {Counted.Of(length, "byte")}");
             }
         }
         catch (InvalidDataException exception)

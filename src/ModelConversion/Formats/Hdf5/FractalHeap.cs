@@ -1,4 +1,5 @@
 using System.Numerics;
+using Whatsit.Inference;
 
 namespace Whatsit.ModelConversion.Formats.Hdf5;
 
@@ -43,7 +44,8 @@ internal sealed class FractalHeap
         if (_width == 0 || !BitOperations.IsPow2(_width) || !BitOperations.IsPow2(_startingBlock) || !BitOperations.IsPow2(_largestDirect)
             || _largestDirect < _startingBlock || _spaceBits is 0 or > 62 || _startingBlock > 1L << _spaceBits)
         {
-            throw Hdf5Storage.Malformed($"the fractal heap at address {address} has {_width} blocks of {_startingBlock} to {_largestDirect} bytes in a row");
+            throw Hdf5Storage.Malformed(
+                $"the fractal heap at address {address} has {Counted.Of(_width, "block")} of {_startingBlock} to {Counted.Of(_largestDirect, "byte")} in a row");
         }
     }
 
@@ -96,7 +98,7 @@ internal sealed class FractalHeap
             var inRow = row == 0 ? offset : offset - (rowSize << (row - 1));
             if (row >= rows)
             {
-                throw Hdf5Storage.Malformed($"a fractal heap of {rows} rows is asked for row {row}");
+                throw Hdf5Storage.Malformed($"a fractal heap of {Counted.Of(rows, "row")} is asked for row {row}");
             }
 
             var child = block.Skip(((row * (long)_width) + (inRow / blockSize)) * _storage.OffsetSize).Offset();
@@ -117,7 +119,7 @@ internal sealed class FractalHeap
     {
         _storage.At(block).Signature("FHDB"u8);
         return offset <= blockSize - length ? _storage.At(block + offset, length)
-            : throw Hdf5Storage.Malformed($"{length} bytes at {offset} do not fit in a heap block of {blockSize} bytes");
+            : throw Hdf5Storage.Malformed($"{Counted.Of(length, "byte")} at {offset} do not fit in a heap block of {Counted.Of(blockSize, "byte")}");
     }
 
     private Hdf5Cursor FindHuge(Hdf5Cursor id)

@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.Text;
+using Whatsit.Inference;
 
 namespace Whatsit.ModelConversion.Formats.Hdf5;
 
@@ -72,7 +73,7 @@ public sealed class Hdf5Attribute
     /// <exception cref="ModelFormatException">It holds something else.</exception>
     public string ReadString() =>
         _space.Count == 1 ? ReadStrings()[0]
-            : throw new ModelFormatException($"The attribute '{Name}' of '{_owner}' holds {_space.Count} values where one is expected.");
+            : throw new ModelFormatException($"The attribute '{Name}' of '{_owner}' holds {Counted.Of(_space.Count, "value")} where one is expected.");
 
     /// <summary>Integers.</summary>
     /// <exception cref="ModelFormatException">It holds something else.</exception>
@@ -102,7 +103,7 @@ public sealed class Hdf5Attribute
 
     private Hdf5Cursor Data() =>
         _space.Count <= _storage.Length / _type.Size ? _storage.At(_data, _space.Count * _type.Size)
-            : throw Hdf5Storage.Malformed($"the attribute '{Name}' of '{_owner}' claims {_space.Count} values");
+            : throw Hdf5Storage.Malformed($"the attribute '{Name}' of '{_owner}' claims {Counted.Of(_space.Count, "value")}");
 
     /// <summary>Global heap collections (III.E), each listed once.</summary>
     private sealed class GlobalHeap(Hdf5Storage storage)
@@ -118,7 +119,7 @@ public sealed class Hdf5Attribute
 
             return objects.TryGetValue(index, out var found) && length <= found.Size
                 ? storage.At(found.Address, length).Bytes(length)
-                : throw Hdf5Storage.Malformed($"the global heap at address {collection} has no object {index} of {length} bytes");
+                : throw Hdf5Storage.Malformed($"the global heap at address {collection} has no object {index} of {Counted.Of(length, "byte")}");
         }
 
         private Dictionary<long, (long Address, long Size)> List(long address)

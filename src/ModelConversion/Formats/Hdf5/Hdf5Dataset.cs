@@ -1,3 +1,5 @@
+using Whatsit.Inference;
+
 namespace Whatsit.ModelConversion.Formats.Hdf5;
 
 /// <summary>An array: its type, its shape and its elements.</summary>
@@ -37,7 +39,7 @@ public sealed class Hdf5Dataset : Hdf5Object
         }
 
         var bytes = _space.Count <= Array.MaxLength / Type.Size ? _space.Count * Type.Size
-            : throw Hdf5Storage.Malformed($"the dataset '{Path}' claims {_space.Count} elements");
+            : throw Hdf5Storage.Malformed($"the dataset '{Path}' claims {Counted.Of(_space.Count, "element")}");
         var data = ReadLayout(_header.First(MessageType.DataLayout)!, bytes);
         if (Type.BigEndian)
         {
@@ -93,7 +95,7 @@ public sealed class Hdf5Dataset : Hdf5Object
     }
 
     private byte[] ReadCompact(Hdf5Cursor layout, long size, long bytes) =>
-        size >= bytes ? layout.Bytes(bytes) : throw Hdf5Storage.Malformed($"the dataset '{Path}' has {size} of its {bytes} bytes");
+        size >= bytes ? layout.Bytes(bytes) : throw Hdf5Storage.Malformed($"the dataset '{Path}' has {size:N0} of its {Counted.Of(bytes, "byte")}");
 
     private byte[] ReadContiguous(long address, long bytes)
     {
@@ -104,7 +106,7 @@ public sealed class Hdf5Dataset : Hdf5Object
 
         if (address > Storage.Length - bytes)
         {
-            throw Hdf5Storage.Malformed($"the {bytes} bytes of the dataset '{Path}' lie outside of the file");
+            throw Hdf5Storage.Malformed($"the {Counted.Of(bytes, "byte")} of the dataset '{Path}' lie outside of the file");
         }
 
         Storage.CountData(bytes, $"The dataset '{Path}'");
@@ -121,7 +123,7 @@ public sealed class Hdf5Dataset : Hdf5Object
         int sideBytes = layout.Byte();
         if (sideBytes is 0 or > 8)
         {
-            throw Hdf5Storage.Malformed($"the chunks of '{Path}' have sides of {sideBytes} bytes");
+            throw Hdf5Storage.Malformed($"the chunks of '{Path}' have sides of {Counted.Of(sideBytes, "byte")}");
         }
 
         long[] sides = [.. Enumerable.Range(0, rank).Select(_ => layout.Count(sideBytes))];
@@ -171,7 +173,7 @@ public sealed class Hdf5Dataset : Hdf5Object
 
             if (chunk.Size > Storage.Length || chunk.Address > Storage.Length - chunk.Size || (!filters.Any && chunk.Size < chunkBytes))
             {
-                throw Hdf5Storage.Malformed($"a chunk of '{Path}' of {chunk.Size} bytes lies at address {chunk.Address}");
+                throw Hdf5Storage.Malformed($"a chunk of '{Path}' of {Counted.Of(chunk.Size, "byte")} lies at address {chunk.Address}");
             }
 
             Storage.CountData(Math.Max(chunkBytes, chunk.Size), $"The dataset '{Path}'");

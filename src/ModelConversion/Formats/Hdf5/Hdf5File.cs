@@ -1,3 +1,5 @@
+using Whatsit.Inference;
+
 namespace Whatsit.ModelConversion.Formats.Hdf5;
 
 /// <summary>
@@ -97,5 +99,5 @@ public sealed class Hdf5File : IDisposable
     }
 
     private static int SizeOf(byte size, string what) =>
-        size is 2 or 4 or 8 ? size : throw Hdf5Storage.Malformed($"its {what} have {size} bytes");
+        size is 2 or 4 or 8 ? size : throw Hdf5Storage.Malformed($"its {what} have {Counted.Of(size, "byte")}");
 }

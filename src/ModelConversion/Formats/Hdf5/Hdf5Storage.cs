@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.Text;
+using Whatsit.Inference;
 
 namespace Whatsit.ModelConversion.Formats.Hdf5;
 
@@ -35,7 +36,7 @@ internal sealed class Hdf5Storage(Stream stream)
     public Hdf5Cursor At(long address, long length) =>
         address >= 0 && length >= 0 && address <= Length - length
             ? new Hdf5Cursor(this, address, address + length)
-            : throw Malformed($"{length} bytes at address {address} lie outside of its {Length} bytes");
+            : throw Malformed($"{Counted.Of(length, "byte")} at address {address} lie outside of its {Counted.Of(Length, "byte")}");
 
     /// <summary>A cursor from an address to the end of the file, for structures that tell their own length.</summary>
     public Hdf5Cursor At(long address) => At(address, Math.Max(0, Length - address));
@@ -57,7 +58,7 @@ internal sealed class Hdf5Storage(Stream stream)
     {
         if (address < 0 || address > Length - destination.Length)
         {
-            throw Malformed($"{destination.Length} bytes at address {address} lie outside of its {Length} bytes");
+            throw Malformed($"{Counted.Of(destination.Length, "byte")} at address {address} lie outside of its {Counted.Of(Length, "byte")}");
         }
 
         var position = BaseAddress + address;
@@ -88,7 +89,8 @@ internal sealed class Hdf5Storage(Stream stream)
         _dataLeft -= bytes;
         if (bytes > Array.MaxLength || _dataLeft < 0)
         {
-            throw new ModelFormatException($"{what} would take {bytes} bytes, more than a file of {stream.Length} bytes can honestly hold.");
+            throw new ModelFormatException(
+                $"{what} would take {Counted.Of(bytes, "byte")}, more than a file of {Counted.Of(stream.Length, "byte")} can honestly hold.");
         }
     }
 
@@ -232,7 +234,7 @@ internal sealed class Hdf5Cursor(Hdf5Storage storage, long position, long end)
     {
         if (count < 0 || count > Remaining)
         {
-            throw Hdf5Storage.Malformed($"a structure that ends at address {end} would need {count} bytes at {Position}");
+            throw Hdf5Storage.Malformed($"a structure that ends at address {end} would need {Counted.Of(count, "byte")} at {Position}");
         }
     }
 

@@ -1,4 +1,5 @@
 using System.Text;
+using Whatsit.Inference;
 
 namespace Whatsit.ModelConversion.Formats.Hdf5;
 
@@ -55,7 +56,7 @@ public sealed record Hdf5Type(Hdf5Class Class, int Size)
         var size = message.UInt32();
         if (version is 0 or > 4 || size is 0 or > int.MaxValue)
         {
-            throw Hdf5Storage.Malformed($"a type has version {version} and {size} bytes");
+            throw Hdf5Storage.Malformed($"a type has version {version} and {Counted.Of(size, "byte")}");
         }
 
         var type = new Hdf5Type(kind, (int)size);

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text.Json;
 using System.Text.RegularExpressions;
+using Whatsit.Inference;
 using Whatsit.Inference.Preprocessing;
 using Whatsit.ModelConversion.Formats.Safetensors;
 using Whatsit.ModelConversion.Graphs;
@@ -119,7 +120,7 @@ internal sealed partial class HubFolder
         }
 
         var labels = Labels(timm);
-        notes.AddRange(labels is null ? [] : [$"{labels.Count} class names from {Config}."]);
+        notes.AddRange(labels is null ? [] : [$"{Counted.Of(labels.Count, "class name")} from {Config}."]);
         return model with { Labels = labels ?? model.Labels, Preprocessing = spec ?? model.Preprocessing, Notes = notes };
     }
 

@@ -1,3 +1,5 @@
+using Whatsit.Inference;
+
 namespace Whatsit.ModelConversion.Formats.HuggingFace;
 
 /// <summary>Transformers' <c>ResNetForImageClassification</c>, with layers of two convolutions ("basic") or of three ("bottleneck").</summary>
@@ -14,7 +16,8 @@ internal static class ResNet
         var widths = config.Counts("hidden_sizes", 256, 512, 1024, 2048);
         if (type is not ("basic" or "bottleneck") || depths.Length != widths.Length)
         {
-            throw new ModelFormatException($"{HubFolder.Config} describes {depths.Length} stages of {widths.Length} widths with layers '{type}'; " +
+            throw new ModelFormatException(
+                $"{HubFolder.Config} describes {Counted.Of(depths.Length, "stage")} of {Counted.Of(widths.Length, "width")} with layers '{type}'; " +
                 $"'basic' and 'bottleneck' are known.");
         }
 

@@ -1,3 +1,4 @@
+using Whatsit.Inference;
 using Whatsit.ModelConversion.Formats.Safetensors;
 using Whatsit.ModelConversion.Graphs;
 
@@ -70,7 +71,7 @@ internal sealed class TorchModules(Checkpoint weights, GraphBuilder builder)
     {
         if (weights.Shape($"{convolution}.weight") is not [> 0 and var to, > 0 and var share, > 0 and var side, _] || x.Channels % share != 0)
         {
-            throw new ModelFormatException($"The weights '{convolution}.weight' are no convolution of {x.Channels} channels.");
+            throw new ModelFormatException($"The weights '{convolution}.weight' are no convolution of {Counted.Of(x.Channels, "channel")}.");
         }
 
         var shape = new ConvolutionShape(x.Channels, to, side) { Stride = (stride, stride), Padding = side / 2, Groups = x.Channels / share };

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Whatsit.Inference;
 using Whatsit.ModelConversion.Formats.Safetensors;
 using Whatsit.ModelConversion.Graphs;
 
@@ -69,7 +70,7 @@ internal sealed class TransformersReader : IModelReader
 
         if (unread.Length > 0)
         {
-            notes.Add($"Warning: {unread.Length} tensors have no place in this network and are left out: {string.Join(", ", unread.Take(4))}" +
+            notes.Add($"Warning: {Counted.Of(unread.Length, "tensor")} have no place in this network and are left out: {string.Join(", ", unread.Take(4))}" +
                 $"{(unread.Length > 4 ? ", …" : "")}.");
         }
 

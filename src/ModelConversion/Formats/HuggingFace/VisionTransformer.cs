@@ -1,3 +1,4 @@
+using Whatsit.Inference;
 using Whatsit.ModelConversion.Formats.Safetensors;
 using Whatsit.ModelConversion.Graphs;
 
@@ -11,7 +12,7 @@ internal static class VisionTransformer
         var width = shape.Width;
         if (width % shape.Heads != 0)
         {
-            throw new ModelFormatException($"{HubFolder.Config} describes {shape.Heads} heads that share a width of {width}.");
+            throw new ModelFormatException($"{HubFolder.Config} describes {Counted.Of(shape.Heads, "head")} that share a width of {width}.");
         }
 
         var places = checked(shape.Tokens.Length + (shape.Picture.Height / shape.Patch.Height * (shape.Picture.Width / shape.Patch.Width)));

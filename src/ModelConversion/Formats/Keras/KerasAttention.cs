@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Whatsit.Inference;
 using Whatsit.ModelConversion.Graphs;
 
 namespace Whatsit.ModelConversion.Formats.Keras;
@@ -35,7 +36,7 @@ internal static class KerasAttention
         {
             [var first, var second] => (first, second, second),
             [var first, var second, var third] => (first, second, third),
-            _ => throw call.Config.Refuse($"is called with {call.Inputs.Count} inputs where it takes a query, a value and perhaps a key"),
+            _ => throw call.Config.Refuse($"is called with {Counted.Of(call.Inputs.Count, "input")} where it takes a query, a value and perhaps a key"),
         };
         if (query.Rank != 3 || value.Rank != 3 || key.Rank != 3 || call.Config.Integers("attention_axes") is not (null or [1] or [-2])
             || call.Config.Integer("num_key_value_heads", call.Config.Integer("num_heads")) != call.Config.Integer("num_heads"))
@@ -54,7 +55,7 @@ internal static class KerasAttention
         };
         if (heads < 1 || width < 1 || wide < 1 || units < 1)
         {
-            throw call.Config.Refuse($"has {heads} heads of {width} and {wide} numbers over {query}");
+            throw call.Config.Refuse($"has {Counted.Of(heads, "head")} of {width} and {Counted.Of(wide, "number")} over {query}");
         }
 
         var bias = call.Config.Flag("use_bias", true);

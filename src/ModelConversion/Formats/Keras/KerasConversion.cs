@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Runtime.InteropServices;
+using Whatsit.Inference;
 using Whatsit.ModelConversion.Graphs;
 
 namespace Whatsit.ModelConversion.Formats.Keras;
@@ -135,7 +136,7 @@ internal class LayerCall(KerasConversion conversion, KerasConfig config, IReadOn
     public LayerCall As(KerasConfig activation, KerasTensor x) => new(Conversion, activation, path, [x]);
 
     /// <summary>The input of a layer that takes one.</summary>
-    public KerasTensor Input => Inputs.Count == 1 ? Inputs[0] : throw Config.Refuse($"is called with {Inputs.Count} inputs where it takes one");
+    public KerasTensor Input => Inputs.Count == 1 ? Inputs[0] : throw Config.Refuse($"is called with {Counted.Of(Inputs.Count, "input")} where it takes one");
 
     public bool ChannelsFirst => Config.Text("data_format") switch
     {

@@ -1,3 +1,4 @@
+using Whatsit.Inference;
 using Whatsit.ModelConversion.Graphs;
 
 namespace Whatsit.ModelConversion.Formats.Keras;
@@ -108,7 +109,7 @@ internal static class KerasLayers
         var kernel = call.Config.Pair("kernel_size");
         if (groups < 1 || filters < 1 || filters % groups != 0 || (channels >= 0 && channels % groups != 0))
         {
-            throw call.Config.Refuse($"has {filters} filters in {groups} groups over {channels} channels");
+            throw call.Config.Refuse($"has {Counted.Of(filters, "filter")} in {Counted.Of(groups, "group")} over {Counted.Of(channels, "channel")}");
         }
 
         // H W I O to O I H W
@@ -143,7 +144,7 @@ internal static class KerasLayers
         var multiplier = call.Config.Integer("depth_multiplier", 1);
         if (channels < 0 || multiplier < 1)
         {
-            throw call.Config.Refuse($"multiplies {channels} channels by {multiplier}");
+            throw call.Config.Refuse($"multiplies {Counted.Of(channels, "channel")} by {multiplier}");
         }
 
         var filters = checked(channels * multiplier);
@@ -372,7 +373,7 @@ internal static class KerasLayers
         var count = Math.Max(mean.Length, variance.Length);
         if ((mean.Length != count && mean.Length != 1) || (variance.Length != count && variance.Length != 1) || count == 0)
         {
-            throw call.Config.Refuse($"has {mean.Length} means and {variance.Length} variances");
+            throw call.Config.Refuse($"has {Counted.Of(mean.Length, "mean")} and {Counted.Of(variance.Length, "variance")}");
         }
 
         double[] means = [.. Enumerable.Range(0, count).Select(channel => mean[mean.Length == 1 ? 0 : channel])];
@@ -394,7 +395,7 @@ internal static class KerasLayers
         var x = call.Input;
         if ((scale.Length != 1 && scale.Length != x.Shape[^1]) || (offset.Length != 1 && offset.Length != x.Shape[^1]))
         {
-            throw call.Config.Refuse($"has {scale.Length} factors and {offset.Length} offsets for an input of {x}");
+            throw call.Config.Refuse($"has {Counted.Of(scale.Length, "factor")} and {Counted.Of(offset.Length, "offset")} for an input of {x}");
         }
 
         call.Conversion.SeeScaling(x, scale[0], offset[0], call.Config.Name);
@@ -411,7 +412,7 @@ internal static class KerasLayers
     private static KerasTensor ScaledSum(LayerCall call, double scale) =>
         call.Inputs is [var shortcut, var residual] && shortcut.Rank == residual.Rank
             ? call.Add("Add", [shortcut.Value, call.Map("Mul", residual, call.Scalar(scale)).Value], Broadcast(call, shortcut, residual))
-            : throw call.Config.Refuse($"is called with {call.Inputs.Count} inputs where it takes a shortcut and a residual");
+            : throw call.Config.Refuse($"is called with {Counted.Of(call.Inputs.Count, "input")} where it takes a shortcut and a residual");
 
     // A Lambda holds compiled Python, which nothing but Python can read. Somebody may say what it computes; the one that keras.applications used is known
     // by its argument.
@@ -718,7 +719,7 @@ internal static class KerasLayers
         var count = call.Config.Integer("n");
         if (x.Rank != 2 || count < 1)
         {
-            throw call.Config.Refuse($"repeats {x} {count} times");
+            throw call.Config.Refuse($"repeats {x} {Counted.Of(count, "time")}");
         }
 
         var row = call.Add("Unsqueeze", [x.Value, call.Ints(1)], [x.Shape[0], 1, x.Shape[1]]);
@@ -729,7 +730,7 @@ internal static class KerasLayers
         Aligned(call).Aggregate((sum, x) => call.Add(op, [sum.Value, x.Value], Broadcast(call, sum, x)));
 
     private static KerasTensor Subtract(LayerCall call) => call.Inputs.Count == 2 ? Merge(call, "Sub")
-        : throw call.Config.Refuse($"is called with {call.Inputs.Count} inputs where it takes two");
+        : throw call.Config.Refuse($"is called with {Counted.Of(call.Inputs.Count, "input")} where it takes two");
 
     private static KerasTensor Average(LayerCall call) => call.Map("Mul", Merge(call, "Add"), call.Scalar(1.0 / call.Inputs.Count));
 

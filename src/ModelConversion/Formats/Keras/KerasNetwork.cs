@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Whatsit.Inference;
 using Whatsit.Inference.Preprocessing;
 using Whatsit.ModelConversion.Graphs;
 
@@ -41,7 +42,8 @@ public static class KerasNetwork
         if (topology.Inputs is not [var input])
         {
             var names = string.Join(", ", topology.Inputs.Select(reference => reference.Layer));
-            throw new ModelFormatException($"The model '{topology.Name}' has {topology.Inputs.Count} inputs ({names}); models with one input are supported.");
+            throw new ModelFormatException(
+                $"The model '{topology.Name}' has {Counted.Of(topology.Inputs.Count, "input")} ({names}); models with one input are supported.");
         }
 
         var conversion = new KerasConversion(new GraphBuilder(topology.Name), weights, !tensorFlowJs
@@ -107,7 +109,7 @@ public static class KerasNetwork
     {
         if (inputs.Count != topology.Inputs.Count)
         {
-            throw new ModelFormatException($"The model '{topology.Name}' has {topology.Inputs.Count} inputs and is called with {inputs.Count}.");
+            throw new ModelFormatException($"The model '{topology.Name}' has {Counted.Of(topology.Inputs.Count, "input")} and is called with {inputs.Count}.");
         }
 
         var layers = new Dictionary<string, KerasLayer>(StringComparer.Ordinal);

@@ -1,3 +1,5 @@
+using Whatsit.Inference;
+
 namespace Whatsit.ModelConversion.Formats.Keras;
 
 /// <summary>Layers that normalise by each picture's own numbers, which no constant can stand for.</summary>
@@ -21,7 +23,7 @@ internal static class KerasNormalizations
         groups = groups == -1 ? channels : groups;
         if (axis == 0 || channels < 1 || groups < 1 || channels % groups != 0)
         {
-            throw call.Config.Refuse($"divides {channels} channels of {x} into {groups} groups");
+            throw call.Config.Refuse($"divides {Counted.Of(channels, "channel")} of {x} into {Counted.Of(groups, "group")}");
         }
 
         int[] order = [0, axis, .. Enumerable.Range(1, x.Rank - 1).Where(other => other != axis)];

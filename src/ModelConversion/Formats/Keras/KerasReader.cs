@@ -1,5 +1,6 @@
 using System.IO.Compression;
 using System.Text.Json;
+using Whatsit.Inference;
 using Whatsit.Inference.Preprocessing;
 using Whatsit.ModelConversion.Formats.Hdf5;
 
@@ -139,14 +140,14 @@ public sealed class KerasReader(ReadingOptions? options = null) : IModelReader
         var expected = entry.Length;
         if (expected > limit || expected > (64 << 20) + (MostExpansion * entry.CompressedLength))
         {
-            throw new ModelFormatException($"'{name}' in the .keras archive would unpack to {expected} bytes.");
+            throw new ModelFormatException($"'{name}' in the .keras archive would unpack to {Counted.Of(expected, "byte")}.");
         }
 
         using var stream = entry.Open();
         var content = new byte[expected];
         var read = stream.ReadAtLeast(content, content.Length, throwOnEndOfStream: false);
         return read == content.Length && stream.ReadByte() < 0 ? content
-            : throw new ModelFormatException($"'{name}' in the .keras archive does not have the {expected} bytes that it claims.");
+            : throw new ModelFormatException($"'{name}' in the .keras archive does not have the {Counted.Of(expected, "byte")} that it claims.");
     }
 
     private static JsonDocument Parse(ReadOnlyMemory<byte> json)
@@ -190,7 +191,7 @@ public sealed class KerasReader(ReadingOptions? options = null) : IModelReader
 
     private static ImportedModel WithLabels(ImportedModel model, string path) =>
         LabelFile.Beside(path, model.Graph.Outputs[0].Shape[^1]) is { } labels
-            ? model with { Labels = labels, Notes = [.. model.Notes, $"{labels.Count} labels from labels.txt beside the model."] }
+            ? model with { Labels = labels, Notes = [.. model.Notes, $"{Counted.Of(labels.Count, "label")} from labels.txt beside the model."] }
             : model;
 
     private static bool IsZip(Stream stream)

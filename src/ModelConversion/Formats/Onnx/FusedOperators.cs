@@ -1,3 +1,4 @@
+using Whatsit.Inference;
 using Whatsit.ModelConversion.Graphs;
 
 namespace Whatsit.ModelConversion.Formats.Onnx;
@@ -59,7 +60,7 @@ internal sealed class FusedOperators
 
             if (node.Inputs.Count == 0 || node.Outputs.Count == 0)
             {
-                throw new ModelFormatException($"{node} has {node.Inputs.Count} inputs and {node.Outputs.Count} outputs.");
+                throw new ModelFormatException($"{node} has {Counted.Of(node.Inputs.Count, "input")} and {Counted.Of(node.Outputs.Count, "output")}.");
             }
 
             rewrite(form, node);
@@ -103,7 +104,7 @@ internal sealed class FusedOperators
         var groups = node.Int("num_groups", 0);
         if (groups is < 1 or > 1 << 16)
         {
-            throw new ModelFormatException($"{node} has {groups} groups.");
+            throw new ModelFormatException($"{node} has {Counted.Of(groups, "group")}.");
         }
 
         var x = node.Inputs[0];

@@ -1,3 +1,4 @@
+using Whatsit.Inference;
 using Whatsit.ModelConversion.Graphs;
 
 namespace Whatsit.ModelConversion.Formats.Onnx;
@@ -139,7 +140,7 @@ internal static class OnnxClassifiers
         if (rows < 1 || coefficients.Length % rows != 0 || rows != classes)
         {
             throw new ModelFormatException(
-                $"{node} has {coefficients.Length} coefficients and {rows} intercepts for {classes} classes; as many are supported.");
+                $"{node} has {Counted.Of(coefficients.Length, "coefficient")} and {Counted.Of(rows, "intercept")} for {Counted.Of(classes, "class", "classes")}; as many are supported.");
         }
 
         var weights = builder.AddConstant($"{node.Name}_coefficients", coefficients, rows, coefficients.Length / rows);

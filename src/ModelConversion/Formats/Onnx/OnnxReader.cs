@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using System.Globalization;
 using System.Runtime.InteropServices;
+using Whatsit.Inference;
 using Whatsit.ModelConversion.Formats.Protobuf;
 using Whatsit.ModelConversion.Graphs;
 using Whatsit.ModelConversion.Passes;
@@ -78,7 +79,7 @@ public sealed class OnnxReader : IModelReader
     {
         if (new FileInfo(path).Length > Array.MaxLength)
         {
-            throw new ModelFormatException($"The file is larger than {Array.MaxLength} bytes, which is more than protobuf allows for one message.");
+            throw new ModelFormatException($"The file is larger than {Array.MaxLength:N0} bytes, which is more than protobuf allows for one message.");
         }
 
         return Read(File.ReadAllBytes(path), Path.GetDirectoryName(Path.GetFullPath(path))!);
@@ -135,7 +136,7 @@ public sealed class OnnxReader : IModelReader
         Check(read);
         var model = OnnxMetadata.Apply(new ImportedModel(read) { Notes = notes }, properties);
         return labels is null || model.Labels is not null ? model
-            : model with { Labels = labels, Notes = [.. model.Notes, $"{labels.Length} class names from the file's last operators."] };
+            : model with { Labels = labels, Notes = [.. model.Notes, $"{Counted.Of(labels.Length, "class name")} from the file's last operators."] };
     }
 
     private static void ReadOpset(ProtobufReader message, ref long opset)
@@ -482,7 +483,8 @@ public sealed class OnnxReader : IModelReader
         var data = isExternal ? ReadExternal(name, external, folder, bytes)
             : raw ?? Pack(elementType, floats, ints, doubles);
         return data.Length == bytes ? (name, new Tensor(elementType, shape, data), null)
-            : throw new ModelFormatException($"The constant '{name}' of shape [{string.Join(", ", shape)}] needs {bytes} bytes and has {data.Length}.");
+            : throw new ModelFormatException(
+                $"The constant '{name}' of shape [{string.Join(", ", shape)}] needs {Counted.Of(bytes, "byte")} and has {data.Length:N0}.");
     }
 
     private static byte[] Pack(ElementType type, List<float> floats, List<long> ints, List<double> doubles)
@@ -539,7 +541,8 @@ public sealed class OnnxReader : IModelReader
         var offset = Number("offset", 0);
         if (Number("length", bytes) != bytes || offset < 0 || offset > file.Length - bytes)
         {
-            throw new ModelFormatException($"The constant '{name}' needs {bytes} bytes at {offset} of the file '{location}', which has {file.Length}.");
+            throw new ModelFormatException(
+                $"The constant '{name}' needs {Counted.Of(bytes, "byte")} at {offset} of the file '{location}', which has {file.Length:N0}.");
         }
 
         var data = new byte[bytes];

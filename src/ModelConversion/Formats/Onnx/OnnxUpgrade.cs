@@ -1,3 +1,4 @@
+using Whatsit.Inference;
 using Whatsit.ModelConversion.Graphs;
 
 namespace Whatsit.ModelConversion.Formats.Onnx;
@@ -20,7 +21,7 @@ internal static class OnnxUpgrade
                 case "Constant":
                     // A weight like any other; its value is checked when it is read.
                     graph.Constants[node.Outputs.Count == 1 ? node.Outputs[0]
-                        : throw new ModelFormatException($"{node} has {node.Outputs.Count} outputs.")] = Operators.Run(node, [])[0];
+                        : throw new ModelFormatException($"{node} has {Counted.Of(node.Outputs.Count, "output")}.")] = Operators.Run(node, [])[0];
                     continue;
                 case "Clip" when opset < 11:
                     MoveFloat(upgraded, node, "min", 1);
@@ -117,7 +118,7 @@ internal static class OnnxUpgrade
 
         if (node.Inputs.Count != 1 || node.Outputs.Count != 1)
         {
-            throw new ModelFormatException($"{node} has {node.Inputs.Count} inputs and {node.Outputs.Count} outputs.");
+            throw new ModelFormatException($"{node} has {Counted.Of(node.Inputs.Count, "input")} and {Counted.Of(node.Outputs.Count, "output")}.");
         }
 
         var input = node.Inputs[0];

@@ -1,3 +1,4 @@
+using Whatsit.Inference;
 using Whatsit.ModelConversion.Graphs;
 
 namespace Whatsit.ModelConversion.Formats.Onnx;
@@ -89,7 +90,7 @@ internal sealed class QuantizedOperators
         var weightScale = Constant(node, 4);
         if (inputScale.Length != 1)
         {
-            throw new ModelFormatException($"{node} has {inputScale.Length} scales for its input; one is supported.");
+            throw new ModelFormatException($"{node} has {Counted.Of(inputScale.Length, "scale")} for its input; one is supported.");
         }
 
         var inputs = new List<string> { x, Dequantize(node, 3, 4, 5, channelAxis) };
@@ -114,7 +115,7 @@ internal sealed class QuantizedOperators
     {
         if (node.Inputs.Count < 5 || node.Inputs.Count % 3 != 2)
         {
-            throw new ModelFormatException($"{node} has {node.Inputs.Count} inputs.");
+            throw new ModelFormatException($"{node} has {Counted.Of(node.Inputs.Count, "input")}.");
         }
 
         Write(node, "Concat",
@@ -172,7 +173,7 @@ internal sealed class QuantizedOperators
 
         if (node.Outputs is not [var output])
         {
-            throw new ModelFormatException($"{node} has {node.Outputs.Count} outputs.");
+            throw new ModelFormatException($"{node} has {Counted.Of(node.Outputs.Count, "output")}.");
         }
 
         if (Input(node, scale).Length == 0 && node.Op == "QGemm")

@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.Text;
+using Whatsit.Inference;
 
 namespace Whatsit.ModelConversion.Formats.Protobuf;
 
@@ -155,7 +156,7 @@ public struct ProtobufReader(ReadOnlyMemory<byte> message)
     {
         if (count > (ulong)rest.Length)
         {
-            throw new ModelFormatException($"A protobuf field claims {count} bytes where {rest.Length} are left.");
+            throw new ModelFormatException($"A protobuf field claims {Counted.Of(count, "byte")} where {rest.Length:N0} are left.");
         }
 
         var taken = rest[..(int)count];

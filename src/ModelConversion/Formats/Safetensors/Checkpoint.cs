@@ -1,3 +1,4 @@
+using Whatsit.Inference;
 using Whatsit.ModelConversion.Formats.HuggingFace;
 using Whatsit.ModelConversion.Graphs;
 
@@ -58,7 +59,7 @@ internal sealed class Checkpoint
         string[] files = [.. HubFolder.Read(index).Member("weight_map").Members().Select(entry => entry.Value.Text() ?? "").Distinct(StringComparer.Ordinal)];
         if (files.Length is 0 or > MostFiles)
         {
-            throw new ModelFormatException($"'{Path.GetFileName(index)}' names {files.Length} files of weights; 1 to {MostFiles} are expected.");
+            throw new ModelFormatException($"'{Path.GetFileName(index)}' names {Counted.Of(files.Length, "file")} of weights; 1 to {MostFiles} are expected.");
         }
 
         return Array.Find(files, file => file.IndexOfAny(['/', '\\', ':', '\0']) >= 0 || !file.EndsWith(Ending, StringComparison.Ordinal)) is { } other
@@ -113,6 +114,6 @@ internal sealed class Checkpoint
         _read.Add(name);
         _bytes += tensor.Data.Length;
         return _bytes <= Array.MaxLength ? tensor
-            : throw new ModelFormatException($"The weights are more than {Array.MaxLength} bytes, which is more than protobuf allows for one message.");
+            : throw new ModelFormatException($"The weights are more than {Array.MaxLength:N0} bytes, which is more than protobuf allows for one message.");
     }
 }

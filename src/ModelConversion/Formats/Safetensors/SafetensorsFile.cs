@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using System.Runtime.InteropServices;
 using System.Text.Json;
+using Whatsit.Inference;
 using Whatsit.ModelConversion.Graphs;
 
 namespace Whatsit.ModelConversion.Formats.Safetensors;
@@ -69,7 +70,8 @@ internal sealed class SafetensorsFile
         if (file.ReadAtLeast(length, LengthBytes, throwOnEndOfStream: false) < LengthBytes
             || BinaryPrimitives.ReadUInt64LittleEndian(length) is var bytes && (bytes > LongestHeader || (long)bytes > file.Length - LengthBytes))
         {
-            throw new ModelFormatException($"'{name}' is damaged: its header would be longer than the file, or than the {LongestHeader} bytes that are read.");
+            throw new ModelFormatException(
+                $"'{name}' is damaged: its header would be longer than the file, or than the {LongestHeader:N0} bytes that are read.");
         }
 
         var header = new byte[(int)BinaryPrimitives.ReadUInt64LittleEndian(length)];
@@ -142,7 +144,7 @@ internal sealed class SafetensorsFile
             // Types that are newer than this reader have sizes that it does not know; nothing is read of them.
             if (Sizes.TryGetValue(type, out var size) && end - begin != (long)Tensor.ElementsOf(shape) * size)
             {
-                throw Damage(file, $"'{name}' is {type} [{string.Join(", ", shape)}] in {end - begin} bytes");
+                throw Damage(file, $"'{name}' is {type} [{string.Join(", ", shape)}] in {Counted.Of(end - begin, "byte")}");
             }
 
             if (!entries.TryAdd(name, new Entry(type, shape, start + begin, start + end)))
@@ -158,7 +160,7 @@ internal sealed class SafetensorsFile
             at = entry.Begin == at ? entry.End : throw Damage(file, entry.Begin < at ? $"'{name}' overlaps another tensor" : $"there is a gap before '{name}'");
         }
 
-        return at == length ? entries : throw Damage(file, $"{length - at} bytes at its end belong to no tensor");
+        return at == length ? entries : throw Damage(file, $"{Counted.Of(length - at, "byte")} at its end belong to no tensor");
     }
 
     private static int[]? Sides(JsonElement? shape)

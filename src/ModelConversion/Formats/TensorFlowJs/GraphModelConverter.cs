@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Whatsit.Inference;
 using Whatsit.ModelConversion.Formats.TensorFlow;
 using Whatsit.ModelConversion.Graphs;
 
@@ -180,7 +181,7 @@ internal sealed class GraphModelOperation(GraphModelConverter converter, GraphNo
         return constant.Shape.Length == axes.Length && constant.Type == ElementType.Float32
             ? converter.Weights(Source(input), constant, weights => TensorFlowOperators.Transpose(weights, axes) is var moved && reshape is null ? moved
                 : reshape!(moved), string.Join(' ', axes))
-            : throw Refuse($"has weights of {constant.Type} [{string.Join(", ", constant.Shape)}]; {axes.Length} sides of Float32 are expected");
+            : throw Refuse($"has weights of {constant.Type} [{string.Join(", ", constant.Shape)}]; {Counted.Of(axes.Length, "side")} of Float32 are expected");
     }
 
     /// <summary>The shape with one picture as input.</summary>

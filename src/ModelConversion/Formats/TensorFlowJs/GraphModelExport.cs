@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using Whatsit.Inference;
 using Whatsit.ModelConversion.Formats.TensorFlow;
 using Whatsit.ModelConversion.Graphs;
 using Whatsit.ModelConversion.Passes;
@@ -532,7 +533,7 @@ internal sealed class GraphModelExport
         var size = node.Int("size", 1);
         if (size % 2 == 0)
         {
-            throw Refuse(node, $"has a window of {size} channels; only odd ones can be exported");
+            throw Refuse(node, $"has a window of {Counted.Of(size, "channel")}; only odd ones can be exported");
         }
 
         SetPixels(node, node.Outputs[0], Result.Add("LRN", node.Outputs[0], [Pixels(node)], ("depth_radius", TensorFlowGraph.Int((size - 1) / 2)),

@@ -1,3 +1,4 @@
+using Whatsit.Inference;
 using Whatsit.ModelConversion.Formats.TensorFlow;
 using Whatsit.ModelConversion.Graphs;
 
@@ -302,7 +303,7 @@ internal static class GraphModelOperators
         var count = op.Node.Int("num", 0);
         Results(op, count is > 0 and < 1024
             ? op.TensorFlow.Split(op.Name, op[0], [.. Enumerable.Repeat(1L, (int)count)], op.Node.Int("axis", 0), squeeze: true)
-            : throw op.Refuse($"unpacks {count} values"));
+            : throw op.Refuse($"unpacks {Counted.Of(count, "value")}"));
     }
 
     // Inputs: axis, value.
@@ -314,7 +315,7 @@ internal static class GraphModelOperators
         var index = axis < 0 ? axis + shape.Length : axis;
         if (index < 0 || index >= shape.Length || count <= 0 || shape[index] % count != 0)
         {
-            throw op.Refuse($"splits [{string.Join(", ", shape)}] into {count} parts along axis {axis}");
+            throw op.Refuse($"splits [{string.Join(", ", shape)}] into {Counted.Of(count, "part")} along axis {axis}");
         }
 
         Results(op, op.TensorFlow.Split(op.Name, op[1], [.. Enumerable.Repeat(shape[index] / count, (int)count)], axis, squeeze: false));

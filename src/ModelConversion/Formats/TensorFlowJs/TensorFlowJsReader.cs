@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Whatsit.Inference;
 using Whatsit.Inference.Catalog;
 using Whatsit.Inference.Preprocessing;
 using Whatsit.ModelConversion.Formats.Keras;
@@ -62,7 +63,8 @@ public sealed class TensorFlowJsReader(ReadingOptions? options = null) : IModelR
         List<string> notes = [.. imported.Notes];
         if (labels.Count > 0 && labels.Count != classes)
         {
-            notes.Add($"metadata.json has {labels.Count} labels, but the model has {classes} classes: they are not used.");
+            notes.Add(
+                $"metadata.json has {Counted.Of(labels.Count, "label")}, but the model has {Counted.Of(classes, "class", "classes")}: they are not used.");
             labels.Clear();
         }
 
@@ -160,7 +162,7 @@ public sealed class TensorFlowJsReader(ReadingOptions? options = null) : IModelR
         {
             return file.Length <= MaxJson
                 ? JsonDocument.Parse(file)
-                : throw new ModelFormatException($"{Path.GetFileName(path)} has {file.Length} bytes; at most {MaxJson} are read.");
+                : throw new ModelFormatException($"{Path.GetFileName(path)} has {Counted.Of(file.Length, "byte")}; at most {MaxJson:N0} are read.");
         }
         catch (JsonException exception)
         {

@@ -1,6 +1,7 @@
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Whatsit.Inference;
 using Whatsit.Inference.Catalog;
 using Whatsit.Inference.Preprocessing;
 using Whatsit.ModelConversion.Graphs;
@@ -41,7 +42,7 @@ public static class TensorFlowJsWriter
         if (graph.Inputs is not [{ Shape.Length: 4 } input] || graph.Outputs.Count == 0)
         {
             throw new ModelFormatException(
-                $"A model with one picture as input can be exported; this one has {graph.Inputs.Count} inputs " +
+                $"A model with one picture as input can be exported; this one has {Counted.Of(graph.Inputs.Count, "input")} " +
                 $"({string.Join(", ", graph.Inputs.Select(value => value.Name))}).");
         }
 

@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.Text.Json;
+using Whatsit.Inference;
 using Whatsit.ModelConversion.Graphs;
 
 namespace Whatsit.ModelConversion.Formats.TensorFlowJs;
@@ -197,7 +198,7 @@ internal static class WeightsManifest
             _remaining -= count;
             if (_remaining < 0)
             {
-                throw new ModelFormatException($"The weight '{weight}' takes {count} bytes; the shards hold {_remaining + count} more.");
+                throw new ModelFormatException($"The weight '{weight}' takes {Counted.Of(count, "byte")}; the shards hold {_remaining + count:N0} more.");
             }
         }
     }

@@ -1,3 +1,4 @@
+using Whatsit.Inference;
 using Whatsit.ModelConversion.Formats.TensorFlow;
 using Whatsit.ModelConversion.Graphs;
 
@@ -93,7 +94,7 @@ internal sealed class LiteConverter
         if (!tensor.IsConstant || tensor.Shape.Length != axes.Length)
         {
             throw new ModelFormatException(
-                $"{tensor} of shape [{string.Join(", ", tensor.Shape)}] cannot be used as weights: a constant of {axes.Length} dimensions is expected.");
+                $"{tensor} of shape [{string.Join(", ", tensor.Shape)}] cannot be used as weights: a constant of {Counted.Of(axes.Length, "dimension")} is expected.");
         }
 
         return Constant(index, tensor, axes);

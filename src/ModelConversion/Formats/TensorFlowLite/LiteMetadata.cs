@@ -78,7 +78,7 @@ internal sealed record LiteMetadata(IReadOnlyList<float>? Mean, IReadOnlyList<fl
             var length = content.ReadAtLeast(text, text.Length, throwOnEndOfStream: false);
             return length <= MaxLabelFile
                 ? LabelFile.Parse(LabelFile.Decode(text[..length], texts[0].FullName))
-                : throw new ModelFormatException($"The label file '{texts[0].FullName}' in the model has more than {MaxLabelFile} bytes.");
+                : throw new ModelFormatException($"The label file '{texts[0].FullName}' in the model has more than {MaxLabelFile:N0} bytes.");
         }
         catch (InvalidDataException exception)
         {

@@ -1,3 +1,4 @@
+using Whatsit.Inference;
 using Whatsit.ModelConversion.Formats.FlatBuffers;
 using Whatsit.ModelConversion.Graphs;
 
@@ -141,7 +142,7 @@ internal sealed class LiteModel
         if (shape.Length > MaxRank || (signature.Length != 0 && signature.Length != shape.Length))
         {
             throw new ModelFormatException(
-                $"The tensor '{name}' has {shape.Length} dimensions (and {signature.Length} in its signature); at most {MaxRank} are allowed.");
+                $"The tensor '{name}' has {Counted.Of(shape.Length, "dimension")} (and {signature.Length} in its signature); at most {MaxRank} are allowed.");
         }
 
         // Sparse weights keep only the values that are not zero; DENSIFY would unpack them.
@@ -157,14 +158,15 @@ internal sealed class LiteModel
         {
             var size = content.Scalar<ulong>(LiteSchema.Buffer.Size);
             data = offset < (ulong)file.Length && size <= (ulong)file.Length - offset ? file.Slice((int)offset, (int)size)
-                : throw new ModelFormatException($"The tensor '{name}' lies at {offset}, outside the file's {file.Length} bytes.");
+                : throw new ModelFormatException($"The tensor '{name}' lies at {offset}, outside the file's {Counted.Of(file.Length, "byte")}.");
         }
 
         if (!data.IsEmpty)
         {
             if (ElementTypeOf(type) is ElementType known && (long)Tensor.ElementsOf(shape) * Tensor.SizeOf(known) != data.Length)
             {
-                throw new ModelFormatException($"The tensor '{name}' of {type} [{string.Join(", ", shape)}] does not match its {data.Length} bytes.");
+                throw new ModelFormatException(
+                    $"The tensor '{name}' of {type} [{string.Join(", ", shape)}] does not match its {Counted.Of(data.Length, "byte")}.");
             }
         }
 
@@ -196,7 +198,7 @@ internal sealed class LiteModel
         if (zeroPoints.Length != scales.Length || (scales.Length > 1 && (axis < 0 || axis >= shape.Length || shape[axis] != scales.Length)))
         {
             throw new ModelFormatException(
-                $"The tensor '{name}' of shape [{string.Join(", ", shape)}] has {scales.Length} scales and {zeroPoints.Length} zero points on axis {axis}.");
+                $"The tensor '{name}' of shape [{string.Join(", ", shape)}] has {Counted.Of(scales.Length, "scale")} and {Counted.Of(zeroPoints.Length, "zero point")} on axis {axis}.");
         }
 
         return scales.All(scale => float.IsFinite(scale) && scale >= 0)

@@ -1,3 +1,4 @@
+using Whatsit.Inference;
 using Whatsit.ModelConversion.Formats.TensorFlow;
 using Whatsit.ModelConversion.Graphs;
 
@@ -30,7 +31,7 @@ internal sealed class LiteOperation(LiteConverter converter, LiteOperator op)
     public LiteTensor Input(int input) => converter.Tensor(Index(input));
 
     public LiteTensor Output(int output) => output < op.Outputs.Length ? converter.Tensor(op.Outputs[output])
-        : throw Refuse($"has {op.Outputs.Length} outputs");
+        : throw Refuse($"has {Counted.Of(op.Outputs.Length, "output")}");
 
     /// <summary>An option by its field number in the operator's table, see <see cref="LiteSchema"/>.</summary>
     public T Option<T>(int field, T otherwise = default) where T : unmanaged => op.Options?.Scalar(field, otherwise) ?? otherwise;

@@ -1,3 +1,4 @@
+using Whatsit.Inference;
 using Whatsit.ModelConversion.Graphs;
 
 namespace Whatsit.ModelConversion.Formats.TensorFlowLite;
@@ -153,7 +154,7 @@ internal static class LiteOperators
         var channels = Channels(op);
         if (filter[3] == 0 || channels % filter[3] != 0)
         {
-            throw op.Refuse($"has weights for {filter[3]} channels; its input has {channels}");
+            throw op.Refuse($"has weights for {Counted.Of(filter[3], "channel")}; its input has {channels}");
         }
 
         string[] inputs = op.Has(2) ? [op[0], weights, op[2]] : [op[0], weights];
@@ -173,7 +174,7 @@ internal static class LiteOperators
         var channels = Channels(op);
         if (filter[0] != 1 || filter[3] % channels != 0)
         {
-            throw op.Refuse($"has weights of shape [{string.Join(", ", filter)}]; its input has {channels} channels");
+            throw op.Refuse($"has weights of shape [{string.Join(", ", filter)}]; its input has {Counted.Of(channels, "channel")}");
         }
 
         string[] inputs = op.Has(2) ? [op[0], weights, op[2]] : [op[0], weights];
@@ -208,7 +209,7 @@ internal static class LiteOperators
             extra[axis] = output[axis + 1] - full + padding;
             if (extra[axis] < 0 || extra[axis] >= strides[axis])
             {
-                throw op.Refuse($"cannot make {output[axis + 1]} of {input[axis + 1]} elements in steps of {strides[axis]}");
+                throw op.Refuse($"cannot make {output[axis + 1]} of {Counted.Of(input[axis + 1], "element")} in steps of {strides[axis]}");
             }
         }
 

@@ -1,3 +1,4 @@
+using Whatsit.Inference;
 using Whatsit.Inference.Preprocessing;
 using Whatsit.ModelConversion.Formats.TensorFlow;
 
@@ -32,7 +33,8 @@ public sealed class TensorFlowLiteReader(bool dequantize = false) : IModelReader
     {
         if (new FileInfo(path).Length is var length && length > Array.MaxLength)
         {
-            throw new ModelFormatException($"{Path.GetFileName(path)} has {length} bytes; TensorFlow Lite models of up to {Array.MaxLength} are supported.");
+            throw new ModelFormatException(
+                $"{Path.GetFileName(path)} has {Counted.Of(length, "byte")}; TensorFlow Lite models of up to {Array.MaxLength:N0} are supported.");
         }
 
         ReadOnlyMemory<byte> file = File.ReadAllBytes(path);
@@ -61,7 +63,8 @@ public sealed class TensorFlowLiteReader(bool dequantize = false) : IModelReader
         classes = classes == 1 ? 2 : classes; // a single number is one of two
         if (labels is not null && labels.Count != classes)
         {
-            notes.Add($"The file carries {labels.Count} labels, but its first output has {classes} classes: they are not used.");
+            notes.Add(
+                $"The file carries {Counted.Of(labels.Count, "label")}, but its first output has {Counted.Of(classes, "class", "classes")}: they are not used.");
             labels = null;
         }
 

@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Spectre.Console;
+using Whatsit.Inference;
 using Whatsit.Inference.Catalog;
 using Whatsit.ModelConversion;
 using Whatsit.ModelTools.Evaluation;
@@ -131,7 +132,7 @@ internal static class BenchCommand
         var table = new Table().Border(TableBorder.Rounded)
             .Title(Markup.Escape(
             $"{manifest.Title ?? manifest.Name}: {Counted.Of(photos.Count, "photo")} of {photos.Average(photo => photo.Length) / 1000:0} kB, " +
-            $"{Environment.ProcessorCount} processors"));
+            Counted.Of(Environment.ProcessorCount, "processor")));
         table.AddColumn("Concurrency × threads");
         foreach (var figure in figures)
         {
@@ -153,9 +154,9 @@ internal static class BenchCommand
         Row("Memory MB", figure => $"{figure.MemoryMb:0}");
         AnsiConsole.Write(table);
         AnsiConsole.MarkupInterpolated(
-            $"Recommended here: [green]{best.Settings.Variant}[/], {best.Settings.Concurrency} at once with {best.Settings.IntraOpThreads} threads each. ");
+            $"Recommended here: [green]{best.Settings.Variant}[/], {best.Settings.Concurrency} at once with {Counted.Of(best.Settings.IntraOpThreads, "thread")} each. ");
         AnsiConsole.MarkupLineInterpolated(
-            $"Expect at most {best.PerSecond:0} answers per second, {best.Idle50:0.0} ms each while there is one at a time.");
+            $"Expect at most {Counted.Of(Math.Round(best.PerSecond), "answer")} per second, {best.Idle50:0.0} ms each while there is one at a time.");
         if (written is not null)
         {
             AnsiConsole.MarkupLineInterpolated($"Written to {written}.");

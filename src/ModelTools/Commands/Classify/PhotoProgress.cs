@@ -1,4 +1,5 @@
 using Spectre.Console;
+using Whatsit.Inference;
 using Whatsit.ModelTools.Commands.Train;
 
 namespace Whatsit.ModelTools.Commands.Classify;
@@ -43,7 +44,7 @@ internal sealed class PhotoProgress(long answeredBefore, TimeProvider time)
         if (_bar is { } bar)
         {
             bar.Value = answeredBefore + _done;
-            bar.Description = _failed > 0 ? $"{answeredBefore + _done:N0} photos, {_failed:N0} failed" : $"{answeredBefore + _done:N0} photos";
+            bar.Description = Counted.Of(answeredBefore + _done, "photo") + (_failed > 0 ? $", {_failed:N0} failed" : "");
             return;
         }
 

@@ -121,7 +121,7 @@ internal sealed class ServerPool : IAsked, IDisposable
                 if (++lost == LostConnections * _servers.Length)
                 {
                     throw new InferenceException(InferenceError.UpstreamFailed,
-                        $"The connection ended {lost} times without an answer: {exception.GetBaseException().Message}");
+                        $"The connection ended {Counted.Of(lost, "time")} without an answer: {exception.GetBaseException().Message}");
                 }
             }
             finally

@@ -3,6 +3,7 @@ using System.Runtime.InteropServices;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Spectre.Console;
+using Whatsit.Inference;
 using Whatsit.Inference.Catalog;
 using Whatsit.Inference.Preprocessing;
 using Whatsit.ModelConversion;
@@ -102,7 +103,8 @@ internal static class EvaluateCommand
         if (photos.All(photo => photo.Label is null))
         {
             throw new ModelFormatException(
-                $"None of the {photos.Count} photos in '{images}' has a label that the model '{bundle.Name}' knows (the first is '{photos[0].Name}'). " +
+                $"None of the {Counted.Of(photos.Count, "photo")} in '{images}' has a label that the model '{bundle.Name}' knows " +
+                $"(the first is '{photos[0].Name}'). " +
                 "Name their folders after labels, or give a list with a line 'path,label' for each.");
         }
 
@@ -167,7 +169,7 @@ internal static class EvaluateCommand
     {
         var convolutions = graph.Nodes.Count(node => node.Op == "Conv");
         var dense = graph.Nodes.Count(node => node.Op is "Gemm" or "MatMul");
-        var layers = $"{convolutions} convolutions, {dense} dense";
+        var layers = $"{Counted.Of(convolutions, "convolution")}, {dense} dense";
         return graph.Name is "" or "main" or "main_graph" or "model" or "torch_jit" ? layers : $"{graph.Name}: {layers}";
     }
 
@@ -177,7 +179,8 @@ internal static class EvaluateCommand
         const string CpuInfo = "/proc/cpuinfo";
         var name = File.Exists(CpuInfo)
             ? File.ReadLines(CpuInfo).FirstOrDefault(line => line.StartsWith("model name", StringComparison.Ordinal))?.Split(':', 2)[1].Trim() : null;
-        return $"{name ?? $"{RuntimeInformation.ProcessArchitecture}"}, {Environment.ProcessorCount} processors, one picture at a time on one thread";
+        return $"{name ?? $"{RuntimeInformation.ProcessArchitecture}"}, {Counted.Of(Environment.ProcessorCount, "processor")}, " +
+            "one picture at a time on one thread";
     }
 
     private static void Record(string folder, EvaluationResult evaluation, string photos) => ManifestEdit.Apply(folder, manifest =>

@@ -21,7 +21,7 @@ internal static class BundleWriter
             Name = request.Name,
             Version = version,
             Title = request.Title ?? ModelCard.Title(request.Name),
-            Description = $"An image classifier with {model.Labels.Count} classes.",
+            Description = $"An image classifier with {Counted.Of(model.Labels.Count, "class", "classes")}.",
             License = request.License,
             Source = request.Source ?? $"{Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(request.Path)))} ({model.Format})",
             Files = model.Files,

@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Spectre.Console;
+using Whatsit.Inference;
 using Whatsit.Inference.Catalog;
 using Whatsit.Inference.Fetching;
 using Whatsit.Inference.Preprocessing;
@@ -175,14 +176,14 @@ internal static class ImportCommand
         var manifest = report.Manifest;
         var table = new Table().Border(TableBorder.Rounded).HideHeaders().AddColumn("").AddColumn("");
         table.AddRow("Format", Markup.Escape(report.Model.Format));
-        table.AddRow("Network", Markup.Escape($"{report.Model.Network}, {report.Model.Parameters:N0} parameters"));
+        table.AddRow("Network", Markup.Escape($"{report.Model.Network}, {Counted.Of(report.Model.Parameters, "parameter")}"));
         table.AddRow("Input", $"uint8 pixels, {manifest.Input.Width} × {manifest.Input.Height}, RGB");
         table.AddRow("Preprocessing", Markup.Escape(ModelCard.Describe(manifest.Preprocessing)));
         table.AddRow("Classes", Markup.Escape(Classes(report)));
         table.AddRow("Output",
             Markup.Escape(string.Join(", ", new[] { manifest.Output.Name, manifest.Output.Embedding, manifest.Output.Features }.OfType<string>())));
         table.AddRow("Files", Markup.Escape(string.Join(", ", manifest.Files.Select(file => $"{file.Value.File} {ModelCard.Size(file.Value.Bytes)}"))));
-        table.AddRow("Proof", $"at most {report.Model.LargestDifference:0.#######} from the original on {report.Model.ProofInputs} pictures");
+        table.AddRow("Proof", $"at most {report.Model.LargestDifference:0.#######} from the original on {Counted.Of(report.Model.ProofInputs, "picture")}");
         var best = manifest.Sample!.Predictions[0];
         table.AddRow("Sample", Markup.Escape($"{best.Label} {best.Confidence:P1}"));
         AnsiConsole.Write(table);

@@ -1,4 +1,5 @@
 using System.Text;
+using Whatsit.Inference;
 using Whatsit.Inference.Catalog;
 using Whatsit.Inference.Preprocessing;
 using Whatsit.ModelConversion;
@@ -18,7 +19,7 @@ internal static class ModelCard
         card.AppendLine("| | |").AppendLine("|---|---|");
         card.AppendLine($"| Source | {manifest.Source} |");
         card.AppendLine($"| Licence | {manifest.License ?? "not stated: ask whoever trained it"} |");
-        card.AppendLine($"| Network | {model.Network}, {model.Parameters:N0} parameters |");
+        card.AppendLine($"| Network | {model.Network}, {Counted.Of(model.Parameters, "parameter")} |");
         foreach ((var variant, var file) in manifest.Files)
         {
             card.AppendLine($"| {variant} | `{file.File}`, {Size(file.Bytes)} |");
@@ -31,8 +32,8 @@ internal static class ModelCard
         card.AppendLine().Append(PreprocessingTables.Section(manifest));
         card.AppendLine().AppendLine("## Proof").AppendLine();
         card.AppendLine(
-            $"On {model.ProofInputs} pictures the converted model and the original differ by at most {model.LargestDifference:0.#######}. For `sample.png` " +
-            $"it answers:").AppendLine();
+            $"On {Counted.Of(model.ProofInputs, "picture")} the converted model and the original differ by at most {model.LargestDifference:0.#######}. " +
+            $"For `sample.png` it answers:").AppendLine();
         card.AppendLine("| Label | Confidence |").AppendLine("|---|---|");
         foreach (var prediction in manifest.Sample!.Predictions)
         {

@@ -1,3 +1,4 @@
+using Whatsit.Inference;
 using Whatsit.Inference.Imaging;
 using Whatsit.Inference.Preprocessing;
 using Whatsit.ModelConversion;

@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Spectre.Console;
+using Whatsit.Inference;
 using Whatsit.Inference.Catalog;
 using Whatsit.ModelConversion.Quantization;
 using Whatsit.ModelTools.Evaluation;

@@ -134,8 +134,8 @@ internal static class VariantBuilder
 
             var agreement = Agreement.Of(full, reduced);
             problem ??= agreement.Photos < Math.Min(measured.Count, FewestPhotos) && agreement.Photos > 0
-                ? $"Only {agreement.Photos} of {measured.Count} photos could be read: {full.Failures[0].Problem}"
-                : agreement.Photos == 0 ? $"None of the {measured.Count} photos could be read: {full.Failures[0].Problem}"
+                ? $"Only {agreement.Photos} of {Counted.Of(measured.Count, "photo")} could be read: {full.Failures[0].Problem}"
+                : agreement.Photos == 0 ? $"None of the {Counted.Of(measured.Count, "photo")} could be read: {full.Failures[0].Problem}"
                 : measured.Count >= FewestPhotos && Divergence.FromMean([.. full.Photos.Select(photo => photo.Probabilities)], manifest.Output.Kind).Average()
                     is < LeastApart and var apart
                     ? $"The {Counted.Of(agreement.Photos, "photo")} say nothing: {Full} answers all of them alike (they are {apart:0.000} nats apart, and " +

@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Spectre.Console;
+using Whatsit.Inference;
 using Whatsit.Inference.Catalog;
 using Whatsit.Inference.Fetching;
 using Whatsit.ModelConversion.Training;
@@ -280,7 +281,8 @@ internal static class TrainCommand
 
         if (report.Facts.FineTuned is { } tuned)
         {
-            table.AddRow("Every layer", $"{tuned.History[^1].Epoch} epochs from top-1 {tuned.History[0].Top1:P1} on; epoch {tuned.Best} was kept");
+            table.AddRow("Every layer",
+                $"{Counted.Of(tuned.History[^1].Epoch, "epoch")} from top-1 {tuned.History[0].Top1:P1} on; epoch {tuned.Best} was kept");
         }
 
         table.AddRow("Regularisation", $"C = {1 / report.Facts.Strength:0.###}, by cross-validation");
@@ -295,7 +297,7 @@ internal static class TrainCommand
         if (quality.Few.Count > 0)
         {
             var few = string.Join(", ", quality.Few.Take(MostListed).Select(entry => $"{entry.Class.Label} ({entry.Photos})"));
-            var more = quality.Few.Count > MostListed ? $" and {quality.Few.Count - MostListed} classes more" : "";
+            var more = quality.Few.Count > MostListed ? $" and {Counted.Of(quality.Few.Count - MostListed, "class", "classes")} more" : "";
             AnsiConsole.MarkupLineInterpolated($"· Fewer than {DataQuality.FewestPhotos} photos to learn from: {few}{more}.");
         }
 

@@ -141,7 +141,7 @@ internal static class Trainer
                 notes.AddRange(failures.Take(10).Select(failure => $"'{failure.Photo.Name}' was left out: {failure.Problem}"));
                 if (failures.Count > 10)
                 {
-                    notes.Add($"{failures.Count - 10} photos more were left out.");
+                    notes.Add($"{Counted.Of(failures.Count - 10, "photo")} more were left out.");
                 }
 
                 return seen;
@@ -223,7 +223,8 @@ internal static class Trainer
                 Name = request.Name,
                 Version = bundle.NextVersion(),
                 Title = request.Title ?? ModelCard.Title(request.Name),
-                Description = $"An image classifier with {photos.Classes.Count} classes, trained on {Counted.Of(facts.Photos, "photo")}.",
+                Description = $"An image classifier with {Counted.Of(photos.Classes.Count, "class", "classes")}, " +
+                    $"trained on {Counted.Of(facts.Photos, "photo")}.",
                 License = request.License,
                 Source = (facts.FineTuned is null ? "a new last layer on " : "every layer trained further of ") +
                     $"{network.Title ?? network.Name} ({network.Source ?? "origin not stated"})",
@@ -251,7 +252,7 @@ internal static class Trainer
                 manifest = manifest with { Sample = new SampleSpec(Import.SamplePicture.FileName, recorded.Predictions) };
                 if (judges.Count < judged.Count)
                 {
-                    notes.Add($"{judges.Count:N0} of {judged.Count:N0} photos judged, evenly spread; all of them chose temperature and threshold.");
+                    notes.Add($"{judges.Count:N0} of {Counted.Of(judged.Count, "photo")} judged, evenly spread; all of them chose temperature and threshold.");
                 }
 
                 var done = 0;

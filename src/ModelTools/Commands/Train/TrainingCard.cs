@@ -1,4 +1,5 @@
 using System.Text;
+using Whatsit.Inference;
 using Whatsit.Inference.Catalog;
 using Whatsit.ModelConversion.Training;
 using Whatsit.ModelTools.Commands.Abstain;
@@ -21,7 +22,7 @@ internal static class TrainingCard
         card.AppendLine("| | |").AppendLine("|---|---|");
         card.AppendLine($"| Source | {manifest.Source} |");
         card.AppendLine($"| Licence | {manifest.License ?? "not stated: that of the photos and of the base"} |");
-        card.AppendLine($"| Network | {evaluation.Variants[0].Network}, {evaluation.Variants[0].Parameters:N0} parameters |");
+        card.AppendLine($"| Network | {evaluation.Variants[0].Network}, {Counted.Of(evaluation.Variants[0].Parameters, "parameter")} |");
         card.AppendLine($"| Input | `{manifest.Input.Name}`: {manifest.Input.Width} × {manifest.Input.Height}; {ModelCard.Describe(manifest.Preprocessing)} |");
         string?[] outputs = [manifest.Output.Name, manifest.Output.Embedding, manifest.Output.Features, manifest.Output.Logits];
         card.AppendLine($"| Output | {string.Join(", ", outputs.OfType<string>().Select(output => $"`{output}`"))} |");
@@ -56,7 +57,8 @@ internal static class TrainingCard
 
         card.AppendLine("## Recipe").AppendLine();
         var copies = facts.Copies > 0 ? $" and {Counted.Of(facts.Copies, "copy", "copies")} of each, cropped and mirrored" : "";
-        var head = $"a softmax regression on the embeddings of {Counted.Of(facts.Photos, "photo")}{copies}, found by L-BFGS in {facts.Iterations} steps " +
+        var head = $"a softmax regression on the embeddings of {Counted.Of(facts.Photos, "photo")}{copies}, " +
+            $"found by L-BFGS in {Counted.Of(facts.Iterations, "step")} " +
             $"(loss {facts.Loss:0.0000}); cross-validation in five parts chose C = {1 / facts.Strength:0.###} for embeddings of a mean length of 1";
         var end = $"Temperature {manifest.Output.Temperature:0.###}. Seed {facts.Seed}; {facts.Seconds:0} s.";
         if (facts.FineTuned is { } tuned)
@@ -82,7 +84,7 @@ internal static class TrainingCard
         var recipe = tuned.Recipe;
         card.AppendLine(
             $"It begins as `{network}` with a last layer that is {head}. Then every layer was trained for {tuned.History[^1].Epoch} of " +
-            $"{recipe.Epochs} epochs: " +
+            $"{Counted.Of(recipe.Epochs, "epoch")}: " +
             $"AdamW (weight decay {recipe.WeightDecay:0.###}, none on biases), learning rates {recipe.BackboneRate:0.#####} and, for the last " +
             $"layer, {recipe.HeadRate:0.#####}, warm-up, cosine to 1 %, gradient clip {recipe.ClipNorm:0.#}, batch {recipe.Batch}, label smoothing " +
             $"{recipe.Smoothing:0.##}, dropout {recipe.Dropout:0.##}; random resized crop (area from {recipe.SmallestCrop:0.##}), flip, brightness, contrast " +

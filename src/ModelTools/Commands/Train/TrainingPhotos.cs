@@ -1,4 +1,5 @@
 using System.Globalization;
+using Whatsit.Inference;
 using Whatsit.Inference.Catalog;
 using Whatsit.ModelConversion;
 using Whatsit.ModelTools.Evaluation;
@@ -110,7 +111,8 @@ internal sealed record TrainingPhotos(IReadOnlyList<ClassLabel> Classes, IReadOn
     {
         if (photos.FirstOrDefault(photo => photo.Label is null || photo.Label >= classes.Count) is { } unknown)
         {
-            throw new ModelFormatException($"'{unknown.Name}' in '{source}' shows none of the {classes.Count} classes ({classes[0].Label}, …).");
+            throw new ModelFormatException(
+                $"'{unknown.Name}' in '{source}' shows none of the {Counted.Of(classes.Count, "class", "classes")} ({classes[0].Label}, …).");
         }
     }
 

@@ -35,7 +35,7 @@ internal sealed record RequestedOutput(string Name, int Classes, bool Binary)
         var most = 2 * model.Backend.Outputs.Count;
         if (count > most)
         {
-            throw DeclaredInput.Invalid($"expected at most {most} outputs for model '{model.Manifest.Name}'");
+            throw DeclaredInput.Invalid($"expected at most {Counted.Of(most, "output")} for model '{model.Manifest.Name}'");
         }
     }
 }
@@ -100,7 +100,8 @@ internal sealed record DeclaredInput(string Name, string Datatype, IReadOnlyList
                 bytes = bytes[(4 + (int)length)..];
             }
 
-            return bytes.IsEmpty ? batch : throw Invalid($"unexpected additional data of input '{Name}', {bytes.Length} bytes behind its {Count} elements");
+            return bytes.IsEmpty ? batch : throw Invalid(
+                $"unexpected additional data of input '{Name}', {Counted.Of(bytes.Length, "byte")} behind its {Counted.Of(Count, "element")}");
         }
 
         var size = model.Manifest.Input.ByteLength;

@@ -33,7 +33,7 @@ internal static class InferRequestReader
         if (!string.IsNullOrEmpty(headerLength)
             && !(int.TryParse(headerLength, NumberStyles.None, CultureInfo.InvariantCulture, out length) && length <= body.Length))
         {
-            throw DeclaredInput.Invalid($"{HeaderLength} is '{Refusal.Shorten(headerLength)}'; the body has {body.Length} bytes");
+            throw DeclaredInput.Invalid($"{HeaderLength} is '{Refusal.Shorten(headerLength)}'; the body has {Counted.Of(body.Length, "byte")}");
         }
 
         if (length == 0)
@@ -185,7 +185,7 @@ internal static class InferRequestReader
 
         if (!bytes.IsEmpty)
         {
-            throw DeclaredInput.Invalid($"there are {bytes.Length} bytes behind the JSON, and input '{name}' has no 'binary_data_size'");
+            throw DeclaredInput.Invalid($"there are {Counted.Of(bytes.Length, "byte")} behind the JSON, and input '{name}' has no 'binary_data_size'");
         }
 
         if (input.Data is not { } data)

@@ -85,7 +85,7 @@ internal sealed class TensorFlowRequestReader(Memory<byte> json, Model model, in
     {
         if (_batch.Count == maxBatchSize)
         {
-            throw Invalid($"The request has more than {maxBatchSize} instances, the limit.");
+            throw Invalid($"The request has more than {Counted.Of(maxBatchSize, "instance")}, the limit.");
         }
 
         switch (reader.TokenType)

@@ -126,7 +126,7 @@ public sealed class KerasReaderTests
         var central = archive.AsSpan().LastIndexOf("PK\u0001\u0002"u8); // the entry of the weights in the central directory
         archive.AsSpan(central + 24, 4).Fill(0x7F); // its uncompressed size
 
-        Assert.StartsWith("'model.weights.h5' in the .keras archive would unpack to 2139062143 bytes.", Read(archive), StringComparison.Ordinal);
+        Assert.StartsWith("'model.weights.h5' in the .keras archive would unpack to 2,139,062,143 bytes.", Read(archive), StringComparison.Ordinal);
     }
 
     [Fact]

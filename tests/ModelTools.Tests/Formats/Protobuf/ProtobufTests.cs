@@ -54,7 +54,7 @@ public class ProtobufTests
     [InlineData("08", "The file ends within a protobuf number.")]
     [InlineData("08ffffffffffffffffffffff", "A protobuf number is longer than 10 bytes.")]
     [InlineData("12ff01", "A protobuf field claims 255 bytes where 0 are left.")]
-    [InlineData("12ffffffffffffffffff01", "A protobuf field claims 18446744073709551615 bytes where 0 are left.")]
+    [InlineData("12ffffffffffffffffff01", "A protobuf field claims 18,446,744,073,709,551,615 bytes where 0 are left.")]
     [InlineData("0d0000", "A protobuf field claims 4 bytes where 2 are left.")]
     [InlineData("0b", "The protobuf field 1 has the unknown wire type 3.")]
     [InlineData("00", "A protobuf field has the number 0.")]

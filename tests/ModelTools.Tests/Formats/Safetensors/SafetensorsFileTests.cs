@@ -53,7 +53,7 @@ public sealed class SafetensorsFileTests : IDisposable
     [InlineData("""{"a": {"dtype": "F32", "shape": [-2], "data_offsets": [0, 8]}}""", "'a' has a shape that is none")]
     [InlineData("""{"a": {"dtype": "F32", "shape": 2, "data_offsets": [0, 8]}}""", "'a' has a shape that is none")]
     [InlineData("""{"a": {"dtype": "F32", "shape": [1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,2], "data_offsets": [0, 8]}}""", "'a' has a shape that is none")]
-    [InlineData("""{"a": {"dtype": "F32", "shape": [65536, 65536, 65536, 65536], "data_offsets": [0, 8]}}""", "has more than 134217728 elements")]
+    [InlineData("""{"a": {"dtype": "F32", "shape": [65536, 65536, 65536, 65536], "data_offsets": [0, 8]}}""", "has more than 134,217,728 elements")]
     [InlineData("""{"a": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}, "a": {"dtype": "F32", "shape": [1], "data_offsets": [4, 8]}}""",
         "two tensors are called 'a'")]
     [InlineData("""{"a": [], "b": 3}""", "'a' has a shape that is none")]

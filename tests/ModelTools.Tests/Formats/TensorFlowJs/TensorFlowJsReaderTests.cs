@@ -110,7 +110,7 @@ public sealed class TensorFlowJsReaderTests : IDisposable
     public void A_shape_that_promises_more_than_the_shards_hold_is_refused()
     {
         Change("fused", _folder, model => model["weightsManifest"]![0]!["weights"]![0]!["shape"] = new JsonArray(1 << 14, 1 << 13));
-        Assert.Equal("The weight 'const_1' takes 536870912 bytes; the shards hold 732 more.", Refusal(_folder));
+        Assert.Equal("The weight 'const_1' takes 536,870,912 bytes; the shards hold 732 more.", Refusal(_folder));
     }
 
     [Fact]

@@ -104,7 +104,7 @@ internal static class InferMessages
             if (given != expected)
             {
                 throw DeclaredInput.Invalid(
-                    $"input '{input.Name}' has {given:N0} elements in {list}, where those of {input.Datatype} are; its shape has {expected:N0}");
+                    $"input '{input.Name}' has {Counted.Of(given, "element")} in {list}, where those of {input.Datatype} are; its shape has {expected:N0}");
             }
         }
     }

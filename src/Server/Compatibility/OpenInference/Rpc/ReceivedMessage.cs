@@ -205,7 +205,7 @@ internal static class ReceivedMessage
             if (_words > LimitsOptions.MaxPartLineBytes)
             {
                 throw DeclaredInput.Invalid(
-                    $"The message has {_words:N0} bytes that are neither a picture nor a tensor; the limit is {LimitsOptions.MaxPartLineBytes:N0}.");
+                    $"The message has {Counted.Of(_words, "byte")} that are neither a picture nor a tensor; the limit is {LimitsOptions.MaxPartLineBytes:N0}.");
             }
         }
 
