@@ -3,7 +3,6 @@ using System.Net;
 using System.Text;
 using Whatsit.Inference;
 using Whatsit.Inference.Catalog;
-using Whatsit.ModelConversion.Training;
 using Whatsit.ModelTools.Commands.Train;
 
 namespace Whatsit.ModelTools.Evaluation;
@@ -20,33 +19,60 @@ internal sealed record ReportGallery(string Title, string Note, IReadOnlyList<Re
 /// <param name="Small">What else.</param>
 internal sealed record ReportPicture(LabelledPhoto Photo, string Caption, string Small);
 
-/// <summary>An evaluation as one HTML file: no script, no network, pictures inside, light and dark.</summary>
+/// <summary>An evaluation as one HTML file with the page's look: no script, no network, pictures inside, light and dark.</summary>
 internal static class EvaluationPage
 {
     private const int MaxMistakes = 36;
     private const int MaxConfusions = 20;
     private const int MaxMatrix = 150;
     private const int ThumbnailSide = 176;
+    private static readonly double[] Shares = [1, 0.99, 0.98, 0.95, 0.9, 0.8, 0.7];
 
+    // The page's own tokens (client/src/styles.css): printed labels on shelf-green paper; what is right is leaf, what is wrong tomato.
     private const string Style = """
-        :root { color-scheme: light dark; --text: #1c2024; --soft: #60646c; --line: #e0e3e8; --back: #f7f8fa; --card: #fff; --accent: #0b6e4f; --good: 11 110 79; --bad: 205 43 49 }
-        @media (prefers-color-scheme: dark) { :root { --text: #edeef0; --soft: #a5aab3; --line: #32363d; --back: #111317; --card: #1a1d22; --accent: #4cc38a; --good: 76 195 138; --bad: 255 99 105 } }
-        * { box-sizing: border-box }
-        body { margin: 0; background: var(--back); color: var(--text); font: 16px/1.5 system-ui, sans-serif; font-variant-numeric: tabular-nums }
-        main { max-width: 68rem; margin: 0 auto; padding: 2rem 1.25rem 4rem }
-        h1 { margin: 0; font-size: 2rem; letter-spacing: -.02em } h2 { margin: 0 0 .75rem; font-size: 1.15rem }
-        header p, .note { color: var(--soft); margin: .35rem 0 0 } .note { font-size: .875rem; margin: .75rem 0 0 }
-        section { background: var(--card); border: 1px solid var(--line); border-radius: 14px; padding: 1.25rem; margin-top: 1.25rem; overflow-x: auto }
-        .tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(9.5rem, 1fr)); gap: .9rem; margin-top: 1.5rem }
-        .tile { background: var(--card); border: 1px solid var(--line); border-radius: 14px; padding: .9rem 1.1rem } .tile b { display: block; font-size: 1.75rem; line-height: 1.2; letter-spacing: -.02em } .tile span { color: var(--soft); font-size: .875rem }
-        .two { display: grid; grid-template-columns: repeat(auto-fit, minmax(20rem, 1fr)); gap: 0 1.25rem }
-        table { border-collapse: collapse; width: 100%; font-size: .9375rem } th, td { padding: .4rem .6rem; text-align: right; border-bottom: 1px solid var(--line); white-space: nowrap } tr:last-child td { border-bottom: 0 }
-        th { color: var(--soft); font-weight: 500 } th:first-child, td:first-child, .left { text-align: left; white-space: normal }
-        .bar { display: inline-block; width: 6rem; height: .5rem; border-radius: 4px; background: var(--line); overflow: hidden; vertical-align: middle } .bar i { display: block; height: 100%; background: var(--accent) }
-        .gallery { display: grid; grid-template-columns: repeat(auto-fill, minmax(11rem, 1fr)); gap: 1rem } figure { margin: 0 } figure img { width: 100%; aspect-ratio: 1; object-fit: cover; border-radius: 10px; background: var(--line); display: block }
-        figcaption { font-size: .875rem; margin-top: .4rem; overflow-wrap: anywhere } figcaption b { color: rgb(var(--bad)) } figcaption em { font-style: normal; color: rgb(var(--good)); font-weight: 600 } figcaption small { color: var(--soft); display: block }
-        svg { display: block; width: 100%; height: auto } .two svg { max-width: 24rem; margin: 0 auto } svg text { fill: var(--soft); font-size: 11px } .axis { stroke: var(--line) } .ideal { stroke: var(--soft); stroke-dasharray: 4 4 } .curve { fill: none; stroke: var(--accent); stroke-width: 2 } .fill { fill: var(--accent) } .right { fill: rgb(var(--good)) } .wrong { fill: rgb(var(--bad)) }
-        details summary { cursor: pointer; color: var(--accent); margin-top: .75rem } footer { color: var(--soft); font-size: .875rem; margin-top: 2rem }
+        :root {
+          color-scheme: light dark;
+          --page: light-dark(#dfe8d8, #0d120f);
+          --paper: light-dark(#fcfdf9, #171d19);
+          --ink: light-dark(#10160e, #eef3e8);
+          --ink-soft: light-dark(#4b5647, #a3b09f);
+          --rule: light-dark(#10160e, #dfe7d8);
+          --hair: light-dark(#10160e2e, #eef3e833);
+          --server: light-dark(#0b6146, #55cda0);
+          --browser: light-dark(#cf3c17, #ff815e);
+          --frame: 3px;
+          font: 400 16px/1.4 'Archivo', system-ui, sans-serif; font-variant-numeric: tabular-nums; word-spacing: 0.07em;
+          color: var(--ink); background: var(--page); -webkit-text-size-adjust: 100%;
+        }
+        *, *::before, *::after { box-sizing: border-box }
+        body { margin: 0 }
+        h1, h2, p, dl, dd, figure { margin: 0 }
+        main { max-width: 1376px; margin: 0 auto; padding: 0 16px 48px; display: grid; grid-template-columns: minmax(0, 1fr); gap: 24px }
+        .wordmark { padding-top: 14px; font-size: 1.75rem; font-weight: 900; letter-spacing: -0.045em }
+        h1 { margin-top: 20px; font-size: clamp(2.25rem, 6.6vw, 4.5rem); font-weight: 900; line-height: 1; letter-spacing: -0.03em; overflow-wrap: anywhere; text-wrap: balance }
+        header p + p, .note { margin-top: 8px; color: var(--ink-soft) } .note { font-size: 0.875rem; text-wrap: pretty } .what { font-size: 1.125rem }
+        section, .tiles div { padding: 14px 16px 18px; border: var(--frame) solid var(--rule); background: var(--paper); min-width: 0 }
+        h2 { padding-bottom: 10px; margin-bottom: 14px; border-bottom: 10px solid var(--rule); font-size: 2rem; font-weight: 900; line-height: 1.1; letter-spacing: -0.03em; word-spacing: 0.09em; overflow-wrap: anywhere }
+        .tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(13rem, 100%), 1fr)); gap: 24px }
+        .tiles dd { font-size: 2.375rem; font-weight: 900; line-height: 1.04; letter-spacing: -0.04em; word-spacing: 0.08em } .tiles dt { margin-top: 8px; padding-top: 8px; border-top: 4px solid var(--rule); font-size: 0.875rem; font-weight: 600 }
+        .tiles div { display: flex; flex-direction: column-reverse; justify-content: flex-end }
+        .two { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(22rem, 100%), 1fr)); gap: 24px }
+        .wide { overflow-x: auto }
+        table { border-collapse: collapse; width: 100% } th, td { padding: 9px 0 8px 16px; text-align: right; border-bottom: 1px solid var(--rule); white-space: nowrap; font-weight: 700 } td { font-weight: 600 }
+        th { color: var(--ink-soft); font-size: 0.8125rem; font-weight: 600; vertical-align: bottom; white-space: normal } th:first-child, td:first-child { padding-left: 0 } th:first-child, td:first-child, .left { text-align: left; white-space: normal; overflow-wrap: anywhere }
+        .now td { color: var(--server); font-weight: 800 }
+        .bar { display: inline-block; width: clamp(3rem, 12vw, 8rem); height: 8px; border-bottom: 1px solid var(--rule); vertical-align: middle } .bar i { display: block; height: 7px; background: var(--server) }
+        .gallery { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(9.5rem, 100%), 1fr)); gap: 20px 16px } figure img { display: block; width: 100%; aspect-ratio: 1; object-fit: cover; background: var(--hair) }
+        figcaption { margin-top: 6px; font-size: 0.875rem; line-height: 1.25; overflow-wrap: anywhere } figcaption b { color: var(--browser); font-weight: 800 } figcaption em { color: var(--server); font-style: normal; font-weight: 800 } figcaption small { display: block; margin-top: 4px; font-size: 0.8125rem; color: var(--ink-soft) }
+        svg { display: block; width: 100%; height: auto } .chart { max-width: 34rem; margin: 0 auto } svg text { fill: var(--ink-soft); font-size: 13px; word-spacing: 0 } svg .title, svg .mark { fill: var(--ink); font-weight: 700 }
+        .axis { fill: none; stroke: var(--hair) } .base { stroke: var(--rule); stroke-width: 3 } .ideal { fill: none; stroke: var(--ink-soft); stroke-width: 2; stroke-dasharray: 2 5 } .curve { fill: none; stroke: var(--server); stroke-width: 3 }
+        .fill, .right { fill: var(--server) } .wrong, .chosen { fill: var(--browser) } circle { stroke: var(--paper); stroke-width: 2 }
+        .matrix { margin-bottom: 18px } .matrix svg { max-width: 72rem; margin: 0 auto }
+        details summary { font-weight: 700; cursor: pointer; text-decoration: underline; text-decoration-thickness: 2px; text-underline-offset: 4px }
+        :focus-visible { outline: 3px solid var(--browser); outline-offset: 3px }
+        code { font: inherit; font-weight: 700; color: var(--ink) } footer { font-size: 0.875rem; color: var(--ink-soft) }
+        @media (width >= 860px) { main { padding-inline: 40px } }
+        @media print { :root { color-scheme: light } section, figure { break-inside: avoid } }
         """;
 
     /// <summary>Writes the page.</summary>
@@ -69,15 +95,16 @@ internal static class EvaluationPage
             <head>
             <meta charset="utf-8">
             <meta name="viewport" content="width=device-width, initial-scale=1">
-            <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; img-src data:">
+            <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; img-src data:; font-src data:">
             <title>{Text(title)}: evaluation</title>
-            <style>{Style}</style>
+            <style>{PageFont.Face(AppContext.BaseDirectory)}{Style}</style>
             </head>
             <body>
             <main>
             <header>
+            <p class="wordmark">Whatsit</p>
             <h1>{Text(title)}</h1>
-            <p>{what} · {photos} of {Text(evaluation.Source)} · {seen:N0} of {figures.Classes.Count:N0} classes</p>
+            <p class="what">{what} · {photos} of {Text(evaluation.Source)} · {seen:N0} of {Counted.Of(figures.Classes.Count, "class", "classes")}</p>
             <p>{Text(evaluation.Machine)}</p>
             </header>
 
@@ -94,8 +121,8 @@ internal static class EvaluationPage
         }
 
         page.Append("<div class=\"two\">\n");
+        Thresholds(page, evaluation.Manifest, figures);
         Calibration(page, figures);
-        Latencies(page, figures);
         page.Append("</div>\n");
         Mistakes(page, evaluation, evaluator);
         foreach (var gallery in galleries ?? [])
@@ -105,6 +132,7 @@ internal static class EvaluationPage
 
         Confusion(page, figures);
         Classes(page, figures);
+        Latencies(page, figures);
         Failures(page, figures);
         page.Append(
             "<footer>Measured by <code>whatsit evaluate</code> through the code that serves: decoding, preprocessing, queue, " +
@@ -116,7 +144,7 @@ internal static class EvaluationPage
     {
         var figures = evaluation.Figures;
         (var low, var high) = Interval(figures.Right, figures.Labelled.Count);
-        page.Append("<div class=\"tiles\">\n");
+        page.Append("<dl class=\"tiles\">\n");
         Tile($"{Percent(figures.Top1)}", $"top-1 (95 %: {Percent(low)} to {Percent(high)})");
         Tile($"{Percent(figures.Top5)}", "top-5");
         if (figures.CoarseTop1 is { } coarse)
@@ -138,16 +166,16 @@ internal static class EvaluationPage
         }
 
         Tile($"{Milliseconds(evaluation.Variants[0].Median("total"))}", "a photo, median");
-        page.Append("</div>\n");
+        page.Append("</dl>\n");
 
-        void Tile(string value, string caption) => page.Append($"<div class=\"tile\"><b>{Text(value)}</b><span>{Text(caption)}</span></div>\n");
+        void Tile(string value, string caption) => page.Append($"<div><dt>{Text(caption)}</dt><dd>{Text(value)}</dd></div>\n");
     }
 
     private static void Variants(StringBuilder page, EvaluationResult evaluation)
     {
         var grouped = evaluation.Figures.CoarseTop1 is not null;
         page.Append(
-            "<section>\n<h2>Variants</h2>\n<table>\n<tr><th>Variant</th><th " +
+            "<section>\n<h2>Variants</h2>\n<div class=\"wide\">\n<table>\n<tr><th>Variant</th><th " +
             "class=\"left\">Network</th><th>Parameters</th><th>Size</th><th>Top-1</th><th>Top-5</th>");
         page.Append(grouped ? "<th>Group</th>" : "").Append("<th>Same answer</th><th>Calibration error</th><th>Compute</th><th>Total</th></tr>\n");
         foreach (var row in evaluation.Variants)
@@ -160,85 +188,99 @@ internal static class EvaluationPage
                 $"<td>{(row.Agreement is { } agreement ? Percent(agreement.SameTop1) : "")}</td><td>{Percent(row.Figures.CalibrationError)}</td><td>{Milliseconds(row.Median("compute"))}</td><td>{Milliseconds(row.Median("total"))}</td></tr>\n");
         }
 
-        page.Append("</table>\n</section>\n");
+        page.Append("</table>\n</div>\n</section>\n");
     }
 
     /// <summary>How the answers to photos that judge became better, epoch by epoch.</summary>
     private static void Curve(StringBuilder page, FineTuned tuned)
     {
-        const int width = 640, height = 180, left = 34, top = 8;
-        var last = Math.Max(1, tuned.History[^1].Epoch);
-        page.Append("<section>\n<h2>Training</h2>\n");
-        page.Append($"<svg viewBox=\"0 0 {width + left + 12} {height + top + 36}\" role=\"img\" aria-label=\"Top-1 by epoch\">\n");
-        for (var tick = 0; tick <= 4; tick++)
-        {
-            var at = height * tick / 4;
-            page.Append($"<path class=\"axis\" d=\"M{left} {top + height - at}h{width}\"/>");
-            page.Append($"<text x=\"{left - 6}\" y=\"{top + height - at + 4}\" text-anchor=\"end\">{tick * 25}</text>\n");
-        }
-
-        page.Append($"<polyline class=\"curve\" points=\"{string.Join(' ', tuned.History.Select(epoch => $"{X(epoch)},{Y(epoch)}"))}\"/>\n");
+        var chart = new Chart("Top-1 by epoch", Axis.Whole("Epoch", Math.Max(1, tuned.History[^1].Epoch)), Axis.Percent("Top-1, %"));
+        chart.Line("curve", tuned.History.Select(epoch => ((double)epoch.Epoch, epoch.Top1)));
         foreach (var epoch in tuned.History)
         {
-            page.Append($"<circle class=\"{(epoch.Epoch == tuned.Best ? "right" : "fill")}\" cx=\"{X(epoch)}\" cy=\"{Y(epoch)}\" r=\"4\">");
-            page.Append($"<title>Epoch {epoch.Epoch}: top-1 {Percent(epoch.Top1)}, cross entropy {epoch.CrossEntropy:0.000}");
-            page.Append($"{(epoch.Loss is { } loss ? $", loss {loss:0.000}" : "")}</title></circle>\n");
+            var loss = epoch.Loss is { } mean ? $", loss {mean:0.000}" : "";
+            chart.Point(epoch.Epoch, epoch.Top1, $"Epoch {epoch.Epoch}: top-1 {Percent(epoch.Top1)}, cross entropy {epoch.CrossEntropy:0.000}{loss}",
+                epoch.Epoch == tuned.Best ? "kept" : null);
         }
 
-        page.Append($"<text x=\"{left + (width / 2)}\" y=\"{top + height + 32}\" text-anchor=\"middle\">epochs, 0 to {last} (top-1, %)</text>\n</svg>\n");
-        page.Append("<p class=\"note\">On the photos that judge, by the mean of the weights. Epoch 0 is the base with its new last layer; ");
-        page.Append($"epoch {tuned.Best} was kept.</p>\n</section>\n");
+        page.Append($"<section>\n<h2>Training</h2>\n{chart}<p class=\"note\">On the photos that judge, by the mean of the weights. ")
+            .Append($"Epoch 0 is the base with its new last layer; epoch {tuned.Best} was kept.</p>\n</section>\n");
+    }
 
-        string X(FineTuningEpoch epoch) => Number(left + ((double)width * epoch.Epoch / last));
+    /// <summary>What each threshold would do, to choose one by: the fewer photos are answered, the more of the answers are right.</summary>
+    private static void Thresholds(StringBuilder page, ModelManifest manifest, Figures figures)
+    {
+        const double fewest = 0.1;
+        var all = figures.Labelled.Count;
+        OperatingPoint[] points = [.. figures.Thresholds.Where(point => point.Answered >= fewest * all)];
+        if (points.Length == 0)
+        {
+            return;
+        }
 
-        string Y(FineTuningEpoch epoch) => Number(top + (height * (1 - epoch.Top1)));
+        var least = Math.Min(0.8, Math.Floor(points.Min(point => point.Accuracy) * 5) / 5);
+        var now = manifest.Abstain is { } abstain ? figures.Thresholds.LastOrDefault(point => point.Threshold >= abstain.Threshold) : null;
+        var chart = new Chart("Share of right answers by the share of photos that are answered, for every threshold",
+            Axis.Percent("Photos that are answered, %"), Axis.Percent("Answers that are right, %", least));
+        chart.Line("curve", points.Select(point => (Share(point), point.Accuracy)));
+        OperatingPoint[] rows = [.. Shares.Select(share => points.FirstOrDefault(point => point.Answered >= share * all)).Append(now).OfType<OperatingPoint>()
+            .Distinct().OrderByDescending(point => point.Answered)];
+        foreach (var point in rows.Where(point => point.Accuracy >= least))
+        {
+            var threshold = $"{(point == now ? "Now: threshold" : "Threshold")} {Threshold(point)}";
+            chart.Point(Share(point), point.Accuracy, $"{threshold}: {Percent(Share(point))} answered, {Percent(point.Accuracy)} of them right",
+                point == now ? $"now {Threshold(point)}" : null);
+        }
+
+        page.Append($"<section>\n<h2>When to say “not sure”</h2>\n{chart}<div class=\"wide\">\n<table>\n")
+            .Append("<tr><th>Threshold</th><th>Answered</th><th>Right</th><th>Wrong answers given</th></tr>\n");
+        foreach (var point in rows)
+        {
+            page.Append($"<tr{(point == now ? " class=\"now\"" : "")}><td>{Threshold(point)}{(point == now ? " now" : "")}</td>")
+                .Append($"<td>{Percent(Share(point))}</td><td>{Percent(point.Accuracy)}</td><td>{point.Answered - point.Right:N0} of {all:N0}</td></tr>\n");
+        }
+
+        page.Append("</table>\n</div>\n<p class=\"note\">Under the threshold the answer is “not sure”. ")
+            .Append($"<code>whatsit set {Text(manifest.Name)} abstain.threshold={Threshold(rows[^1])}</code> sets one. ")
+            .Append("Photos of other things are another question: <code>whatsit abstain</code> measures it.</p>\n</section>\n");
+
+        double Share(OperatingPoint point) => (double)point.Answered / all;
+
+        // The manifest's own, as it stands there; others rounded down, so that the photo that gave it is still answered.
+        string Threshold(OperatingPoint point) =>
+            (point == now ? manifest.Abstain!.Threshold : Math.Floor(point.Threshold * 1e4) / 1e4).ToString("0.####", CultureInfo.InvariantCulture);
     }
 
     /// <summary>Accuracy over confidence: on the diagonal, confidence means what it says.</summary>
     private static void Calibration(StringBuilder page, Figures figures)
     {
-        const int side = 260, left = 34, top = 8;
-        page.Append("<section>\n<h2>Calibration</h2>\n");
-        page.Append($"<svg viewBox=\"0 0 {side + left + 12} {side + top + 36}\" role=\"img\" aria-label=\"Share of right answers by confidence\">\n");
-        for (var tick = 0; tick <= 4; tick++)
-        {
-            var at = side * tick / 4;
-            page.Append(
-                $"<path class=\"axis\" d=\"M{left} {top + side - at}h{side}\"/><text x=\"{left - 6}\" y=\"{top + side - at + 4}\" " +
-                $"text-anchor=\"end\">{tick * 25}</text><text x=\"{left + at}\" y=\"{top + side + 16}\" text-anchor=\"middle\">{tick * 25}</text>\n");
-        }
-
+        var chart = new Chart("Share of right answers by confidence", Axis.Percent("Confidence, %"), Axis.Percent("Answers that are right, %"));
         var most = Math.Max(1, figures.Calibration.Max(bin => bin.Photos));
         foreach (var bin in figures.Calibration.Where(bin => bin.Photos > 0))
         {
-            var width = (bin.To - bin.From) * side;
-            page.Append(
-                $"<rect class=\"fill\" fill-opacity=\"{Number(0.25 + (0.75 * bin.Photos / most))}\" x=\"{Number(left + (bin.From * side) + 1)}\" " +
-                $"y=\"{Number(top + (side * (1 - bin.Accuracy)))}\" width=\"{Number(width - 2)}\" height=\"{Number(Math.Max(1, side * bin.Accuracy))}\" " +
-                $"rx=\"2\">");
-            page.Append(
-                $"<title>{Percent(bin.From)} to {Percent(bin.To)}: {Counted.Of(bin.Photos, "photo")}, {Percent(bin.Accuracy)} right at " +
-                $"{Percent(bin.Confidence)} mean confidence</title></rect>\n");
+            chart.Bar(bin.From, bin.To, bin.Accuracy, 0.25 + (0.75 * bin.Photos / most),
+                $"{Percent(bin.From)} to {Percent(bin.To)}: {Counted.Of(bin.Photos, "photo")}, {Percent(bin.Accuracy)} right at " +
+                $"{Percent(bin.Confidence)} mean confidence");
         }
 
-        page.Append(
-            $"<path class=\"ideal\" d=\"M{left} {top + side}L{left + side} {top}\"/><text x=\"{left + (side / 2)}\" y=\"{top + side + 32}\" " +
-            $"text-anchor=\"middle\">confidence, % (bars: right answers, %)</text>\n</svg>\n");
-        page.Append("<p class=\"note\">Bars above the line: better than the model says. Pale bars hold few photos.</p>\n</section>\n");
+        chart.Line("ideal", [(0, 0), (1, 1)]);
+        page.Append($"<section>\n<h2>Calibration</h2>\n{chart}")
+            .Append("<p class=\"note\">Bars above the line: better than the model says. Pale bars hold few photos.</p>\n</section>\n");
     }
 
     private static void Latencies(StringBuilder page, Figures figures)
     {
         var longest = Math.Max(1e-9, figures.Latencies.Max(latency => latency.P50));
-        page.Append("<section>\n<h2>Milliseconds</h2>\n<table>\n<tr><th>Stage</th><th></th><th>Median</th><th>90 %</th><th>99 %</th><th>Mean</th></tr>\n");
+        page.Append("<section>\n<h2>Milliseconds</h2>\n<div class=\"wide\">\n<table>\n")
+            .Append("<tr><th>Stage</th><th></th><th>Median</th><th>90 %</th><th>99 %</th><th>Mean</th></tr>\n");
         foreach (var latency in figures.Latencies)
         {
             page.Append(
                 $"<tr><td>{latency.Stage}</td><td><span class=\"bar\"><i " +
-                $"style=\"width:{Number(100 * latency.P50 / longest)}%\"></i></span></td><td>{latency.P50:0.0}</td><td>{latency.P90:0.0}</td><td>{latency.P99:0.0}</td><td>{latency.Mean:0.0}</td></tr>\n");
+                $"style=\"width:{Chart.Number(100 * latency.P50 / longest)}%\"></i></span></td><td>{latency.P50:0.0}</td><td>{latency.P90:0.0}</td><td>{latency.P99:0.0}</td><td>{latency.Mean:0.0}</td></tr>\n");
         }
 
-        page.Append("</table>\n</section>\n");
+        page.Append("</table>\n</div>\n</section>\n");
     }
 
     private static void Mistakes(StringBuilder page, EvaluationResult evaluation, Evaluator evaluator)
@@ -250,14 +292,14 @@ internal static class EvaluationPage
         }
 
         page.Append(
-            $"<section>\n<h2>{(mistakes.Length > MaxMistakes ? $"The {MaxMistakes} surest of {mistakes.Length} mistakes" : $"All {mistakes.Length} mistakes, the surest first")}</h2>\n<div class=\"gallery\">\n");
+            $"<section>\n<h2>{(mistakes.Length > MaxMistakes ? $"The {MaxMistakes} surest of {Counted.Of(mistakes.Length, "mistake")}" : $"{Counted.Of(mistakes.Length, "mistake")}, the surest first")}</h2>\n<div class=\"gallery\">\n");
         foreach (var mistake in mistakes.Take(MaxMistakes))
         {
             var truth = evaluation.Classes[mistake.Photo.Label!.Value];
             page.Append(
                 $"<figure>{Thumbnail(mistake.Photo, evaluator)}<figcaption><b>{Text(evaluation.Classes[mistake.Best].Label)}</b> " +
-                $"{Percent(mistake.Confidence)}<br><em>{Text(truth.Label)}</em> " +
-                $"{Percent(mistake.Probabilities[truth.Index])}<small>{(mistake.Place <= 10 ? $"right one in place {mistake.Place}" : "right one beyond the first ten")}</small></figcaption></figure>\n");
+                $"{Percent(mistake.Confidence)}<br>is <em>{Text(truth.Label)}</em> " +
+                $"{Percent(mistake.Probabilities[truth.Index])}<small>{(mistake.Place <= 10 ? $"right one in place {mistake.Place}" : "right one beyond the first ten")} · {Text(mistake.Photo.Name)}</small></figcaption></figure>\n");
         }
 
         page.Append("</div>\n</section>\n");
@@ -265,7 +307,7 @@ internal static class EvaluationPage
 
     private static void Gallery(StringBuilder page, ReportGallery gallery, Evaluator evaluator)
     {
-        page.Append($"<section>\n<h2>{Text(gallery.Title)}</h2>\n<p class=\"note\">{Text(gallery.Note)}</p>\n<div class=\"gallery\">\n");
+        page.Append($"<section>\n<h2>{Text(gallery.Title)}</h2>\n<p>{Text(gallery.Note)}</p>\n<div class=\"gallery\">\n");
         foreach (var picture in gallery.Pictures)
         {
             page.Append($"<figure>{Thumbnail(picture.Photo, evaluator)}<figcaption>{Text(picture.Caption)}");
@@ -275,7 +317,7 @@ internal static class EvaluationPage
         page.Append("</div>\n</section>\n");
     }
 
-    private static string Thumbnail(LabelledPhoto photo, Evaluator evaluator) => $"<img alt=\"{Text(photo.Name)}\" title=\"{Text(photo.Name)}\" " +
+    private static string Thumbnail(LabelledPhoto photo, Evaluator evaluator) => $"<img alt=\"\" title=\"{Text(photo.Name)}\" " +
         $"src=\"data:image/jpeg;base64,{Convert.ToBase64String(evaluator.Thumbnail(photo, ThumbnailSide))}\">";
 
     private static void Confusion(StringBuilder page, Figures figures)
@@ -301,7 +343,7 @@ internal static class EvaluationPage
         page.Append("</table>\n");
         if (figures.Confusions.Count > MaxConfusions)
         {
-            page.Append($"<p class=\"note\">and {figures.Confusions.Count - MaxConfusions} pairs more, each once or as often as the last.</p>\n");
+            page.Append($"<p class=\"note\">and {Counted.Of(figures.Confusions.Count - MaxConfusions, "pair")} more, each once or as often as the last.</p>\n");
         }
 
         page.Append("</section>\n");
@@ -309,24 +351,24 @@ internal static class EvaluationPage
 
     private static void Matrix(StringBuilder page, Figures figures, ClassFigures[] shown)
     {
-        const int side = 640;
-        const int names = 150;
-        var cell = (double)side / shown.Length;
-        var named = cell >= 7;
-        var left = named ? names : 4;
+        const int names = 190, title = 24;
+        const int left = names + title, edge = 4;
+        var cell = Math.Clamp(560 / shown.Length, 13, 40);
+        var side = cell * shown.Length;
         var place = shown.Select((entry, index) => (entry.Class.Index, index)).ToDictionary();
-        page.Append(
-            $"<svg viewBox=\"0 0 {side + left + 4} {side + 24}\" role=\"img\" aria-label=\"Confusion matrix\" style=\"max-width:52rem;margin:0 auto 1rem\">\n");
-        page.Append($"<rect class=\"axis\" x=\"{left}\" y=\"0\" width=\"{side}\" height=\"{side}\" fill=\"none\"/>\n");
+        // On a phone it is wider than the screen, and scrolled, rather than too small to be read.
+        page.Append($"<div class=\"wide matrix\">\n<svg viewBox=\"0 0 {left + side + edge} {left + side + edge}\" ")
+            .Append($"style=\"min-width:{(left + side) * 2 / 3}px\" ")
+            .Append("role=\"img\" aria-label=\"Confusion matrix: a row for what the photo shows, a column for what the model said\">\n")
+            .Append($"<text class=\"title\" x=\"{left + (side / 2)}\" y=\"14\" text-anchor=\"middle\">What the model said</text>")
+            .Append($"<text class=\"title\" transform=\"translate(14 {left + (side / 2)}) rotate(-90)\" text-anchor=\"middle\">What the photo shows</text>\n");
         foreach (var entry in shown)
         {
-            if (named)
-            {
-                page.Append(
-                    $"<text x=\"{left - 5}\" y=\"{Number(((place[entry.Class.Index] + 0.5) * cell) + 2.5)}\" text-anchor=\"end\" " +
-                    $"style=\"font-size:{Number(Math.Min(11, cell - 1))}px\">{Text(Short(entry.Class.Label))}</text>\n");
-            }
-
+            var at = left + (place[entry.Class.Index] * cell);
+            var name = Text(Short(entry.Class.Label));
+            page.Append($"<path class=\"axis\" d=\"M{left} {at}h{side}M{at} {left}v{side}\"/>")
+                .Append($"<text x=\"{left - 6}\" y=\"{at + (cell / 2)}\" dy=\".35em\" text-anchor=\"end\">{name}</text>")
+                .Append($"<text transform=\"translate({at + (cell / 2)} {left - 6}) rotate(-90)\" dy=\".35em\">{name}</text>\n");
             if (entry.Right > 0)
             {
                 Cell("right", entry.Class, entry.Class, entry.Right, entry.Photos);
@@ -338,15 +380,13 @@ internal static class EvaluationPage
             Cell("wrong", truth, answer, photos, figures.Classes[truth.Index].Photos);
         }
 
-        page.Append(
-            $"<text x=\"{left + (side / 2)}\" y=\"{side + 18}\" text-anchor=\"middle\">rows: what the photo shows · columns, in the same order: what the " +
-            $"model said</text>\n</svg>\n");
+        page.Append($"<path class=\"base\" fill=\"none\" d=\"M{left} {left}h{side}v{side}h-{side}z\"/>\n</svg>\n</div>\n");
 
         void Cell(string kind, ClassLabel truth, ClassLabel answer, int photos, int of)
         {
             page.Append(
-                $"<rect class=\"{kind}\" fill-opacity=\"{Number(0.3 + (0.7 * photos / of))}\" x=\"{Number(left + (place[answer.Index] * cell))}\" " +
-                $"y=\"{Number(place[truth.Index] * cell)}\" width=\"{Number(cell)}\" height=\"{Number(cell)}\">");
+                $"<rect class=\"{kind}\" fill-opacity=\"{Chart.Number(0.3 + (0.7 * photos / of))}\" x=\"{left + (place[answer.Index] * cell)}\" " +
+                $"y=\"{left + (place[truth.Index] * cell)}\" width=\"{cell}\" height=\"{cell}\">");
             page.Append($"<title>{Text(truth.Label)} → {Text(answer.Label)}: {photos} of {of}</title></rect>\n");
         }
     }
@@ -355,16 +395,16 @@ internal static class EvaluationPage
     {
         page.Append(
             "<section>\n<h2>Classes</h2>\n<details><summary>Every class that has photos, the weakest " +
-            "first</summary>\n<table>\n<tr><th>Class</th><th>Photos</th><th>Right</th><th></th><th>Recall</th><th>Precision</th></tr>\n");
+            "first</summary>\n<div class=\"wide\">\n<table>\n<tr><th>Class</th><th>Photos</th><th>Right</th><th></th><th>Recall</th><th>Precision</th></tr>\n");
         foreach (var entry in figures.Classes.Where(entry => entry.Photos > 0).OrderBy(entry => entry.Recall).ThenByDescending(entry => entry.Photos)
             .ThenBy(entry => entry.Class.Index))
         {
             page.Append(
                 $"<tr><td>{Text(entry.Class.Label)}</td><td>{entry.Photos}</td><td>{entry.Right}</td><td><span class=\"bar\"><i " +
-                $"style=\"width:{Number(100 * entry.Recall!.Value)}%\"></i></span></td><td>{Percent(entry.Recall.Value)}</td><td>{(entry.Precision is { } precision ? Percent(precision) : "–")}</td></tr>\n");
+                $"style=\"width:{Chart.Number(100 * entry.Recall!.Value)}%\"></i></span></td><td>{Percent(entry.Recall.Value)}</td><td>{(entry.Precision is { } precision ? Percent(precision) : "–")}</td></tr>\n");
         }
 
-        page.Append("</table>\n</details>\n</section>\n");
+        page.Append("</table>\n</div>\n</details>\n</section>\n");
     }
 
     private static void Failures(StringBuilder page, Figures figures)
@@ -415,6 +455,4 @@ internal static class EvaluationPage
     private static string Percent(double share) => $"{share * 100:0.0} %";
 
     private static string Milliseconds(double milliseconds) => $"{milliseconds:0.0} ms";
-
-    private static string Number(double number) => number.ToString("0.###", CultureInfo.InvariantCulture);
 }

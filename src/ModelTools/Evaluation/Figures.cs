@@ -34,6 +34,16 @@ internal sealed record Latency(string Stage, double P50, double P90, double P99,
 /// <param name="WrongCaught">The share of the wrong answers that become "not sure".</param>
 internal sealed record Abstention(double RightKept, double WrongCaught);
 
+/// <summary>What another threshold would do.</summary>
+/// <param name="Threshold">How sure an answer must be.</param>
+/// <param name="Answered">How many labelled photos would still be answered.</param>
+/// <param name="Right">How many of those answers are right.</param>
+internal sealed record OperatingPoint(float Threshold, int Answered, int Right)
+{
+    /// <summary>The share of the answers that are right.</summary>
+    public double Accuracy => (double)Right / Answered;
+}
+
 /// <summary>What a model makes of photos of other things than its classes.</summary>
 /// <param name="Photos">How many there were.</param>
 /// <param name="Labelled">The share that got a label all the same.</param>
@@ -87,6 +97,7 @@ internal sealed class Figures
             Of("decode", timings => timings.Decode), Of("preprocess", timings => timings.Preprocess), Of("queue", timings => timings.Queue),
             Of("compute", timings => timings.Compute), Of("total", timings => timings.Total),
         ];
+        Thresholds = [.. Points()];
         if (manifest.Abstain is not null && Right > 0 && Right < Labelled.Count)
         {
             Abstention = new Abstention(
@@ -95,6 +106,17 @@ internal sealed class Figures
         }
 
         string GroupOf(int index) => classes[index].Group ?? classes[index].Label;
+
+        IEnumerable<OperatingPoint> Points()
+        {
+            var (answered, right) = (0, 0);
+            foreach (var group in Labelled.GroupBy(answer => answer.Certainty ?? answer.Confidence).OrderByDescending(group => group.Key))
+            {
+                answered += group.Count();
+                right += group.Count(answer => answer.IsRight);
+                yield return new OperatingPoint(group.Key, answered, right);
+            }
+        }
     }
 
     public Answers Answers { get; }
@@ -126,6 +148,9 @@ internal sealed class Figures
     public IReadOnlyList<Latency> Latencies { get; }
 
     public Abstention? Abstention { get; }
+
+    /// <summary>What every threshold would do that makes a difference, the strictest first.</summary>
+    public IReadOnlyList<OperatingPoint> Thresholds { get; }
 
     /// <summary>The mistakes that the model was surest of, first.</summary>
     public IEnumerable<PhotoAnswer> WorstMistakes =>

@@ -3,6 +3,7 @@ using Whatsit.Inference.Catalog;
 using Whatsit.Inference.Imaging;
 using Whatsit.Inference.Preprocessing;
 using Whatsit.ModelTools.Evaluation;
+using Whatsit.ModelTools.Tests.Commands;
 
 namespace Whatsit.ModelTools.Tests.Evaluation;
 
@@ -22,7 +23,7 @@ public sealed partial class EvaluationPageTests : IDisposable
         Assert.DoesNotContain("https:", page, StringComparison.Ordinal);
         Assert.DoesNotContain("<script", page, StringComparison.Ordinal);
         Assert.DoesNotContain("<link", page, StringComparison.Ordinal);
-        Assert.DoesNotContain("url(", page, StringComparison.Ordinal);
+        Assert.DoesNotContain("url(", page.Replace("url('data:", "", StringComparison.Ordinal), StringComparison.Ordinal);
         var picture = Assert.Single(Sources().Matches(page)).Groups[1].Value;
         Assert.Equal([0xFF, 0xD8, 0xFF], Convert.FromBase64String(picture["data:image/jpeg;base64,".Length..])[..3]);
         Assert.Contains("50.0 %", page, StringComparison.Ordinal);
@@ -41,6 +42,58 @@ public sealed partial class EvaluationPageTests : IDisposable
         Assert.Contains("&quot;pear&#39; &amp; more", page, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public void It_looks_like_the_page_whose_colours_it_has()
+    {
+        var page = Write("photo.jpg", "apple", "pear");
+        var styles = File.ReadAllText(Path.Combine(WhatsitCommand.Root, "client/src/styles.css"));
+
+        var tokens = Tokens().Matches(page).Select(match => match.Value).ToArray();
+        Assert.True(tokens.Length >= 9, $"Only {tokens.Length} tokens were found.");
+        Assert.All(tokens, token => Assert.Contains(token, styles, StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void A_built_page_s_typeface_is_inside_and_without_one_there_is_none()
+    {
+        Assert.Equal("", PageFont.Face(_folder));
+        var assets = Directory.CreateDirectory(Path.Combine(_folder, "wwwroot/assets")).FullName;
+        File.WriteAllBytes(Path.Combine(assets, "archivo-latin-wght-normal-AbC.woff2"), [1, 2, 3]);
+        File.WriteAllBytes(Path.Combine(assets, "archivo-latin-wght-normal-AbC.woff2.br"), [4]);
+        Assert.Contains("src: url('data:font/woff2;base64,AQID')", PageFont.Face(_folder), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_threshold_can_be_chosen_by_what_it_would_answer_and_how_much_of_that_is_right()
+    {
+        var page = Write("photo.jpg", "apple", "pear");
+
+        Assert.Contains("Photos that are answered, %</text>", page, StringComparison.Ordinal);
+        Assert.Contains("Answers that are right, %</text>", page, StringComparison.Ordinal);
+        Assert.Contains("<title>Threshold 0.8: 100.0 % answered, 50.0 % of them right</title>", page, StringComparison.Ordinal);
+        Assert.Contains("<title>Now: threshold 0.85: 50.0 % answered, 100.0 % of them right</title>", page, StringComparison.Ordinal);
+        Assert.Contains("<td>0.8</td><td>100.0 %</td><td>50.0 %</td><td>1 of 2</td>", page, StringComparison.Ordinal);
+        Assert.Contains("<tr class=\"now\"><td>0.85 now</td><td>50.0 %</td><td>100.0 %</td><td>0 of 2</td>", page, StringComparison.Ordinal);
+        Assert.Contains("whatsit set shop abstain.threshold=", page, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void The_matrix_names_its_axes_and_mistakes_their_files()
+    {
+        var page = Write("a folder/photo.jpg", "apple", "pear");
+
+        Assert.Contains(">What the photo shows</text>", page, StringComparison.Ordinal);
+        Assert.Contains(">What the model said</text>", page, StringComparison.Ordinal);
+        Assert.Equal(2, page.Split(">apple</text>").Length - 1); // A row and a column.
+        Assert.Equal(2, page.Split(">pear</text>").Length - 1);
+        Assert.Contains("<title>apple → pear: 1 of 2</title>", page, StringComparison.Ordinal);
+        Assert.Contains("<small>right one in place 2 · a folder/photo.jpg</small></figcaption>", page, StringComparison.Ordinal);
+        Assert.Contains("<h2>1 mistake, the surest first</h2>", page, StringComparison.Ordinal);
+    }
+
+    [GeneratedRegex(@"--[a-z-]+: (?:light-dark\([^)]*\)|\d+px);")]
+    private static partial Regex Tokens();
+
     [GeneratedRegex("src=\"([^\"]*)\"")]
     private static partial Regex Sources();
 
@@ -57,6 +110,7 @@ public sealed partial class EvaluationPageTests : IDisposable
             Title = $"A shop of {first}",
             Files = new Dictionary<string, BundleFile>(),
             Input = new InputSpec("image", InputElementType.UInt8, TensorLayout.Nhwc, 8, 8),
+            Abstain = new AbstainSpec(0.85f),
         };
         var answers = new Answers("fp32", [new(new LabelledPhoto(path, name, 0), [0.9f, 0.1f], false, default),
             new(new LabelledPhoto(path, name, 0), [0.2f, 0.8f], false, default)], [(new LabelledPhoto(path, name, 0), "It is <broken>.")]);

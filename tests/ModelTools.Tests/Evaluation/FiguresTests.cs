@@ -54,6 +54,19 @@ public sealed class FiguresTests
     }
 
     [Fact]
+    public void Thresholds_say_how_many_photos_they_answer_and_how_many_of_those_rightly()
+    {
+        var figures = Of(Answer(0, 0.9f, 0.1f, 0), Answer(1, 0.6f, 0.3f, 0.1f), Answer(0, 0.6f, 0.4f, 0), Answer(0, 0.7f, 0.2f, 0.1f), Answer(null, 1, 0, 0));
+
+        Assert.Equal([new(0.9f, 1, 1), new(0.7f, 2, 2), new(0.6f, 4, 3)], figures.Thresholds);
+        Assert.Equal(0.75, figures.Thresholds[^1].Accuracy);
+
+        // Where the model has a score of its own for that, it counts.
+        figures = Of(Answer(0, 0.9f, 0.1f, 0) with { Certainty = -2 }, Answer(1, 0.8f, 0.2f, 0) with { Certainty = 3 });
+        Assert.Equal([new(3, 1, 0), new(-2, 2, 1)], figures.Thresholds);
+    }
+
+    [Fact]
     public void Percentiles_are_times_that_occurred()
     {
         var figures =
