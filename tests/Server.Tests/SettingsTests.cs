@@ -13,6 +13,7 @@ public sealed class SettingsTests
         "There is no setting Limits:MaxImageBites; Limits has MaxImageBytes, MaxImagesPerRequest, MaxRequestBytes, MaxUploadBytesInMemory, " +
             "MaxUploadBytesPerClient, UploadPauseSeconds, MinUploadBytesPerSecond, MaxConnections.")]
     [InlineData("Scheduling:Instances", "2", "There is no setting Scheduling:Instances any more; it is Scheduling:Concurrency.")]
+    [InlineData("Catalog:Variant", "int3", "The setting Catalog:Variant is 'int3'. It must be auto, fp32, fp16 or int8.")]
     [InlineData("Decoding:Library", "skia", "The setting Decoding:Library is 'skia'. It must be libvips or imagesharp.")]
     [InlineData("Log:Format", "xml", "The setting Log:Format is 'xml'. It must be text or json.")]
     [InlineData("Log:Query", "perhaps", "Failed to convert configuration value 'perhaps' at 'Log:Query' to type 'System.Boolean'.")]

@@ -21,7 +21,7 @@ public sealed class CatalogOptions : IValidatableObject
     /// The variant of the weights: <c>fp32</c>, <c>fp16</c>, <c>int8</c>, or <c>auto</c>: int8 where the processor computes, has instructions for it and
     /// the manifest approves it, else fp32. The default is <c>auto</c>.
     /// </summary>
-    [Required]
+    [AllowedValues("auto", "fp32", "fp16", "int8", ErrorMessage = "It must be auto, fp32, fp16 or int8.")]
     public string Variant { get; set; } = "auto";
 
     /// <summary>

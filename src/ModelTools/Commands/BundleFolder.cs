@@ -33,8 +33,7 @@ internal sealed class BundleFolder
 
     /// <summary>The version of what takes its place.</summary>
     public string NextVersion() =>
-        File.Exists(System.IO.Path.Combine(Path, Bundle.ManifestFile)) && int.TryParse(Bundle.ReadManifest(Path).Version, out var version)
-            ? $"{version + 1}" : "1";
+        File.Exists(System.IO.Path.Combine(Path, Bundle.ManifestFile)) ? ManifestEdit.Next(Bundle.ReadManifest(Path).Version) : "1";
 
     /// <summary>Renames are atomic: the server sees the old bundle or the new one.</summary>
     public void Install(string temporary) => Bundle.Install(temporary, Path);

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Numerics;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Nodes;
@@ -50,12 +51,15 @@ internal static partial class ManifestEdit
     }
 
     /// <summary>Says that an answer may change.</summary>
-    public static void RaiseVersion(JsonObject manifest)
+    public static void RaiseVersion(JsonObject manifest) => manifest["version"] = Next((string?)manifest["version"] ?? "1");
+
+    /// <summary>The version after one: the number at its end is raised, whatever stands before it; where there is none it gets one.</summary>
+    public static string Next(string version)
     {
-        if (int.TryParse((string?)manifest["version"], NumberStyles.None, CultureInfo.InvariantCulture, out var version))
-        {
-            manifest["version"] = $"{version + 1}";
-        }
+        var start = version.AsSpan().TrimEnd("0123456789").Length;
+        return start == version.Length ? version.Length == 0 ? "1" : $"{version}.2"
+            : version[..start] + (BigInteger.Parse(version.AsSpan(start), NumberStyles.None, CultureInfo.InvariantCulture) + 1)
+                .ToString($"D{version.Length - start}", CultureInfo.InvariantCulture);
     }
 
     [GeneratedRegex(@"\[\s+([-\d.,eE+\s]+?)\s+\]")]

@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using Whatsit.ModelTools.Commands;
 
 namespace Whatsit.ModelTools.Tests.Commands;
 
@@ -60,6 +61,15 @@ public sealed class CatalogCommandsTests : IDisposable
         await Run("remove", "obst", "--yes");
         Assert.Equal(["twin"], Directory.EnumerateDirectories(Models).Select(Path.GetFileName));
     }
+
+    [Theory]
+    [InlineData("1", "2")]
+    [InlineData("99999999999999999999", "100000000000000000000")]
+    [InlineData("1.9", "1.10")]
+    [InlineData("2026-09", "2026-10")]
+    [InlineData("v3-beta", "v3-beta.2")]
+    [InlineData("", "1")]
+    public void Another_version_has_another_name(string version, string next) => Assert.Equal(next, ManifestEdit.Next(version));
 
     [Theory]
     [InlineData("{", "is no manifest:")]
