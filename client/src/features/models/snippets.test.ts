@@ -8,21 +8,32 @@ import { expect, test } from 'vitest';
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { languages, snippet } from './snippets';
+import type { SnippetLanguage } from './snippets';
 
-const found = (program: string) => {
+const found = (program: string, atLeast = 0) => {
   try {
-    execFileSync(program, ['--version'], { stdio: 'ignore' });
-    return true;
+    return parseInt(execFileSync(program, ['--version'], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).match(/\d+/)?.[0] ?? '0') >= atLeast;
   } catch {
     return false;
   }
 };
 
-const runs = { curl: ['bash', '-c'], Python: ['python3', '-c'], JavaScript: [process.execPath, '--input-type=module', '-e'] } as const;
+const project = `<Project Sdk="Microsoft.NET.Sdk"><PropertyGroup><OutputType>Exe</OutputType><TargetFramework>net10.0</TargetFramework>
+<ImplicitUsings>enable</ImplicitUsings><Nullable>enable</Nullable><TreatWarningsAsErrors>true</TreatWarningsAsErrors></PropertyGroup></Project>`;
 
-test.each(['curl', 'Python', 'JavaScript'] as const)('The %s that is shown runs, also with quotes in the file’s name', async (language) => {
-  const [program, ...options] = runs[language];
-  if (!found(program)) return console.warn(`skipped: ${program} is not installed`);
+type Run = readonly [name: string, language: SnippetLanguage, program: string, options: string[], files: Record<string, string>];
+
+/** In options and files $CODE is what is shown. */
+const runs: Run[] = [
+  ['curl', 'curl', 'bash', ['-c', '$CODE'], {}],
+  ['Python', 'Python', 'python3', ['-c', '$CODE'], {}],
+  ['JavaScript', 'JavaScript', process.execPath, ['--input-type=module', '-e', '$CODE'], {}],
+  ['C#, in a project,', 'C#', 'dotnet', ['run'], { 'Program.cs': '$CODE', 'app.csproj': project }],
+  ['C#, as a file,', 'C#', 'dotnet', ['run', 'app.cs'], { 'app.cs': '$CODE' }],
+];
+
+test.each(runs)('The %s that is shown runs, also with quotes in the file’s name', { timeout: 300_000 }, async (_, language, program, options, files) => {
+  if (!found(program, program === 'dotnet' ? 10 : 0)) return console.warn(`skipped: ${program} is not installed`);
   const folder = mkdtempSync(join(tmpdir(), 'snippet-'));
   const file = `it's a "lemon".jpg`;
   writeFileSync(join(folder, file), 'photo bytes');
@@ -38,7 +49,10 @@ test.each(['curl', 'Python', 'JavaScript'] as const)('The %s that is shown runs,
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   try {
-    const { stdout } = await promisify(execFile)(program, [...options, snippet(language, { origin, model: 'grocery', topK: 3, file })], { cwd: folder });
+    const code = snippet(language, { origin, model: 'grocery', topK: 3, file });
+    const shown = (text: string) => text.replace('$CODE', () => code);
+    for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), shown(text));
+    const { stdout } = await promisify(execFile)(program, options.map(shown), { cwd: folder, env: { ...process.env, DOTNET_NOLOGO: '1', DOTNET_CLI_TELEMETRY_OPTOUT: '1' } });
     expect(received).toEqual([{ url: '/predict?model=grocery&topK=3', body: 'photo bytes' }]);
     expect(stdout).toContain('Lemon');
   } finally {

@@ -38,17 +38,14 @@ const { predictions } = await response.json();
 for (const { label, confidence } of predictions) console.log((confidence * 100).toFixed(1) + ' %', label);
 `;
     case 'C#':
-      return `using System.Net.Http.Json;
+      return `using System.Text.Json.Nodes;
 
 using var client = new HttpClient();
 using var photo = new StreamContent(File.OpenRead(${text(file)}));
 var response = await client.PostAsync(${text(url)}, photo);
-var answer = await response.EnsureSuccessStatusCode().Content.ReadFromJsonAsync<Answer>();
-foreach (var (label, confidence) in answer!.Predictions)
-    Console.WriteLine($"{confidence,7:P1}  {label}");
-
-record Answer(Prediction[] Predictions);
-record Prediction(string Label, double Confidence);
+var answer = JsonNode.Parse(await response.EnsureSuccessStatusCode().Content.ReadAsStringAsync())!;
+foreach (var prediction in answer["predictions"]!.AsArray())
+    Console.WriteLine($"{(double)prediction!["confidence"]!,7:P1}  {prediction["label"]}");
 `;
   }
 }
