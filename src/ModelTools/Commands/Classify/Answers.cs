@@ -152,7 +152,7 @@ internal sealed class OneTable : IAnswers
             $"ms{(answer.Abstained ? " · not sure" : "")}"
             + answer.Explanation switch
             {
-                { Runs: > 0 } explanation => $" · explained by {explanation.Method}, {explanation.Runs} runs",
+                { Runs: > 0 } explanation => $" · explained by {explanation.Method}, {Counted.Of(explanation.Runs, "run")}",
                 { } explanation => $" · explained by {explanation.Method}",
                 null => "",
             });
@@ -182,11 +182,17 @@ internal sealed class TableOfMany : IAnswers
         _count++;
         _unsure += answer.Abstained ? 1 : 0;
         _milliseconds.Add(answer.Timings.Total.TotalMilliseconds);
-        _table.AddRow(
-            Markup.Escape(photo),
-            Markup.Escape(string.Join('\n', answer.Predictions.Select(prediction => prediction.Label)) + (answer.Abstained ? "\nnot sure" : "")),
-            string.Join('\n', answer.Predictions.Select(prediction => $"{prediction.Confidence:P1}")),
-            $"{answer.Timings.Total.TotalMilliseconds:0.0}");
+        // A row for each label: one that takes two lines keeps its confidence beside it.
+        foreach (var (rank, prediction) in answer.Predictions.Index())
+        {
+            _table.AddRow(rank == 0 ? Markup.Escape(photo) : "", Markup.Escape(prediction.Label), $"{prediction.Confidence:P1}",
+                rank == 0 ? $"{answer.Timings.Total.TotalMilliseconds:0.0}" : "");
+        }
+
+        if (answer.Abstained)
+        {
+            _table.AddRow("", "not sure", "", "");
+        }
     }
 
     public void Add(string photo, string problem)

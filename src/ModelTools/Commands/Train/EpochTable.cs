@@ -30,5 +30,9 @@ internal static class EpochTable
     public static string Describe(FineTuningStep step) => string.Create(CultureInfo.InvariantCulture,
         $"Epoch {step.Epoch} of {step.Epochs}, step {step.Step} of {step.Steps}: loss {step.Loss:0.0000}, {step.PhotosPerSecond:0.0} photos/s, {Clock(step.SecondsLeft ?? 0)} left");
 
+    /// <summary>The same beside a bar with the time that is left.</summary>
+    public static string Brief(FineTuningStep step) => string.Create(CultureInfo.InvariantCulture,
+        $"Epoch {step.Epoch} of {step.Epochs}, loss {step.Loss:0.000}");
+
     private static string Clock(double seconds) => TimeSpan.FromSeconds(Math.Round(seconds)).ToString("g", CultureInfo.InvariantCulture);
 }

@@ -43,7 +43,7 @@ internal static class TrainingProgress
                 _task.Value = Math.Max(_task.Value, step.Done);
                 if (step.FineTuning is { } fineTuning)
                 {
-                    _task.Description = Markup.Escape(EpochTable.Describe(fineTuning));
+                    _task.Description = Markup.Escape(EpochTable.Brief(fineTuning));
                 }
             }
         }
