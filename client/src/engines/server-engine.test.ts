@@ -140,6 +140,16 @@ describe('The server engine', () => {
     expect([totalMs, sumOf(timing)]).toEqual([170, 170]);
   });
 
+  test('makes a JPEG of HEIC on any link', async () => {
+    vi.stubGlobal('Worker', class {});
+    vi.mocked(shrinkPhoto).mockResolvedValue(new Blob(['small']));
+    noteUpload(4_000_000, 1, 0);
+    const before = FakeRequest.last;
+    void new ServerEngine().classify(new AbortController().signal, new Blob([new Uint8Array(4_000_000)], { type: 'image/heic' }), { ...options, shrinkFor: preparation });
+    await vi.waitFor(() => expect(FakeRequest.last).not.toBe(before));
+    expect(FakeRequest.last.sent?.body.size).toBe(5);
+  });
+
   test('makes what is larger than the server takes smaller on any link', async () => {
     vi.stubGlobal('Worker', class {});
     vi.mocked(shrinkPhoto).mockResolvedValue(new Blob(['small']));

@@ -29,7 +29,9 @@ export class ServerEngine implements Engine {
     const { shrinkFor } = options;
     if (!shrinkFor) return this.ask(signal, image, options);
     const smaller = () => shrink(signal, image, shrinkFor);
-    if (worthShrinking(image.size) || image.size > this.maxUploadBytes) return this.ask(signal, image, options, await smaller());
+    // Few servers read what iPhones write, and what reads it here makes a JPEG of it.
+    const isHeic = image.type.startsWith('image/hei');
+    if (isHeic || worthShrinking(image.size) || image.size > this.maxUploadBytes) return this.ask(signal, image, options, await smaller());
     const start = performance.now();
     let triedMs = 0;
     try {
