@@ -2,9 +2,11 @@ using System.Net;
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json.Nodes;
+using Grpc.Core;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.DependencyInjection;
 using Whatsit.Server.Compatibility;
+using Whatsit.Server.Compatibility.OpenInference.Rpc;
 
 namespace Whatsit.Server.Tests.Compatibility;
 
@@ -46,6 +48,17 @@ public sealed class ProtocolRulesTests
         // Descriptions are for everyone, as the native ones are.
         Assert.Equal(HttpStatusCode.OK, (await server.Http.GetAsync("/v2/models/grocery", TestContext.Current.CancellationToken)).StatusCode);
     }
+
+    [Theory]
+    [InlineData("api-key-needed", StatusCode.Unauthenticated)]
+    [InlineData("management-off", StatusCode.PermissionDenied)]
+    [InlineData("model-not-found", StatusCode.NotFound)]
+    [InlineData("queue-full", StatusCode.ResourceExhausted)]
+    [InlineData("model-not-ready", StatusCode.Unavailable)]
+    [InlineData("upstream-failed", StatusCode.Internal)]
+    [InlineData("backend-failed", StatusCode.Internal)]
+    public void Over_gRPC_another_server_is_asked_where_it_is_over_HTTP(string code, StatusCode status) =>
+        Assert.Equal(status, GrpcFailure.StatusOf(RefusalCodes.All[code].Status!.Value));
 
     [Fact]
     public async Task A_model_that_fails_is_not_ready_in_every_protocol()

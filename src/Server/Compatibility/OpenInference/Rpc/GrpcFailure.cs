@@ -20,12 +20,14 @@ internal static class GrpcFailure
     public static StatusCode StatusOf(int status) => status switch
     {
         StatusCodes.Status401Unauthorized => StatusCode.Unauthenticated,
+        StatusCodes.Status403Forbidden => StatusCode.PermissionDenied,
         StatusCodes.Status404NotFound => StatusCode.NotFound,
         StatusCodes.Status405MethodNotAllowed => StatusCode.Unimplemented,
         StatusCodes.Status408RequestTimeout => StatusCode.Aborted,
         StatusCodes.Status429TooManyRequests => StatusCode.ResourceExhausted,
         StatusCodes.Status499ClientClosedRequest => StatusCode.Cancelled,
-        StatusCodes.Status502BadGateway or StatusCodes.Status503ServiceUnavailable => StatusCode.Unavailable,
+        // Only what has not begun: whoever is in front of several servers asks another one then.
+        StatusCodes.Status503ServiceUnavailable => StatusCode.Unavailable,
         StatusCodes.Status504GatewayTimeout => StatusCode.DeadlineExceeded,
         < StatusCodes.Status500InternalServerError => StatusCode.InvalidArgument,
         _ => StatusCode.Internal,
