@@ -3,6 +3,7 @@ using System.Net;
 using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using System.Text.Json.Nodes;
+using System.Text.RegularExpressions;
 
 namespace Whatsit.Server.Tests.Compatibility;
 
@@ -29,6 +30,25 @@ public sealed class TutorialTests(WhatsitServer server)
         Assert.Equal(["label", "confidence"], answer["predictions"]![0]!.AsObject().Select(member => member.Key));
         Assert.Equal("Integer", ((long)answer["duration_inference"]!) >= 0 ? "Integer" : "");
         Assert.Null(answer["error"]);
+    }
+
+    [Fact]
+    public async Task Answers_are_the_originals_to_the_byte()
+    {
+        using var photo = HttpAssert.Raw(WhatsitServer.Picture);
+        var native = await HttpAssert.OkAsync(await server.Http.PostAsync("/predict?topK=2", photo, TestContext.Current.CancellationToken));
+        var labels = native["predictions"]!.AsArray()
+            .Select(prediction => $$"""{"label":{{prediction!["label"]!.ToJsonString()}},"confidence":{{prediction["confidence"]!.ToJsonString()}}}""");
+        using var form = HttpAssert.Form(("file", WhatsitServer.Picture));
+        using var answer = await server.Http.PostAsync("/api/predict_image?top_k=2", form, TestContext.Current.CancellationToken);
+        Assert.Matches(
+            $$"""^{"file_size":{{WhatsitServer.Picture.Length}},"predictions":\[{{Regex.Escape(string.Join(',', labels))}}\],"duration_inference":\d+,"error":null}$""",
+            await answer.Content.ReadAsStringAsync(TestContext.Current.CancellationToken));
+
+        using var refused = await server.Http.GetAsync("/api/predict_url?url=http%3A%2F%2Fexample.com%2Fa.jpg", TestContext.Current.CancellationToken);
+        Assert.Equal(
+            """{"file_size":0,"predictions":[],"duration_inference":0,"error":"Pictures by URL are switched off on this server (FetchByUrl:Enabled)."}""",
+            await refused.Content.ReadAsStringAsync(TestContext.Current.CancellationToken));
     }
 
     [Fact]
