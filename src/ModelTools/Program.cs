@@ -29,7 +29,7 @@ try
 }
 catch (OperationCanceledException)
 {
-    // Ctrl-C: whoever pressed it knows.
+    await Console.Error.WriteLineAsync("Ended before it was done.");
     return Interruption.ExitCode;
 }
 catch (Exception exception) when (exception is InferenceException or ModelFormatException or IOException or UnauthorizedAccessException)

@@ -75,6 +75,7 @@ internal sealed class Evaluator : IDisposable
         var warm = false;
         for (var photo = 0; photo < photos.Count; photo++)
         {
+            cancellationToken.ThrowIfCancellationRequested();
             progress($"{model.Variant}: photo {photo + 1} of {photos.Count}");
             try
             {

@@ -52,6 +52,9 @@ internal static class WhatsitCommand
         return (process.ExitCode, $"{first}\n{rest}");
     }
 
+    /// <summary>Only started: what it says has to be read.</summary>
+    public static Process Begin(params string[] arguments) => Start(Program, Root, false, arguments);
+
     private static Process Start(string program, string folder, bool hasInput, string[] arguments, IReadOnlyDictionary<string, string>? environment = null)
     {
         var start = new ProcessStartInfo(program, arguments)

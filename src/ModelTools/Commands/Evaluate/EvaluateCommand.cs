@@ -68,10 +68,12 @@ internal static class EvaluateCommand
             var quiet = arguments.GetValue(json) || Console.IsOutputRedirected;
             var evaluation = quiet ? await Measure(_ => { })
                 : await AnsiConsole.Status().StartAsync("Starting", status => Measure(step => status.Status(Markup.Escape(step))));
+            cancellationToken.ThrowIfCancellationRequested();
             if (arguments.GetValue(report) is { } page)
             {
                 using var evaluator = new Evaluator();
-                await File.WriteAllTextAsync(page, EvaluationPage.Write(evaluation, evaluator), cancellationToken);
+                await File.WriteAllTextAsync(page + ".new", EvaluationPage.Write(evaluation, evaluator), CancellationToken.None);
+                File.Move(page + ".new", page, overwrite: true);
             }
 
             if (arguments.GetValue(record) is { } photos)

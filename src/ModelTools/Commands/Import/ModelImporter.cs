@@ -54,6 +54,7 @@ internal static class ModelImporter
                 manifest = BundleWriter.Write(request, model, sample, manifest.Version, temporary);
             }
 
+            cancellationToken.ThrowIfCancellationRequested();
             if (request.DryRun)
             {
                 Directory.Delete(temporary, recursive: true);

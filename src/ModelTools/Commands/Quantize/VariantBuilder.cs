@@ -72,8 +72,15 @@ internal static class VariantBuilder
     /// <summary>The variant that the others are made of.</summary>
     public static string FullOf(ModelManifest manifest) => manifest.Files.ContainsKey(Full) ? Full : manifest.Files.Keys.First();
 
-    public static async Task<QuantizeReport> BuildAsync(QuantizeRequest request, Action<string> progress, CancellationToken cancellationToken)
+    public static async Task<QuantizeReport> BuildAsync(QuantizeRequest request, Action<string> show, CancellationToken cancellationToken)
     {
+        // Looking for the best bits takes minutes, and knows nothing of whoever waits.
+        void Progress(string step)
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            show(step);
+        }
+
         var source = ModelSource.Find(request.Model, request.Models);
         var manifest = source.Manifest
             ?? throw new ModelFormatException($"'{request.Model}' is not a bundle. Import it first: whatsit import {request.Model} --name NAME");
@@ -89,12 +96,12 @@ internal static class VariantBuilder
         (var calibration, var measured, var judgedBy) = Divide(request, classes, () => OwnSamples(manifest, folder));
 
         // 1. Fewer bits.
-        progress($"Reading {Path.GetFileName(fullPath)}");
+        Progress($"Reading {Path.GetFileName(fullPath)}");
         var graph = request.Made ?? new OnnxReader().Read(fullPath).Graph;
         IReadOnlyList<Trial> trials = [];
         if (request.To == "int8" && request.Made is null)
         {
-            (graph, trials) = StaticQuantizer.Quantize(graph, manifest.Output, Tensors(evaluator, manifest, calibration!, progress), progress);
+            (graph, trials) = StaticQuantizer.Quantize(graph, manifest.Output, Tensors(evaluator, manifest, calibration!, Progress), Progress);
         }
         else if (request.To != "int8")
         {
@@ -104,19 +111,20 @@ internal static class VariantBuilder
         // 2. Written under a name that no manifest has.
         var name = $"{Path.GetFileNameWithoutExtension(fullPath)}.{request.To}.onnx";
         var temporary = TemporaryName.New(folder, name);
-        OnnxWriter.Write(graph, Path.Combine(folder, temporary));
         try
         {
+            OnnxWriter.Write(graph, Path.Combine(folder, temporary));
+
             // 3. Measured through the server's own way.
             var file = Bundle.Describe(folder, temporary);
             var candidate = manifest with { Files = new Dictionary<string, BundleFile>(manifest.Files) { [request.To] = file } };
-            var full = await AnswersAsync(evaluator, candidate, folder, Full, measured, progress, cancellationToken);
+            var full = await AnswersAsync(evaluator, candidate, folder, Full, measured, Progress, cancellationToken);
             string? problem = null;
             Answers reduced;
             using (var lease = evaluator.Load(candidate, folder, request.To))
             {
                 file = file with { Predictions = await OwnAnswerAsync(evaluator, lease.Model, cancellationToken) };
-                reduced = await evaluator.RunAsync(lease.Model, measured, progress, cancellationToken);
+                reduced = await evaluator.RunAsync(lease.Model, measured, Progress, cancellationToken);
             }
 
             candidate = candidate with { Files = new Dictionary<string, BundleFile>(candidate.Files) { [request.To] = file } };
@@ -151,6 +159,7 @@ internal static class VariantBuilder
                 : null;
 
             // 4. Installed.
+            cancellationToken.ThrowIfCancellationRequested();
             // Random pictures tell too little for a server to take bytes unasked.
             file = file with { File = name, Approved = request.Made is null || request.Images is not null || request.To == "fp16" };
             if (problem is null)
