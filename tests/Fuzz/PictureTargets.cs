@@ -75,11 +75,13 @@ internal static class PictureTargets
             }
 
             // libvips hears of a warning with the next eight rows, so of none within the last. libjpeg-turbo passes over coefficients outside of their block,
-            // and over codes that are none as long as much of the file is left (HUFF_DECODE_FAST in its jdhuff.h), without a word.
+            // and over codes that are none as long as much of the file is left (HUFF_DECODE_FAST in its jdhuff.h), without a word. Of means that no picture
+            // has, and of data behind the last block, which libvips does not read, it says nothing either.
             var heard = decoder.FullHeight - (Rows * shrink);
-            if (taken && damage is { Kind: not (JpegDamageKind.CoefficientOutOfRange or JpegDamageKind.BadCode) } unknown && unknown.Row < heard)
+            if (taken && damage is { Row: var row, Kind: var kind } && row < heard && kind is not (JpegDamageKind.CoefficientOutOfRange
+                or JpegDamageKind.BadCode or JpegDamageKind.MeanOutOfRange or JpegDamageKind.DataLeft))
             {
-                throw new ViolationException($"1/{shrink}: {unknown.Kind} from row {unknown.Row}, and libjpeg-turbo has nothing to say.");
+                throw new ViolationException($"1/{shrink}: {kind} from row {row}, and libjpeg-turbo has nothing to say.");
             }
         }
     }
