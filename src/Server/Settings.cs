@@ -108,14 +108,23 @@ internal static class Settings
             // The binder passes over a text where a list of objects belongs.
             problems.AddRange(section.GetChildren().Where(setting => setting.Value is { Length: > 0 } && !IsText(setting.Key))
                 .Select(setting => $"The setting {setting.Path} is '{setting.Value}'. It must be a list: {setting.Path}:0 is its first entry."));
+            // It leaves out an entry that it cannot read, too, unless it is asked for that one alone.
+            foreach (var entry in section.GetChildren().Where(setting => !IsText(setting.Key)).SelectMany(list => list.GetChildren()))
+            {
+                entry.Get(PropertyOf(entry.Path.Split(':')[^2])!.PropertyType.GetGenericArguments().Single());
+            }
+
             var results = new List<ValidationResult>();
             Validator.TryValidateObject(options, new ValidationContext(options), results, validateAllProperties: true);
             problems.AddRange(results.Select(result => $"The setting {Named(result)}"));
             return problems.Count > 0 ? ValidateOptionsResult.Fail(problems) : ValidateOptionsResult.Success;
         }
 
-        private static bool IsText(string setting) => typeof(T).GetProperty(setting, BindingFlags.IgnoreCase | BindingFlags.Instance | BindingFlags.Public)
-            is not { } property || TypeDescriptor.GetConverter(property.PropertyType).CanConvertFrom(typeof(string));
+        private static bool IsText(string setting) =>
+            PropertyOf(setting) is not { } property || TypeDescriptor.GetConverter(property.PropertyType).CanConvertFrom(typeof(string));
+
+        private static PropertyInfo? PropertyOf(string setting) =>
+            typeof(T).GetProperty(setting, BindingFlags.IgnoreCase | BindingFlags.Instance | BindingFlags.Public);
 
         /// <summary>The setting with its value and what is wrong with it; what is wrong within an entry of a list names that itself.</summary>
         private string Named(ValidationResult result)

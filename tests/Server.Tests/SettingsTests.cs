@@ -36,6 +36,10 @@ public sealed class SettingsTests
     [InlineData("Catalog:Sources:0:Name", "a/b",
         "The setting Catalog:Sources:0:Name is 'a/b'; a model's name has letters, digits, '-', '_' and '.', at most 64.")]
     [InlineData("Catalog:Sources:0:Name", "a", "The setting Catalog:Sources:0:Url is '', which is no address such as https://models.example/a.zip.")]
+    [InlineData("Catalog:Sources:0:AllowHttp", "perhaps",
+        "Failed to convert configuration value 'perhaps' at 'Catalog:Sources:0:AllowHttp' to type 'System.Boolean'.")]
+    [InlineData("Access:Keys:0:RequestsPerMinute", "many",
+        "Failed to convert configuration value 'many' at 'Access:Keys:0:RequestsPerMinute' to type 'System.Int32'.")]
     [InlineData("Teaching:Enabled", "perhaps", "Failed to convert configuration value 'perhaps' at 'Teaching:Enabled' to type 'System.Boolean'.")]
     [InlineData("Teaching:Enabled", "true",
         "The setting Teaching:Enabled is 'True'. There is no key in Management:KeySha256 that the page could ask for.")]
