@@ -8,8 +8,15 @@ using Whatsit.Training;
 const int interrupted = 130;
 if (args is not ([_] or [_, _]) || (args.Length == 2 && !int.TryParse(args[1], NumberStyles.None, CultureInfo.InvariantCulture, out _)))
 {
-    await Console.Error.WriteLineAsync("This is the other half of whatsit train --fine-tune, which starts it: whatsit-training FOLDER [THREADS], or --check.");
+    await Console.Error.WriteLineAsync(
+        "This is the other half of whatsit train --fine-tune, which starts it: whatsit-training FOLDER [THREADS], --check, or --folder.");
     return 2;
+}
+
+if (args[0] == "--folder")
+{
+    Console.WriteLine(AppContext.BaseDirectory);
+    return 0;
 }
 
 using var end = new CancellationTokenSource();

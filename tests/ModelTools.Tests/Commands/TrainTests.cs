@@ -419,6 +419,72 @@ public sealed class TrainTests : IDisposable
         Assert.Equal([1, 2, 3], await File.ReadAllBytesAsync((string)written["training"]![1]!["path"]!, TestContext.Current.CancellationToken));
     }
 
+    [Fact]
+    public async Task ResNet18_is_a_base_that_comes_with_the_training_program()
+    {
+        Assert.SkipWhen(OperatingSystem.IsWindows(), "The program is a shell script here.");
+        var folder = Path.Combine(_root, "program", "resnet18");
+        Directory.CreateDirectory(folder);
+        var front = new GraphBuilder("front");
+        var less = front.AddNode("Sub", "less",
+            [front.AddInput("OriginalInput", ElementType.Float32, 1, 3, 32, 32), front.AddConstant("mean", [120, 110, 100], 3, 1, 1)]);
+        front.AddOutput(front.AddNode("Mul", "PreprocessedInput", [less, front.AddConstant("scale", [1 / 58f])]), ElementType.Float32, 1, 3, 32, 32);
+        OnnxWriter.Write(front.Graph, Path.Combine(folder, "ResNetPreprocess.onnx"));
+        var back = new GraphBuilder("back");
+        var value = back.AddInput("Input247", ElementType.Float32, 1, 3, 32, 32);
+        foreach (var (name, from, to) in ((string, int, int)[])[("mean", 3, 16), ("second", 16, 24)])
+        {
+            value = back.AddNode("Relu", name + "_relu", [back.AddNode("Conv", name,
+                [value, back.AddConstant(name + "_w", Numbers.Random(name.Length, -0.4f, 0.4f, [to, from, 3, 3]))],
+                ("strides", new long[] { 2, 2 }), ("pads", new long[] { 1, 1, 1, 1 }))]);
+        }
+
+        back.AddOutput(back.AddNode("AveragePool", "Pooling395_Output_0", [value], ("kernel_shape", new long[] { 8, 8 })), ElementType.Float32, 1, 24, 1, 1);
+        OnnxWriter.Write(back.Graph, Path.Combine(folder, "ResNet18.onnx"));
+        var environment = new Dictionary<string, string>
+        {
+            [FineTuningJob.ProgramVariable] = Script($"[ \"$1\" = --folder ] && echo '{_root}/program'"),
+            ["XDG_CACHE_HOME"] = Path.Combine(_root, "cache"),
+        };
+        string[] arguments = ["train", "--images", Photos, "--name", "colours", "--base", "resnet18", "--models", Models, "--no-cache"];
+
+        var (code, output, error) = await WhatsitCommand.RunWithAsync(environment, arguments);
+
+        Assert.True(code == 0, error);
+        Assert.Contains("on resnet18", output, StringComparison.Ordinal);
+        var manifest = Bundle.ReadManifest(Path.Combine(Models, "colours"));
+        Assert.Contains("ML.NET", manifest.Source, StringComparison.Ordinal);
+        Assert.NotNull(manifest.Preprocessing.Evidence!.Tried);
+        Assert.Equal(1, manifest.Metrics!["fp32"].GetProperty("top1").GetDouble());
+        Assert.NotNull(manifest.Output.ClassifierWeights);
+
+        // Its features are those of the two files, one after the other.
+        var pixels = new byte[32 * 32 * 3];
+        new Random(5).NextBytes(pixels);
+        var floats = Tensor.Float32([1, 3, 32, 32], [.. Enumerable.Range(0, pixels.Length).Select(at => (float)pixels[((at % 1024) * 3) + (at / 1024)])]);
+        using var first = new OnnxRunner(Path.Combine(folder, "ResNetPreprocess.onnx"));
+        using var second = new OnnxRunner(Path.Combine(folder, "ResNet18.onnx"));
+        var expected = second.Run(new Dictionary<string, Tensor>
+        {
+            ["Input247"] = first.Run(new Dictionary<string, Tensor> { ["OriginalInput"] = floats })["PreprocessedInput"],
+        }).Values.Single().ToFloats();
+        using var bundle = new OnnxRunner(Path.Combine(Models, "colours", "model.onnx"));
+        var actual = bundle.Run(new Dictionary<string, Tensor> { ["image"] = new(ElementType.UInt8, [1, 32, 32, 3], pixels) })["embedding"].ToFloats();
+        Assert.Equal(24, actual.Length);
+        Assert.All(expected.Zip(actual), pair => Assert.Equal(pair.First, pair.Second, 1e-4f));
+
+        // It was made once.
+        var made = Directory.EnumerateFiles(Path.Combine(_root, "cache", "whatsit", "bases"), "model.onnx", SearchOption.AllDirectories).Single();
+        var written = File.GetLastWriteTimeUtc(made);
+        (code, _, error) = await WhatsitCommand.RunWithAsync(environment, [.. arguments, "--keep-preprocessing"]);
+        Assert.True(code == 0, error);
+        Assert.Equal(written, File.GetLastWriteTimeUtc(made));
+
+        File.Delete(Path.Combine(folder, "ResNet18.onnx"));
+        (code, _, error) = await WhatsitCommand.RunWithAsync(environment, arguments);
+        Assert.Equal((1, true), (code, error.StartsWith("The training program came without ResNet18.onnx", StringComparison.Ordinal)));
+    }
+
     private string Script(string text)
     {
         var file = Path.Combine(_root, $"program{Directory.GetFiles(_root).Length}.sh");

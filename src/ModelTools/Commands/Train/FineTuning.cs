@@ -44,11 +44,23 @@ internal static class FineTuning
     /// <exception cref="ModelFormatException">It is not installed, or lacks something; the message says what to do.</exception>
     public static Task<string> RequireAsync(CancellationToken cancellationToken) => RequireAsync(Find(), cancellationToken);
 
+    /// <summary>The folder that holds what comes with the program.</summary>
+    /// <exception cref="ModelFormatException">It is not installed; the message says what to do.</exception>
+    public static async Task<string> FolderAsync(CancellationToken cancellationToken)
+    {
+        using var process = Start(Find() ?? throw Missing($"The base {ResNet18.Name} comes with"), "--folder");
+        var folder = await process.StandardOutput.ReadToEndAsync(cancellationToken);
+        await process.WaitForExitAsync(cancellationToken);
+        return folder.Trim();
+    }
+
+    private static ModelFormatException Missing(string whatNeeds) => new(
+        $"{whatNeeds} the training program, which is not installed: run ./build.sh training in the repository of whatsit, or " +
+        $"dotnet tool install --global whatsit.training from where its package lies.");
+
     internal static async Task<string> RequireAsync(string? found, CancellationToken cancellationToken)
     {
-        var program = found ?? throw new ModelFormatException(
-            $"Fine-tuning needs the training program, which is not installed: run ./build.sh training in the repository of whatsit, or " +
-            $"dotnet tool install --global whatsit.training from where its package lies.");
+        var program = found ?? throw Missing("Fine-tuning needs");
         using var process = Start(program, "--check");
         var error = await process.StandardError.ReadToEndAsync(cancellationToken);
         await process.WaitForExitAsync(cancellationToken);

@@ -28,7 +28,9 @@ internal static class TrainCommand
         };
         var name = new Option<string>("--name") { Description = "The bundle's name: its folder, and the model's name in URLs.", Required = true };
         var models = CommonOptions.Models();
-        var network = CommonOptions.Model("--base", "The model whose network is the base: any bundle with an embedding (default: the only one there is).",
+        var network = CommonOptions.Model("--base",
+            "The model whose network is the base: any bundle with an embedding (default: the only one there is), or resnet18, which comes with the training " +
+            "program.",
             models);
         var compare = new Option<string[]>("--compare")
         {

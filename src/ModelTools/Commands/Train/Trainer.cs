@@ -107,7 +107,8 @@ internal static class Trainer
         var started = TimeProvider.System.GetTimestamp();
         var bundle = new BundleFolder(request.Models, request.Name);
         var notes = new List<string>();
-        var source = ModelSource.Find(request.Base, request.Models);
+        var isShipped = request.Base == ResNet18.Name && !Path.Exists(request.Base) && !ModelFolder.Open(request.Models).Names.Contains(request.Base);
+        var source = ModelSource.Find(isShipped ? await ResNet18.BundleAsync(progress, cancellationToken) : request.Base, request.Models);
         var network = source.Manifest
             ?? throw new ModelFormatException($"'{request.Base}' is not a bundle. Import it first: whatsit import {request.Base} --name NAME");
         var embedding = network.Output.Embedding
