@@ -59,7 +59,7 @@ internal static class EvaluationPage
         .two { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(22rem, 100%), 1fr)); gap: 24px }
         .wide { overflow-x: auto }
         table { border-collapse: collapse; width: 100% } th, td { padding: 9px 0 8px 16px; text-align: right; border-bottom: 1px solid var(--rule); white-space: nowrap; font-weight: 700 } td { font-weight: 600 }
-        th { color: var(--ink-soft); font-size: 0.8125rem; font-weight: 600; vertical-align: bottom; white-space: normal } th:first-child, td:first-child { padding-left: 0 } th:first-child, td:first-child, .left { text-align: left; white-space: normal; overflow-wrap: anywhere }
+        th { color: var(--ink-soft); font-size: 0.8125rem; font-weight: 600; vertical-align: bottom; white-space: normal } th:first-child, td:first-child { padding-left: 0 } th:first-child, td:first-child, .left { text-align: left; white-space: normal; overflow-wrap: break-word }
         .now td { color: var(--server); font-weight: 800 }
         .bar { display: inline-block; width: clamp(3rem, 12vw, 8rem); height: 8px; border-bottom: 1px solid var(--rule); vertical-align: middle } .bar i { display: block; height: 7px; background: var(--server) }
         .gallery { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(9.5rem, 100%), 1fr)); gap: 20px 16px } figure img { display: block; width: 100%; aspect-ratio: 1; object-fit: cover; background: var(--hair) }
@@ -351,7 +351,7 @@ internal static class EvaluationPage
 
     private static void Matrix(StringBuilder page, Figures figures, ClassFigures[] shown)
     {
-        const int names = 190, title = 24;
+        const int names = 216, title = 24;
         const int left = names + title, edge = 4;
         var cell = Math.Clamp(560 / shown.Length, 13, 40);
         var side = cell * shown.Length;
