@@ -1,4 +1,5 @@
 using Microsoft.AspNetCore.WebUtilities;
+using Microsoft.Net.Http.Headers;
 
 namespace Whatsit.Server.Access;
 
@@ -37,35 +38,64 @@ internal static class Routes
             .Where(endpoint => endpoint.Metadata.GetMetadata<IExcludeFromDescriptionMetadata>()?.ExcludeFromDescription != true)
             .Select(endpoint => $"{MethodOf(endpoint)} {endpoint.RoutePattern.RawText!.Replace("{**", "{", StringComparison.Ordinal).TrimEnd('/')}")
             .Distinct()]);
-        app.UseStatusCodePages(pages =>
+        app.Use(async (context, next) =>
         {
-            var context = pages.HttpContext;
-            var path = Refusal.Shorten(context.Request.Path.Value!, most: 80);
-            var status = context.Response.StatusCode;
-            var refusal = status switch
+            await next(context);
+            // The framework's own middleware passes over what says that its body is empty, as a range does that lies outside of a file.
+            if (context.Response is { HasStarted: false, StatusCode: >= 400, ContentLength: null or 0 } response)
             {
-                StatusCodes.Status404NotFound => new Refusal(
+                // They were the file's.
+                foreach (var header in (string[])[HeaderNames.ContentDisposition, HeaderNames.CacheControl, HeaderNames.ETag])
+                {
+                    response.Headers.Remove(header);
+                }
+
+                response.ContentLength = null;
+                await Describe(context, routes).WriteAsync(response, context.RequestAborted);
+            }
+        });
+    }
+
+    private static Refusal Describe(HttpContext context, Lazy<string[]> routes)
+    {
+        var (request, response, status) = (context.Request, context.Response, context.Response.StatusCode);
+        var path = Refusal.Shorten(request.Path.Value!, most: 80);
+        switch (status)
+        {
+            case StatusCodes.Status404NotFound:
+                return new(
                     status,
                     "No such route",
                     "route-not-found",
                     $"There is no '{path}' here. Pictures go to POST /predict; the other routes are in parameters.",
-                    new Dictionary<string, object> { ["path"] = path, ["routes"] = routes.Value }),
-                StatusCodes.Status405MethodNotAllowed => new Refusal(
+                    new Dictionary<string, object> { ["path"] = path, ["routes"] = routes.Value });
+            case StatusCodes.Status405MethodNotAllowed:
+                return new(
                     status,
                     "Wrong method",
                     "method-not-allowed",
-                    $"{context.Request.Method} is not possible at '{path}'; {context.Response.Headers.Allow} is.",
+                    $"{request.Method} is not possible at '{path}'; {response.Headers.Allow} is.",
                     new Dictionary<string, object>
                     {
-                        ["method"] = context.Request.Method,
-                        ["allowed"] = context.Response.Headers.Allow.ToString(),
+                        ["method"] = request.Method,
+                        ["allowed"] = response.Headers.Allow.ToString(),
                         ["routes"] = routes.Value,
-                    }),
-                _ => new Refusal(status, ReasonPhrases.GetReasonPhrase(status), "malformed-request",
-                    $"The request was refused: {ReasonPhrases.GetReasonPhrase(status)}."),
-            };
-            return refusal.WriteAsync(context.Response, context.RequestAborted);
-        });
+                    });
+            case StatusCodes.Status412PreconditionFailed:
+                return new(status, "Not the same", "precondition-failed", "The file is not, or no longer, the one that the request's conditions name.");
+            case StatusCodes.Status416RangeNotSatisfiable:
+                var range = Refusal.Shorten(request.Headers.Range.ToString());
+                var bytes = response.GetTypedHeaders().ContentRange!.Length!.Value;
+                return new(
+                    status,
+                    "No such range",
+                    "range-not-satisfiable",
+                    $"The range '{range}' lies outside of the file, which has {LimitsOptions.Bytes(bytes)}.",
+                    new Dictionary<string, object> { ["range"] = range, ["bytes"] = bytes });
+            default:
+                return new(status, ReasonPhrases.GetReasonPhrase(status), "malformed-request",
+                    $"The request was refused: {ReasonPhrases.GetReasonPhrase(status)}.");
+        }
     }
 
     private static string MethodOf(Endpoint endpoint) => endpoint.Metadata.GetMetadata<IHttpMethodMetadata>()?.HttpMethods[0] ?? HttpMethods.Get;

@@ -59,4 +59,31 @@ public sealed class ModelsTests(WhatsitServer server)
     [InlineData("/models/nobody/files/labels.txt")]
     public async Task An_unknown_model_is_a_problem_that_names_it(string path) =>
         await HttpAssert.ProblemAsync(HttpStatusCode.NotFound, "'nobody'", await server.Http.GetAsync(path, TestContext.Current.CancellationToken));
+
+    [Fact]
+    public async Task A_range_outside_of_a_file_and_a_condition_that_does_not_hold_are_refused_with_a_sentence()
+    {
+        foreach (var path in (string[])["/models/grocery/files/labels.txt", "/assets/model_tfjs/model.json"])
+        {
+            var length = (await server.Http.GetByteArrayAsync(path, TestContext.Current.CancellationToken)).Length;
+            using var outside = await AskAsync("Range", $"bytes={length}-");
+            var problem = await HttpAssert.ProblemAsync(HttpStatusCode.RequestedRangeNotSatisfiable, $"{length:N0} bytes", outside);
+            Assert.Equal((length, $"bytes={length}-"), ((int)problem["parameters"]!["bytes"]!, (string)problem["parameters"]!["range"]!));
+            Assert.Equal(length, outside.Content.Headers.ContentRange!.Length);
+            // What is kept of the file is kept for ever.
+            Assert.Null(outside.Headers.CacheControl);
+
+            using var other = await AskAsync("If-Match", "\"another\"");
+            await HttpAssert.ProblemAsync(HttpStatusCode.PreconditionFailed, "no longer", other);
+
+            using var inside = await AskAsync("Range", "bytes=0-9");
+            Assert.Equal(HttpStatusCode.PartialContent, inside.StatusCode);
+
+            async Task<HttpResponseMessage> AskAsync(string header, string value)
+            {
+                using var request = new HttpRequestMessage(HttpMethod.Get, path) { Headers = { { header, value } } };
+                return await server.Http.SendAsync(request, TestContext.Current.CancellationToken);
+            }
+        }
+    }
 }
