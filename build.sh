@@ -17,6 +17,7 @@
 #   ./build.sh publish-check   publish for every platform and read what is inside (or for those named: linux-x64 osx-arm64 …)
 #   ./build.sh image-check     build the Dockerfile without a container engine and start what it makes (root on Debian)
 #   ./build.sh locks    write the lock files of all platforms anew, after a change of packages (locks/)
+#   ./build.sh openapi  write docs/openapi.json and the page's types anew, after a change of the routes (--breaking: even where it breaks clients)
 #   ./build.sh audit    ask both registries for known vulnerabilities
 #   ./build.sh sbom     write bills of materials (CycloneDX) of server, command and page into artifacts/sbom
 #   ./build.sh format   check (or with --fix, mend) the formatting of all sources
@@ -143,6 +144,16 @@ lock() {
   dotnet restore Server.sln -p:UpdateLocks=true --force-evaluate -v quiet
   # 600 MB for each platform: this one's.
   for project in src/Training tests/Training; do dotnet restore "$project" -p:UpdateLocks=true --force-evaluate -v quiet; done
+}
+
+# What the server says of its routes, and the page's types made of it.
+openapi() {
+  local how=renew
+  [ "${1:-}" != --breaking ] || how=breaking
+  install_client
+  dotnet build tests/Server.Tests -c "$CONFIGURATION" --nologo -v quiet -p:BuildClient=false
+  WHATSIT_OPENAPI=$how "artifacts/bin/Server.Tests/$configuration_folder/Server.Tests" -noColor -method '*.The_committed_document_is_the_one_that_is_served'
+  (cd client && npm run --silent api)
 }
 
 # The format and processor that a program or library was compiled for, from its header, in the words of .NET's runtime identifiers.
@@ -340,6 +351,7 @@ case "${1:-}" in
   publish-check) if [ $# -gt 1 ]; then publish_check "${@:2}"; else publish_check "${PLATFORMS[@]}"; fi; summary ;;
   image-check) deploy/image-check.sh ;;
   locks) lock ;;
+  openapi) openapi "${@:2}" ;;
   audit) audit ;;
   sbom) sbom ;;
   format)

@@ -1,7 +1,7 @@
 namespace Whatsit.Inference;
 
 /// <summary>What was answered all the same, and the reader should know: the last rows of a picture are missing, a field was not understood.</summary>
-/// <param name="Code">Stable, for programs; one of <see cref="Codes"/>.</param>
+/// <param name="Code">Stable, for programs.</param>
 /// <param name="Detail">One sentence for people.</param>
 /// <param name="Parameters">The values in the sentence, by name: numbers and strings.</param>
 public sealed record Warning(string Code, string Detail, IReadOnlyDictionary<string, object> Parameters)

@@ -10,6 +10,7 @@ using Whatsit.Server.Access;
 using Whatsit.Server.Compatibility;
 using Whatsit.Server.Compatibility.OpenInference.Rpc;
 using Whatsit.Server.Compatibility.Tutorial;
+using Whatsit.Server.Documentation;
 using Whatsit.Server.Health;
 using Whatsit.Server.Limits;
 using Whatsit.Server.Management;

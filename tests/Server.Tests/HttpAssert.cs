@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Http.Headers;
 using System.Text.Json.Nodes;
+using Whatsit.Server.Tests.Documentation;
 
 namespace Whatsit.Server.Tests;
 
@@ -18,6 +19,7 @@ internal static class HttpAssert
         Assert.Contains((string)problem["code"]!, RefusalCodes.All);
         Assert.Equal((int)status, RefusalCodes.All[(string)problem["code"]!].Status);
         Assert.All(problem["parameters"]?.AsObject() ?? [], parameter => Assert.Contains(parameter.Key, RefusalCodes.All[(string)problem["code"]!].Parameters));
+        Contract.HasRefusal(response.RequestMessage, problem);
         Assert.DoesNotContain("   at ", text, StringComparison.Ordinal);
         Assert.DoesNotContain(WhatsitServer.Root, text, StringComparison.Ordinal);
         return problem;

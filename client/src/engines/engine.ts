@@ -1,4 +1,5 @@
 import type { Said } from '../texts/said';
+import type { components } from './api';
 import type { Preparation } from './manifest';
 
 /** The two engines share one interface, one result and one set of timing names; the page does not know which it holds. */
@@ -27,14 +28,8 @@ export interface Progress {
   total: number;
 }
 
-export interface Prediction {
-  label: string;
-  index: number;
-  /** A probability, 0..1. */
-  confidence: number;
-  /** Class activation map (Zhou et al. 2016), rows of numbers 0..1: how much each part of the picture spoke for this label. */
-  map?: number[][];
-}
+/** A label, its probability, and where asked for its class activation map (Zhou et al. 2016). */
+export type Prediction = components['schemas']['Prediction'];
 
 export interface Classification {
   engine: EngineId;
@@ -56,12 +51,7 @@ export interface Classification {
   warnings?: Said[];
 }
 
-export interface ImageFacts {
-  width: number;
-  height: number;
-  format: string;
-  bytes: number;
-}
+export type ImageFacts = components['schemas']['ImageDescription'];
 
 /** One vocabulary everywhere: the server's metrics, `Server-Timing`, the waterfall and the load test say the same words. */
 export type Stage = 'fetch' | 'prepare' | 'try' | 'shrink' | 'start' | 'upload' | 'network' | 'load' | 'decode' | 'preprocess' | 'queue' | 'compute' | 'other' | 'download';

@@ -1,8 +1,9 @@
+import type { components } from './api';
 import { EngineError } from './engine';
 import { folder } from './folder';
 import type { EngineErrorCode } from './engine';
 import type { Said } from '../texts/said';
-import type { Certainty, Manifest } from './manifest';
+import type { Manifest } from './manifest';
 
 export type { Certainty, Manifest, ModelFile, Preprocessing, Resample, Variant } from './manifest';
 
@@ -23,30 +24,10 @@ export interface ServerConfig {
   takesModels?: boolean;
 }
 
-export interface ModelSummary {
-  name: string;
-  title?: string;
-  version?: string;
-  /** Unloaded: it is loaded when it is asked. */
-  state: 'ready' | 'loading' | 'failed' | 'unloaded';
-  default: boolean;
-  variants: string[];
-  preprocessingCertainty?: Certainty;
-}
-
-export interface ModelInfo {
-  manifest: Manifest;
-  state: ModelSummary['state'];
-  default: boolean;
-  /** The variant that the server runs; none while it is not ready. */
-  variant?: string;
-}
-
-export interface ClassInfo {
-  index: number;
-  label: string;
-  group?: string;
-}
+export type ModelSummary = components['schemas']['ModelSummary'];
+/** One that serves, and so has a manifest. */
+export type ModelInfo = Omit<components['schemas']['ModelDetails'], 'manifest'> & { manifest: Manifest };
+export type ClassInfo = components['schemas']['ClassLabel'];
 
 /** What is asked before a model can be used. */
 export const modelUrls = (name: string): string[] => ['/config.json', '/models', `/models/${encodeURIComponent(name)}`, `/models/${encodeURIComponent(name)}/classes`].map(serverUrl);

@@ -1,23 +1,13 @@
 import { accessKey } from './access';
+import type { components } from './api';
 import { formatOf } from './decode';
-import type { Classification, ClassifyOptions, Engine, Prediction, StageTime } from './engine';
+import type { Classification, ClassifyOptions, Engine, StageTime } from './engine';
 import { EngineError } from './engine';
-import type { Said } from '../texts/said';
 import { errorFrom, serverUrl } from './server-api';
 import { isTooSlow, noteUpload, roundTripMs, worthShrinking } from './link';
 import { shrink } from './shrink';
 import type { Shrunk } from './shrink';
 import { divideRoundTrip, parseServerTiming, sumOf } from './timing';
-
-interface PredictResponse {
-  model: string;
-  version: string;
-  variant: string;
-  predictions: Prediction[];
-  abstained: boolean;
-  image: { width: number; height: number; format: string; bytes: number };
-  warnings?: Said[];
-}
 
 /** The model on the server, by HTTP: the photo goes up, the labels come back with the stages that the server measured. */
 export class ServerEngine implements Engine {
@@ -61,7 +51,7 @@ export class ServerEngine implements Engine {
       const heic = error instanceof EngineError && error.code === 'not-an-image' && (await formatOf(sent)) === 'heic';
       throw heic ? new EngineError('heic', error.detail, undefined, error.said) : error;
     });
-    const answer = JSON.parse(response.body) as PredictResponse;
+    const answer = JSON.parse(response.body) as components['schemas']['PredictionResponse'];
     const timing = divideRoundTrip(marks, parseServerTiming(response.serverTiming));
     noteUpload(sent.size, sumOf(timing.filter(({ stage }) => stage === 'upload' || stage === 'network')), roundTripMs());
     if (shrunk) timing.unshift({ stage: 'shrink', place: 'device', ms: shrunk.ms });

@@ -14,6 +14,9 @@ public static partial class Bundle
     /// <summary>Bytes of a manifest: it lists files and some measurements.</summary>
     public const int LongestManifest = 4 << 20;
 
+    /// <summary>What a model's name looks like, as a regular expression.</summary>
+    public const string NameShape = "[A-Za-z0-9][A-Za-z0-9._-]{0,63}";
+
     /// <summary>Whether a text can be a model's name, which stands in URLs and is a folder.</summary>
     public static bool IsName(string name) => NamePattern().IsMatch(name);
 
@@ -197,7 +200,7 @@ public static partial class Bundle
         }
     }
 
-    [GeneratedRegex(@"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}\z")]
+    [GeneratedRegex("^" + NameShape + @"\z")]
     private static partial Regex NamePattern();
 
     [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]

@@ -70,8 +70,7 @@ public sealed record ModelManifest
 /// <param name="Bytes">Its size.</param>
 /// <param name="Sha256">The SHA-256 of its content, in hex.</param>
 /// <param name="Approved">Only on reduced variants: whether its measured loss of accuracy is small enough to serve it unasked.</param>
-/// <param name="Predictions">Only on reduced variants: the recorded answer to the bundle's sample, where it is not
-/// <see cref="SampleSpec.Predictions"/>.</param>
+/// <param name="Predictions">Only on reduced variants: the recorded answer to the bundle's sample, where it is not the sample's own.</param>
 public sealed record BundleFile(string File, long Bytes, string Sha256, bool? Approved = null, IReadOnlyList<Prediction>? Predictions = null);
 
 /// <summary>Servers that compute a model; they speak the Open Inference Protocol v2 over HTTP or gRPC.</summary>

@@ -3,7 +3,7 @@ using System.Numerics.Tensors;
 namespace Whatsit.Inference.Explaining;
 
 /// <summary>How the maps of an answer were made.</summary>
-/// <param name="Method"><see cref="ClassActivation"/> or <see cref="Occlusion"/>.</param>
+/// <param name="Method">class-activation or occlusion.</param>
 /// <param name="Runs">The model's runs beside the one that gave the answer.</param>
 public sealed record Explanation(string Method, int Runs)
 {

@@ -31,5 +31,8 @@ internal static class Audiences
     /// <summary>Whom the endpoint is for that was chosen.</summary>
     public static Audience GetAudience(this HttpContext context) => context.GetEndpoint()?.Metadata.GetMetadata<Mark>()?.Audience ?? Audience.Everyone;
 
+    /// <summary>Whom an endpoint with these metadata is for.</summary>
+    public static Audience Of(IEnumerable<object> metadata) => metadata.OfType<Mark>().LastOrDefault()?.Audience ?? Audience.Everyone;
+
     private sealed record Mark(Audience Audience);
 }

@@ -3,6 +3,7 @@ using Microsoft.AspNetCore.Mvc;
 using Whatsit.Inference;
 using Whatsit.Inference.Catalog;
 using Whatsit.Server.Access;
+using Whatsit.Server.Documentation;
 using Whatsit.Server.Limits;
 
 namespace Whatsit.Server.Models;
@@ -25,11 +26,12 @@ internal static partial class BundlesApi
         models.MapPut("/{name}", PutAsync).WithName("PutModel").WithSummary("Put a bundle on the server, or another one in its place")
             .WithDescription("The body is the bundle as a zip: its files, or a folder that holds them. It serves when it has given its recorded answer; until "
                 + "then, and where it does not, the old one does. Asks for the key of those who run the server (Management:KeySha256).")
+            .WithMetadata(new BundleBodyAttribute())
             .Produces<ModelDetails>().Produces<ModelDetails>(201)
-            .ProducesProblem(400).ProducesProblem(401).ProducesProblem(403).ProducesProblem(408).ProducesProblem(409).ProducesProblem(413).ProducesProblem(422)
-                .ProducesProblem(429).ProducesProblem(507);
+            .Refuses("invalid-model-name", "model-from-settings", "bundle-too-large", "invalid-bundle", "bundle-in-progress", "models-not-writable");
         models.MapDelete("/{name}", Delete).WithName("DeleteModel").WithSummary("Delete a model with everything in its folder")
-            .Produces(204).ProducesProblem(401).ProducesProblem(403).ProducesProblem(404).ProducesProblem(409).ProducesProblem(507);
+            .Produces(204)
+            .Refuses("invalid-model-name", "model-not-found", "model-from-settings", "default-model-needed", "models-not-writable");
     }
 
     private static async Task<IResult> PutAsync(string name, HttpContext context, [FromServices] ModelCatalog catalog, [FromServices] CatalogOptions options,

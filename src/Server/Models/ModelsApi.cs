@@ -6,6 +6,7 @@ using Microsoft.Net.Http.Headers;
 using Whatsit.Inference;
 using Whatsit.Inference.Catalog;
 using Whatsit.Inference.Preprocessing;
+using Whatsit.Server.Documentation;
 
 namespace Whatsit.Server.Models;
 
@@ -54,11 +55,12 @@ internal static class ModelsApi
     public static void MapModels(this IEndpointRouteBuilder app)
     {
         var models = app.MapGroup("/models").WithTags("Models");
-        models.MapGet("/", List).WithName("ListModels").WithSummary("The models of the catalog");
-        models.MapGet("/{name}", Describe).WithName("DescribeModel").WithSummary("One model's manifest and state").ProducesProblem(404);
-        models.MapGet("/{name}/classes", ClassesAsync).WithName("ListClasses").WithSummary("One model's labels, in index order").ProducesProblem(404);
+        models.MapGet("/", List).WithName("ListModels").WithSummary("The models of the catalog").Refuses();
+        models.MapGet("/{name}", Describe).WithName("DescribeModel").WithSummary("One model's manifest and state").Refuses("model-not-found");
+        models.MapGet("/{name}/classes", ClassesAsync).WithName("ListClasses").WithSummary("One model's labels, in index order")
+            .Refuses("model-not-found", "model-not-ready");
         models.MapGet("/{name}/files/{**file}", GetFileAsync).WithName("GetModelFile").WithSummary("One file of the bundle that the manifest names")
-            .ProducesProblem(404);
+            .WithMetadata(new FileAnswerAttribute()).Refuses("model-not-found", "model-not-ready", "precondition-failed", "range-not-satisfiable");
     }
 
     private static Ok<IEnumerable<ModelSummary>> List([FromServices] ModelCatalog catalog) => TypedResults.Ok(catalog.Models.Select(status => new ModelSummary(

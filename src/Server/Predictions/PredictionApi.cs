@@ -6,6 +6,7 @@ using Whatsit.Inference;
 using Whatsit.Inference.Catalog;
 using Whatsit.Inference.Explaining;
 using Whatsit.Server.Access;
+using Whatsit.Server.Documentation;
 using Whatsit.Server.Telemetry;
 
 namespace Whatsit.Server.Predictions;
@@ -22,15 +23,19 @@ internal static class PredictionApi
             .WithTags("Predictions")
             .WithSummary("Classify a photo")
             .WithDescription(
-                "Send the picture as a multipart form (any part name; several files give several results), as the raw body, or as JSON "
-                + "{\"image\":\"<base64 or data URL>\"}. JPEG, PNG, WebP, GIF (first frame), AVIF, TIFF, BMP, ICO and Netpbm. "
-                + "Server-Timing repeats the answer's timing. With explain=png the answer is the picture itself (image/png), dark where "
-                + "nothing speaks for its best label; the header X-Explanation then names that label, its confidence and the method.")
+                "Send the picture as a multipart form, as the raw body, or as JSON: `{\"image\":\"<base64 or data URL>\"}`. JPEG, PNG, WebP, GIF "
+                + "(first frame), AVIF, TIFF, BMP, ICO and Netpbm; what the body begins with decides, whatever its type says. Fields of the body mean what "
+                + "they mean in the query, which precedes them.")
             .WithMetadata(new PictureBodyAttribute(), new AnswersPicturesAttribute())
             .For(Audience.Clients)
             .Produces<PredictionResponse>()
-            .ProducesProblem(400).ProducesProblem(401).ProducesProblem(404).ProducesProblem(408).ProducesProblem(413).ProducesProblem(415).ProducesProblem(422)
-                .ProducesProblem(429).ProducesProblem(503).ProducesProblem(504);
+            .Refuses(
+                "invalid-request", "no-picture", "invalid-parameter", "file-name-instead-of-file", "line-breaks-lost", "invalid-base64",
+                "base64-plus-became-space", "data-url-not-base64", "json-shape", "field-too-late", "multipart-malformed", "multipart-boundary-missing",
+                "part-header-too-long", "too-many-part-headers", "too-many-fields", "too-many-pictures", "url-off", "invalid-url", "url-port",
+                "host-not-public", "model-not-found", "upload-gave-way", "image-too-large", "file-too-large", "unsupported-image", "unsupported-content-type",
+                "decoder-ended", "invalid-image", "queue-full", "upload-memory-used", "upload-share-used", "too-many-fetches", "backend-failed",
+                "upstream-failed", "model-not-ready", "timed-out");
     }
 
     private static async Task PredictAsync(

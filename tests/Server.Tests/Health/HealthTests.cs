@@ -42,7 +42,7 @@ public sealed class HealthTests(WhatsitServer server)
     {
         var document = await server.GetJsonAsync("/swagger/v1/swagger.json");
         var bodies = document["paths"]!["/predict"]!["post"]!["requestBody"]!["content"]!.AsObject().Select(body => body.Key);
-        Assert.Equal(["application/json", "application/octet-stream", "image/*", "multipart/form-data"], bodies.Order());
+        Assert.Equal(["application/json", "application/octet-stream", "application/x-www-form-urlencoded", "image/*", "multipart/form-data"], bodies.Order());
         Assert.NotNull(document["paths"]!["/models/{name}"]);
         Assert.Equal(HttpStatusCode.OK, (await server.Http.GetAsync("/swagger/index.html", TestContext.Current.CancellationToken)).StatusCode);
     }

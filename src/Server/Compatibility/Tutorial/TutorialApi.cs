@@ -4,6 +4,7 @@ using Microsoft.AspNetCore.Mvc;
 using Whatsit.Inference;
 using Whatsit.Inference.Catalog;
 using Whatsit.Server.Access;
+using Whatsit.Server.Documentation;
 using Whatsit.Server.Limits;
 using Whatsit.Server.Models;
 using Whatsit.Server.Predictions;
@@ -33,7 +34,9 @@ internal static class TutorialApi
     public static void MapTutorial(this IEndpointRouteBuilder app)
     {
         app.MapGet("/assets/model_tfjs/{file}", GetTensorFlowJsAsync).WithTags("Tutorial").WithName("TutorialModel")
-            .WithSummary("The default model for TensorFlow.js: model.json and what lies beside it").ProducesProblem(404).For(Audience.Clients);
+            .WithSummary("The default model for TensorFlow.js: model.json and what lies beside it")
+            .For(Audience.Clients).WithMetadata(new FileAnswerAttribute())
+            .Refuses("model-not-found", "model-not-ready", "precondition-failed", "range-not-satisfiable");
         var api = app.MapGroup("/api").WithTags("Tutorial").For(Audience.Clients);
         api.MapGet("/classes", ClassesAsync).WithName("TutorialClasses").WithSummary("The default model's labels");
         api.MapPost("/predict_image", PredictImageAsync).WithName("TutorialPredictImage").WithSummary("Classify an uploaded photo")
