@@ -34,6 +34,8 @@ internal sealed class HttpPeer : ScriptedPeer
     public static async Task SendAsync(HttpListenerContext context, int status, byte[] body, int? headerLength = null)
     {
         context.Response.StatusCode = status;
+        // A listener that ends writes an empty answer to each connection that waits, which a client that has just asked takes for its own.
+        context.Response.KeepAlive = false;
         if (headerLength is not null)
         {
             context.Response.Headers[HeaderLength] = $"{headerLength}";

@@ -58,16 +58,20 @@ public sealed class ServerPoolTests
     [Fact]
     public async Task The_faster_server_gets_more()
     {
-        // It answers at once; the other one when the first has answered 90.
-        var slow = new TaskCompletionSource();
+        // It answers at once, from when the other one has been asked on; that one answers when the first has answered 90.
+        TaskCompletionSource asked = new(), slow = new();
         var fast = 0;
         using var pool = Pool(["http://fast", "http://slow"], async (host, _) =>
         {
             if (host == "slow")
             {
+                asked.TrySetResult();
                 await slow.Task;
+                return await Ok();
             }
-            else if (Interlocked.Increment(ref fast) == 90)
+
+            await asked.Task;
+            if (Interlocked.Increment(ref fast) == 90)
             {
                 slow.SetResult();
             }
