@@ -32,11 +32,11 @@ for (const [device, settings] of Object.entries(devices)) {
   for (const colorScheme of ['light', 'dark']) {
     const context = await browser.newContext({ ...settings, colorScheme, locale: 'en', reducedMotion: 'reduce', serviceWorkers: 'block' });
     const page = await context.newPage();
-    const take = async (state, fullPage = false) => {
+    const take = async (state, fullPage = false, of = page) => {
       const name = `${device}-${colorScheme}-${state}`;
-      await page.mouse.move(0, 0);
-      if (everything) await page.screenshot({ path: join(folder, `${name}.png`), fullPage });
-      else if (shown[name]) await page.screenshot({ path: join(folder, `${shown[name]}.jpg`), type: 'jpeg', quality: 82, fullPage });
+      await of.mouse.move(0, 0);
+      if (everything) await of.screenshot({ path: join(folder, `${name}.png`), fullPage });
+      else if (shown[name]) await of.screenshot({ path: join(folder, `${shown[name]}.jpg`), type: 'jpeg', quality: 82, fullPage });
     };
     const samples = page.getByRole('button', { name: /^Classify the sample picture/ });
     const chooser = page.locator('input[type=file]');
@@ -72,6 +72,7 @@ for (const [device, settings] of Object.entries(devices)) {
 
     await page.locator('[data-tone=server] button.share').first().click();
     await take('map');
+    await page.keyboard.press('Escape');
 
     await page.getByRole('link', { name: 'For developers' }).click();
     await page.locator('.code').nth(1).waitFor();
@@ -89,12 +90,21 @@ for (const [device, settings] of Object.entries(devices)) {
     // The samples as files of the visitor's own: without a network nothing answers for them.
     const bytes = await page.evaluate(async (addresses) => Promise.all(addresses.map(async (address) => [...new Uint8Array(await (await fetch(address)).arrayBuffer())])), await samples.locator('img').evaluateAll((images) => images.map(({ src }) => src)));
     const files = bytes.map((file, at) => ({ name: `photo-${at + 1}.jpg`, mimeType: 'image/jpeg', buffer: Buffer.from(file) }));
-    await context.setOffline(true);
-    await page.locator('.offline').waitFor();
-    await chooser.setInputFiles(files[0]);
-    await page.waitForFunction(() => document.querySelectorAll('.prediction').length === 1 && document.querySelector('.prediction .total'));
-    await take('offline');
-    await context.setOffline(false);
+
+    // A visitor whose model is kept: the service worker may work.
+    const elsewhere = await browser.newContext({ ...settings, colorScheme, locale: 'en', reducedMotion: 'reduce' });
+    const visitor = await elsewhere.newPage();
+    await visitor.goto(url);
+    await visitor.locator('.samples button').first().click();
+    await visitor.waitForFunction(() => document.querySelectorAll('.prediction .total').length === 2, undefined, { timeout: 60_000 });
+    await visitor.locator('.fold[aria-expanded="false"]').evaluateAll((buttons) => buttons.forEach((button) => button.click()));
+    await visitor.getByText('Works without a network').waitFor({ timeout: 60_000 });
+    await elsewhere.setOffline(true);
+    await visitor.locator('.offline').waitFor();
+    await visitor.locator('input[type=file]').setInputFiles(files[0]);
+    await visitor.waitForFunction(() => document.querySelectorAll('.prediction').length === 1 && document.querySelector('.prediction .total'));
+    await take('offline', false, visitor);
+    await elsewhere.close();
 
     await chooser.setInputFiles({ name: 'holiday.jpg', mimeType: 'image/jpeg', buffer: Buffer.from('not a picture at all') });
     await page.locator('[data-tone=browser] [role=alert]').waitFor();
