@@ -1,7 +1,7 @@
 using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
-using System.Runtime.InteropServices;
+using Whatsit.Tests;
 
 namespace Whatsit.Server.Tests;
 
@@ -32,7 +32,7 @@ public sealed class FaultsTests
     public async Task Without_libvips_the_start_stops_and_names_it()
     {
         Assert.SkipUnless(OperatingSystem.IsLinux(), "skipped: the library is called otherwise");
-        Assert.SkipWhen(NativeLibrary.TryLoad("libvips.so.42", out _), "skipped: this system has a libvips of its own, which is taken then");
+        Assert.SkipWhen(SystemLibvips.IsThere, "skipped: this system has a libvips of its own, which is taken then");
         using var copy = new ServerWithout("libvips.so.42");
         var refusal = await WhatsitServer.RefusalAsync(WhatsitServer.Start(new Dictionary<string, string>(), program: copy.Program));
         Assert.Contains("libvips", refusal, StringComparison.Ordinal);

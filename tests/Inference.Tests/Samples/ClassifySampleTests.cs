@@ -1,6 +1,6 @@
 using System.Diagnostics;
-using System.Runtime.InteropServices;
 using System.Text.Json;
+using Whatsit.Tests;
 
 namespace Whatsit.Inference.Tests.Samples;
 
@@ -40,7 +40,7 @@ public sealed class ClassifySampleTests : IDisposable
     [Fact]
     public async Task Without_libvips_one_sentence_says_which_package_has_it()
     {
-        Assert.SkipWhen(NativeLibrary.TryLoad("libvips.so.42", out _), "skipped: this system has a libvips of its own, which is taken then");
+        Assert.SkipWhen(SystemLibvips.IsThere, "skipped: this system has a libvips of its own, which is taken then");
         // As a program that did not refer to the package: everything managed, nothing native, and nothing that names it.
         foreach (var file in Directory.EnumerateFiles(Program)
             .Where(file => Path.GetExtension(file) == ".dll" || file.EndsWith(".runtimeconfig.json", StringComparison.Ordinal)))

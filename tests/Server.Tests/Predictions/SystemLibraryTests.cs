@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using System.Runtime.InteropServices;
 using Whatsit.Tests;
 
 namespace Whatsit.Server.Tests.Predictions;
@@ -7,13 +6,11 @@ namespace Whatsit.Server.Tests.Predictions;
 /// <summary>The system's libvips in place of the shipped one: Debian's reads HEIC (packages libvips42 and, to make one, libheif-examples).</summary>
 public sealed class SystemLibraryTests
 {
-    private const string Name = "libvips.so.42";
-
     [Fact(Timeout = 120_000)]
     public async Task Heic_is_read_with_the_systems_library_and_the_start_says_so()
     {
-        Assert.SkipUnless(OperatingSystem.IsLinux() && NativeLibrary.TryLoad(Name, out _), $"The system has no {Name}.");
-        await using var server = WhatsitServer.With(new() { ["Decoding:LibvipsPath"] = Name });
+        Assert.SkipUnless(SystemLibvips.IsThere, $"The system has no {SystemLibvips.Name}.");
+        await using var server = WhatsitServer.With(new() { ["Decoding:LibvipsPath"] = SystemLibvips.Name });
         await server.InitializeAsync();
         var reads = await server.LoggedAsync("Pictures: libvips .*(?= reads)(.*)");
         Assert.SkipWhen(reads.Value.Contains("no HEIC", StringComparison.Ordinal), "The system's libvips has no decoder for HEIC.");

@@ -132,9 +132,14 @@ public sealed partial class MetricsTests(WhatsitServer server)
             var stream = client.GetStream();
             await stream.WriteAsync(
                 Encoding.ASCII.GetBytes(
-                $"POST {route} HTTP/1.1\r\nHost: localhost\r\nX-Request-Id: {id}\r\nContent-Type: {type}\r\nContent-Length: 100000\r\n\r\n--x\r\n"),
+                $"POST {route} HTTP/1.1\r\nHost: localhost\r\nX-Request-Id: {id}\r\nContent-Type: {type}\r\nContent-Length: 100000\r\n" +
+                "Expect: 100-continue\r\n\r\n"),
                 TestContext.Current.CancellationToken);
-            await stream.FlushAsync(TestContext.Current.CancellationToken);
+            // It has begun to read: of a connection that is reset before, nobody knows what it was to be.
+            var began = new byte[25];
+            await stream.ReadExactlyAsync(began, TestContext.Current.CancellationToken);
+            Assert.Equal("HTTP/1.1 100 Continue\r\n\r\n", Encoding.ASCII.GetString(began));
+            await stream.WriteAsync("--x\r\n"u8.ToArray(), TestContext.Current.CancellationToken);
             if (reset)
             {
                 client.LingerState = new LingerOption(true, 0);
