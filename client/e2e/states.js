@@ -23,8 +23,8 @@ const words = Buffer.from('words');
 /** @param {Page} page @param {ReturnType<typeof jpeg>[]} files */
 const give = (page, ...files) => page.locator('input[type=file]').first().setInputFiles(files);
 
-/** @param {Page} page @param {number} count */
-const answers = (page, count) => page.waitForFunction((engines) => document.querySelectorAll('.prediction .total').length === engines, count, { timeout: 90_000 });
+/** Asks by the clock: a browser without a screen may paint no frame for as long as nothing moves. @param {Page} page @param {number} count */
+const answers = (page, count) => page.waitForFunction((engines) => document.querySelectorAll('.prediction .total').length === engines, count, { timeout: 90_000, polling: 100 });
 
 /** @param {Page} page @param {boolean} denied */
 const openCamera = async (page, denied = false) => {
