@@ -61,15 +61,45 @@ test.describe('Both engines say the same', () => {
     }
   });
 
-  async function expectAgreementOnPhotos(page: Page, bound = same) {
+  function tenPhotos() {
     const folder = new URL('../../../shared/data/grocery/', import.meta.url).pathname;
-    test.skip(!existsSync(folder), `skipped: the photos are not at ${folder}`);
+    if (!existsSync(folder)) return [];
     const lines = readFileSync(join(folder, 'val.txt'), 'utf8').trim().split('\n');
-    for (let at = 0; at < 10; at++) {
-      const path = lines[Math.floor((at * lines.length) / 10)]!.split(',')[0]!.trim();
-      await expectAgreement(page, jpeg(path.split('/').at(-1)!, readFileSync(join(folder, path))), bound);
-    }
+    return Array.from({ length: 10 }, (_, at) => lines[Math.floor((at * lines.length) / 10)]!.split(',')[0]!.trim())
+      .map((path) => jpeg(path.split('/').at(-1)!, readFileSync(join(folder, path))));
   }
+
+  async function expectAgreementOnPhotos(page: Page, bound = same) {
+    const photos = tenPhotos();
+    test.skip(photos.length === 0, 'skipped: the photos are not at ../shared/data/grocery');
+    for (const photo of photos) await expectAgreement(page, photo, bound);
+  }
+
+  test('and look at the same places', async ({ page, request }) => {
+    const files = [{ name: 'sample.png', mimeType: 'image/png', buffer: await (await request.get('/models/grocery/files/sample.png')).body() }, ...tenPhotos()];
+    for (const file of files) {
+      const response = await request.post('/predict?explain=true', { data: file.buffer, headers: { 'Content-Type': file.mimeType } });
+      const { predictions } = (await response.json()) as { predictions: { label: string; map: number[][] }[] };
+      await give(page, file);
+      await expectAnswer(page, 'browser');
+      await unfold(page);
+      const ofBoth = (await labelsOf(page, 'browser')).map(({ name }) => predictions.find(({ label }) => label === name)).filter((prediction) => prediction !== undefined);
+      expect(ofBoth.length, file.name).toBeGreaterThan(0);
+      for (const { label, map } of ofBoth) {
+        const share = panel(page, 'browser').getByRole('button', { name: new RegExp(`for ${label}$`) });
+        await share.click();
+        await expect(page.locator('.map-words')).toContainText(`${label}: This device`);
+        // As it is drawn: the darker, the less the model looked there; in 170 steps.
+        const drawn = await page.locator('canvas.activation-map').evaluate((canvas: HTMLCanvasElement) =>
+          [...canvas.getContext('2d')!.getImageData(0, 0, canvas.width, canvas.height).data].filter((_, at) => at % 4 === 3).map((alpha) => 1 - alpha / 170));
+        expect(drawn.length).toBe(map.flat().length);
+        for (const [cell, value] of map.flat().entries()) expect(Math.abs(value - drawn[cell]!), `${file.name}: ${label}, cell ${cell}`).toBeLessThan(same);
+        await page.keyboard.press('Escape');
+        await expect(page.locator('.map-words')).toHaveCount(0);
+      }
+      await page.getByRole('button', { name: 'Remove' }).click();
+    }
+  });
 
   test('of ten photos', async ({ page }) => {
     await expectAgreementOnPhotos(page);
