@@ -104,25 +104,38 @@ public sealed unsafe class VipsImage : SafeHandleZeroOrMinusOneIsInvalid
     public void ReadStrips(Span<byte> strip, StripAction action, CancellationToken cancellationToken = default) =>
         Read(strip, Math.Min(RowsPerStrip, Height), RowsPerStrip, action, cancellationToken);
 
-    /// <summary>Computes all pixels for nothing but to see at which row the loader first complains.</summary>
+    /// <summary>Computes all pixels for nothing but to see that they can be had.</summary>
     /// <param name="step">Rows that are asked for at once.</param>
     /// <param name="cancellationToken">Stops it after those under way.</param>
-    /// <returns>The first row of those that could not be had; the height where there are none.</returns>
-    public int FirstComplaint(int step, CancellationToken cancellationToken)
+    /// <exception cref="VipsException">The file turned out to be damaged.</exception>
+    /// <exception cref="OperationCanceledException">It was stopped.</exception>
+    public void Check(int step = RowsPerStrip, CancellationToken cancellationToken = default)
     {
         var strip = ArrayPool<byte>.Shared.Rent(checked(Width * Bands * sizeof(ushort) * step));
         try
         {
             Read(strip, Math.Min(step, Height), step, static (_, _) => { }, cancellationToken);
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(strip);
+        }
+    }
+
+    /// <summary>As <see cref="Check"/>, to see at which row the loader first complains.</summary>
+    /// <param name="step">Rows that are asked for at once.</param>
+    /// <param name="cancellationToken">Stops it after those under way.</param>
+    /// <returns>The first row of those that could not be had; the height where there are none.</returns>
+    public int FirstComplaint(int step, CancellationToken cancellationToken)
+    {
+        try
+        {
+            Check(step, cancellationToken);
             return Height;
         }
         catch (VipsException e) when (e.RowsRead is { } rows)
         {
             return rows;
-        }
-        finally
-        {
-            ArrayPool<byte>.Shared.Return(strip);
         }
     }
 

@@ -118,17 +118,8 @@ public sealed class VipsImageDecoder(IOptions<DecodingOptions> options) : ImageD
         var tiles = new AvifTiles(file.Span);
         foreach (var tile in tiles.Items)
         {
-            cancellationToken.ThrowIfCancellationRequested();
             using var image = Open(tiles.AsFile(tile), "avif", shrink: 1, VipsFailOn.Error);
-            var strip = ArrayPool<byte>.Shared.Rent(checked(image.Width * image.Bands * sizeof(ushort) * VipsImage.RowsPerStrip));
-            try
-            {
-                image.ReadStrips(strip, static (_, _) => { }, cancellationToken);
-            }
-            finally
-            {
-                ArrayPool<byte>.Shared.Return(strip);
-            }
+            image.Check(cancellationToken: cancellationToken);
         }
     }
 
