@@ -167,6 +167,45 @@ test('What only the server reads is not called damaged', async ({ page }) => {
   await expect(device.getByRole('button')).toHaveCount(0);
 });
 
+test.describe('A photo that was cut is the same to this device as to the server:', () => {
+  test.beforeEach(async ({ page }) => {
+    await page.getByRole('button', { name: 'Settings' }).click();
+    await page.getByRole('radio', { name: 'Both' }).check();
+    await page.keyboard.press('Escape');
+  });
+
+  test('without its end marker it is answered, and the server says so', async ({ page }) => {
+    const large = await drawPicture(page, { width: 2400, height: 1800, noise: true });
+    await give(page, jpeg('no-end.jpg', large.subarray(0, -2)));
+    await expectAnswer(page, 'server');
+    await expectAnswer(page, 'browser');
+    await expect(panel(page, 'server').locator('.warning')).toContainText('lacks its end marker');
+  });
+
+  for (const orientation of [1, 6]) {
+    test(`half of it, ended anew, is refused by both (orientation ${orientation})`, async ({ page }) => {
+      const large = withOrientation(await drawPicture(page, { width: 2400, height: 1800, noise: true }), orientation);
+      await give(page, jpeg('half.jpg', Buffer.concat([large.subarray(0, large.length / 2), Buffer.from([0xff, 0xd9])])));
+      await expect(panel(page, 'server').getByRole('alert')).toContainText('cannot be read as a picture');
+      await expect(panel(page, 'browser').getByRole('alert')).toContainText('cannot be read as a picture');
+    });
+  }
+
+  test('one that ends in grey by itself is answered by both', async ({ page }) => {
+    await give(page, jpeg('grey.jpg', await drawPicture(page, { width: 1200, height: 900, noise: true, footer: 300 })));
+    await expectAnswer(page, 'server');
+    await expectAnswer(page, 'browser');
+  });
+
+  test('and HEIC, which neither reads, is told how to share', async ({ page }) => {
+    const heic = readFileSync(new URL('../../tests/data/pictures/encoded/scene.heic', import.meta.url));
+    await give(page, { name: 'IMG_0001.HEIC', mimeType: '', buffer: heic });
+    await expect(panel(page, 'server').getByRole('alert')).toContainText('Most Compatible');
+    await expect(panel(page, 'browser').getByRole('alert')).toContainText('Most Compatible');
+    await expect(panel(page, 'browser').getByRole('alert').getByRole('button')).toHaveCount(0);
+  });
+});
+
 test.describe('What goes wrong is said in plain sentences', () => {
   test('a file that is no picture', async ({ page }) => {
     await give(page, { name: 'notes.txt', mimeType: 'text/plain', buffer: Buffer.from('words') });

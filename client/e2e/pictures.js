@@ -4,8 +4,8 @@
  * @param {import('@playwright/test').Page} page
  * @returns {Promise<Buffer>}
  */
-export async function drawPicture(page, { width = 640, height = 480, type = 'image/jpeg', hue = 48, noise = false } = {}) {
-  const address = await page.evaluate(async ([w, h, mime, h0, grainy]) => {
+export async function drawPicture(page, { width = 640, height = 480, type = 'image/jpeg', hue = 48, noise = false, footer = 0 } = {}) {
+  const address = await page.evaluate(async ([w, h, mime, h0, grainy, greyRows]) => {
     const canvas = new OffscreenCanvas(w, h);
     const context = canvas.getContext('2d');
     if (!context) throw new Error('no canvas');
@@ -26,12 +26,14 @@ export async function drawPicture(page, { width = 640, height = 480, type = 'ima
       }
       context.putImageData(pixels, 0, 0);
     }
+    context.fillStyle = '#808080';
+    context.fillRect(0, h - greyRows, w, greyRows);
     const blob = await canvas.convertToBlob({ type: mime, quality: 0.9 });
     return new Promise((resolve) => {
       const reader = new FileReader();
       reader.onload = () => resolve(reader.result);
       reader.readAsDataURL(blob);
     });
-  }, [width, height, type, hue, noise]);
+  }, /** @type {const} */ ([width, height, type, hue, noise, footer]));
   return Buffer.from(address.slice(address.indexOf(',') + 1), 'base64');
 }

@@ -11,26 +11,73 @@ export interface Picture {
   height: number;
   /** The photo as it was given. */
   image: ImageFacts;
+  /** Whether its end had to be put there. */
+  mended: boolean;
 }
+
+/** JPEG's end marker. */
+const end = new Uint8Array([0xff, 0xd9]);
 
 /** A photo, upright (EXIF) and in sRGB. A large JPEG is decoded at a fraction of its size, where that `fits`. */
 export async function decode(photo: Blob, fits: (width: number, height: number) => boolean): Promise<Picture> {
   const format = await formatOf(photo);
+  const picture = await open(photo, format, fits);
+  if (format !== 'jpeg' || !looksCut(picture) || !(await isCut(picture.mended ? new Blob([photo, end]) : photo, format))) return picture;
+  picture.source.close();
+  throw unreadable(format);
+}
+
+async function open(photo: Blob, format: string, fits: (width: number, height: number) => boolean): Promise<Picture> {
   const reduced = format === 'jpeg' ? await decodeReduced(photo, fits) : undefined;
   if (reduced) {
     const { frame, width, height } = reduced;
-    return { source: frame, width: frame.displayWidth, height: frame.displayHeight, image: { width, height, format, bytes: photo.size } };
+    return { source: frame, width: frame.displayWidth, height: frame.displayHeight, image: { width, height, format, bytes: photo.size }, mended: false };
   }
-  let bitmap: ImageBitmap;
-  try {
-    const stored = await withoutMetadata(photo, format);
-    bitmap = await createImageBitmap(stored.photo, { imageOrientation: 'from-image', premultiplyAlpha: 'none', colorSpaceConversion: 'default' });
-    bitmap = upright(bitmap, stored.orientation);
-  } catch {
-    throw unreadable(format);
-  }
+  const whole = await bitmapOf(photo, format).catch(() => undefined);
+  // What lacks only its end marker, or its last few rows, the server answers.
+  const bitmap = whole ?? (format === 'jpeg' ? await bitmapOf(new Blob([photo, end]), format).catch(() => undefined) : undefined);
+  if (!bitmap) throw unreadable(format);
   const { width, height } = bitmap;
-  return { source: bitmap, width, height, image: { width, height, format, bytes: photo.size } };
+  return { source: bitmap, width, height, image: { width, height, format, bytes: photo.size }, mended: !whole };
+}
+
+async function bitmapOf(photo: Blob, format: string): Promise<ImageBitmap> {
+  const stored = await withoutMetadata(photo, format);
+  const bitmap = await createImageBitmap(stored.photo, { imageOrientation: 'from-image', premultiplyAlpha: 'none', colorSpaceConversion: 'default' });
+  return upright(bitmap, stored.orientation);
+}
+
+/**
+ * Whether a JPEG ends in as much grey as decoders leave, who say nothing, where more rows are missing than the server lets pass (16, and a fiftieth). They lie
+ * at one side of the upright picture; a grey frame lies at two.
+ */
+function looksCut({ source, width, height, image }: Picture): boolean {
+  const deep = (length: number, whole: number) => Math.ceil((Math.min(Math.max(Math.floor(whole / 50) + 1, 8), 17) * length) / whole);
+  const isGrey = (left: number, top: number, across: number, down: number) =>
+    drawn(source, [left, top, across, down], across, down).every((value, at) => at % 4 === 3 || value === 128);
+  const [down, across] = [deep(height, image.height), deep(width, image.width)];
+  return (
+    isGrey(0, 0, width, down) !== isGrey(0, height - down, width, down) || isGrey(0, 0, across, height) !== isGrey(width - across, 0, across, height)
+  );
+}
+
+/** Whether more data before its end make another picture of it: they are passed over where all pixels are there. */
+async function isCut(photo: Blob, format: string): Promise<boolean> {
+  const more = Uint8Array.from({ length: 65_536 }, (_, at) => (at * 2_654_435_761) >>> 24).map((value) => Math.min(value, 0xfe));
+  const versions = [photo, new Blob([photo.slice(0, -end.length), more, end])].map(async (version) => {
+    const bitmap = await bitmapOf(version, format);
+    const pixels = drawn(bitmap, [0, 0, bitmap.width, bitmap.height], 256, 256);
+    bitmap.close();
+    return pixels;
+  });
+  const [before, after] = await Promise.all(versions);
+  return before!.some((value, at) => value !== after![at]);
+}
+
+function drawn(source: CanvasImageSource, [left, top, across, down]: [number, number, number, number], width: number, height: number): Uint8ClampedArray {
+  const context = new OffscreenCanvas(width, height).getContext('2d', { willReadFrequently: true })!;
+  context.drawImage(source, left, top, across, down, 0, 0, width, height);
+  return context.getImageData(0, 0, width, height).data;
 }
 
 /** Its pixels, alpha laid on white, and not resampled: drawn 1:1. Scaling is left to `preprocess`, which does it as the server does. The picture is closed. */

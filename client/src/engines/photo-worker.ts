@@ -40,7 +40,9 @@ async function open({ image, model: { preprocessing, input } }: ToPhotoWorker): 
 async function shrink(request: ToPhotoWorker): Promise<Blob | undefined> {
   const { picture, ms } = await open(request);
   left = { key: request.key, picture, ms };
-  const { source, width, height, image } = picture;
+  const { source, width, height, image, mended } = picture;
+  // The server shall see, and say, what is wrong with it.
+  if (mended) return undefined;
   const { input } = request.model;
   const size = shrunkSize(width, height, 2 * Math.max(input.width, input.height)) ?? { width, height };
   if (size.width >= 0.9 * image.width) return undefined;
