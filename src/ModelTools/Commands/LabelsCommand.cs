@@ -39,8 +39,7 @@ internal static class LabelsCommand
                     $"'{given}' has {Counted.Of(labels.Length, "label")}; the model has {Counted.Of(classes, "class", "classes")}.");
             }
 
-            File.WriteAllLines(path + ".new", labels);
-            File.Move(path + ".new", path, overwrite: true);
+            WholeFile.Write(path, string.Join('\n', labels) + "\n");
             ManifestEdit.Apply(folder, edited =>
             {
                 ManifestEdit.RaiseVersion(edited);

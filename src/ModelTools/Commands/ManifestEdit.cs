@@ -34,9 +34,7 @@ internal static partial class ManifestEdit
         // Means and deviations read better on one line.
         var text = NumberList()
             .Replace(manifest.ToJsonString(Options), list => $"[{string.Join(", ", list.Groups[1].Value.Split(',', StringSplitOptions.TrimEntries))}]");
-        var temporary = path + ".new";
-        File.WriteAllText(temporary, text + "\n");
-        File.Move(temporary, path, overwrite: true);
+        WholeFile.Write(path, text + "\n");
     }
 
     /// <summary>An object's member that is an object, added where it is missing.</summary>

@@ -72,8 +72,7 @@ internal static class EvaluateCommand
             if (arguments.GetValue(report) is { } page)
             {
                 using var evaluator = new Evaluator();
-                await File.WriteAllTextAsync(page + ".new", EvaluationPage.Write(evaluation, evaluator), CancellationToken.None);
-                File.Move(page + ".new", page, overwrite: true);
+                WholeFile.Write(page, EvaluationPage.Write(evaluation, evaluator));
             }
 
             if (arguments.GetValue(record) is { } photos)
