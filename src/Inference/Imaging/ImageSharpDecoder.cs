@@ -86,11 +86,9 @@ public sealed class ImageSharpDecoder(IOptions<DecodingOptions> options) : Image
                     Open(file);
                 }
 
-                // The library invents what it does not find, and says nothing: an eighth of the size, read before, shows what is there.
-                using var look = ReducedJpeg.TryDecode(file, header with { IsSrgb = true }, shrink: 8, cancellationToken);
-                if (look is not null)
+                if (ReducedJpeg.Look(file, header, cancellationToken) is { } seen)
                 {
-                    warnings = look.Warnings;
+                    warnings = seen;
                     (file, header) = (header.IsComplete ? file : (byte[])[.. file.Span, 0xFF, 0xD9], header with { IsComplete = true });
                 }
             }

@@ -124,13 +124,20 @@ public sealed class VipsImageDecoder(IOptions<DecodingOptions> options) : ImageD
     }
 
     /// <summary>
-    /// libjpeg invents what it does not find, and says so in a warning. A file that lacks its end, or its last few rows, is answered with one of ours.
+    /// A file that lacks its end, or its last few rows, is answered with a warning. Of kinds that are not ours libjpeg, which invents what it does not find, says so.
     /// </summary>
     private static RgbImage DecodeJpeg(ReadOnlyMemory<byte> file, ImageHeader header, int shrink, CancellationToken cancellationToken)
     {
         if (ReducedJpeg.TryDecode(file, header, shrink, cancellationToken) is { } reduced)
         {
             return reduced;
+        }
+
+        if (ReducedJpeg.Look(file, header, cancellationToken) is { } warnings)
+        {
+            var seen = Decode(header.IsComplete ? file : Ended(file), header, shrink, VipsFailOn.Error, cancellationToken);
+            seen.Warnings = warnings;
+            return seen;
         }
 
         try
@@ -144,7 +151,7 @@ public sealed class VipsImageDecoder(IOptions<DecodingOptions> options) : ImageD
         }
         catch (VipsException)
         {
-            var whole = header.IsComplete ? file : (byte[])[.. file.Span, 0xFF, 0xD9];
+            var whole = header.IsComplete ? file : Ended(file);
             if (header is { IsComplete: false, Interlaced: true })
             {
                 // Where each scan has all of its data, only the end marker was missing.

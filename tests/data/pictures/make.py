@@ -119,6 +119,15 @@ for name, file in (("baseline", TALL_JPEG), ("progressive", TALL_PROGRESSIVE), (
     damaged(f"zeros-in-the-middle-{name}.jpg", file[:middle] + bytes(len(file) // 8) + file[middle + len(file) // 8:])
     damaged(f"ones-in-the-middle-{name}.jpg", file[:middle] + b"\xff" * (len(file) // 8) + file[middle + len(file) // 8:])
     damaged(f"wrong-marker-{name}.jpg", file[:middle] + b"\xff\xd3" + file[middle + 2:])
+# Codes that are valid, though not where they belong: libjpeg takes them without a word.
+ONE_INTERVAL = jpeg(SIDE, SIDE * 7, TALL)[0]
+at = len(ONE_INTERVAL) // 2
+damaged("part-twice.jpg", ONE_INTERVAL[:at] + ONE_INTERVAL[at - len(ONE_INTERVAL) // 20:])
+damaged("part-missing.jpg", ONE_INTERVAL[:at] + ONE_INTERVAL[at + len(ONE_INTERVAL) // 20:])
+FOUR, _ = jpeg(SIDE, SIDE, SCENE, fourth=True)
+case("four-colours.jpg", FOUR)
+damaged("half-ended-four-colours.jpg", FOUR[:len(FOUR) // 2] + b"\xff\xd9")
+case("few-data-left-small.jpg", BASELINE[:-2] + bytes(range(100)) + BASELINE[-2:], warning="image-data-left", **near)
 damaged("interval-missing.jpg", TALL_JPEG[:ENDS[50]] + TALL_JPEG[ENDS[70]:])
 damaged("interval-twice.jpg", TALL_JPEG[:ENDS[70]] + TALL_JPEG[ENDS[50]:])
 dice = random.Random(13)

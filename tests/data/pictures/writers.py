@@ -148,14 +148,16 @@ def stuffed(pairs):
     return bits_of(pairs).replace(b"\xff", b"\xff\0")
 
 
-def jpeg(width, height, rows, quantum=4, halved=False, progressive=False, restarts=False, before=b""):
-    """A JPEG of full units, and what a decoder in double precision makes of it (None with halved colours)."""
+def jpeg(width, height, rows, quantum=4, halved=False, progressive=False, restarts=False, before=b"", fourth=False):
+    """A JPEG of full units, and what a decoder in double precision makes of it (None with halved or four colours)."""
     planes = [[], [], []]
     for row in rows:
         r, g, b = row[0::3], row[1::3], row[2::3]
         planes[0].append([0.299 * p + 0.587 * q + 0.114 * s for p, q, s in zip(r, g, b)])
         planes[1].append([128 - 0.168736 * p - 0.331264 * q + 0.5 * s for p, q, s in zip(r, g, b)])
         planes[2].append([128 + 0.5 * p - 0.418688 * q - 0.081312 * s for p, q, s in zip(r, g, b)])
+    if fourth:
+        planes.append(planes[0])
     if halved:
         for i in (1, 2):
             planes[i] = [[sum(planes[i][2 * y + dy][2 * x + dx] for dy in (0, 1) for dx in (0, 1)) / 4 for x in range(width // 2)]
@@ -174,7 +176,8 @@ def jpeg(width, height, rows, quantum=4, halved=False, progressive=False, restar
         blocks.append(grid)
 
     factor = 2 if halved else 1
-    frame = struct.pack(">BHHB", 8, height, width, 3) + bytes([1, 0x22 if halved else 0x11, 0, 2, 0x11, 0, 3, 0x11, 0])
+    others = range(1, len(planes))
+    frame = struct.pack(">BHHB", 8, height, width, len(planes)) + bytes([1, 0x22 if halved else 0x11, 0]) + b"".join(bytes([i + 1, 0x11, 0]) for i in others)
     across = width // (8 * factor)
     head = (b"\xff\xd8" + before + segment(0xDB, b"\0" + bytes([quantum] * 64)) + segment(0xC2 if progressive else 0xC0, frame)
             + segment(0xC4, b"\x00" + DC_COUNTS + DC_SYMBOLS) + segment(0xC4, b"\x10" + AC_COUNTS + AC_SYMBOLS)
@@ -183,18 +186,18 @@ def jpeg(width, height, rows, quantum=4, halved=False, progressive=False, restar
     def units(y):
         for x in range(across):
             yield from ((0, blocks[0][y * factor + dy][x * factor + dx]) for dy in range(factor) for dx in range(factor))
-            yield from ((i, blocks[i][y][x]) for i in (1, 2))
+            yield from ((i, blocks[i][y][x]) for i in others)
 
     def scan(selector, parts, code):
         """Coded rows of units; each a restart interval of its own, or all of them one."""
-        out, pairs, before, coded = [], [], [0, 0, 0], 0
+        out, pairs, before, coded = [], [], [0] * len(planes), 0
         for y, row in enumerate(parts):
             for i, block in row:
                 pairs += code(block, before[i])
                 before[i] = block[0]
             if restarts and y + 1 < len(parts):
                 out.append(stuffed(pairs) + bytes([0xFF, 0xD0 + coded % 8]))
-                pairs, before, coded = [], [0, 0, 0], coded + 1
+                pairs, before, coded = [], [0] * len(planes), coded + 1
         return segment(0xDA, selector) + b"".join(out) + stuffed(pairs)
 
     down = height // (8 * factor)
@@ -204,9 +207,10 @@ def jpeg(width, height, rows, quantum=4, halved=False, progressive=False, restar
             lines = [[(i, block) for block in line] for line in blocks[i]]
             body += scan(bytes([1, i + 1, 0, 1, 63, 0]), lines, lambda block, last: ac_of(block))
     else:
-        body = scan(bytes([3, 1, 0, 2, 0, 3, 0, 0, 63, 0]), [list(units(y)) for y in range(down)], lambda block, last: dc_of(block, last) + ac_of(block))
+        body = scan(bytes([len(planes), 1, 0, *(value for i in others for value in (i + 1, 0)), 0, 63, 0]), [list(units(y)) for y in range(down)],
+                    lambda block, last: dc_of(block, last) + ac_of(block))
     file = head + body + b"\xff\xd9"
-    if halved:
+    if halved or fourth:
         return file, None
     pixels = {}
     decoded = []

@@ -39,6 +39,7 @@ internal enum JpegColors
     Grey,
     YCbCr,
     Rgb,
+    Cmyk,
 }
 
 /// <summary>
@@ -76,7 +77,7 @@ internal sealed class JpegMarkers
     /// <summary>Rows of the whole picture.</summary>
     public int Height { get; private set; }
 
-    /// <summary>One or three.</summary>
+    /// <summary>One, three or four.</summary>
     public JpegComponent[] Components { get; private set; } = [];
 
     /// <summary>The components of the scan.</summary>
@@ -95,6 +96,7 @@ internal sealed class JpegMarkers
     public JpegColors Colors => Components switch
     {
         [_] => JpegColors.Grey,
+        [_, _, _, _] => JpegColors.Cmyk,
         _ when _sawJfif => JpegColors.YCbCr,
         _ when _adobeTransform is { } transform => transform == 0 ? JpegColors.Rgb : JpegColors.YCbCr,
         [{ Id: (byte)'R' }, { Id: (byte)'G' }, { Id: (byte)'B' }] => JpegColors.Rgb,
@@ -211,7 +213,7 @@ internal sealed class JpegMarkers
     // B.2.2
     private bool TryReadFrame(ReadOnlySpan<byte> segment)
     {
-        if (Components.Length > 0 || segment.Length < 6 || segment[0] != 8 || segment[5] is not (1 or 3) || segment.Length != 6 + (segment[5] * 3))
+        if (Components.Length > 0 || segment.Length < 6 || segment[0] != 8 || segment[5] is not (1 or 3 or 4) || segment.Length != 6 + (segment[5] * 3))
         {
             return false;
         }

@@ -37,7 +37,8 @@ internal sealed class JpegReducedDecoder
     /// </summary>
     /// <param name="file">The whole file.</param>
     /// <param name="shrink">2, 4 or 8.</param>
-    public static JpegReducedDecoder? TryOpen(ReadOnlyMemory<byte> file, int shrink)
+    /// <param name="toLook">Four colours, too: whoever only wants to know whether the file is damaged leaves the picture.</param>
+    public static JpegReducedDecoder? TryOpen(ReadOnlyMemory<byte> file, int shrink, bool toLook = false)
     {
         var bytes = file.Span;
         var markers = new JpegMarkers { Position = 2 };
@@ -47,7 +48,7 @@ internal sealed class JpegReducedDecoder
         }
 
         var geometry = new JpegGeometry(markers, shrink);
-        return geometry.Width > 0 && geometry.Height > 0 && markers.Components.All(geometry.CanEnlarge)
+        return (toLook || markers.Colors != JpegColors.Cmyk) && geometry.Width > 0 && geometry.Height > 0 && markers.Components.All(geometry.CanEnlarge)
             ? new JpegReducedDecoder(file, markers, geometry)
             : null;
     }

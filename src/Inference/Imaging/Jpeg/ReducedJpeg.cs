@@ -17,13 +17,25 @@ internal static class ReducedJpeg
     /// <param name="shrink">1, 2, 4 or 8: by how much it may be decoded smaller.</param>
     /// <param name="cancellationToken">Nobody waits any more.</param>
     /// <exception cref="InferenceException"><see cref="InferenceError.InvalidImage"/>: rows are missing or wrong.</exception>
-    public static RgbImage? TryDecode(ReadOnlyMemory<byte> file, ImageHeader header, int shrink, CancellationToken cancellationToken)
+    public static RgbImage? TryDecode(ReadOnlyMemory<byte> file, ImageHeader header, int shrink, CancellationToken cancellationToken) =>
+        shrink == 1 || !header.IsSrgb || JpegReducedDecoder.TryOpen(file, shrink) is not { } decoder ? null : Decode(decoder, header, cancellationToken);
+
+    /// <summary>Looks at a file that the library decodes, which invents what it does not find: damage that leaves valid codes it passes over in silence.</summary>
+    /// <returns>What the answer says of it; <see langword="null"/> where the file is of a kind that is not ours.</returns>
+    /// <exception cref="InferenceException"><see cref="InferenceError.InvalidImage"/>: rows are missing or wrong.</exception>
+    public static IReadOnlyList<Warning>? Look(ReadOnlyMemory<byte> file, ImageHeader header, CancellationToken cancellationToken)
     {
-        if (shrink == 1 || !header.IsSrgb || JpegReducedDecoder.TryOpen(file, shrink) is not { } decoder)
+        if (JpegReducedDecoder.TryOpen(file, shrink: 8, toLook: true) is not { } decoder)
         {
             return null;
         }
 
+        using var picture = Decode(decoder, header, cancellationToken);
+        return picture.Warnings;
+    }
+
+    private static RgbImage Decode(JpegReducedDecoder decoder, ImageHeader header, CancellationToken cancellationToken)
+    {
         (var width, var height) = header.Orientation.Apply((int)header.Width, (int)header.Height);
         (var reducedWidth, var reducedHeight) = header.Orientation.Apply(decoder.Width, decoder.Height);
         var picture = new RgbImage(reducedWidth, reducedHeight) { OriginalWidth = width, OriginalHeight = height, Format = "jpeg" };
