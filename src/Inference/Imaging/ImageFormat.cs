@@ -137,9 +137,9 @@ public static class ImageFormat
         }
 
         var head = file[..Math.Min(file.Length, 1024)];
-        if (head is [(byte)'P', >= (byte)'1' and <= (byte)'7', (byte)'\n' or (byte)' ', ..])
+        if (head is [(byte)'P', (byte)'7' or (byte)'F' or (byte)'f', (byte)'\n' or (byte)'\r' or (byte)' ', ..])
         {
-            return "a Netpbm picture";
+            return head[1] == (byte)'7' ? "a PAM picture" : "a PFM picture";
         }
 
         if (head.IndexOf("<svg"u8) >= 0)

@@ -40,12 +40,8 @@ public sealed class ImageSharpDecoder(IOptions<DecodingOptions> options) : Image
         _ => null,
     };
 
-    internal override InferenceException? CannotRead(ImageHeader header) => header switch
-    {
-        { Tiled: true } => Refusal(header.Format, "keeps its pixels in tiles, which ImageSharp, this server's decoder, does not read"),
-        { Format: "tiff", Colors: 4 } => Refusal(header.Format, "is in CMYK, which ImageSharp, this server's decoder, does not read"),
-        _ => null,
-    };
+    internal override InferenceException? CannotRead(ImageHeader header) =>
+        header.OnlyLibvips is { } what ? Refusal(header.Format, what + ", which ImageSharp, this server's decoder, does not read") : null;
 
     /// <inheritdoc/>
     public override string Reads => "ImageSharp reads JPEG, PNG, WebP, GIF, TIFF, BMP, ICO, PBM, PGM and PPM";
@@ -103,7 +99,7 @@ public sealed class ImageSharpDecoder(IOptions<DecodingOptions> options) : Image
                 throw new InvalidImageContentException("The file ends too early.");
             }
 
-            using var stream = new MemoryReader(file);
+            using var stream = new MemoryReader(header.Coding == "bmp" ? BmpRuns.Unpack(file, header) : file);
             // Pictures without transparency are the rule only in JPEG; the four-channel form holds all others.
             var picture = header.Coding switch
             {

@@ -86,6 +86,12 @@ public sealed class VipsImageDecoder(IOptions<DecodingOptions> options) : ImageD
                 CheckTiles(file, cancellationToken);
             }
 
+            // Of strips libtiff compares no sums.
+            if (header is { Format: "tiff", Packing: not TiffPieces.Plain } && !new TiffPieces(file.Span).AreWhole(cancellationToken))
+            {
+                throw Damaged(header, new InvalidDataException("A strip unpacks to less than its rows, or to others."));
+            }
+
             var shrink = Reduces(header) ? LargestShrink(header, shrinkTo) : 1;
             return header.Format == "jpeg"
                 ? DecodeJpeg(file, header, shrink, cancellationToken)
@@ -100,7 +106,8 @@ public sealed class VipsImageDecoder(IOptions<DecodingOptions> options) : ImageD
     private static RgbImage Decode(ReadOnlyMemory<byte> file, ImageHeader header, int shrink, VipsFailOn failOn, CancellationToken cancellationToken)
     {
         using var loaded = Open(file, header.Coding, shrink, failOn);
-        using var image = WithSrgbColors(loaded);
+        using var known = header.HasUnknown ? FirstBands(loaded, header.Colors) : loaded;
+        using var image = WithSrgbColors(known);
         return Read(image, header, cancellationToken);
     }
 
@@ -172,6 +179,8 @@ public sealed class VipsImageDecoder(IOptions<DecodingOptions> options) : ImageD
         }
     }
 
+    private static ReadOnlyMemory<byte> Ended(ReadOnlyMemory<byte> file) => (byte[])[.. file.Span, 0xFF, 0xD9];
+
     /// <summary>How many rows there are before the first that libjpeg invents.</summary>
     private static long IntactRows(ReadOnlyMemory<byte> file, ImageHeader header, CancellationToken cancellationToken)
     {
@@ -195,6 +204,12 @@ public sealed class VipsImageDecoder(IOptions<DecodingOptions> options) : ImageD
         }
 
         return load.Build();
+    }
+
+    private static VipsImage FirstBands(VipsImage image, int count)
+    {
+        using var extract = new VipsOperation("extract_band");
+        return extract.Set("in", image).Set("band", 0).Set("n", count).Build();
     }
 
     private static VipsImage WithSrgbColors(VipsImage image)

@@ -235,6 +235,14 @@ STRIPS = [zlib.compress(b"".join(SCENE[y:y + 16])) for y in range(0, SIDE, 16)]
 case("strips.tif", tiff(SIDE, SIDE, STRIPS, {259: [8], 278: [16]}), **exact)
 case("white-is-zero.tif", tiff(SIDE, SIDE, b"".join(bytes(255 - value for value in row) for row in GREY), {258: [8], 262: [0], 277: [1]}),
      pixels=GREY_PIXELS)
+unknown = b"".join(RAW[i:i + 3] + bytes([i & 255]) for i in range(0, len(RAW), 3))
+case("unknown-sample.tif", tiff(SIDE, SIDE, unknown, {258: [8] * 4, 277: [4], 338: [0]}),
+     imagesharp=unread("The TIFF picture has a sample per pixel of which it does not say what it is, which"), **exact)
+PLANES = [[row[channel::3] for row in SCENE] for channel in range(3)]
+case("planar.tif", tiff(SIDE, SIDE, [zlib.compress(b"".join(plane)) for plane in PLANES], {259: [8], 284: [2]}), **exact)
+differences = [b"".join(bytes((row[x] - (row[x - 1] if x else 0)) & 255 for x in range(SIDE)) for row in plane) for plane in PLANES]
+case("planar-predictor.tif", tiff(SIDE, SIDE, [zlib.compress(plane) for plane in differences], {259: [8], 284: [2], 317: [2]}),
+     imagesharp=unread("The TIFF picture keeps its channels apart, as differences, which"), **exact)
 TILES = tiles_of(SCENE, SIDE, 64)
 TILED = {259: [8], 322: [64], 323: [64]}
 tiled_unread = unread("The TIFF picture keeps its pixels in tiles, which")
@@ -252,6 +260,7 @@ short = tiff(SIDE, SIDE, RAW, {279: [len(RAW) // 2]})
 case("strip-too-short.tif", short, imagesharp={"status": 422, "code": "invalid-image"}, **exact)
 damaged("deflated-strip-too-short.tif", tiff(SIDE, SIDE, STRIPS[:5] + [zlib.compress(b"".join(SCENE[80:84]))] + STRIPS[6:], {259: [8], 278: [16]}))
 damaged("deflated-strip-cut.tif", tiff(SIDE, SIDE, STRIPS[:5] + [STRIPS[5][:400]] + STRIPS[6:], {259: [8], 278: [16]}))
+damaged("deflated-strip-wrong-sum.tif", tiff(SIDE, SIDE, STRIPS[:5] + [STRIPS[5][:-1] + bytes([STRIPS[5][-1] ^ 1])] + STRIPS[6:], {259: [8], 278: [16]}))
 damaged("deflated-strip-empty.tif", tiff(SIDE, SIDE, STRIPS[:5] + [b""] + STRIPS[6:], {259: [8], 278: [16]}))
 damaged("strips-too-few.tif", tiff(SIDE, SIDE, STRIPS[:7], {259: [8], 278: [16]}))
 damaged("strip-outside.tif", tiff(SIDE, SIDE, RAW, {273: [900_000]}))
@@ -411,6 +420,24 @@ case("555.bmp", bmp(SIDE, SIDE, [b"".join(struct.pack("<H", r << 10 | g << 5 | b
 bits = [bytes(sum((row[x + i] > 127) << 7 - i for i in range(8)) for x in range(0, SIDE, 8)) for row in GREY]
 BITMAP = [b"".join(WHITE if sample > 127 else BLACK for sample in row) for row in GREY]
 case("1.bmp", bmp(SIDE, SIDE, bits, 1, b"\0\0\0\0\xff\xff\xff\0"), pixels=BITMAP)
+turned = [bytes(int(f"{byte:08b}"[::-1], 2) for byte in row) for row in bits]
+case("bits-reversed.tif", tiff(SIDE, SIDE, b"".join(turned), {258: [1], 262: [1], 266: [2], 277: [1]}), kind="ordinary",
+     imagesharp=unread("The TIFF picture has its bits the other way round, which"), pixels=BITMAP)
+case("bits-reversed-deflate.tif", tiff(SIDE, SIDE, bytes(int(f"{byte:08b}"[::-1], 2) for byte in zlib.compress(RAW)), {259: [8], 266: [2]}), kind="ordinary",
+     imagesharp=unread("The TIFF picture has its bits the other way round, which"), **exact)
+# ImageMagick codes rows as they lie in a file without runs, up to three pixels longer.
+ODD = [row[:SIDE - 3] for row in INDICES]
+beyond = b"".join(b"".join(bytes([1, index]) for index in row + bytes(3)) + b"\0\0" for row in ODD[::-1]) + b"\0\x01"
+case("run-length-beyond-its-row.bmp", bmp(SIDE - 3, SIDE, None, 8, COLORS, compression=1, data=beyond), pixels=of_palette(ODD))
+plain_runs = b"".join(b"\0" + bytes([SIDE]) + row + b"\0\0" for row in INDICES[::-1]) + b"\0\x01"
+case("run-length-as-they-are.bmp", bmp(SIDE, SIDE, None, 8, COLORS, compression=1, data=plain_runs), pixels=PALETTED)
+SIXTEEN = [bytes(value >> 4 for value in row) for row in GREY]
+greys = b"".join(bytes([value * 17] * 3 + [0]) for value in range(16))
+pairs = b"".join(b"".join(bytes([2, row[x] << 4 | row[x + 1]]) for x in range(0, SIDE, 2)) + b"\0\0" for row in SIXTEEN[::-1]) + b"\0\x01"
+case("run-length-4.bmp", bmp(SIDE, SIDE, None, 4, greys, compression=2, data=pairs), pixels=[bytes(value * 17 for value in row for _ in range(3)) for row in SIXTEEN])
+damaged("run-length-rows-end-early.bmp", bmp(SIDE, SIDE, None, 8, COLORS, compression=1,
+                                             data=runs[:len(runs) // 2] + bytes(60) + runs[len(runs) // 2 + 60:]))
+damaged("run-length-part-twice.bmp", bmp(SIDE, SIDE, None, 8, COLORS, compression=1, data=runs[:9000] + runs[8800:]))
 damaged("run-length-half.bmp", bmp(SIDE, SIDE, None, 8, COLORS, compression=1, data=runs[:len(runs) // 2] + b"\0\x01"))
 damaged("colours-short.bmp", bmp(SIDE, SIDE, INDICES, 8, COLORS[:64]))
 damaged("place-outside.bmp", bmp(SIDE, SIDE, bgr(SCENE))[:10] + struct.pack("<I", 40_000) + bmp(SIDE, SIDE, bgr(SCENE))[14:])
@@ -463,7 +490,8 @@ for name, file, sentence in (
         ("scan.pcx", b"\x0a\x05\x01\x08" + bytes(200), "a PCX picture"), ("arrow.cur", b"\0\0\x02\0\x01\0" + bytes(200), "a cursor"),
         ("photo.cr3", struct.pack(">I", 24) + b"ftypcrx \0\0\0\1crx isom" + bytes(200), "the raw data of a camera's sensor"),
         ("plot.eps", b"%!PS-Adobe-3.0 EPSF-3.0\n", "a PostScript document"), ("scan.dcm", bytes(128) + b"DICM" + bytes(50), "a DICOM picture"),
-        ("icon.icns", b"icns" + bytes(200), "an ICNS icon"), ("texture.dds", b"DDS |" + bytes(200), "a DDS texture"), ("note.txt", b"some words\n", "text")):
+        ("icon.icns", b"icns" + bytes(200), "an ICNS icon"), ("texture.dds", b"DDS |" + bytes(200), "a DDS texture"),
+        ("scan.pam", b"P7\nWIDTH 1\nHEIGHT 1\nDEPTH 3\nMAXVAL 255\nENDHDR\n\1\2\3", "a PAM picture"), ("depth.pfm", b"PF\n1 1\n-1.0\n" + bytes(12), "a PFM picture"), ("note.txt", b"some words\n", "text")):
     refused(name, file, sentence)
 
 # What takes memory -------------------------------------------------------------------------------------------------------------------------------

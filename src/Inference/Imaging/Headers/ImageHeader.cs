@@ -64,8 +64,14 @@ internal sealed record ImageHeader
     /// <summary>Whether there is transparency.</summary>
     public bool HasAlpha { get; init; }
 
+    /// <summary>Whether each pixel of a TIFF has one more sample, of which nothing says what it is: it belongs to no colour.</summary>
+    public bool HasUnknown { get; init; }
+
     /// <summary>Samples per pixel without transparency: 1 grey, 3 RGB, 4 CMYK.</summary>
-    public int Colors => Bands - (HasAlpha ? 1 : 0);
+    public int Colors => Bands - (HasAlpha || HasUnknown ? 1 : 0);
+
+    /// <summary>What ImageSharp cannot read of a TIFF, or reads as another picture: as a sentence about the picture goes on.</summary>
+    public string? OnlyLibvips { get; init; }
 
     /// <summary>Of a JPEG: whether its colours are sRGB, by its profile or for want of one.</summary>
     public bool IsSrgb { get; init; } = true;

@@ -25,6 +25,7 @@ internal static class TiffHeader
         StripByteCounts = 279,
         MaxSampleValue = 281,
         PlanarConfiguration = 284,
+        Predictor = 317,
         TileWidth = 322,
         TileHeight = 323,
         TileOffsets = 324,
@@ -90,6 +91,8 @@ internal static class TiffHeader
             Bands = (int)bands,
             Bits = bits > 8 ? 16 : 8,
             HasAlpha = alpha,
+            HasUnknown = bands == colors + 1 && !alpha,
+            OnlyLibvips = OnlyLibvips(directory, bands == colors + 1 && !alpha, colors, tiled, planar),
             Tiled = tiled,
             PieceBytes = piece,
             Packing = directory.Value((ushort)Tag.Compression) ?? 1,
@@ -116,6 +119,15 @@ internal static class TiffHeader
 
         return count;
     }
+
+    private static string? OnlyLibvips(TiffDirectory directory, bool unknown, int colors, bool tiled, bool planar) =>
+        tiled ? "keeps its pixels in tiles"
+        : colors == 4 ? "is in CMYK"
+        : unknown ? "has a sample per pixel of which it does not say what it is"
+        : planar && directory.Value((ushort)Tag.Predictor) == 2 ? "keeps its channels apart, as differences"
+        // Fax has codes of its own, which are read either way.
+        : directory.Value((ushort)Tag.FillOrder) == 2 && directory.Value((ushort)Tag.Compression) is not (2 or 3 or 4) ? "has its bits the other way round"
+        : null;
 
     // Page 37 and the supplements: grey, RGB, palette, CMYK, YCbCr. The rest, -1, is refused.
     private static int ColorsOf(long photometric) => photometric switch { 0 or 1 or 3 => 1, 2 or 6 => 3, 5 => 4, _ => -1 };

@@ -11,6 +11,7 @@ internal readonly ref struct TiffPieces
 
     private readonly ReadOnlySpan<byte> _file;
     private readonly TiffDirectory.Values _offsets, _counts;
+    private readonly bool _reversed;
     private readonly long _packing, _height, _rowsPerPiece, _rowBytes, _across, _perPlane;
 
     /// <summary>A file whose header is sound.</summary>
@@ -28,7 +29,8 @@ internal readonly ref struct TiffPieces
         var planes = directory.Value((ushort)Tag.PlanarConfiguration) == 2 ? bands : 1;
         _rowsPerPiece = tiled ? directory.Value((ushort)Tag.TileHeight) ?? 1 : Math.Min(directory.Value((ushort)Tag.RowsPerStrip) ?? _height, _height);
         // Colours of fewer samples, and bits in another order, are left to the library.
-        var odd = tiled || directory.Value((ushort)Tag.Photometric) == 6 || directory.Value((ushort)Tag.FillOrder) == 2;
+        _reversed = directory.Value((ushort)Tag.FillOrder) == 2;
+        var odd = tiled || directory.Value((ushort)Tag.Photometric) == 6 || _reversed;
         _rowBytes = odd ? 0 : (long)Math.Min(((((double)width * bands) / planes * bits) + 7) / 8, long.MaxValue / 2);
         _across = tiled ? DivideUp(width, directory.Value((ushort)Tag.TileWidth) ?? 1) : 1;
         _perPlane = DivideUp(_height, _rowsPerPiece) * _across;
@@ -100,7 +102,7 @@ internal readonly ref struct TiffPieces
         {
             cancellationToken.ThrowIfCancellationRequested();
             var wanted = _rowBytes * RowsOf(piece);
-            var unpacked = _packing switch
+            var unpacked = _reversed ? wanted : _packing switch
             {
                 Deflate or OldDeflate => Deflated.Count(new MemoryStream(this[piece].ToArray()), wanted),
                 PackBits => CountPackBits(this[piece]),
