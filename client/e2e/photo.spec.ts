@@ -191,6 +191,16 @@ test.describe('A photo that was cut is the same to this device as to the server:
     });
   }
 
+  test('a progressive one, cut in the middle of a pass and ended anew, is refused by both', async ({ page }) => {
+    const progressive = readFileSync(new URL('../../tests/data/images/progressive.jpg', import.meta.url));
+    await give(page, jpeg('whole.jpg', progressive));
+    await expectAnswer(page, 'server');
+    await expectAnswer(page, 'browser');
+    await give(page, jpeg('half.jpg', Buffer.concat([progressive.subarray(0, progressive.length / 2), Buffer.from([0xff, 0xd9])])));
+    await expect(panel(page, 'server').getByRole('alert')).toContainText('cannot be read as a picture');
+    await expect(panel(page, 'browser').getByRole('alert')).toContainText('cannot be read as a picture');
+  });
+
   test('one that ends in grey by itself is answered by both', async ({ page }) => {
     await give(page, jpeg('grey.jpg', await drawPicture(page, { width: 1200, height: 900, noise: true, footer: 300 })));
     await expectAnswer(page, 'server');

@@ -2,7 +2,7 @@ import { EngineError } from './engine';
 import type { ImageFacts } from './engine';
 import { upright, withoutMetadata } from './metadata';
 import type { Pixels } from './preprocess';
-import { decodeReduced } from './reduce';
+import { decodeReduced, jpegFrame } from './reduce';
 
 /** A decoded photo, perhaps at a fraction of its size. Whoever is done with it closes `source`. */
 export interface Picture {
@@ -22,7 +22,8 @@ const end = new Uint8Array([0xff, 0xd9]);
 export async function decode(photo: Blob, fits: (width: number, height: number) => boolean): Promise<Picture> {
   const format = await formatOf(photo);
   const picture = await open(photo, format, fits);
-  if (format !== 'jpeg' || !looksCut(picture) || !(await isCut(picture.mended ? new Blob([photo, end]) : photo, format))) return picture;
+  const mayBeCut = format === 'jpeg' && (looksCut(picture) || (await isProgressive(photo)));
+  if (!mayBeCut || !(await isCut(picture.mended ? new Blob([photo, end]) : photo, format))) return picture;
   picture.source.close();
   throw unreadable(format);
 }
@@ -59,6 +60,11 @@ function looksCut({ source, width, height, image }: Picture): boolean {
   return (
     isGrey(0, 0, width, down) !== isGrey(0, height - down, width, down) || isGrey(0, 0, across, height) !== isGrey(width - across, 0, across, height)
   );
+}
+
+/** What lacks passes looks like any picture, only coarser. */
+async function isProgressive(photo: Blob): Promise<boolean> {
+  return jpegFrame(new Uint8Array(await photo.arrayBuffer()))?.progressive === true;
 }
 
 /** Whether more data before its end make another picture of it: they are passed over where all pixels are there. */

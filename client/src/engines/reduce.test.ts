@@ -1,17 +1,17 @@
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { mayReduceTo } from './geometry';
-import { jpegSize } from './reduce';
+import { jpegFrame } from './reduce';
 
 const image = (name: string) => new Uint8Array(readFileSync(new URL(`../../../tests/data/images/${name}`, import.meta.url)));
 
 test.each(['picture.jpg', 'progressive.jpg', 'cmyk.jpg', 'gray.jpg', 'srgb-profile.jpg', 'subsampled.jpg'])('The size of %s stands in its header', (name) => {
-  expect(jpegSize(image(name))).toEqual({ width: 144, height: 108 });
+  expect(jpegFrame(image(name))).toEqual({ width: 144, height: 108, progressive: name === 'progressive.jpg' });
 });
 
 test('What is no JPEG, or ends before its header, has no size', () => {
-  expect(jpegSize(image('picture.png'))).toBeUndefined();
-  for (const length of [0, 1, 3, 4, 20]) expect(jpegSize(image('picture.jpg').subarray(0, length))).toBeUndefined();
+  expect(jpegFrame(image('picture.png'))).toBeUndefined();
+  for (const length of [0, 1, 3, 4, 20]) expect(jpegFrame(image('picture.jpg').subarray(0, length))).toBeUndefined();
 });
 
 const input = { width: 224, height: 224 };

@@ -15,7 +15,7 @@ const fractions = [8, 4, 2] as const;
 export async function decodeReduced(photo: Blob, fits: (width: number, height: number) => boolean): Promise<ReducedPhoto | undefined> {
   if (typeof ImageDecoder === 'undefined' || photo.size < 4) return undefined;
   const data = await photo.arrayBuffer();
-  const size = jpegSize(new Uint8Array(data));
+  const size = jpegFrame(new Uint8Array(data));
   if (!size) return undefined;
   const { width, height } = size;
   const part = (length: number, fraction: number) => Math.ceil(length / fraction);
@@ -35,16 +35,17 @@ export async function decodeReduced(photo: Blob, fits: (width: number, height: n
   }
 }
 
-/** What stands in the frame header, before any orientation. ITU-T T.81, B.2.2: SOF0 to SOF15, but for the tables DHT, JPG and DAC. */
-export function jpegSize(bytes: Uint8Array): { width: number; height: number } | undefined {
+/** What stands in the frame header, before any orientation. ITU-T T.81, B.2.2: SOF0 to SOF15, but for the tables DHT, JPG and DAC; SOF2 is progressive. */
+export function jpegFrame(bytes: Uint8Array): { width: number; height: number; progressive: boolean } | undefined {
   if (bytes[0] !== 0xff || bytes[1] !== 0xd8) return undefined;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   for (let at = 2; at + 9 <= bytes.length && bytes[at] === 0xff; ) {
     const marker = bytes[at + 1]!;
     // A marker may be preceded by any number of fill bytes.
     if (marker === 0xff) at++;
-    else if (marker >= 0xc0 && marker <= 0xcf && ![0xc4, 0xc8, 0xcc].includes(marker)) return { height: view.getUint16(at + 5), width: view.getUint16(at + 7) };
-    else at += 2 + view.getUint16(at + 2);
+    else if (marker >= 0xc0 && marker <= 0xcf && ![0xc4, 0xc8, 0xcc].includes(marker)) {
+      return { height: view.getUint16(at + 5), width: view.getUint16(at + 7), progressive: marker === 0xc2 };
+    } else at += 2 + view.getUint16(at + 2);
   }
   return undefined;
 }
