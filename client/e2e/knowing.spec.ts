@@ -1,8 +1,11 @@
 import { expect, test } from '@playwright/test';
 import { unzipSync } from 'fflate';
-import { readFileSync } from 'node:fs';
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { expectAnswer, firstSample, give, jpeg, panel, unfold, withSettings } from './page';
 import { drawPicture } from './pictures';
+import { serve, stopServers } from './servers';
 
 test.beforeEach(async ({ page }) => {
   await withSettings(page, { route: 'server', language: 'en' });
@@ -75,6 +78,58 @@ test('A map names its label and engine, keeps the photo in view, and ends with E
       await expect(page.locator('.map-words')).toHaveCount(0);
       await expect(share).toBeFocused();
     }
+  }
+});
+
+test('A model whose answers come without maps is asked for them: parts of the photo are covered one after the other', async ({ page }) => {
+  const models = mkdtempSync(join(tmpdir(), 'whatsit-maps-'));
+  try {
+    cpSync(new URL('../../models/grocery', import.meta.url).pathname, join(models, 'plain'), { recursive: true });
+    const file = join(models, 'plain', 'model.json');
+    const { output: { features, classifier_weights, ...output }, ...manifest } = JSON.parse(readFileSync(file, 'utf8')) as { output: Record<string, unknown> };
+    expect(features && classifier_weights).toBeTruthy();
+    writeFileSync(file, JSON.stringify({ ...manifest, name: 'plain', output }));
+    const served = await serve({ 'Catalog:Models': models, 'Catalog:DefaultModel': 'plain' });
+    await page.goto(served.href);
+    await firstSample(page);
+    await page.getByRole('button', { name: 'Show both' }).click();
+    await expectAnswer(page, 'browser');
+    await unfold(page);
+    // The device has no way to it.
+    await expect(panel(page, 'browser').locator('button.share')).toHaveCount(0);
+    const asked: string[] = [];
+    page.on('request', (request) => request.url().includes('explain=') && asked.push(request.url()));
+    for (const share of [panel(page, 'server').locator('button.share').first(), panel(page, 'server').locator('button.share').last()]) {
+      const label = await share.locator('.share-name > span').first().innerText();
+      await share.click();
+      await expect(page.locator('.map-words[role=status]')).toHaveText(new RegExp(`^${label}: Server looked .* \\(occlusion map, 49 ×\\)$`));
+      await expect(page.locator('.activation-map.shown')).toBeVisible();
+      await page.keyboard.press('Escape');
+      await expect(page.locator('.map-words')).toHaveCount(0);
+    }
+    // One answer has the maps of all its labels.
+    expect(asked).toHaveLength(1);
+
+    // What hinders it stands beside the answer, which stays.
+    await page.goto(served.href);
+    await firstSample(page);
+    await expectAnswer(page);
+    await page.route('**/predict*explain=*', (route) => route.fulfill({ status: 503, contentType: 'application/problem+json', json: { title: 'Service Unavailable', status: 503, detail: 'The queue is full.', code: 'server-busy', parameters: {} } }));
+    await panel(page, 'server').locator('button.share').first().click();
+    await expect(panel(page, 'server').locator('.warning')).toHaveText('The queue is full.');
+    await expect(page.locator('.map-words')).toHaveCount(0);
+    await expectAnswer(page);
+
+    // Where it is not allowed, it is not offered.
+    await stopServers();
+    const strict = await serve({ 'Catalog:Models': models, 'Catalog:DefaultModel': 'plain', 'Explain:OcclusionRuns': '0' });
+    await page.goto(strict.href);
+    await firstSample(page);
+    await expectAnswer(page);
+    await expect(panel(page, 'server').locator('button.share')).toHaveCount(0);
+  } finally {
+    await stopServers();
+    rmSync(models, { recursive: true, force: true });
   }
 });
 

@@ -11,7 +11,7 @@ import { seenRegion } from './engines/geometry';
 import { toPhoto } from './engines/photo';
 import type { Photo } from './engines/photo';
 import { getConfig } from './engines/server-api';
-import type { Variant } from './engines/server-api';
+import type { ServerConfig, Variant } from './engines/server-api';
 import { ServerEngine } from './engines/server-engine';
 import { variantFor } from './engines/variant';
 import { agreementOf } from './features/comparison/agreement';
@@ -100,16 +100,14 @@ export function App() {
     if (result.engine === 'browser') void load(result.model).then(keepWhatRan).catch(() => undefined);
     if (result.engine === 'server' && result.model === model?.manifest.name && result.version !== model.manifest.version) refresh();
   };
-  const { runs, run, runOne, cancel, clear, startNow } = useComparison(onResult);
+  const { runs, run, runOne, explain, cancel, clear, startNow } = useComparison(onResult);
   useKeptFocus();
 
-  const [predictByUrl, setPredictByUrl] = useState(false);
-  const [takesModels, setTakesModels] = useState(false);
+  const [config, setConfig] = useState<ServerConfig>();
   useEffect(() => {
-    getConfig().then((config) => {
-      server.maxUploadBytes = config.maxUploadBytes;
-      setPredictByUrl(config.predictByUrl);
-      setTakesModels(config.takesModels === true);
+    getConfig().then((found) => {
+      server.maxUploadBytes = found.maxUploadBytes;
+      setConfig(found);
     }, () => {
       // Without it the server itself says what is too large.
     });
@@ -268,7 +266,7 @@ export function App() {
 
         {view === 'teach' && (
           <Suspense>
-            <TeachView base={model} embed={embed} onUsed={onTaughtOn} corrections={corrected} dropped={dropped} hovering={hovering} onCamera={setCamera} takesModels={takesModels} onPut={refresh} />
+            <TeachView base={model} embed={embed} onUsed={onTaughtOn} corrections={corrected} dropped={dropped} hovering={hovering} onCamera={setCamera} takesModels={config?.takesModels === true} onPut={refresh} />
           </Suspense>
         )}
 
@@ -288,7 +286,7 @@ export function App() {
             <ImageFrame
               photo={photo}
               hovering={hovering}
-              overlay={model && <Suspense><ActivationMap prediction={shownPrediction} engine={shown?.engine} manifest={model.manifest} onEnd={() => setShown(undefined)} /></Suspense>}
+              overlay={model && <Suspense><ActivationMap prediction={shownPrediction} result={results.find(({ engine }) => engine === shown?.engine)} manifest={model.manifest} onEnd={() => setShown(undefined)} /></Suspense>}
               onChoose={() => chooser.current?.click()}
               onCamera={() => setCamera({})}
               onClear={reset}
@@ -301,7 +299,7 @@ export function App() {
                 <button type="button" className="button" onClick={() => setCamera({})}><Icon name="camera" />{t.pick.cameraShort}</button>
               </div>
             )}
-            {predictByUrl && !photo && <AddressField onAddress={(address) => void takeAddress(address)} />}
+            {config?.predictByUrl && !photo && <AddressField onAddress={(address) => void takeAddress(address)} />}
           </section>
         )}
 
@@ -341,7 +339,11 @@ export function App() {
                   knows={knows}
                   same={agreed && id === results[1]?.engine}
                   shownMap={shown?.engine === id ? shownPrediction?.index : undefined}
-                  onShowMap={(prediction) => setShown(prediction && { photo: photo.id, engine: id, index: prediction.index })}
+                  explains={id === 'server' && !options.explain && !offline && (config?.occlusionRuns ?? 0) >= 4}
+                  onShowMap={(prediction) => {
+                    setShown(prediction && { photo: photo.id, engine: id, index: prediction.index });
+                    if (prediction && !prediction.map) void explain(engineOf(id), photo.blob, options).then((explained) => explained || setShown(undefined));
+                  }}
                   onCancel={() => cancel(id)}
                   onStartNow={startNow}
                   onRetry={() => void runOne(engineOf(id), photo.blob, options)}

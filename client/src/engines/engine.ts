@@ -49,6 +49,8 @@ export interface Classification {
   shrunk?: { from: number; to: number };
   /** What the server answered although something was amiss. */
   warnings?: Said[];
+  /** How the maps were made, where the server made some. */
+  explanation?: components['schemas']['Explanation'];
 }
 
 export type ImageFacts = components['schemas']['ImageDescription'];

@@ -22,6 +22,8 @@ export interface ServerConfig {
   version: string;
   /** A model that was taught may be put on the server, with a key. */
   takesModels?: boolean;
+  /** Further runs that the explanation of an answer may take of a model without class activation maps. */
+  occlusionRuns?: number;
 }
 
 export type ModelSummary = components['schemas']['ModelSummary'];

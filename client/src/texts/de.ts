@@ -75,6 +75,8 @@ export const de: Texts = {
 
   map: {
     words: (engine, place) => `${engine} sah ${place} hin`,
+    asking: 'ein Teil nach dem anderen wird verdeckt …',
+    occlusion: (runs) => `(Verdeckungskarte, ${runs} ×)`,
     end: 'Nicht mehr zeigen, wo es hinsah',
     place: {
       topLeft: 'oben links', top: 'oben', topRight: 'oben rechts', left: 'links', centre: 'in der Mitte', right: 'rechts',

@@ -74,6 +74,8 @@ export const en = {
 
   map: {
     words: (engine: string, place: string) => `${engine} looked ${place}`,
+    asking: 'covering one part after the other …',
+    occlusion: (runs: number) => `(occlusion map, ${runs} ×)`,
     end: 'Hide where it looked',
     place: {
       topLeft: 'at the top left', top: 'at the top', topRight: 'at the top right', left: 'at the left', centre: 'at the centre', right: 'at the right',

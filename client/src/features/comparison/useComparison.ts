@@ -10,6 +10,8 @@ export function useComparison(onResult: (result: Classification) => void) {
   const controllers = useRef(new Map<EngineId, AbortController>());
   const turns = useRef<AbortController>(undefined);
   const skipped = useRef(new Set<EngineId>());
+  /** Runs whose maps were asked for. */
+  const explained = useRef(new WeakSet<AbortController>());
   /** Ends the wait for the engine before. */
   const hurry = useRef<() => void>(undefined);
 
@@ -49,6 +51,31 @@ export function useComparison(onResult: (result: Classification) => void) {
     }
   }, [onResult]);
 
+  /** Asks again for the maps of an answer that came without. Resolves to whether they are there, or on their way. */
+  const explain = useCallback(async (engine: Engine, image: Blob, options: ClassifyOptions): Promise<boolean> => {
+    const controller = controllers.current.get(engine.id);
+    if (!controller || explained.current.has(controller)) return true;
+    explained.current.add(controller);
+    const amend = (change: (result: Classification) => Partial<Classification>) => {
+      if (controllers.current.get(engine.id) !== controller) return;
+      setRuns((before) => {
+        const run = before[engine.id];
+        return run?.state === 'done' ? { ...before, [engine.id]: { state: 'done', result: { ...run.result, ...change(run.result) } } } : before;
+      });
+    };
+    try {
+      const { predictions, explanation } = await engine.classify(controller.signal, image, { ...options, explain: true });
+      amend(() => ({ predictions, ...(explanation && { explanation }) }));
+      return true;
+    } catch (error) {
+      explained.current.delete(controller);
+      if (isAbort(error)) return false;
+      const { code, message, said = { code, detail: message, parameters: {} } } = asEngineError(error);
+      amend(({ warnings = [] }) => ({ warnings: [...warnings.filter((warning) => warning.code !== said.code), said] }));
+      return false;
+    }
+  }, []);
+
   /** One engine after the other, so that neither spoils the other's time, unless somebody is in a hurry; what stands in `takesOver` answers where none of them could. */
   const run = useCallback(async (engines: readonly Engine[], takesOver: Engine | undefined, image: Blob, options: ClassifyOptions) => {
     clear();
@@ -77,5 +104,5 @@ export function useComparison(onResult: (result: Classification) => void) {
 
   useEffect(() => end, [end]);
 
-  return { runs, run, runOne, cancel, clear: end, startNow: useCallback(() => hurry.current?.(), []) };
+  return { runs, run, runOne, explain, cancel, clear: end, startNow: useCallback(() => hurry.current?.(), []) };
 }

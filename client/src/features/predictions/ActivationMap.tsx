@@ -1,17 +1,18 @@
 import { useEffect, useEffectEvent, useRef, useState } from 'react';
 import { Icon } from '../../components/Icon';
-import type { EngineId, Prediction } from '../../engines/engine';
+import type { Classification, Prediction } from '../../engines/engine';
 import { seenRegion } from '../../engines/geometry';
 import type { Manifest } from '../../engines/server-api';
 import { useSpeech } from '../../texts';
 import { placeOf } from './map';
 
-/** Lays a class activation map over the photo: where the model looked stays bright, the rest goes darker. It says whose map it is, and Escape ends it. */
-export default function ActivationMap({ prediction, engine, manifest, onEnd }: { prediction: Prediction | undefined; engine: EngineId | undefined; manifest: Manifest; onEnd: () => void }) {
+/** Lays a map over the photo: where the model looked stays bright, the rest goes darker. It says whose map it is and how it was made, and Escape ends it. */
+export default function ActivationMap({ prediction, result, manifest, onEnd }: { prediction: Prediction | undefined; result: Classification | undefined; manifest: Manifest; onEnd: () => void }) {
   const { t } = useSpeech();
   const canvas = useRef<HTMLCanvasElement>(null);
   const [region, setRegion] = useState({ left: 0, top: 0, width: 1, height: 1 });
   const map = prediction?.map;
+  const isShown = prediction !== undefined;
   useEffect(() => {
     const context = canvas.current?.getContext('2d');
     if (!context || !map?.[0]) return;
@@ -28,14 +29,14 @@ export default function ActivationMap({ prediction, engine, manifest, onEnd }: {
 
   const end = useEffectEvent(onEnd);
   useEffect(() => {
-    if (!map) return;
+    if (!isShown) return;
     const onKey = ({ key }: KeyboardEvent) => {
       // What is open over the page is closed first.
       if (key === 'Escape' && !document.querySelector('dialog[open], :popover-open')) end();
     };
     addEventListener('keydown', onKey);
     return () => removeEventListener('keydown', onKey);
-  }, [map]);
+  }, [isShown]);
 
   const share = (value: number) => `${value * 100}%`;
   return (
@@ -46,9 +47,12 @@ export default function ActivationMap({ prediction, engine, manifest, onEnd }: {
         style={{ left: share(region.left), top: share(region.top), width: share(region.width), height: share(region.height) }}
         aria-hidden="true"
       />
-      {map && engine && (
+      {prediction && result && (
         <p className="map-words" role="status">
-          <span><strong>{prediction.label}:</strong> {t.map.words(t.engine[engine], t.map.place[placeOf(map)])}</span>
+          <span>
+            <strong>{prediction.label}:</strong> {map ? t.map.words(t.engine[result.engine], t.map.place[placeOf(map)]) : t.map.asking}
+            {map && result.explanation?.method === 'occlusion' && ` ${t.map.occlusion(result.explanation.runs)}`}
+          </span>
           <button type="button" aria-label={t.map.end} onClick={onEnd}><Icon name="close" /></button>
         </p>
       )}

@@ -21,7 +21,7 @@ export interface Knowledge {
 }
 
 /** One engine's answer, printed as a label: the best name large, then each name with a rule as long as it is likely. */
-export function PredictionLabel({ engine, run, topK, knows, same, shownMap, onShowMap, onCancel, onStartNow, onRetry }: {
+export function PredictionLabel({ engine, run, topK, knows, same, explains, shownMap, onShowMap, onCancel, onStartNow, onRetry }: {
   engine: EngineId;
   run: EngineRun;
   topK: number;
@@ -29,6 +29,8 @@ export function PredictionLabel({ engine, run, topK, knows, same, shownMap, onSh
   knows: Knowledge;
   /** The other engine has said the same: on a narrow page the rest is shown when it is asked for. */
   same: boolean;
+  /** The engine makes maps when they are asked for, where the answer has none. */
+  explains: boolean;
   /** The class whose map lies over the photo now. */
   shownMap: number | undefined;
   onShowMap: (prediction: Prediction | undefined) => void;
@@ -48,7 +50,7 @@ export function PredictionLabel({ engine, run, topK, knows, same, shownMap, onSh
       note={run.state === 'done' ? <Provenance result={run.result} /> : '\u00a0'}
     >
       {brief && <p className="same"><span><Icon name="check" />{t.result.same}</span><button type="button" className="button small" onClick={() => setWhole(true)}>{t.result.showWhole}</button></p>}
-      {run.state === 'done' && <Answer result={run.result} knows={knows} shownMap={shownMap} onShowMap={onShowMap} />}
+      {run.state === 'done' && <Answer result={run.result} knows={knows} explains={explains} shownMap={shownMap} onShowMap={onShowMap} />}
       {run.state === 'running' && <Waiting progress={run.progress} rows={topK} onCancel={onCancel} />}
       {run.state === 'failed' && <Failure error={run.error} onRetry={onRetry} />}
       {run.state === 'cancelled' && (
@@ -70,9 +72,10 @@ function Provenance({ result }: { result: Classification }) {
   return <>{[`${result.model} ${result.version}`, result.variant, result.accelerator, once > 0 && t.result.firstRun(duration(once))].filter(Boolean).join(' · ')}</>;
 }
 
-function Answer({ result, knows, shownMap, onShowMap }: {
+function Answer({ result, knows, explains, shownMap, onShowMap }: {
   result: Classification;
   knows: Knowledge;
+  explains: boolean;
   shownMap: number | undefined;
   onShowMap: (prediction: Prediction | undefined) => void;
 }) {
@@ -95,7 +98,7 @@ function Answer({ result, knows, shownMap, onShowMap }: {
       <ol className="shares">
         {result.predictions.map((prediction, at) => (
           <li key={prediction.index} style={{ '--share': prediction.confidence } as CSSProperties}>
-            <Share prediction={prediction} best={at === 0 && !result.abstained} group={knows.groupOf(prediction.index)} shown={shownMap === prediction.index} onShowMap={onShowMap} />
+            <Share prediction={prediction} best={at === 0 && !result.abstained} group={knows.groupOf(prediction.index)} explains={explains} shown={shownMap === prediction.index} onShowMap={onShowMap} />
           </li>
         ))}
       </ol>
@@ -107,7 +110,7 @@ function Name({ children }: { children: string }) {
   return <span className={`answer-name ${children.length > 17 ? 'long' : ''}`}>{children}</span>;
 }
 
-function Share({ prediction, best, group, shown, onShowMap }: { prediction: Prediction; best: boolean; group: string | undefined; shown: boolean; onShowMap: (prediction: Prediction | undefined) => void }) {
+function Share({ prediction, best, group, explains, shown, onShowMap }: { prediction: Prediction; best: boolean; group: string | undefined; explains: boolean; shown: boolean; onShowMap: (prediction: Prediction | undefined) => void }) {
   const { t, percent } = useSpeech();
   const className = best ? 'share best' : 'share';
   const line = (
@@ -120,7 +123,7 @@ function Share({ prediction, best, group, shown, onShowMap }: { prediction: Pred
       <span className="share-rule" aria-hidden="true" />
     </>
   );
-  return prediction.map ? (
+  return prediction.map || explains ? (
     <button type="button" className={className} aria-pressed={shown} title={t.result.where} onClick={() => onShowMap(shown ? undefined : prediction)}>
       {line}
       <span className="share-eye"><Icon name="eye" />{best && <span aria-hidden="true">{t.result.where}</span>}</span>
