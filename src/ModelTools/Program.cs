@@ -16,10 +16,11 @@ AnsiConsole.Profile.Capabilities.Ansi &= !Console.IsOutputRedirected;
 try
 {
     var command = Verbs.All().Parse(args);
-    if (args.Length > 0 && command.Action is ParseErrorAction mistake)
+    if (args.Length > 0 && command.Action is ParseErrorAction)
     {
         // A screenful of help would push the one sentence out of sight.
-        mistake.ShowHelp = false;
+        await Console.Error.WriteLineAsync(Mistake.Of(command));
+        return 1;
     }
 
     // The library's own handling would begin only when the verb first waits for something.

@@ -28,11 +28,25 @@ internal static class CommonOptions
     public static Option<bool> Json() => new("--json") { Description = "JSON for scripts instead of a table." };
 
     /// <summary>Refuses values for which <paramref name="isValid"/> does not hold, with a sentence that names the limits.</summary>
-    public static void Require<T>(this Option<T> option, Func<T?, bool> isValid, string message) => option.Validators.Add(result =>
+    public static void Require<T>(this Option<T> option, Func<T?, bool> isValid, string message) =>
+        option.Require(value => isValid(value) ? null : message);
+
+    /// <summary>Refuses values in which <paramref name="problemOf"/> finds a problem, with that sentence.</summary>
+    public static void Require<T>(this Option<T> option, Func<T?, string?> problemOf) => option.Validators.Add(result =>
     {
-        if (!isValid(result.GetValue(option)))
+        T? value;
+        try
         {
-            result.AddError(message);
+            value = result.GetValue(option);
+        }
+        catch (InvalidOperationException)
+        {
+            return; // What is no T at all has its own sentence.
+        }
+
+        if (problemOf(value) is { } problem)
+        {
+            result.AddError(problem);
         }
     });
 }

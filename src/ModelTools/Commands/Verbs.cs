@@ -32,7 +32,7 @@ internal static class Verbs
     {
         if (result.Tokens.FirstOrDefault(token => token.Value.Length > 1 && token.Value[0] == '-' && !Path.Exists(token.Value)) is { } unknown)
         {
-            result.AddError($"There is no option '{unknown.Value}': whatsit {verb.Name} --help lists them.");
+            result.AddError(Mistake.NoOption(verb, unknown.Value));
         }
     });
 

@@ -30,6 +30,61 @@ public sealed partial class VerbsTests : IDisposable
         }
     }
 
+    public static TheoryData<string> All => [.. Verbs.All().Subcommands.Select(verb => verb.Name)];
+
+    [Theory]
+    [MemberData(nameof(All))]
+    public void A_verb_without_what_it_needs_or_with_more_says_so_in_a_sentence_and_shows_a_line(string verb)
+    {
+        foreach (var line in (string[][])[[verb], [verb, .. Enumerable.Repeat("more", 6)]])
+        {
+            var parsed = Verbs.All().Parse(line);
+            if (parsed.Errors.Count == 0)
+            {
+                continue; // It needs nothing, or takes any number.
+            }
+
+            var said = Mistake.Of(parsed).Split('\n');
+            Assert.Equal(2, said.Length);
+            Assert.Matches($@"^(whatsit {verb} needs .+|'more' is too much: whatsit {verb} takes .+)\.$", said[0]);
+            Assert.StartsWith($"For example: whatsit {verb}", said[1], StringComparison.Ordinal);
+            Assert.Empty(Verbs.All().Parse(said[1]["For example: whatsit ".Length..]).Errors);
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(All))]
+    public void A_number_that_is_none_is_called_so_by_every_option(string verb)
+    {
+        var command = Verbs.All().Subcommands.Single(known => known.Name == verb);
+        var needed = command.Arguments.SelectMany(argument => Enumerable.Repeat("bash", argument.Arity.MinimumNumberOfValues))
+            .Concat(command.Options.Where(option => option.Required).SelectMany(option => (string[])[option.Name, "int8"]));
+        foreach (var option in command.Options.Where(option => (Nullable.GetUnderlyingType(option.ValueType) ?? option.ValueType) is var type
+            && (type == typeof(int) || type == typeof(double))))
+        {
+            Assert.Matches($"^{option.Name} takes a (whole )?number, not 'few'\\.$", Mistake.Of(Verbs.All().Parse([verb, .. needed, option.Name, "few"])));
+            Assert.StartsWith($"{option.Name} needs a value: ", Mistake.Of(Verbs.All().Parse([verb, .. needed, option.Name])), StringComparison.Ordinal);
+        }
+    }
+
+    [Theory]
+    [InlineData("There is no verb 'classfy'; is 'classify' meant? whatsit --help lists them.", "classfy", "photo.jpg")]
+    [InlineData("There is no verb 'photograph': whatsit --help lists them.", "photograph")]
+    [InlineData("There is no option '--bogus': whatsit --help lists them.", "--bogus")]
+    [InlineData("There is no option '--bogus': whatsit list --help lists them.", "list", "--bogus", "x")]
+    [InlineData("There is no option '--nmae': whatsit import --help lists them.", "import", "model.h5", "--nmae", "fruit")]
+    [InlineData("--top-k takes a whole number, not 'few'.", "classify", "photo.jpg", "--top-k", "few")]
+    [InlineData("--seconds takes a number, not 'few'.", "bench", "grocery", "--seconds", "few")]
+    [InlineData("--top-k needs a value: ", "classify", "photo.jpg", "--top-k")]
+    [InlineData("Argument 'tcsh' not recognized. Must be one of: ", "completion", "tcsh")]
+    public async Task A_wrong_line_gets_one_sentence(string sentence, params string[] line)
+    {
+        (var code, var output, var error) = await WhatsitCommand.RunAsync(line);
+        Assert.Equal((1, ""), (code, output));
+        Assert.StartsWith(sentence, error, StringComparison.Ordinal);
+        Assert.Single(error.TrimEnd().Split('\n'));
+    }
+
     [Theory]
     [InlineData("whatsit qua", "quantize")]
     [InlineData("whatsit classify --top", "--top-k")]

@@ -59,6 +59,7 @@ internal static class ClassifyCommand
             Description = "How many further runs --explain may take of a model without class activation maps (0 to 1024).",
             DefaultValueFactory = _ => new ExplainOptions().OcclusionRuns,
         };
+        runs.Require(budget => budget is < 0 or > 1024 ? $"--occlusion-runs is {budget}; it must be from 0 to 1024." : null);
         var command = new Command("classify", "Classify photos, one or millions: labels out, as the server would answer.")
         {
             photos, model, models, variant, topK, json, lines, csv, output, servers, shard, explain, runs,
@@ -69,7 +70,6 @@ internal static class ClassifyCommand
                     ? "Only one of --json, --jsonl and --csv can be written at a time."
                 : result.GetValue(explain) is { } picture && !picture.EndsWith(".png", StringComparison.OrdinalIgnoreCase)
                     ? $"--explain is '{picture}'; it writes a PNG file, whose name must end in .png."
-                : result.GetValue(runs) is var budget and (< 0 or > 1024) ? $"--occlusion-runs is {budget}; it must be from 0 to 1024."
                 : result.GetValue(shard) is { } share && Shard.ProblemOf(share) is { } wrong ? wrong
                 : result.GetValue(servers)!.Select(ServerPool.ProblemOf).FirstOrDefault(wrong => wrong is not null) is { } address ? address
                 : result.GetValue(servers) is [_, ..] && result.GetResult(variant) is { Implicit: false }
