@@ -1,5 +1,5 @@
 import react from '@vitejs/plugin-react';
-import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { brotliCompressSync, constants, gzipSync } from 'node:zlib';
 import subsetFont from 'subset-font';
@@ -117,8 +117,8 @@ function smallerFont(): Plugin {
 }
 
 /**
- * Writes `.br` and `.gz` beside every asset over 1 KB, once, at a high level, so that the server sends bytes and
- * compresses nothing. Pictures and fonts are compressed already.
+ * Writes `.br` and `.gz` in the place of every asset over 1 KB, once, at a high level, so that the server sends bytes and
+ * compresses nothing, and the image holds none of them plain. Pictures and fonts are compressed already.
  */
 function precompressed(): Plugin {
   let folder = 'dist';
@@ -140,6 +140,7 @@ function precompressed(): Plugin {
           const params = { [constants.BROTLI_PARAM_QUALITY]: large ? 9 : 11, [constants.BROTLI_PARAM_SIZE_HINT]: bytes.length, [constants.BROTLI_PARAM_LGWIN]: 24 };
           writeFileSync(`${file}.br`, brotliCompressSync(bytes, { params }));
           writeFileSync(`${file}.gz`, gzipSync(bytes, { level: large ? 6 : 9 }));
+          rmSync(file);
         }
       },
     },

@@ -42,7 +42,8 @@ export async function benchPage(server, link) {
   const slowly = slowlyOver(link);
   const http = createServer((request, response) => {
     const path = join(folder, request.url === '/' ? 'index.html' : decodeURIComponent(new URL(request.url, 'http://x').pathname));
-    if (!existsSync(path) || !statSync(path).isFile()) {
+    const packed = existsSync(`${path}.br`);
+    if (!packed && !(existsSync(path) && statSync(path).isFile())) {
       const onward = forward({ host: server.hostname, port: server.port, path: request.url, method: request.method, headers: request.headers }, (answer) => {
         response.writeHead(answer.statusCode, answer.headers);
         answer.pipe(slowly()).pipe(response);
@@ -50,7 +51,6 @@ export async function benchPage(server, link) {
       request.pipe(onward);
       return;
     }
-    const packed = existsSync(`${path}.br`);
     const file = packed ? `${path}.br` : path;
     response.writeHead(200, { ...isolation, 'content-type': types[extname(path)] ?? 'application/octet-stream', 'content-length': statSync(file).size, ...(packed && { 'content-encoding': 'br' }) });
     createReadStream(file).pipe(slowly()).pipe(response);
