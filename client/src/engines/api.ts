@@ -1619,6 +1619,56 @@ export interface operations {
                     "application/json": string[];
                 };
             };
+            /** @description Bad Request: `model-not-found` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TutorialResponse"];
+                };
+            };
+            /** @description Unauthorized: `api-key-needed` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description Too Many Requests: `rate-limited` */
+            429: {
+                headers: {
+                    /** @description After how many seconds it is worth a try. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TutorialResponse"];
+                };
+            };
+            /** @description Internal Server Error: `internal-error` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TutorialResponse"];
+                };
+            };
+            /** @description Service Unavailable: `model-not-ready`, `too-many-connections` */
+            503: {
+                headers: {
+                    /** @description After how many seconds it is worth a try. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                    "application/json": components["schemas"]["TutorialResponse"];
+                };
+            };
         };
     };
     TutorialPredictImage: {
@@ -1673,8 +1723,67 @@ export interface operations {
                     "application/json": components["schemas"]["TutorialResponse"];
                 };
             };
-            /** @description Bad Request */
+            /** @description Bad Request: `invalid-request`, `malformed-request`, `no-picture`, `invalid-parameter`, `file-name-instead-of-file`, `line-breaks-lost`, `invalid-base64`, `base64-plus-became-space`, `data-url-not-base64`, `json-shape`, `multipart-malformed`, `multipart-boundary-missing`, `part-header-too-long`, `too-many-part-headers`, `too-many-fields`, `bad-content-encoding`, `url-off`, `invalid-url`, `url-port`, `host-not-public`, `model-not-found`, `upload-too-slow`, `upload-gave-way`, `image-too-large`, `file-too-large`, `request-too-large`, `unsupported-image`, `unsupported-content-type`, `unsupported-content-encoding`, `decoder-ended`, `invalid-image` */
             400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TutorialResponse"];
+                };
+            };
+            /** @description Unauthorized: `api-key-needed` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description Too Many Requests: `queue-full`, `upload-memory-used`, `upload-share-used`, `too-many-fetches`, `rate-limited` */
+            429: {
+                headers: {
+                    /** @description After how many seconds it is worth a try. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TutorialResponse"];
+                };
+            };
+            /** @description Internal Server Error: `backend-failed`, `internal-error` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TutorialResponse"];
+                };
+            };
+            /** @description Bad Gateway: `upstream-failed` */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TutorialResponse"];
+                };
+            };
+            /** @description Service Unavailable: `model-not-ready`, `shutting-down`, `too-many-connections` */
+            503: {
+                headers: {
+                    /** @description After how many seconds it is worth a try. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                    "application/json": components["schemas"]["TutorialResponse"];
+                };
+            };
+            /** @description Gateway Timeout: `timed-out` */
+            504: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1706,8 +1815,67 @@ export interface operations {
                     "application/json": components["schemas"]["TutorialResponse"];
                 };
             };
-            /** @description Bad Request */
+            /** @description Bad Request: `invalid-request`, `invalid-parameter`, `url-off`, `invalid-url`, `url-port`, `host-not-public`, `model-not-found`, `image-too-large`, `file-too-large`, `unsupported-image`, `decoder-ended`, `invalid-image` */
             400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TutorialResponse"];
+                };
+            };
+            /** @description Unauthorized: `api-key-needed` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description Too Many Requests: `queue-full`, `upload-memory-used`, `upload-share-used`, `too-many-fetches`, `rate-limited` */
+            429: {
+                headers: {
+                    /** @description After how many seconds it is worth a try. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TutorialResponse"];
+                };
+            };
+            /** @description Internal Server Error: `backend-failed`, `internal-error` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TutorialResponse"];
+                };
+            };
+            /** @description Bad Gateway: `upstream-failed` */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TutorialResponse"];
+                };
+            };
+            /** @description Service Unavailable: `model-not-ready`, `too-many-connections` */
+            503: {
+                headers: {
+                    /** @description After how many seconds it is worth a try. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                    "application/json": components["schemas"]["TutorialResponse"];
+                };
+            };
+            /** @description Gateway Timeout: `timed-out` */
+            504: {
                 headers: {
                     [name: string]: unknown;
                 };

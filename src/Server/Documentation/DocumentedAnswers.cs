@@ -1,8 +1,12 @@
+using System.Text.Json.Nodes;
 using Microsoft.AspNetCore.Mvc;
+using Microsoft.AspNetCore.Mvc.ApiExplorer;
 using Microsoft.AspNetCore.WebUtilities;
 using Microsoft.OpenApi;
 using Swashbuckle.AspNetCore.SwaggerGen;
 using Whatsit.Server.Access;
+using Whatsit.Server.Compatibility;
+using Whatsit.Server.Compatibility.Tutorial;
 using Whatsit.Server.Predictions;
 
 namespace Whatsit.Server.Documentation;
@@ -27,7 +31,6 @@ internal sealed class DocumentedAnswers : IOperationFilter
             DescribeFile(operation);
         }
 
-        // Protocols of other servers say in their own form why they refuse.
         if (metadata.OfType<RefusesAttribute>().SingleOrDefault() is not { } refuses)
         {
             return;
@@ -44,26 +47,48 @@ internal sealed class DocumentedAnswers : IOperationFilter
         codes = operation.RequestBody is null ? codes : [.. codes, .. Body];
         DescribeKey(operation, audience, context.Document);
         var problem = context.SchemaGenerator.GenerateSchema(typeof(ProblemDetails), context.SchemaRepository);
-        foreach (var status in RefusalCodes.All.Where(code => codes.Contains(code.Key)).GroupBy(code => code.Value.Status!.Value, code => code.Key))
+        foreach (var status in RefusalCodes.All.Keys.Where(codes.Contains).Select(code => (Code: code, Own: OwnForm(code, context.ApiDescription)))
+            .GroupBy(refusal => refusal.Own?.Status ?? RefusalCodes.All[refusal.Code].Status!.Value).OrderBy(status => status.Key))
         {
             var response = Response(operation, status.Key);
-            response.Description = $"{ReasonPhrases.GetReasonPhrase(status.Key)}: {string.Join(", ", status.Select(code => $"`{code}`"))}";
-            response.Content!["application/problem+json"] = new OpenApiMediaType
+            response.Description = $"{ReasonPhrases.GetReasonPhrase(status.Key)}: {string.Join(", ", status.Select(refusal => $"`{refusal.Code}`"))}";
+            if (status.Where(refusal => refusal.Own is null).ToArray() is { Length: > 0 } ours)
             {
-                Schema = problem,
-                Examples = status.ToDictionary(code => code, IOpenApiExample (code) => new OpenApiExampleReference(code, context.Document)),
-            };
+                response.Content!["application/problem+json"] = new OpenApiMediaType
+                {
+                    Schema = problem,
+                    Examples = ours.ToDictionary(
+                        refusal => refusal.Code, IOpenApiExample (refusal) => new OpenApiExampleReference(refusal.Code, context.Document)),
+                };
+            }
+
+            if (status.Where(refusal => refusal.Own is not null).ToArray() is { Length: > 0 } theirs)
+            {
+                response.Content!["application/json"] = new OpenApiMediaType
+                {
+                    Schema = context.SchemaGenerator.GenerateSchema(typeof(TutorialResponse), context.SchemaRepository),
+                    Examples = theirs.ToDictionary(
+                        refusal => refusal.Code, IOpenApiExample (refusal) => new OpenApiExample { Value = JsonNode.Parse(refusal.Own!.Json) }),
+                };
+            }
+
             if (status.Key is StatusCodes.Status429TooManyRequests or StatusCodes.Status503ServiceUnavailable)
             {
                 AddHeader(response, "Retry-After", JsonSchemaType.Integer, "After how many seconds it is worth a try.");
             }
         }
 
-        if (metadata.OfType<PictureBodyAttribute>().Any())
+        if (context.ApiDescription.SupportedResponseTypes.Any(answer => answer.Type == typeof(PredictionResponse)))
         {
             DescribeLabels(Response(operation, StatusCodes.Status200OK), context);
         }
     }
+
+    /// <summary>A refusal as the protocol says it that the operation belongs to; of those of other servers the document has the tutorial's.</summary>
+    private static ProtocolFailure? OwnForm(string code, ApiDescription operation) =>
+        // A connection too many is refused before its request is read.
+        code == "too-many-connections" ? null
+            : Protocols.Fail(ProblemExamples.Refusals[code], new DefaultHttpContext { Request = { Path = $"/{operation.RelativePath}" } }.Request);
 
     private static void DescribeLabels(OpenApiResponse response, OperationFilterContext context)
     {

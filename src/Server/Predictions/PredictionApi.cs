@@ -14,6 +14,16 @@ namespace Whatsit.Server.Predictions;
 /// <summary><c>POST /predict</c>: a photo in, labels out.</summary>
 internal static class PredictionApi
 {
+    /// <summary>Why a picture that was sent may be refused.</summary>
+    public static IReadOnlyList<string> Refusals { get; } =
+    [
+        "invalid-request", "no-picture", "invalid-parameter", "file-name-instead-of-file", "line-breaks-lost", "invalid-base64",
+        "base64-plus-became-space", "data-url-not-base64", "json-shape", "multipart-malformed", "multipart-boundary-missing", "part-header-too-long",
+        "too-many-part-headers", "too-many-fields", "url-off", "invalid-url", "url-port", "host-not-public", "model-not-found", "upload-gave-way",
+        "image-too-large", "file-too-large", "unsupported-image", "unsupported-content-type", "decoder-ended", "invalid-image", "queue-full",
+        "upload-memory-used", "upload-share-used", "too-many-fetches", "backend-failed", "upstream-failed", "model-not-ready", "timed-out",
+    ];
+
     public static void MapPredictions(this IEndpointRouteBuilder app)
     {
         // curl -T sends PUT.
@@ -29,13 +39,7 @@ internal static class PredictionApi
             .WithMetadata(new PictureBodyAttribute(), new AnswersPicturesAttribute())
             .For(Audience.Clients)
             .Produces<PredictionResponse>()
-            .Refuses(
-                "invalid-request", "no-picture", "invalid-parameter", "file-name-instead-of-file", "line-breaks-lost", "invalid-base64",
-                "base64-plus-became-space", "data-url-not-base64", "json-shape", "field-too-late", "multipart-malformed", "multipart-boundary-missing",
-                "part-header-too-long", "too-many-part-headers", "too-many-fields", "too-many-pictures", "url-off", "invalid-url", "url-port",
-                "host-not-public", "model-not-found", "upload-gave-way", "image-too-large", "file-too-large", "unsupported-image", "unsupported-content-type",
-                "decoder-ended", "invalid-image", "queue-full", "upload-memory-used", "upload-share-used", "too-many-fetches", "backend-failed",
-                "upstream-failed", "model-not-ready", "timed-out");
+            .Refuses([.. Refusals, "field-too-late", "too-many-pictures"]);
     }
 
     private static async Task PredictAsync(

@@ -43,7 +43,7 @@ internal static class Contract
         }
     }
 
-    /// <summary>The refusals that an operation says it may answer with; the tutorial's say none, and have a form of their own.</summary>
+    /// <summary>The refusals that an operation says it may answer with; the tutorial's have a form of their own.</summary>
     public static IEnumerable<(string Status, string Code)> Refusals(JsonNode operation) => operation["responses"]!.AsObject()
         .SelectMany(response => (response.Value!["content"]?["application/problem+json"]?["examples"] as JsonObject ?? [])
             .Select(example => (response.Key, example.Key)));

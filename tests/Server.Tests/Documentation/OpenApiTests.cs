@@ -58,6 +58,31 @@ public sealed partial class OpenApiTests(WhatsitServer server)
             answer["examples"]!["warned"]!["value"]!["warnings"]!.AsArray().Select(warning => (string)warning!["code"]!));
     }
 
+    /// <summary>It knew only 400; what is worth a retry keeps its status.</summary>
+    [Fact]
+    public void The_tutorials_refusals_stand_there_in_its_own_form()
+    {
+        var said = Contract.Committed["paths"]!.AsObject().Where(path => path.Key.StartsWith("/api/", StringComparison.Ordinal))
+            .SelectMany(path => path.Value!.AsObject())
+            .ToDictionary(operation => (string)operation.Value!["operationId"]!, operation => operation.Value!["responses"]!.AsObject()
+                .SelectMany(response => (response.Value!["content"]?["application/json"]?["examples"] as JsonObject ?? [])
+                    .Select(example => (Status: response.Key, Code: example.Key, Body: example.Value!["value"]!))).ToArray());
+        Assert.Equal(["TutorialClasses", "TutorialPredictImage", "TutorialPredictUrl"], said.Keys.Order());
+        Assert.All(said.Values.SelectMany(refusals => refusals), refusal =>
+        {
+            var native = ProblemExamples.Refusals[refusal.Code];
+            Assert.Equal(native.Status is 408 or 413 or 415 or 422 || refusal.Code == "model-not-found" ? "400" : $"{native.Status}", refusal.Status);
+            Assert.True(JsonNode.DeepEquals(
+                new JsonObject { ["file_size"] = 0, ["predictions"] = new JsonArray(), ["duration_inference"] = 0, ["error"] = native.Detail }, refusal.Body));
+        });
+
+        // Those of POST /predict, but what is said as there (no key, a connection too many, before it was read) and what only several pictures can do.
+        Assert.Equal(Contract.Refusals(Contract.Committed["paths"]!["/predict"]!["post"]!).Select(refusal => refusal.Code)
+                .Except(["api-key-needed", "too-many-connections", "field-too-late", "too-many-pictures"]).Order(),
+            said["TutorialPredictImage"].Select(refusal => refusal.Code).Order());
+        Assert.All(said.Values, refusals => Assert.Contains("model-not-ready", refusals.Select(refusal => refusal.Code)));
+    }
+
     [Fact]
     public async Task Parameters_are_what_they_are_and_the_model_is_one_of_the_servers()
     {
@@ -88,6 +113,8 @@ public sealed partial class OpenApiTests(WhatsitServer server)
     [InlineData("POST", "/predict?explain=true")]
     [InlineData("POST", "/predict?topK=0")]
     [InlineData("POST", "/api/predict_image")]
+    [InlineData("POST", "/api/predict_image?top_k=0")]
+    [InlineData("GET", "/api/predict_url?url=http://localhost/")]
     public async Task An_answer_is_what_its_schema_says(string method, string path)
     {
         using var request = new HttpRequestMessage(new(method), path) { Content = method == "GET" ? null : HttpAssert.Raw(WhatsitServer.Picture) };

@@ -38,11 +38,16 @@ internal static class TutorialApi
             .For(Audience.Clients).WithMetadata(new FileAnswerAttribute())
             .Refuses("model-not-found", "model-not-ready", "precondition-failed", "range-not-satisfiable");
         var api = app.MapGroup("/api").WithTags("Tutorial").For(Audience.Clients);
-        api.MapGet("/classes", ClassesAsync).WithName("TutorialClasses").WithSummary("The default model's labels");
+        api.MapGet("/classes", ClassesAsync).WithName("TutorialClasses").WithSummary("The default model's labels")
+            .Refuses("model-not-found", "model-not-ready");
         api.MapPost("/predict_image", PredictImageAsync).WithName("TutorialPredictImage").WithSummary("Classify an uploaded photo")
-            .WithMetadata(new PictureBodyAttribute(), new AnswersPicturesAttribute()).Produces<TutorialResponse>().Produces<TutorialResponse>(400);
+            .WithMetadata(new PictureBodyAttribute(), new AnswersPicturesAttribute()).Produces<TutorialResponse>()
+            .Refuses([.. PredictionApi.Refusals]);
         api.MapGet("/predict_url", PredictUrlAsync).WithName("TutorialPredictUrl").WithSummary("Classify a photo by its URL, where the server allows it")
-            .WithMetadata(new AnswersPicturesAttribute()).Produces<TutorialResponse>().Produces<TutorialResponse>(400);
+            .WithMetadata(new AnswersPicturesAttribute()).Produces<TutorialResponse>()
+            .Refuses("invalid-request", "invalid-parameter", "url-off", "invalid-url", "url-port", "host-not-public", "model-not-found", "image-too-large",
+                "file-too-large", "unsupported-image", "decoder-ended", "invalid-image", "queue-full", "upload-memory-used", "upload-share-used",
+                "too-many-fetches", "backend-failed", "upstream-failed", "model-not-ready", "timed-out");
     }
 
     /// <summary>Where the tutorial's page has <c>tf.loadGraphModel</c> look; TensorFlow.js then asks for the shards beside <c>model.json</c>.</summary>
