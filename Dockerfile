@@ -30,8 +30,7 @@ COPY src/Server/ src/Server/
 RUN dotnet publish src/Server --no-restore -c Release -o /publish/code -p:BuildClient=false \
  && mkdir -p /publish/engines /publish/packages \
  && mv /publish/code/libonnxruntime* /publish/code/libvips* /publish/code/licenses /publish/engines/ \
- && find /publish/code -maxdepth 1 -name '*.dll' ! -name 'Whatsit.*' -exec mv {} /publish/packages/ \; \
- && rm -f /publish/code/*.xml
+ && find /publish/code -maxdepth 1 -name '*.dll' ! -name 'Whatsit.*' -exec mv {} /publish/packages/ \;
 COPY models/ /publish/models/
 RUN rm -rf /publish/models/*/training
 

@@ -54,7 +54,12 @@ environment=$(buildah inspect --format '{{range .OCIv1.Config.Env}}{{.}} {{end}}
 for file in LICENSE THIRD-PARTY.md LGPL-3.0.txt libvips-notices.md onnxruntime-notices.txt; do
   [ -s "$root/app/licenses/$file" ] || { echo "The image lacks licenses/$file." >&2; exit 1; }
 done
-size=$(du -sm "$root/app" | cut -f1) gzipped=$(tar -C "$root" -cz app | wc -c)
+bytes() { find "$@" -type f -printf '%s\n' | awk '{sum += $1} END {print sum}'; }
+size=$(bytes "$root/app") gzipped=$(tar -C "$root" -cz app | wc -c)
+[ "$size" -lt 100000000 ] || { echo "Our own files are $size bytes." >&2; find "$root/app" -type f -printf '%s %P\n' | sort -rn | head -20 >&2; exit 1; }
+# The last layer: what lies beside engines and packages (Dockerfile).
+code=$(bytes "$root/app" -maxdepth 1 ! -name 'lib*.so*' ! \( -name '*.dll' ! -name 'Whatsit.*' \))
+[ "$code" -lt 10000000 ] || { echo "A change of the code sends $code bytes." >&2; exit 1; }
 
 # The image's user, a read-only root, its own view of processes, no folder for temporary files.
 # shellcheck disable=SC2086
@@ -73,9 +78,16 @@ grep -q 'Granny Smith' <<<"$answer" || { echo "The image answers $answer" >&2; e
 curl -fs "http://127.0.0.1:$port/" | grep -qi '<!doctype html' || { echo "The image serves no page." >&2; exit 1; }
 process=$(pgrep -f -n "^./Whatsit.Server" || true)
 memory=$(awk '/VmRSS/ {print int($2 / 1024)}' "/proc/$process/status")
+# Word for word: descriptions come from files beside the program.
+curl -fs "http://127.0.0.1:$port/swagger/v1/swagger.json" | node -e '
+  const read = (file) => JSON.parse(require("fs").readFileSync(file, "utf8"));
+  const served = read(0);
+  delete served.servers;
+  delete served.components.schemas.ModelName.enum;
+  require("assert").deepStrictEqual(served, read("docs/openapi.json"));' || { echo "The image describes other routes than docs/openapi.json." >&2; exit 1; }
 ! grep -q 'HTTP_PORTS' "$work/server.log" || { echo "The start warns about HTTP_PORTS." >&2; exit 1; }
 stopping=$(date +%s%N)
 kill -TERM "$process"
 wait $server || { echo "The server ended with exit code $?." >&2; cat "$work/server.log" >&2; exit 1; }
-echo "Own files $size MB ($((gzipped / 1000000)) MB gzipped); ready after $ready ms, $memory MB after one picture, ended in $((($(date +%s%N) - stopping) / 1000000)) ms;"
+echo "Own files $((size / 1000000)) MB ($((gzipped / 1000000)) MB gzipped), of which a change of the code sends $((code / 1000000)); ready after $ready ms, $memory MB after one picture, ended in $((($(date +%s%N) - stopping) / 1000000)) ms;"
 echo "as user $user on a read-only root."
