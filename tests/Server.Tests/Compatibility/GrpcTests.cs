@@ -7,7 +7,6 @@ using System.Text.Json.Nodes;
 using Google.Protobuf;
 using Grpc.Core;
 using Grpc.Health.V1;
-using Grpc.Reflection.V1Alpha;
 using Whatsit.Inference.Backends.Wire;
 using Input = Whatsit.Inference.Backends.Wire.ModelInferRequest.Types.InferInputTensor;
 using Output = Whatsit.Inference.Backends.Wire.ModelInferRequest.Types.InferRequestedOutputTensor;
@@ -174,11 +173,18 @@ public sealed class GrpcTests : IAsyncLifetime
         Assert.True(await watch.ResponseStream.MoveNext(TestContext.Current.CancellationToken));
         Assert.Equal(HealthCheckResponse.Types.ServingStatus.ServiceUnknown, watch.ResponseStream.Current.Status);
 
-        using var reflection = new ServerReflection.ServerReflectionClient(_client.Calls).ServerReflectionInfo(Token);
-        await reflection.RequestStream.WriteAsync(new() { ListServices = "" }, TestContext.Current.CancellationToken);
-        await reflection.RequestStream.CompleteAsync();
-        Assert.True(await reflection.ResponseStream.MoveNext(TestContext.Current.CancellationToken));
-        Assert.Contains("inference.GRPCInferenceService", reflection.ResponseStream.Current.ListServicesResponse.Service.Select(service => service.Name));
+        // Old tools know v1alpha alone, new ones v1.
+        using var alpha = new Grpc.Reflection.V1Alpha.ServerReflection.ServerReflectionClient(_client.Calls).ServerReflectionInfo(Token);
+        await alpha.RequestStream.WriteAsync(new() { ListServices = "" }, TestContext.Current.CancellationToken);
+        await alpha.RequestStream.CompleteAsync();
+        Assert.True(await alpha.ResponseStream.MoveNext(TestContext.Current.CancellationToken));
+        Assert.Contains("inference.GRPCInferenceService", alpha.ResponseStream.Current.ListServicesResponse.Service.Select(service => service.Name));
+
+        using var v1 = new Grpc.Reflection.V1.ServerReflection.ServerReflectionClient(_client.Calls).ServerReflectionInfo(Token);
+        await v1.RequestStream.WriteAsync(new() { FileContainingSymbol = "inference.GRPCInferenceService" }, TestContext.Current.CancellationToken);
+        await v1.RequestStream.CompleteAsync();
+        Assert.True(await v1.ResponseStream.MoveNext(TestContext.Current.CancellationToken));
+        Assert.NotEmpty(v1.ResponseStream.Current.FileDescriptorResponse.FileDescriptorProto);
     }
 
     public static TheoryData<string, string> Refused => new()
