@@ -67,7 +67,7 @@ internal static class Routes
                     status,
                     "No such route",
                     "route-not-found",
-                    $"There is no '{path}' here. Pictures go to POST /predict; the other routes are in parameters.",
+                    $"There is no '{path}' here. Pictures go to POST /predict.",
                     new Dictionary<string, object> { ["path"] = path, ["routes"] = routes.Value });
             case StatusCodes.Status405MethodNotAllowed:
                 return new(

@@ -59,7 +59,7 @@ internal static class ProblemExamples
             "This asks for the key of those who run the server, and the request has another or none. Send it as the header \"Authorization: Bearer KEY\"."),
         Of("management-off", "Not allowed", "This server's models cannot be changed from here: it has no key for that (Management:KeySha256)."),
         Of("model-not-found", "Unknown model", "There is no model 'flowers'. There is grocery.", ("model", "flowers")),
-        Of("route-not-found", "No such route", "There is no '/classify' here. Pictures go to POST /predict; the other routes are in parameters.",
+        Of("route-not-found", "No such route", "There is no '/classify' here. Pictures go to POST /predict.",
             ("path", "/classify"), ("routes", (string[])["GET /models", "POST /predict"])),
         Of("method-not-allowed", "Wrong method", "GET is not possible at '/predict'; POST, PUT is.",
             ("method", "GET"), ("allowed", "POST, PUT"), ("routes", (string[])["GET /models", "POST /predict"])),

@@ -11,10 +11,24 @@ using Whatsit.Server.Compatibility.OpenInference.Rpc;
 namespace Whatsit.Server.Tests.Compatibility;
 
 /// <summary>What holds for <c>POST /predict</c> holds in every protocol, each in its own words: keys, limits, loading, failing.</summary>
-public sealed class ProtocolRulesTests
+public sealed class ProtocolRulesTests(WhatsitServer server)
 {
     private static readonly string[] Routes =
         ["/v2/models/grocery/infer", "/v1/models/grocery:predict", "/models/grocery", "/", "/predictions/grocery", "/api/predict_image"];
+
+    [Theory]
+    [InlineData("/v2/repository/models/grocery/load")]
+    [InlineData("/v1/models/grocery:regress")]
+    [InlineData("/predictions")]
+    [InlineData("/models/grocery/generate")]
+    [InlineData("/api/train")]
+    public async Task A_route_that_is_not_there_is_said_in_one_sentence_that_points_to_nothing_else(string path)
+    {
+        using var response = await server.Http.PostAsync(path, new StringContent("{}"), TestContext.Current.CancellationToken);
+        Assert.Equal(HttpStatusCode.NotFound, response.StatusCode);
+        var answer = JsonNode.Parse(await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken))!;
+        Assert.Equal($"There is no '{path}' here. Pictures go to POST /predict.", (string?)(answer["error"] ?? answer["message"]));
+    }
 
     [Fact]
     public async Task Keys_and_sizes_are_asked_for_everywhere()
