@@ -94,7 +94,7 @@ export const states = [
   ['several photos', async (page) => {
     await give(page, jpeg('a.jpg', await drawPicture(page)), jpeg('a-very-long-name-of-a-photo-without-any-blank-in-it.jpg', words), jpeg('b.jpg', await drawPicture(page, { hue: 200 })), { name: 'notes.txt', mimeType: 'text/plain', buffer: words });
     await page.locator('.tile-broken').waitFor();
-    await page.locator('.grid-actions button:disabled').waitFor({ state: 'detached' });
+    await page.locator('.grid-actions button:disabled').first().waitFor({ state: 'detached' });
     await page.locator('.grid-actions button[aria-pressed]').click();
   }, (page) => page.locator('.wordmark').click()],
   ['the camera', async (page) => {
