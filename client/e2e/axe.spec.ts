@@ -1,5 +1,5 @@
 import { expect, test } from '@playwright/test';
-import { overhang, violations, withSettings } from './page';
+import { cutWords, overhang, violations, withSettings } from './page';
 import { sizes, states } from './states.js';
 
 test.use({ serviceWorkers: 'block' });
@@ -17,7 +17,7 @@ const extremes = [320, 844, 1440];
 const misread = { 'forced colours': ['color-contrast'] } as Record<string, string[]>;
 
 for (const [look, media] of Object.entries(looks)) {
-  test(`In every state, at every size, axe finds nothing and nothing hangs over: ${look}`, async ({ page }) => {
+  test(`In every state, at every size, axe finds nothing, nothing hangs over and no word is cut: ${look}`, async ({ page }) => {
     test.setTimeout(300_000);
     await page.emulateMedia({ ...media, reducedMotion: 'reduce' });
     await withSettings(page, { route: 'both', language: look === 'German' ? 'de' : 'en' });
@@ -28,6 +28,7 @@ for (const [look, media] of Object.entries(looks)) {
         await page.setViewportSize({ width, height });
         if (look === 'light' || extremes.includes(width)) expect.soft(await violations(page, misread[look]), `${state}, ${width}×${height}`).toEqual([]);
         expect.soft(await overhang(page), `${state}, ${width}×${height}`).toBeLessThanOrEqual(0);
+        expect.soft(await cutWords(page), `${state}, ${width}×${height}`).toEqual([]);
       }
       await leave?.(page);
     }

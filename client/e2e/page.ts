@@ -56,3 +56,23 @@ export async function violations(page: Page, without: readonly string[] = []): P
 
 /** How far something hangs over the page's right edge. */
 export const overhang = (page: Page) => page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+
+/** Words that go on in another line without a hyphen. */
+export const cutWords = (page: Page) =>
+  page.evaluate(() => {
+    const cut: string[] = [];
+    const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+    for (let node = texts.nextNode(); node; node = texts.nextNode()) {
+      const element = node.parentElement!;
+      if (!element.checkVisibility() || element.closest('.unseen, .code, option, script, style')) continue;
+      const range = document.createRange();
+      // What no column holds may break anywhere.
+      for (const { index, 0: word } of (node.nodeValue ?? '').matchAll(/[\p{L}\p{N}]{2,20}/gu)) {
+        range.setStart(node, index);
+        range.setEnd(node, index + word.length);
+        const tops = [...range.getClientRects()].map(({ top }) => top);
+        if (Math.max(...tops) - Math.min(...tops) > 4) cut.push(`${word} of “${node.nodeValue}”`);
+      }
+    }
+    return cut;
+  });

@@ -14,6 +14,7 @@ export const de: Texts = {
     drop: 'Foto irgendwo ablegen',
     dropNow: 'Loslassen zum Erkennen',
     paste: 'oder einfügen',
+    control: 'Strg',
     choose: 'Foto wählen',
     camera: 'Kamera benutzen',
     another: 'Anderes Foto',

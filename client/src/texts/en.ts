@@ -13,6 +13,7 @@ export const en = {
     drop: 'Drop a photo anywhere',
     dropNow: 'Let go to classify',
     paste: 'or paste one',
+    control: 'Ctrl',
     choose: 'Choose a photo',
     camera: 'Use the camera',
     another: 'Another photo',

@@ -30,7 +30,7 @@ export function ImageFrame({ photo, hovering, overlay, onChoose, onCamera, onCle
             <Icon name="camera" />
             {t.pick.camera}
           </button>
-          <p className="frame-paste">{t.pick.paste} <kbd>{pasteKeys}</kbd></p>
+          <p className="frame-paste">{t.pick.paste} <kbd>{isApple ? '⌘' : t.pick.control} V</kbd></p>
         </div>
       )}
     </div>
@@ -69,4 +69,4 @@ function Picture({ photo, overlay, hovering, onClear }: { photo: Photo; overlay:
   );
 }
 
-const pasteKeys = /Mac|iPhone|iPad/.test(navigator.userAgent) ? '⌘ V' : 'Ctrl V';
+const isApple = /Mac|iPhone|iPad/.test(navigator.userAgent);
