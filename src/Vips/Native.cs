@@ -117,6 +117,9 @@ internal static unsafe partial class Native
     [LibraryImport(Library, StringMarshalling = StringMarshalling.Utf8)]
     public static partial int vips_image_get_blob(VipsImage image, string name, void** data, nuint* length);
 
+    [LibraryImport(Library, StringMarshalling = StringMarshalling.Utf8)]
+    public static partial void vips_image_set_blob_copy(VipsImage image, string name, void* data, nuint length);
+
     [LibraryImport(Library)]
     public static partial nint vips_image_new_from_memory(void* data, nuint size, int width, int height, int bands, VipsBandFormat format);
 

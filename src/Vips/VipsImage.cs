@@ -87,6 +87,15 @@ public sealed unsafe class VipsImage : SafeHandleZeroOrMinusOneIsInvalid
             : [];
     }
 
+    /// <summary>Puts a copy of bytes among the metadata.</summary>
+    public void SetBlob(string name, ReadOnlySpan<byte> bytes)
+    {
+        fixed (byte* data = bytes)
+        {
+            vips_image_set_blob_copy(this, name, data, (nuint)bytes.Length);
+        }
+    }
+
     /// <summary>Computes all pixels straight into <paramref name="destination"/>: rows without padding, samples as the image has them.</summary>
     /// <param name="destination">Room for all of them.</param>
     /// <param name="cancellationToken">Stops it after the strip under way.</param>

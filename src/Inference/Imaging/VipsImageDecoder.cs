@@ -13,6 +13,8 @@ namespace Whatsit.Inference.Imaging;
 /// </remarks>
 public sealed class VipsImageDecoder(IOptions<DecodingOptions> options) : ImageDecoder(options.Value)
 {
+    private const string Profile = "icc-profile-data";
+
     // libvips has loaders for neither, and common they are not: the library is loaded with the first of them.
     private readonly Lazy<ImageSharpDecoder> _others = new(() => new ImageSharpDecoder(options));
 
@@ -57,7 +59,10 @@ public sealed class VipsImageDecoder(IOptions<DecodingOptions> options) : ImageD
         var samples = pixels * header.Bands * (header.Bits / 8);
         return header.Coding switch
         {
-            "jpeg" => (header.Interlaced ? header.CoefficientBytes : 0, (shrink > 1 ? 2.5 : 4) * (header.Interlaced ? 3 : 1)),
+            "jpeg" when header.Interlaced => (header.CoefficientBytes, shrink > 1 ? 7.5 : 12),
+            // Of another profile than sRGB the pixels are there twice.
+            "jpeg" when shrink > 1 => (header.IsSrgb ? 0 : pixels * 3 / (shrink * shrink), 2.5),
+            "jpeg" => (0, 4),
             "png" => (header.Interlaced ? samples : 0, 10),
             // Reduced as its rows come, but what is lossless or transparent is first there as a whole.
             "webp" when shrink > 1 => (header.PieceBytes + (pixels / 2), 20),
@@ -131,13 +136,20 @@ public sealed class VipsImageDecoder(IOptions<DecodingOptions> options) : ImageD
     }
 
     /// <summary>
-    /// A file that lacks its end, or its last few rows, is answered with a warning. Of kinds that are not ours libjpeg, which invents what it does not find, says so.
+    /// A file that lacks its end, or its last few rows, is answered with a warning. Of kinds that are not ours libjpeg says so, which invents what it does not
+    /// find.
     /// </summary>
     private static RgbImage DecodeJpeg(ReadOnlyMemory<byte> file, ImageHeader header, int shrink, CancellationToken cancellationToken)
     {
         if (ReducedJpeg.TryDecode(file, header, shrink, cancellationToken) is { } reduced)
         {
             return reduced;
+        }
+
+        // With another profile than sRGB, as phones write it today: the pixels are ours all the same.
+        if (header is { IsSrgb: false, Bands: 3 } && ReducedJpeg.TryDecode(file, header with { IsSrgb = true }, shrink, cancellationToken) is { } profiled)
+        {
+            return ToSrgb(profiled, file, cancellationToken);
         }
 
         if (ReducedJpeg.Look(file, header, cancellationToken) is { } warnings)
@@ -179,6 +191,33 @@ public sealed class VipsImageDecoder(IOptions<DecodingOptions> options) : ImageD
         }
     }
 
+    private static RgbImage ToSrgb(RgbImage picture, ReadOnlyMemory<byte> file, CancellationToken cancellationToken)
+    {
+        var (rgb, bytes) = (ArrayPool<byte>.Shared.Rent(picture.Pixels.Length), picture.Pixels.Length);
+        try
+        {
+            picture.Pixels.CopyTo(rgb);
+            using var image = VipsImage.FromRgb(rgb.AsMemory(0, bytes), picture.Width, picture.Height);
+            using (var loaded = Open(file, "jpeg", shrink: 1, VipsFailOn.Error))
+            {
+                image.SetBlob(Profile, loaded.GetBlob(Profile));
+            }
+
+            using var converted = WithSrgbColors(image);
+            converted.CopyTo(picture.Pixels, cancellationToken);
+            return picture;
+        }
+        catch
+        {
+            picture.Dispose();
+            throw;
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(rgb);
+        }
+    }
+
     private static ReadOnlyMemory<byte> Ended(ReadOnlyMemory<byte> file) => (byte[])[.. file.Span, 0xFF, 0xD9];
 
     /// <summary>How many rows there are before the first that libjpeg invents.</summary>
@@ -214,7 +253,7 @@ public sealed class VipsImageDecoder(IOptions<DecodingOptions> options) : ImageD
 
     private static VipsImage WithSrgbColors(VipsImage image)
     {
-        var profile = image.GetBlob("icc-profile-data");
+        var profile = image.GetBlob(Profile);
         if (!profile.IsEmpty && !IccProfile.IsSrgb(profile))
         {
             try

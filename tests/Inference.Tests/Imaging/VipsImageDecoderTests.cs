@@ -79,6 +79,39 @@ public sealed class VipsImageDecoderTests : ImageDecoderContract
         Assert.Equal(Decoder.Open(file).Cost, Decoder.Open(file, (90, 60)).Cost);
     }
 
+    [Theory]
+    [InlineData(300, 2)]
+    [InlineData(150, 4)]
+    [InlineData(75, 8)]
+    public void A_jpeg_of_another_profile_is_converted_decoded_smaller_too(int wanted, int shrink)
+    {
+        var file = ProfiledJpeg(800, 640);
+        using var whole = Decoder.Decode(file);
+        using var small = Decoder.Decode(file, (wanted, wanted));
+
+        Assert.Equal((800 / shrink, 640 / shrink), (small.Width, small.Height));
+        var difference = 0L;
+        for (var i = 0; i < small.Pixels.Length; i++)
+        {
+            difference += Math.Abs(small.Pixels[i] - Mean(whole, i / 3 % small.Width, i / 3 / small.Width, i % 3, shrink));
+        }
+
+        Assert.InRange(difference / (double)small.Pixels.Length, 0, 1.5);
+        var middle = file.Length / 2;
+        var damaged = (byte[])[.. file[..middle], .. file[(middle + (file.Length / 20))..]];
+        Assert.Equal(InferenceError.InvalidImage, Assert.Throws<InferenceException>(() => Decoder.Decode(damaged, (wanted, wanted))).Error);
+    }
+
+    private byte[] ProfiledJpeg(int width, int height)
+    {
+        using var waves = VipsImage.FromRgb(Waves(width, height), width, height);
+        using var load = new VipsOperation("pngload_buffer");
+        using var profiled = load.Set("buffer", File.ReadAllBytes(TestData.Path("images", "display-p3.png"))).Build();
+        waves.SetBlob("icc-profile-data", profiled.GetBlob("icc-profile-data"));
+        using var save = new VipsOperation("jpegsave_buffer");
+        return save.Set("in", waves).Set("Q", 90).BuildFile();
+    }
+
     private static int Mean(RgbImage image, int x, int y, int band, int side)
     {
         var sum = 0;
@@ -94,7 +127,7 @@ public sealed class VipsImageDecoderTests : ImageDecoderContract
     }
 
     /// <summary>Soft waves of colour with some grain.</summary>
-    private static byte[] Webp(int width, int height, bool lossless)
+    private static byte[] Waves(int width, int height)
     {
         var random = new Random(1);
         var rgb = new byte[width * height * 3];
@@ -104,7 +137,12 @@ public sealed class VipsImageDecoderTests : ImageDecoderContract
             rgb[i] = (byte)(128 + (100 * Math.Sin((x * (1 + (i % 3)) + (2 * y)) / 90.0)) + random.Next(-9, 10));
         }
 
-        using var image = VipsImage.FromRgb(rgb, width, height);
+        return rgb;
+    }
+
+    private static byte[] Webp(int width, int height, bool lossless)
+    {
+        using var image = VipsImage.FromRgb(Waves(width, height), width, height);
         using var save = new VipsOperation("webpsave_buffer");
         return save.Set("in", image).Set("Q", 90).Set("lossless", lossless).Set("effort", 0).BuildFile();
     }
