@@ -207,7 +207,7 @@ export interface components {
          * @description A number that is the larger, the surer a model is that a picture shows one of its classes. None of them knows of the temperature.
          * @enum {string}
          */
-        AbstainScore: "probability" | "logit" | "energy" | "class-mean" | "nearest";
+        AbstainScore: "probability" | "logit" | "energy" | "class-mean" | "nearest" | "virtual-logit";
         /** @description When the honest answer is "not sure". */
         AbstainSpec: {
             /**
@@ -217,6 +217,11 @@ export interface components {
             threshold: number;
             score: components["schemas"]["AbstainScore"];
             vectors?: components["schemas"]["BundleFile"];
+            /**
+             * Format: float
+             * @description By what the virtual logit multiplies the residual.
+             */
+            residual_weight?: number;
             /** @description The score that 0, 1, … 100 % of photos of the classes do not reach, as measured: a threshold for any share of them can be taken from it. */
             percentiles?: number[];
             /** @description What was measured when the score was chosen, for people and programs. */

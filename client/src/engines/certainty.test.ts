@@ -12,6 +12,7 @@ interface Case {
   scores: number[];
   evidence?: number[];
   vectors?: number[];
+  residual_weight?: number;
   certainty: number;
   confidences: number[];
 }
@@ -20,9 +21,9 @@ interface Case {
 const cases = JSON.parse(readFileSync(new URL('../../../tests/data/certainty/cases.json', import.meta.url), 'utf8')) as Case[];
 const labels = Array.from({ length: 5 }, (_, index) => ({ index, label: `class ${index}` }));
 const floats = (values?: number[]) => values && Float32Array.from(values);
-const manifestOf = ({ score, kind, temperature }: Case, threshold: number): Pick<Manifest, 'output' | 'abstain'> => ({
+const manifestOf = ({ score, kind, temperature, residual_weight }: Case, threshold: number): Pick<Manifest, 'output' | 'abstain'> => ({
   output: { name: 'scores', kind, temperature, logits: 'logits', embedding: 'embedding' },
-  abstain: { score, threshold },
+  abstain: { score, threshold, ...(residual_weight && { residual_weight }) },
 });
 
 describe('Doubt is what the server makes of it', () => {

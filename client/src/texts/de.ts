@@ -67,6 +67,7 @@ export const de: Texts = {
     whereFor: (label) => `Zeigen, wo es hinsah für ${label}`,
     announce: (engine, label, percent, time) => `${engine}: ${label}, ${percent}, in ${time}.`,
     announceNotSure: (engine, label, time) => `${engine}: nicht sicher, am nächsten liegt ${label}, in ${time}.`,
+    notSureUnlike: 'Das ist anders als die Fotos, aus denen es gelernt hat.',
     notSureHowFar: (nearest, threshold) => `Am nächsten liegt etwas mit ${nearest}; dieses Modell antwortet ab ${threshold}.`,
     canName: (count, names) => `Es kennt ${count === 1 ? '1 Ding' : `${count} Dinge`}: ${names} …`,
     allItCanName: 'Alle zeigen',

@@ -66,6 +66,7 @@ export const en = {
     whereFor: (label: string) => `Show where it looked for ${label}`,
     announce: (engine: string, label: string, percent: string, time: string) => `${engine}: ${label}, ${percent}, in ${time}.`,
     announceNotSure: (engine: string, label: string, time: string) => `${engine}: not sure, nearest is ${label}, in ${time}.`,
+    notSureUnlike: 'This is unlike the photos that it learnt from.',
     notSureHowFar: (nearest: string, threshold: string) => `The nearest has ${nearest}; this model answers from ${threshold} on.`,
     canName: (count: number, names: string) => `It can name ${count === 1 ? '1 thing' : `${count} things`}: ${names} …`,
     allItCanName: 'See them all',

@@ -33,4 +33,8 @@ ONNXRUNTIME="$work/ort" python3 bundle.py --data "$data" --checkpoint "$work/gro
 whatsit() { dotnet run --project ../../../src/ModelTools -c Release -- "$@"; }
 whatsit quantize ../../grocery --to fp16 --images "$data/val.txt"
 whatsit quantize ../../grocery --to int8 --calibrate "$data/train.txt" --images "$data/val.txt"
+
+# Temperature and doubt; OTHERS has photos of other things (195 of ../shared/photos/imagenet: all but squash, pepper, orange, jackfruit and earthstar).
+whatsit abstain grocery --models ../.. --images "$data/val.txt" --known "$data/train.txt" ${OTHERS:+--others "$OTHERS"}
+whatsit abstain ../../grocery --models ../.. --refuse 4.2%
 whatsit evaluate ../../grocery --images "$data/val.txt" --compare fp32 fp16 int8 --record 'validation split of GroceryStoreDataset'

@@ -156,14 +156,14 @@ public sealed class Model
             ? MemoryMarshal.Cast<byte, float>(files.Read(file.File)).ToArray()
             : null;
         var evidence = Certainty.EvidenceOf(manifest);
-        var vectors = VectorsOf(manifest, files, evidence is null ? 0 : (int)SidesOf(evidence)[^1]);
+        var vectors = VectorsOf(manifest, files, labels.Count, evidence is null ? 0 : (int)SidesOf(evidence)[^1]);
         return new(manifest, files, variant, labels, backend, new Postprocessor(manifest, labels, classifier, maps, vectors), scheduling, time);
 
         IReadOnlyList<long> SidesOf(string output) => backend.Outputs.First(spec => spec.Name == output).Shape;
     }
 
     /// <summary>Checks what answers are judged by; answers what pictures of the classes look like, where the abstain score compares with that.</summary>
-    private static float[]? VectorsOf(ModelManifest manifest, BundleFiles files, int features)
+    private static float[]? VectorsOf(ModelManifest manifest, BundleFiles files, int classes, int features)
     {
         if (manifest.Output.Temperature is { } temperature && !(temperature > 0 && float.IsFinite(temperature)))
         {
@@ -187,6 +187,12 @@ public sealed class Model
 
         var file = abstain.Vectors ?? throw NotReady(manifest, $"it abstains by {abstain.Score}, but names no vectors");
         var vectors = MemoryMarshal.Cast<byte, float>(files.Read(file.File)).ToArray();
+        if (abstain.Score == AbstainScore.VirtualLogit
+            && (abstain.ResidualWeight is not { } weight || !float.IsFinite(weight) || vectors.Length / features <= classes))
+        {
+            throw NotReady(manifest, $"it abstains by {abstain.Score}, which needs a residual_weight, and more rows than classes in {file.File}");
+        }
+
         return vectors.Length > 0 && vectors.Length % features == 0 ? vectors
             : throw NotReady(manifest, $"{file.File} has {Counted.Of(vectors.Length, "number")}, no multiple of the embedding's {features}");
     }

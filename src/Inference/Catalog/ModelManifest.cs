@@ -151,6 +151,13 @@ public enum AbstainScore
 
     /// <summary>The cosine between the embedding and that of the most similar known picture. Sun et al. 2022 (https://arxiv.org/abs/2204.06507).</summary>
     Nearest,
+
+    /// <summary>
+    /// The cosine of <see cref="ClassMean"/> less <see cref="AbstainSpec.ResidualWeight"/> times what the embedding's direction has outside the space in which
+    /// those of known pictures mostly lie. Wang et al. 2022, "ViM: Out-Of-Distribution with Virtual-logit Matching" (https://arxiv.org/abs/2203.10807), of
+    /// directions as in Mueller and Hein 2025, "Mahalanobis++" (https://arxiv.org/abs/2505.18032).
+    /// </summary>
+    VirtualLogit,
 }
 
 /// <summary>When the honest answer is "not sure".</summary>
@@ -162,8 +169,12 @@ public sealed record AbstainSpec(float Threshold)
 
     /// <summary>
     /// For <see cref="AbstainScore.ClassMean"/> and <see cref="AbstainScore.Nearest"/>: little-endian float32 [any number, features], each row of length 1.
+    /// For <see cref="AbstainScore.VirtualLogit"/> a row for each class, and behind them an orthonormal basis of the space.
     /// </summary>
     public BundleFile? Vectors { get; init; }
+
+    /// <summary>By what the virtual logit multiplies the residual.</summary>
+    public float? ResidualWeight { get; init; }
 
     /// <summary>
     /// The score that 0, 1, … 100 % of photos of the classes do not reach, as measured: a threshold for any share of them can be taken from it.

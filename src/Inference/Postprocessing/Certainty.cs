@@ -12,20 +12,23 @@ public sealed class Certainty
     private readonly AbstainScore _score;
     private readonly OutputKind _kind;
     private readonly float[] _vectors;
+    private readonly float _residualWeight;
 
     /// <summary>Takes what the bundle says of the score.</summary>
     /// <param name="score">Which one.</param>
     /// <param name="kind">What the scores hold that it is computed from.</param>
     /// <param name="vectors">
     /// For <see cref="AbstainScore.ClassMean"/> and <see cref="AbstainScore.Nearest"/>: what pictures of the classes look like, [any number, features]
-    /// row-major, each row of length 1 (or 0 for a class without a picture).
+    /// row-major, each row of length 1 (or 0 for a class without a picture). For <see cref="AbstainScore.VirtualLogit"/> one for each class, and then a basis.
     /// </param>
-    public Certainty(AbstainScore score, OutputKind kind, float[]? vectors = null) => (_score, _kind, _vectors) = (score, kind, vectors ?? []);
+    /// <param name="residualWeight">See <see cref="AbstainSpec.ResidualWeight"/>.</param>
+    public Certainty(AbstainScore score, OutputKind kind, float[]? vectors = null, float residualWeight = 0) =>
+        (_score, _kind, _vectors, _residualWeight) = (score, kind, vectors ?? [], residualWeight);
 
     /// <summary>The output that a score is computed from, where that is not the main one.</summary>
     public static string? EvidenceOf(AbstainScore score, OutputSpec output) => score switch
     {
-        AbstainScore.ClassMean or AbstainScore.Nearest => output.Embedding,
+        AbstainScore.ClassMean or AbstainScore.Nearest or AbstainScore.VirtualLogit => output.Embedding,
         AbstainScore.Logit or AbstainScore.Energy when output.Kind != OutputKind.Logits => output.Logits,
         _ => null,
     };
@@ -38,16 +41,23 @@ public sealed class Certainty
         score == AbstainScore.Probability || (output.Kind == OutputKind.Logits && !NeedsVectors(score)) || EvidenceOf(score, output) is not null;
 
     /// <summary>Whether a score compares with pictures of the classes.</summary>
-    public static bool NeedsVectors(AbstainScore score) => score is AbstainScore.ClassMean or AbstainScore.Nearest;
+    public static bool NeedsVectors(AbstainScore score) =>
+        score is AbstainScore.ClassMean or AbstainScore.Nearest or AbstainScore.VirtualLogit;
 
     /// <summary>The score of one picture.</summary>
     /// <param name="scores">The main output as the model gave it, before softmax and temperature.</param>
     /// <param name="evidence">The output that <see cref="EvidenceOf(ModelManifest)"/> names; empty where it names none.</param>
     public float Of(ReadOnlySpan<float> scores, ReadOnlySpan<float> evidence)
     {
+        if (_score == AbstainScore.VirtualLogit)
+        {
+            var means = scores.Length * evidence.Length;
+            return Similarity(evidence, _vectors.AsSpan(0, means)) - (_residualWeight * Residual(evidence, _vectors.AsSpan(means)));
+        }
+
         if (NeedsVectors(_score))
         {
-            return Similarity(evidence);
+            return Similarity(evidence, _vectors);
         }
 
         if (_score == AbstainScore.Probability && _kind != OutputKind.Logits)
@@ -72,7 +82,7 @@ public sealed class Certainty
     }
 
     /// <summary>The cosine to the most similar row; their length is 1 already.</summary>
-    private float Similarity(ReadOnlySpan<float> embedding)
+    private static float Similarity(ReadOnlySpan<float> embedding, ReadOnlySpan<float> rows)
     {
         var length = TensorPrimitives.Norm(embedding);
         if (length == 0)
@@ -81,11 +91,30 @@ public sealed class Certainty
         }
 
         var most = float.NegativeInfinity;
-        for (var row = 0; row < _vectors.Length; row += embedding.Length)
+        for (var row = 0; row < rows.Length; row += embedding.Length)
         {
-            most = Math.Max(most, TensorPrimitives.Dot(_vectors.AsSpan(row, embedding.Length), embedding));
+            most = Math.Max(most, TensorPrimitives.Dot(rows.Slice(row, embedding.Length), embedding));
         }
 
         return most / length;
+    }
+
+    /// <summary>How long the part of the embedding's direction is that the basis does not span.</summary>
+    public static float Residual(ReadOnlySpan<float> embedding, ReadOnlySpan<float> basis)
+    {
+        var square = TensorPrimitives.SumOfSquares(embedding);
+        if (square == 0)
+        {
+            return 0;
+        }
+
+        var within = 0f;
+        for (var row = 0; row < basis.Length; row += embedding.Length)
+        {
+            var part = TensorPrimitives.Dot(basis.Slice(row, embedding.Length), embedding);
+            within += part * part;
+        }
+
+        return MathF.Sqrt(Math.Max(0, 1 - (within / square)));
     }
 }

@@ -27,7 +27,7 @@ public sealed class Postprocessor
     {
         _manifest = manifest;
         _classes = classes;
-        _certainty = manifest.Abstain is { } abstain ? new Certainty(abstain.Score, manifest.Output.Kind, vectors) : null;
+        _certainty = manifest.Abstain is { } abstain ? new Certainty(abstain.Score, manifest.Output.Kind, vectors, abstain.ResidualWeight ?? 0) : null;
         _grid = features.GetValueOrDefault();
         _map = classifier is null || features is null ? null
             : new ClassActivationMap(manifest.Output.Kind == OutputKind.MultiLabel ? classifier : ClassActivationMap.Contrast(classifier, _grid.Channels),

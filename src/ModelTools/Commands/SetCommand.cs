@@ -142,7 +142,7 @@ internal static class SetCommand
     {
         var (least, most, range) = bundle.Abstain?.Score switch
         {
-            AbstainScore.Logit or AbstainScore.Energy => (float.MinValue, float.MaxValue, "a number"),
+            AbstainScore.Logit or AbstainScore.Energy or AbstainScore.VirtualLogit => (float.MinValue, float.MaxValue, "a number"),
             AbstainScore.ClassMean or AbstainScore.Nearest => (-1f, 1f, "from -1 to 1"),
             _ => (0f, 1f, "from 0 to 1"),
         };

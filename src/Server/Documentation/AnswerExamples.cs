@@ -10,9 +10,9 @@ internal static class AnswerExamples
 {
     private static readonly PredictionResponse Labels = new(
         "grocery",
-        "1",
+        "2",
         "int8",
-        [new("Granny Smith apple", 1, 0.8755072f), new("Golden Delicious apple", 0, 0.028795516f)],
+        [new("Granny Smith apple", 1, 0.9946853f), new("Golden Delicious apple", 0, 0.003553027f)],
         Abstained: false,
         Explanation: null,
         new(256, 256, "png", 158_031),

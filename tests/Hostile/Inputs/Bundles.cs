@@ -15,7 +15,7 @@ internal sealed class Bundles : IDisposable
 
     private static readonly string Grocery = Repository.PathOf("models", "grocery");
 
-    private static readonly string[] Files = ["model.int8.onnx", "labels.txt", "sample.png", "classifier.f32"];
+    private static readonly string[] Files = ["model.int8.onnx", "labels.txt", "sample.png", "classifier.f32", "abstain.f32"];
 
     // A bundle is refused by what is wrong with it; that it serves is wrong, too.
     private static readonly int[] Refused = [400, 413, 422];

@@ -91,12 +91,13 @@ public sealed class PostprocessingTests
     {
         // The browser's tests read the same.
         var cases = JsonSerializer.Deserialize<Golden[]>(File.ReadAllText(TestData.Path("certainty", "cases.json")), ManifestWords)!;
-        Assert.Equal(30, cases.Length);
+        Assert.Equal(36, cases.Length);
         foreach (var golden in cases)
         {
             var output = new OutputSpec { Kind = golden.Kind, Temperature = golden.Temperature, Embedding = "embedding", Logits = "logits" };
             Assert.Equal(golden.Evidence is not null, Certainty.EvidenceOf(golden.Score, output) is not null);
-            Assert.Equal(golden.Certainty, new Certainty(golden.Score, golden.Kind, golden.Vectors).Of(golden.Scores, golden.Evidence), 1e-4f);
+            var certainty = new Certainty(golden.Score, golden.Kind, golden.Vectors, golden.ResidualWeight);
+            Assert.Equal(golden.Certainty, certainty.Of(golden.Scores, golden.Evidence), 1e-4f);
             Softmax.ToProbabilities(golden.Scores, output);
             Assert.Equal(golden.Confidences, golden.Scores, (expected, actual) => Math.Abs(expected - actual) < 1e-5);
         }
@@ -129,8 +130,8 @@ public sealed class PostprocessingTests
         Converters = { new KebabCaseEnumConverter<AbstainScore>(), new KebabCaseEnumConverter<OutputKind>() },
     };
 
-    private sealed record Golden(AbstainScore Score, OutputKind Kind, float Temperature, float[] Scores, float[]? Evidence, float[]? Vectors, float Certainty,
-        float[] Confidences);
+    private sealed record Golden(AbstainScore Score, OutputKind Kind, float Temperature, float[] Scores, float[]? Evidence, float[]? Vectors,
+        float ResidualWeight, float Certainty, float[] Confidences);
 
     private sealed class Answered(float[] scores, float[] evidence) : Tensors
     {

@@ -103,6 +103,7 @@ public sealed class CatalogCommandsTests : IDisposable
 
     [Theory]
     [InlineData("energy", "12.5", "NaN", "a number")]
+    [InlineData("virtual-logit", "-1.75", "NaN", "a number")]
     [InlineData("class-mean", "-0.25", "1.5", "from -1 to 1")]
     public async Task A_threshold_may_be_what_the_score_can_be(string score, string possible, string impossible, string range)
     {

@@ -73,7 +73,8 @@ public sealed class DoubtTests
         Assert.Equal(0, choice.Chosen.OthersLabelled);
         Assert.InRange(choice.Refused, 0.01, 0.05);
         Assert.Equal(4 * 8, choice.Vectors!.Length);
-        Assert.Equal(Enum.GetValues<AbstainScore>(), choice.Candidates.Select(candidate => candidate.Score));
+        Assert.Equal(Enum.GetValues<AbstainScore>().Where(score => withKnown || score != AbstainScore.VirtualLogit),
+            choice.Candidates.Select(candidate => candidate.Score));
         Assert.Equal(choice.Chosen.Threshold, choice.Percentiles[5]);
         Assert.Equal(choice.Percentiles.Order(), choice.Percentiles);
 
@@ -93,6 +94,54 @@ public sealed class DoubtTests
             logits[label] = 5 + random.NextSingle();
             return new Evidence(logits, logits, embedding, label);
         }
+    }
+
+    [Fact]
+    public void What_has_a_part_that_no_known_photo_has_is_told_by_the_virtual_logit()
+    {
+        // Others look like a class, but for something small outside of where all photos of the classes lie; within it they are all over the place.
+        var random = new Random(3);
+        Evidence[] own = [.. Enumerable.Range(0, 100).Select(photo => Photo(photo % 3, 0.1f))];
+        Evidence[] known = [.. Enumerable.Range(0, 150).Select(photo => Photo(photo % 3, 0.1f))];
+        Evidence[] others = [.. Enumerable.Range(0, 60).Select(photo => Photo(photo % 3, 0.25f))];
+
+        var choice = AbstainChoice.Choose(Logits, 3, own, known, others, refuse: 0.05);
+
+        Assert.Equal(AbstainScore.VirtualLogit, choice.Chosen.Score);
+        Assert.True(choice.Chosen.Auroc > 0.99);
+        Assert.Equal((3 + 6) * 20, choice.Vectors!.Length);
+        var certainty = new Certainty(choice.Chosen.Score, Logits.Kind, choice.Vectors, choice.ResidualWeight!.Value);
+        Assert.Equal(choice.Chosen.OthersLabelled!.Value,
+            others.Average(photo => certainty.Of(photo.Scores, photo.Embedding) >= choice.Chosen.Threshold ? 1d : 0), 9);
+
+        Evidence Photo(int label, float outside)
+        {
+            var embedding = new float[20];
+            for (var at = 0; at < embedding.Length; at++)
+            {
+                embedding[at] = at < 6 ? (at == label ? 2 : 0) + (2.5f * random.NextSingle()) : outside * (1 + random.NextSingle());
+            }
+
+            return new Evidence([0, 0, 0], [0, 0, 0], embedding, label);
+        }
+    }
+
+    [Fact]
+    public void A_principal_space_is_where_vectors_mostly_lie()
+    {
+        // Three directions of six, with less and less in them.
+        var random = new Random(4);
+        float[] strengths = [9, 0.1f, 6, 0.1f, 3, 0.1f];
+        float[][] vectors = [.. Enumerable.Range(0, 200).Select(_ => strengths.Select(strength => strength * (random.NextSingle() - 0.5f)).ToArray())];
+
+        var basis = PrincipalSpace.Of(vectors, 3);
+
+        Assert.Equal(18, basis.Length);
+        Assert.Equal(0, Certainty.Residual([1, 0, 0, 0, 0, 0], basis), 0.05f);
+        Assert.Equal(0, Certainty.Residual([0, 0, -2, 0, 5, 0], basis), 0.05f);
+        Assert.Equal(1, Certainty.Residual([0, 3, 0, 0, 0, 1], basis), 0.05f);
+        Assert.Equal(MathF.Sqrt(0.5f), Certainty.Residual([1, 1, 0, 0, 0, 0], basis), 0.05f);
+        Assert.Equal(6, PrincipalSpace.Of([[2, 0, 0], [4, 0, 0], [0, 0, 1]], 3).Length);
     }
 
     [Fact]

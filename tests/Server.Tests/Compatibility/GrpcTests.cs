@@ -72,7 +72,7 @@ public sealed class GrpcTests : IAsyncLifetime
         byte[] output = [.. Text(1, "probabilities"), .. Text(2, "FP32"), .. Field(3, [1, 81])];
         byte[] answer =
         [
-            .. Text(1, "grocery"), .. Text(2, "1"), .. Text(3, "42"), .. Field(5, output), .. Field(6, MemoryMarshal.AsBytes<float>(expected).ToArray()),
+            .. Text(1, "grocery"), .. Text(2, "2"), .. Text(3, "42"), .. Field(5, output), .. Field(6, MemoryMarshal.AsBytes<float>(expected).ToArray()),
         ];
         Assert.Equal(answer, await _client.AskAsync("ModelInfer", request));
     }
@@ -85,7 +85,7 @@ public sealed class GrpcTests : IAsyncLifetime
         var request = new ModelInferRequest
         {
             ModelName = "grocery",
-            ModelVersion = "1",
+            ModelVersion = "2",
             Inputs = { new Input { Name = "image", Datatype = "BYTES", Shape = { 2, 1 } } },
             RawInputContents = { ByteString.CopyFrom([.. Element(WhatsitServer.Picture), .. Element(TensorPicture.File)]) },
         };
@@ -94,7 +94,7 @@ public sealed class GrpcTests : IAsyncLifetime
         Assert.Equal(["probabilities", "embedding", "features"], answer.Outputs.Select(output => output.Name));
         Assert.Equal([2, 81], answer.Outputs[0].Shape);
         Assert.Equal([.. first, .. second], MemoryMarshal.Cast<byte, float>(answer.RawOutputContents[0].Span).ToArray());
-        Assert.Equal(("grocery", "1", ""), (answer.ModelName, answer.ModelVersion, answer.Id));
+        Assert.Equal(("grocery", "2", ""), (answer.ModelName, answer.ModelVersion, answer.Id));
     }
 
     [Fact]
@@ -127,7 +127,7 @@ public sealed class GrpcTests : IAsyncLifetime
     {
         Assert.True((await _client.AskAsync<ServerLiveRequest, ServerLiveResponse>("ServerLive", new())).Live);
         Assert.True((await _client.AskAsync<ServerReadyRequest, ServerReadyResponse>("ServerReady", new())).Ready);
-        Assert.True((await _client.AskAsync<ModelReadyRequest, ModelReadyResponse>("ModelReady", new() { Name = "grocery", Version = "1" })).Ready);
+        Assert.True((await _client.AskAsync<ModelReadyRequest, ModelReadyResponse>("ModelReady", new() { Name = "grocery", Version = "2" })).Ready);
         Same("/v2", await _client.AskAsync<ServerMetadataRequest, ServerMetadataResponse>("ServerMetadata", new()));
         Same("/v2/models/grocery", await _client.AskAsync<ModelMetadataRequest, ModelMetadataResponse>("ModelMetadata", new() { Name = "grocery" }));
         var configuration = (await _client.AskAsync<ModelConfigRequest, ModelConfigResponse>("ModelConfig", new() { Name = "grocery" })).Config;
@@ -136,7 +136,7 @@ public sealed class GrpcTests : IAsyncLifetime
             ((string)same["name"]!, (string)same["platform"]!, (string)same["backend"]!, (int)same["max_batch_size"]!),
             (configuration.Name, configuration.Platform, configuration.Backend, configuration.MaxBatchSize));
         var index = await _client.AskAsync<RepositoryIndexRequest, RepositoryIndexResponse>("RepositoryIndex", new() { Ready = true });
-        Assert.Equal([("grocery", "1", "READY", "")], index.Models.Select(model => (model.Name, model.Version, model.State, model.Reason)));
+        Assert.Equal([("grocery", "2", "READY", "")], index.Models.Select(model => (model.Name, model.Version, model.State, model.Reason)));
 
         await TensorPicture.ProbabilitiesAsync(_server, WhatsitServer.Picture);
         foreach (var name in (string[])["", "grocery"])
@@ -190,7 +190,7 @@ public sealed class GrpcTests : IAsyncLifetime
     public static TheoryData<string, string> Refused => new()
     {
         { """{"model_name":"x"}""", "NotFound: Request for unknown model: 'x' is not found" },
-        { """{"model_name":"grocery","model_version":"2"}""", "NotFound: Request for unknown model: 'grocery' version 2 is not found" },
+        { """{"model_name":"grocery","model_version":"9"}""", "NotFound: Request for unknown model: 'grocery' version 9 is not found" },
         { """{"model_name":"grocery"}""", "InvalidArgument: expected 1 inputs but got 0 inputs for model 'grocery'" },
         {
             """{"model_name":"grocery","inputs":[{"name":"image","datatype":"FP32","shape":[1,224,224,3]}]}""",

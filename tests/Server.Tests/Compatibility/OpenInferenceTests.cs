@@ -16,7 +16,7 @@ public sealed class OpenInferenceTests(WhatsitServer server)
     private const string Binary =
         """{"name":"image","shape":[1,224,224,3],"datatype":"UINT8","parameters":{"binary_data_size":150528}}""";
 
-    private const string Head = """{"model_name":"grocery","model_version":"1","outputs":[""";
+    private const string Head = """{"model_name":"grocery","model_version":"2","outputs":[""";
     private static readonly string Base64 = Convert.ToBase64String(WhatsitServer.Picture);
 
     public static TheoryData<string, string> Documents => new()
@@ -26,9 +26,9 @@ public sealed class OpenInferenceTests(WhatsitServer server)
         { "/v2/health/ready", """{"ready":true}""" },
         { "/v2/models", """{"models":["grocery"]}""" },
         { "/v2/models/grocery/ready", """{"name":"grocery","ready":true}""" },
-        { "/v2/models/grocery/versions/1/ready", """{"name":"grocery","ready":true}""" },
+        { "/v2/models/grocery/versions/2/ready", """{"name":"grocery","ready":true}""" },
         { "/v2/models/grocery", Metadata },
-        { "/v2/models/grocery/versions/1", Metadata },
+        { "/v2/models/grocery/versions/2", Metadata },
         {
             "/v2/models/grocery/config",
             """
@@ -43,7 +43,7 @@ public sealed class OpenInferenceTests(WhatsitServer server)
 
     private static string Metadata =>
         """
-        {"name":"grocery","versions":["1"],"platform":"onnx_onnxv1","inputs":[{"name":"image","datatype":"UINT8","shape":[-1,224,224,3]}],
+        {"name":"grocery","versions":["2"],"platform":"onnx_onnxv1","inputs":[{"name":"image","datatype":"UINT8","shape":[-1,224,224,3]}],
         "outputs":[{"name":"probabilities","datatype":"FP32","shape":[-1,81]},{"name":"embedding","datatype":"FP32","shape":[-1,1280]},
         {"name":"features","datatype":"FP32","shape":[-1,1280,7,7]}]}
         """;
@@ -66,7 +66,7 @@ public sealed class OpenInferenceTests(WhatsitServer server)
     {
         var expected = await TensorPicture.ProbabilitiesAsync(server, TensorPicture.File);
         var flat = string.Join(',', TensorPicture.Tensor);
-        var whole = $$$"""{"id":"42","model_name":"grocery","model_version":"1","outputs":[{{{Probabilities(expected)}}}]}""";
+        var whole = $$$"""{"id":"42","model_name":"grocery","model_version":"2","outputs":[{{{Probabilities(expected)}}}]}""";
         foreach (var data in (string[])[$"[{flat}]", $"[{TensorPicture.Nested}]"])
         {
             using var response = await PostAsync(
@@ -205,7 +205,7 @@ public sealed class OpenInferenceTests(WhatsitServer server)
 
     [Theory]
     [InlineData(404, "/v2/models/x/infer", "{}", "Request for unknown model: 'x' is not found")]
-    [InlineData(404, "/v2/models/grocery/versions/2/infer", "{}", "Request for unknown model: 'grocery' version 2 is not found")]
+    [InlineData(404, "/v2/models/grocery/versions/9/infer", "{}", "Request for unknown model: 'grocery' version 9 is not found")]
     [InlineData(400, Infer, "{", "failed to parse the request JSON buffer: it is no inference request")]
     [InlineData(400, Infer, "[1]", "failed to parse the request JSON buffer: it is no inference request")]
     [InlineData(400, Infer, """{"inputs":{"name":"image"}}""", "failed to parse the request JSON buffer: it is no inference request")]
@@ -244,7 +244,7 @@ public sealed class OpenInferenceTests(WhatsitServer server)
     [Theory]
     [InlineData("/v2/models/x", HttpStatusCode.NotFound)]
     [InlineData("/v2/models/x/ready", HttpStatusCode.NotFound)]
-    [InlineData("/v2/models/grocery/versions/2", HttpStatusCode.NotFound)]
+    [InlineData("/v2/models/grocery/versions/9", HttpStatusCode.NotFound)]
     [InlineData("/v2/models/grocery/infer", HttpStatusCode.MethodNotAllowed)]
     public async Task What_is_not_there_is_said_in_error_too(string path, HttpStatusCode status)
     {
@@ -326,7 +326,7 @@ public sealed class OpenInferenceTests(WhatsitServer server)
         foreach (var body in (string[])["", "{}", """{"ready":true}"""])
         {
             using var index = await PostAsync("/v2/repository/index", body);
-            Assert.Equal("""[{"name":"grocery","version":"1","state":"READY","reason":""}]""", await TextAsync(index));
+            Assert.Equal("""[{"name":"grocery","version":"2","state":"READY","reason":""}]""", await TextAsync(index));
         }
     }
 

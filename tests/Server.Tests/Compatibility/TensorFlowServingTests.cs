@@ -43,7 +43,7 @@ public sealed class TensorFlowServingTests(WhatsitServer server)
     {
         Assert.NotEmpty(form);
         var row = JsonSerializer.Serialize(await TensorPicture.ProbabilitiesAsync(server, TensorPicture.File));
-        Assert.Equal($$$"""{"outputs":[{{{row}}}]}""", await OkAsync("/v1/models/grocery/versions/1:predict", body));
+        Assert.Equal($$$"""{"outputs":[{{{row}}}]}""", await OkAsync("/v1/models/grocery/versions/2:predict", body));
     }
 
     [Fact]
@@ -61,13 +61,13 @@ public sealed class TensorFlowServingTests(WhatsitServer server)
     public async Task Status_and_metadata_are_told_in_the_protocols_words()
     {
         const string Status =
-            """{"model_version_status":[{"version":"1","state":"AVAILABLE","status":{"error_code":"OK","error_message":""}}],"name":"grocery","ready":true}""";
+            """{"model_version_status":[{"version":"2","state":"AVAILABLE","status":{"error_code":"OK","error_message":""}}],"name":"grocery","ready":true}""";
         Assert.Equal(Status, await server.Http.GetStringAsync("/v1/models/grocery", TestContext.Current.CancellationToken));
-        Assert.Equal(Status, await server.Http.GetStringAsync("/v1/models/grocery/versions/1", TestContext.Current.CancellationToken));
+        Assert.Equal(Status, await server.Http.GetStringAsync("/v1/models/grocery/versions/2", TestContext.Current.CancellationToken));
         Assert.Equal("""{"models":["grocery"]}""", await server.Http.GetStringAsync("/v1/models", TestContext.Current.CancellationToken));
         Assert.Equal(
             """
-            {"model_spec":{"name":"grocery","signature_name":"","version":"1"},"metadata":{"signature_def":{"signature_def":{"serving_default":{
+            {"model_spec":{"name":"grocery","signature_name":"","version":"2"},"metadata":{"signature_def":{"signature_def":{"serving_default":{
             "inputs":{"image":{"dtype":"DT_UINT8","tensor_shape":{"dim":[{"size":"-1","name":""},{"size":"224","name":""},{"size":"224","name":""},
             {"size":"3","name":""}],"unknown_rank":false},"name":"image:0"}},
             "outputs":{"probabilities":{"dtype":"DT_FLOAT","tensor_shape":{"dim":[{"size":"-1","name":""},{"size":"81","name":""}],"unknown_rank":false},

@@ -9,7 +9,7 @@ public sealed class TorchServeTests(WhatsitServer server)
     [Theory]
     [InlineData("PUT", "/predictions/grocery")]
     [InlineData("POST", "/predictions/grocery")]
-    [InlineData("POST", "/predictions/grocery/1")]
+    [InlineData("POST", "/predictions/grocery/2")]
     public async Task A_raw_picture_is_answered_by_an_object_of_labels(string method, string path)
     {
         // curl http://localhost:8080/predictions/grocery -T photo.png
@@ -46,8 +46,8 @@ public sealed class TorchServeTests(WhatsitServer server)
 
     [Theory]
     [InlineData("/predictions/x", """{"code":404,"type":"ModelNotFoundException","message":"Model not found: x"}""")]
-    [InlineData("/predictions/grocery/2",
-        """{"code":404,"type":"ModelVersionNotFoundException","message":"Model version: 2 does not exist for model: grocery"}""")]
+    [InlineData("/predictions/grocery/9",
+        """{"code":404,"type":"ModelVersionNotFoundException","message":"Model version: 9 does not exist for model: grocery"}""")]
     [InlineData("/predictions/grocery", """{"code":400,"type":"BadRequestException","message":"The request has no picture: its body is empty."}""")]
     public async Task Failures_have_code_type_and_message(string path, string expected)
     {

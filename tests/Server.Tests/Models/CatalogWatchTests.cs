@@ -164,7 +164,7 @@ public sealed class CatalogWatchTests : IAsyncLifetime
 
         // The manifest comes last, as an installer should do it: a folder without one is no bundle yet.
         var manifest = JsonNode.Parse(File.ReadAllText(Path.Combine(source, "model.json")))!;
-        manifest["name"] = name;
+        (manifest["name"], manifest["version"]) = (name, "1");
         edit?.Invoke(manifest);
         File.WriteAllText(Path.Combine(target, "model.json"), manifest.ToJsonString());
     }

@@ -49,7 +49,7 @@ public sealed class PredictTests(WhatsitServer server)
         var answer = await HttpAssert.OkAsync(response);
 
         Assert.Equal("grocery", (string)answer["model"]!);
-        Assert.Equal("1", (string)answer["version"]!);
+        Assert.Equal("2", (string)answer["version"]!);
         var predictions = answer["predictions"]!.AsArray();
         Assert.Equal(3, predictions.Count);
         var manifest = (await server.GetJsonAsync("/models/grocery"))["manifest"]!;

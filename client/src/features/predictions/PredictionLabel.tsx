@@ -89,7 +89,7 @@ function Answer({ result, knows, explains, shownMap, onShowMap }: {
         <>
           <p className="answer"><Name>{t.result.notSure}</Name></p>
           <p className="answer-why">
-            {best && knows.threshold !== undefined && t.result.notSureHowFar(percent(best.confidence), percent(knows.threshold))}
+            {best && knows.threshold !== undefined ? t.result.notSureHowFar(percent(best.confidence), percent(knows.threshold)) : t.result.notSureUnlike}
             {' '}{t.result.canName(knows.count, names)}{' '}
             <button type="button" className="link" onClick={knows.onShowAll}>{t.result.allItCanName}</button>
           </p>

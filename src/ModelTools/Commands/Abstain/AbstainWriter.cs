@@ -38,6 +38,7 @@ internal static class AbstainWriter
         {
             Score = choice.Chosen.Score,
             Vectors = vectors,
+            ResidualWeight = choice.ResidualWeight,
             Percentiles = choice.Percentiles,
             Measured = JsonSerializer.SerializeToElement(measured),
         };
@@ -63,6 +64,7 @@ internal static class AbstainWriter
         AbstainScore.Logit => "the largest logit",
         AbstainScore.Energy => "the energy of the logits",
         AbstainScore.ClassMean => "the cosine to the most similar class in the embedding",
+        AbstainScore.VirtualLogit => "the cosine to the most similar class in the embedding, less its part that no known photo has,",
         _ => "the cosine to the most similar known photo in the embedding",
     };
 
