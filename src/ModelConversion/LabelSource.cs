@@ -30,7 +30,7 @@ internal static class LabelSource
         {
             var given = Read(file);
             return Fit(given, classes, notes) ?? throw new ModelFormatException(
-                $"There are {Counted.Of(given.Length, "label")} for {Counted.Of(classes, "class", "classes")}.");
+                $"'{file}' has {Counted.Of(given.Length, "label")}; the model has {Counted.Of(classes, "class", "classes")}.");
         }
 
         if (model.Labels is { } known && AreNames(known, notes) && Fit([.. known], classes, notes) is { } fitting)
@@ -51,7 +51,7 @@ internal static class LabelSource
     {
         if (!ModelFile.Exists(path))
         {
-            throw new ModelFormatException($"There is no label file '{path}'.");
+            throw new ModelFormatException(File.Exists(path) ? $"The label file '{path}' is empty." : $"There is no label file '{path}'.");
         }
 
         if (new FileInfo(path).Length > Largest)
@@ -153,7 +153,8 @@ internal static class LabelSource
         {
             using var document = JsonDocument.Parse(text);
             var root = document.RootElement;
-            if (root.ValueKind == JsonValueKind.Object && root.TryGetProperty("labels", out var labels))
+            // Teachable Machine's metadata.json, or a config.json of Transformers.
+            if (root.ValueKind == JsonValueKind.Object && (root.TryGetProperty("labels", out var labels) || root.TryGetProperty("id2label", out labels)))
             {
                 root = labels;
             }

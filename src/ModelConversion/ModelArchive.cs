@@ -147,9 +147,6 @@ internal sealed class ModelArchive : IDisposable
         throw new ModelFormatException($"The {what} holds no model that can be read: {string.Join(", ", readers.Select(reader => reader.Format))}.");
 
         string Relative(string path) => System.IO.Path.GetRelativePath(folder, path).Replace('\\', '/') is var name && name != "." ? name : "the folder itself";
-
-        // Folders of the Mac's own and what starts with a dot are nobody's model.
-        static bool IsPayload(string path) => System.IO.Path.GetFileName(path) is var name && !name.StartsWith('.') && name != "__MACOSX";
     }
 
     // Where there is no model, the files say what there is instead.
@@ -197,10 +194,24 @@ internal sealed class ModelArchive : IDisposable
             File.Delete(zip);
             if (!System.IO.Path.Exists(System.IO.Path.ChangeExtension(zip, null)))
             {
-                Directory.Move(inner, System.IO.Path.ChangeExtension(zip, null));
+                Directory.Move(WithoutWrapping(inner), System.IO.Path.ChangeExtension(zip, null));
             }
         }
     }
+
+    // A folder around everything, as the Mac packs it, must not hide a model behind one of another zip: the nearest to the top counts.
+    private static string WithoutWrapping(string folder)
+    {
+        while (Directory.EnumerateFileSystemEntries(folder).Where(IsPayload).Take(2).ToArray() is [var only] && Directory.Exists(only))
+        {
+            folder = only;
+        }
+
+        return folder;
+    }
+
+    // Folders of the Mac's own and what starts with a dot are nobody's model.
+    private static bool IsPayload(string path) => System.IO.Path.GetFileName(path) is var name && !name.StartsWith('.') && name != "__MACOSX";
 
     private static bool IsZip(string path)
     {

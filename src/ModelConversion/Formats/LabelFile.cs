@@ -10,17 +10,25 @@ internal static class LabelFile
 
     /// <summary>
     /// The lines, without empty ones. Teachable Machine writes the index before each ("0 Apple"), others "0: Apple" or "0,Apple", from 0 or from 1: where
-    /// every line has its own, the numbers order the lines and are taken off.
+    /// every line has its own, the numbers order the lines and are taken off, and a first line that names the columns ("id,name") is none of them.
     /// </summary>
     public static List<string> Parse(string text)
     {
-        List<string> lines = [.. text.Split('\n', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries)];
+        var lines = text.Split(['\n', '\r'], StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries);
+        return InOrder(lines) ?? (lines is [var columns, .. var rows] && IsHeader(columns, rows) ? InOrder(rows) : null) ?? [.. lines];
+    }
+
+    private static bool IsHeader(string columns, string[] rows) =>
+        columns.IndexOfAny([',', ';', '\t']) is > 0 and var at && rows.All(row => row.Contains(columns[at], StringComparison.Ordinal));
+
+    private static List<string>? InOrder(string[] lines)
+    {
         List<(int Index, string Label)> numbered = [.. lines.Select(Numbered).OfType<(int, string)>().OrderBy(line => line.Item1)];
         var first = numbered is [(0, _), ..] ? 0 : numbered is [(1, _), ..] ? 1 : -1;
-        return first >= 0 && numbered.Count == lines.Count && numbered.Select((line, place) => line.Index == place + first).All(own => own)
+        return first >= 0 && numbered.Count == lines.Length && numbered.Select((line, place) => line.Index == place + first).All(own => own)
             // "1 cent, 2 cent": there the numbers are the names.
-            && (first == 0 || numbered.DistinctBy(line => line.Label, StringComparer.OrdinalIgnoreCase).Count() == lines.Count)
-            ? [.. numbered.Select(line => line.Label)] : lines;
+            && (first == 0 || numbered.DistinctBy(line => line.Label, StringComparer.OrdinalIgnoreCase).Count() == lines.Length)
+            ? [.. numbered.Select(line => line.Label)] : null;
 
         static (int Index, string Label)? Numbered(string line)
         {

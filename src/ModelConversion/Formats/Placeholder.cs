@@ -16,7 +16,7 @@ internal static class Placeholder
     /// <summary>Refuses a file that is none, by what it is.</summary>
     /// <param name="path">The file.</param>
     /// <param name="weights">It holds numbers alone, which may look like anything but text.</param>
-    /// <exception cref="ModelFormatException">It is a Git LFS pointer, a web page, or Python's code.</exception>
+    /// <exception cref="ModelFormatException">It is a Git LFS pointer, a web page, another archive than a zip, or Python's code.</exception>
     public static void Refuse(string path, bool weights = false)
     {
         if (!ModelFile.Exists(path))
@@ -39,6 +39,11 @@ internal static class Placeholder
             throw Checkpoint(name);
         }
 
+        if (!weights && Packed(start) is { } packed)
+        {
+            throw new ModelFormatException($"'{name}' is {packed} archive, which is not opened: unpack it and import what is in it.");
+        }
+
         var text = Encoding.UTF8.GetString(start).TrimStart('\uFEFF', ' ', '\t', '\r', '\n');
         if (text.StartsWith(Pointer, StringComparison.Ordinal))
         {
@@ -54,6 +59,15 @@ internal static class Placeholder
                 $"file itself (on GitHub: \"Download raw file\").");
         }
     }
+
+    private static string? Packed(ReadOnlySpan<byte> start) => start switch
+    {
+        [0x1F, 0x8B, 8, ..] => "a gzip",
+        [(byte)'7', (byte)'z', 0xBC, 0xAF, ..] => "a 7z",
+        [(byte)'R', (byte)'a', (byte)'r', (byte)'!', 0x1A, ..] => "a RAR",
+        [0xFD, (byte)'7', (byte)'z', (byte)'X', (byte)'Z', ..] => "an xz",
+        _ => start.Length > 262 && start[257..262].SequenceEqual("ustar"u8) ? "a tar" : null,
+    };
 
     /// <summary>Whether a zip is what <c>torch.save</c> or TorchScript writes.</summary>
     public static bool IsCheckpoint(ZipArchive archive) =>

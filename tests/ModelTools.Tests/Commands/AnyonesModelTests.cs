@@ -106,6 +106,7 @@ public sealed class AnyonesModelTests : IDisposable
     [InlineData("1: apple\n2: banana\n", "apple", "banana")]
     [InlineData("\napple\n\n\nbanana\n", "apple", "banana")]
     [InlineData("1 cent\n2 cent\n", "1 cent", "2 cent")]
+    [InlineData("apple, red\n1 cent", "apple, red", "1 cent")]
     public void Labels_are_in_the_order_of_their_numbers_without_empty_lines(string text, string first, string second)
     {
         var path = Path.Combine(_folder, "labels");
@@ -126,6 +127,8 @@ public sealed class AnyonesModelTests : IDisposable
             Assert.Equal(text.Split('\n'), LabelSource.Read(path));
         }
 
+        File.WriteAllBytes(path, []);
+        Assert.Equal($"The label file '{path}' is empty.", Assert.Throws<ModelFormatException>(() => LabelSource.Read(path)).Message);
         File.WriteAllBytes(path, [0x61, 0xA4, 0x0A, 0x81, 0x0A]);
         Assert.Contains("encoding", Assert.Throws<ModelFormatException>(() => LabelSource.Read(path)).Message, StringComparison.Ordinal);
     }

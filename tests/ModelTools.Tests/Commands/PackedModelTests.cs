@@ -72,12 +72,26 @@ public sealed class PackedModelTests : IDisposable
         Assert.Contains("no file '../../x'", Refusal(zip, "../../x"), StringComparison.Ordinal);
     }
 
+    [Fact]
+    public void Of_two_zips_in_a_zip_one_is_asked_for_however_deep_their_models_lie()
+    {
+        var flat = File.ReadAllBytes(Zip("flat.zip", ("model.onnx", Network())));
+        var wrapped = File.ReadAllBytes(Zip("wrapped.zip", ("my model/model.onnx", Network(seed: 9)), ("__MACOSX/my model/._model.onnx", [0])));
+        var zip = Zip("both.zip", ("one.zip", flat), ("other.zip", wrapped));
+
+        Assert.Equal($"The zip '{zip}' holds several models: one/model.onnx, other/model.onnx. Say with --file which one is meant.", Refusal(zip));
+        Assert.NotEqual(Import(zip, "one/model.onnx").Model.SampleScores, Import(zip, "other/model.onnx").Model.SampleScores);
+    }
+
     [Theory]
     [InlineData("model.onnx", "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 13961832\n",
         "'model.onnx' is a Git LFS pointer to a file of 13,961,832 bytes, not the file itself")]
     [InlineData("model.tflite", "<!DOCTYPE html>\n<html lang=\"en\"><head>", "'model.tflite' is a web page, not a model")]
     [InlineData("model.zip", "\n<!-- saved -->\n<html>", "'model.zip' is a web page, not a model")]
     [InlineData("model.pkl", "\u0080\u0004\u0095", "'model.pkl' is a Python pickle")]
+    [InlineData("model.onnx.gz", "\u001F\u008B\u0008\0", "'model.onnx.gz' is a gzip archive, which is not opened: unpack it")]
+    [InlineData("model.7z", "7z\u00BC\u00AF\u0027\u001C", "'model.7z' is a 7z archive")]
+    [InlineData("model.rar", "Rar!\u001A\u0007", "'model.rar' is a RAR archive")]
     public void What_lies_in_a_model_s_place_is_named(string name, string text, string sentence)
     {
         var path = Path.Combine(_folder, name);
