@@ -64,7 +64,7 @@ internal static class AbstainWriter
         AbstainScore.Logit => "the largest logit",
         AbstainScore.Energy => "the energy of the logits",
         AbstainScore.ClassMean => "the cosine to the most similar class in the embedding",
-        AbstainScore.VirtualLogit => "the cosine to the most similar class in the embedding, less its part that no known photo has,",
+        AbstainScore.VirtualLogit => "the cosine to the most similar class in the embedding less its part that no known photo has",
         _ => "the cosine to the most similar known photo in the embedding",
     };
 
