@@ -61,5 +61,4 @@ function productsWith(embedding: Float32Array, rows: Float32Array): Float32Array
 
 const squareOf = (values: Float32Array): number => values.reduce((sum, value) => sum + value * value, 0);
 
-
 const largestOf = (values: Float32Array): number => values.reduce((a, b) => Math.max(a, b), -Infinity);
