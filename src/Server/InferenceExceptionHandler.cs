@@ -78,8 +78,17 @@ internal sealed partial class InferenceExceptionHandler(Shutdown shutdown, ILogg
     }
 
     /// <summary>Answers with a failure, thrown or not.</summary>
-    public Task WriteAsync(HttpContext context, Exception failure, CancellationToken cancellationToken) =>
-        Describe(context, failure).WriteAsync(context.Response, cancellationToken);
+    public async Task WriteAsync(HttpContext context, Exception failure, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await Describe(context, failure).WriteAsync(context.Response, cancellationToken);
+        }
+        catch (Exception exception) when (exception is OperationCanceledException or IOException && context.RequestAborted.IsCancellationRequested)
+        {
+            // Nobody reads it: no failure of ours.
+        }
+    }
 
     /// <summary>What the metrics call a refusal by the web server or before the routes.</summary>
     private static string OutcomeOf(int status) => status switch

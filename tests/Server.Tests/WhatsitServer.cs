@@ -115,6 +115,18 @@ public sealed class WhatsitServer : IAsyncLifetime
         }
     }
 
+    /// <summary>What the server has said so far.</summary>
+    public IReadOnlyList<string> Log
+    {
+        get
+        {
+            lock (_log)
+            {
+                return [.. _log];
+            }
+        }
+    }
+
     /// <summary>Waits until the server has said something that matches; what it said before counts.</summary>
     public async Task<Match> LoggedAsync([StringSyntax(StringSyntaxAttribute.Regex)] string pattern)
     {

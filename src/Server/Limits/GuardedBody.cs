@@ -15,6 +15,9 @@ internal sealed class GuardedBody(Stream body, Upload upload, LimitsOptions limi
     /// <summary>There is nothing more to read.</summary>
     public bool Ended { get; private set; }
 
+    /// <summary>The client is gone. Kestrel may notice later, and must be asked for nothing more: it takes the failed read for one that goes on.</summary>
+    public bool IsReset { get; private set; }
+
     /// <summary>Something was read: a client that waits for <c>100 Continue</c> has got it.</summary>
     public bool Started { get; private set; }
 
@@ -46,6 +49,11 @@ internal sealed class GuardedBody(Stream body, Upload upload, LimitsOptions limi
 
             return upload.IsFastEnough(read, _window, limits.MinUploadBytesPerSecond) || Ended ? read : throw TooSlow();
         }
+        catch (ConnectionResetException)
+        {
+            IsReset = true;
+            throw;
+        }
         catch (OperationCanceledException exception) when (upload.IsStopped && !context.RequestAborted.IsCancellationRequested)
         {
             upload.ThrowIfGivenWay();
@@ -53,7 +61,7 @@ internal sealed class GuardedBody(Stream body, Upload upload, LimitsOptions limi
             throw upload.IsOver ? exception : TooSlow();
         }
         catch (IOException exception)
-            when (exception is not (BadHttpRequestException or ConnectionResetException) && !context.RequestAborted.IsCancellationRequested)
+            when (exception is not BadHttpRequestException && !context.RequestAborted.IsCancellationRequested)
         {
             // A chunk whose size is no number, for one; the framework calls it an I/O error.
             throw new InferenceException(InferenceError.InvalidRequest, "The request's body is malformed or ends too early.", exception);

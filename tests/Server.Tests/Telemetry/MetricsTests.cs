@@ -124,15 +124,32 @@ public sealed partial class MetricsTests(WhatsitServer server)
     [InlineData("/api/predict_image", "multipart/form-data; boundary=x", false)]
     public async Task A_client_that_left_is_counted(string route, string type, bool reset)
     {
+        const int Clients = 20;
         var id = $"left-{Guid.NewGuid():N}";
         var before = await CountAsync("grocery", "ClientLeft");
-        using (var client = new TcpClient())
+        // The server notices at one moment or another: while it reads, judges, or writes.
+        for (var number = 0; number < Clients; number++)
         {
+            await LeaveAsync($"{id}-{number}");
+        }
+
+        for (var number = 0; number < Clients; number++)
+        {
+            var line = await server.LoggedAsync($@"\[{id}-{number}\] POST {route} (?<status>\d+) .*Failure (?<failure>\w+)");
+            Assert.Equal(("499", "ClientLeft"), (line.Groups["status"].Value, line.Groups["failure"].Value));
+        }
+
+        Assert.InRange(await CountAsync("grocery", "ClientLeft"), before + Clients, long.MaxValue);
+        Assert.DoesNotContain(server.Log, line => line.Contains(" ERR ", StringComparison.Ordinal) && line.Contains(id, StringComparison.Ordinal));
+
+        async Task LeaveAsync(string own)
+        {
+            using var client = new TcpClient();
             await client.ConnectAsync("127.0.0.1", server.Http.BaseAddress!.Port, TestContext.Current.CancellationToken);
             var stream = client.GetStream();
             await stream.WriteAsync(
                 Encoding.ASCII.GetBytes(
-                $"POST {route} HTTP/1.1\r\nHost: localhost\r\nX-Request-Id: {id}\r\nContent-Type: {type}\r\nContent-Length: 100000\r\n" +
+                $"POST {route} HTTP/1.1\r\nHost: localhost\r\nX-Request-Id: {own}\r\nContent-Type: {type}\r\nContent-Length: 100000\r\n" +
                 "Expect: 100-continue\r\n\r\n"),
                 TestContext.Current.CancellationToken);
             // It has begun to read: of a connection that is reset before, nobody knows what it was to be.
@@ -145,9 +162,6 @@ public sealed partial class MetricsTests(WhatsitServer server)
                 client.LingerState = new LingerOption(true, 0);
             }
         }
-
-        await server.LoggedAsync($@"\[{id}\] POST {route} 499 .*Failure ClientLeft");
-        Assert.InRange(await CountAsync("grocery", "ClientLeft"), before + 1, long.MaxValue);
     }
 
     private async Task PredictAsync(string address)
