@@ -193,7 +193,7 @@ test.describe('Without the service worker, whose own requests a test cannot answ
 
   test('another model is chosen, with its card, and answers', async ({ page }) => {
     const models = (await (await page.request.get('/models')).json()) as { name: string; title: string; default: boolean }[];
-    const info = (await (await page.request.get(`/models/${models[0]!.name}`)).json()) as { manifest: object };
+    const info = (await (await page.request.get(`/models/${models[0]!.name}`)).json()) as { manifest: { version: string } };
     await page.route('**/models', (route) => route.fulfill({ json: [...models, { ...models[0], name: 'other', title: 'Other things', default: false }, { name: 'broken', title: 'Broken', state: 'failed', default: false, variants: [] }] }));
     await page.route('**/models/other', (route) => route.fulfill({ json: { ...info, manifest: { ...info.manifest, name: 'other', title: 'Other things', license: 'Some licence' } } }));
     await page.route('**/models/other/**', (route) => route.continue({ url: route.request().url().replace('/models/other/', `/models/${models[0]!.name}/`) }));
@@ -212,7 +212,7 @@ test.describe('Without the service worker, whose own requests a test cannot answ
     await switcher.selectOption('other');
     await unfold(page);
     await expect(page.locator('.facts')).toContainText('Some licence');
-    await expect(panel(page, 'browser')).toContainText('other 1');
+    await expect(panel(page, 'browser')).toContainText(`other ${info.manifest.version}`);
     await expectAnswer(page, 'browser');
     expect(asked).toEqual([models[0]!.name, 'other']);
     await page.reload();
