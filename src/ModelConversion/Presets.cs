@@ -145,6 +145,13 @@ internal static class Presets
             return (Get(preset), PreprocessingCertainty.Known, $"the preset {preset}, as asked for.");
         }
 
+        if (model.Preprocessing is { } said && stem is { Scales: true, ScaledBy: { } layer } && InputOf(stem) == "none" && !IsUnscaled(said))
+        {
+            // Custom Vision says so of networks that divide by 255 themselves.
+            return (said with { RescaleFactor = 1, ImageMean = [0, 0, 0], ImageStd = [1, 1, 1] }, PreprocessingCertainty.Known,
+                $"the network scales its input itself ('{layer}'), from 0 to 255; what is said beside it would scale it twice.");
+        }
+
         if (model.Preprocessing is { } known)
         {
             return (known, PreprocessingCertainty.Known, "the file says it.");
@@ -226,6 +233,8 @@ internal static class Presets
             return Math.Sqrt(mean.Zip(variance, (own, spread) => (own * own) + spread).Average());
         }
     }
+
+    private static bool IsUnscaled(PreprocessingSpec spec) => Scalings.ByName["none"].IsOf(spec with { ChannelOrder = ChannelOrder.Rgb });
 
     private static string Words(string scaling) =>
         PicturePreparation.WordsOf(scaling.Replace("-bgr", "", StringComparison.Ordinal), Scalings.ByName[scaling].Order);

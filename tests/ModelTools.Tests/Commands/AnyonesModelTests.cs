@@ -1,5 +1,6 @@
 using System.Text;
 using Whatsit.Inference.Catalog;
+using Whatsit.Inference.Preprocessing;
 using Whatsit.ModelConversion;
 using Whatsit.ModelConversion.Formats.Onnx;
 using Whatsit.ModelConversion.Graphs;
@@ -149,6 +150,97 @@ public sealed class AnyonesModelTests : IDisposable
 
         Assert.Equal(4, Import(graph).Model.Labels.Count);
     }
+
+    [Theory]
+    [InlineData("Bgr8", "NominalRange_0_255", "none", ChannelOrder.Bgr)]
+    [InlineData("Rgb8", "Normalized_0_1", "zero-to-one", ChannelOrder.Rgb)]
+    [InlineData("Bgra8", "Normalized_1_1", "minus-one-to-one", ChannelOrder.Bgr)]
+    [InlineData(null, "NominalRange_0_255", "none", ChannelOrder.Rgb)]
+    public void Pixels_are_what_the_words_of_WinML_say_in_the_file_or_beside_it(string? format, string range, string scaling, ChannelOrder order)
+    {
+        var said = new Dictionary<string, string> { ["Image.NominalPixelRange"] = range };
+        if (format is not null)
+        {
+            said["Image.BitmapPixelFormat"] = format;
+        }
+
+        var graph = Ending(4, Softmax);
+        var inside = Path.Combine(_folder, "inside.onnx");
+        OnnxWriter.Write(graph, inside, said);
+        Expect(ModelImporter.Import(new ImportRequest(inside, "inside", Models), _ => { }));
+
+        // As Custom Vision packs it; what the file itself says counts more.
+        var packed = Directory.CreateDirectory(Path.Combine(_folder, "export")).FullName;
+        OnnxWriter.Write(graph, Path.Combine(packed, "model.onnx"));
+        WriteProperties(packed, said);
+        Expect(ModelImporter.Import(new ImportRequest(packed, "beside", Models), _ => { }));
+        OnnxWriter.Write(graph, Path.Combine(packed, "model.onnx"), said);
+        WriteProperties(packed, new() { ["Image.NominalPixelRange"] = "NominalRange_16_235" });
+        Expect(ModelImporter.Import(new ImportRequest(packed, "both", Models), _ => { }));
+
+        void Expect(ImportReport report)
+        {
+            var preprocessing = report.Manifest.Preprocessing;
+            Assert.Equal((order, Crop.None, PreprocessingCertainty.Known), (preprocessing.ChannelOrder, preprocessing.Crop, preprocessing.Evidence!.Certainty));
+            Assert.True(ModelConversion.Preparation.Scalings.ByName[scaling].IsOf(preprocessing with { ChannelOrder = ChannelOrder.Rgb }));
+        }
+    }
+
+    [Fact]
+    public void The_part_of_the_picture_is_that_of_Custom_Vision_and_what_the_network_scales_itself_is_not_scaled_twice()
+    {
+        var graph = Ending(4, Softmax);
+        graph.Constants["by"] = Tensor.Float32([], [255f]);
+        graph.Nodes.Insert(0, new Node("Div", "data_preprocess", ["x", "by"], ["scaled"]));
+        graph.Nodes.Find(node => node.Op == "Conv")!.Inputs[0] = "scaled";
+        var folder = Directory.CreateDirectory(Path.Combine(_folder, "export")).FullName;
+        OnnxWriter.Write(graph, Path.Combine(folder, "model.onnx"));
+        WriteProperties(folder, new()
+        {
+            ["CustomVision.Preprocess.CropMethod"] = "OneCropCenter",
+            ["CustomVision.Preprocess.CropHeight"] = "16",
+            ["CustomVision.Preprocess.CropWidth"] = "16",
+            ["CustomVision.Preprocess.ResizeMethod"] = "ByShorterSide",
+            ["CustomVision.Preprocess.TargetHeight"] = "18",
+            ["CustomVision.Preprocess.TargetWidth"] = "18",
+            ["Image.BitmapPixelFormat"] = "Bgr8",
+            ["Image.NominalPixelRange"] = "Normalized_0_1",
+        });
+
+        var preprocessing = ModelImporter.Import(new ImportRequest(folder, "custom", Models), _ => { }).Manifest.Preprocessing;
+
+        Assert.Equal((Crop.ResizeThenCenter, 18, ChannelOrder.Bgr, 1.0),
+            (preprocessing.Crop, preprocessing.ResizeShortest!.Value, preprocessing.ChannelOrder, preprocessing.RescaleFactor));
+        Assert.Contains("would scale it twice", preprocessing.Evidence!.Reason, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Metadata_of_Ultralytics_and_timm_says_the_preparation_and_the_labels()
+    {
+        var path = Path.Combine(_folder, "yolo.onnx");
+        OnnxWriter.Write(Ending(3, Softmax), path, new Dictionary<string, string>
+        {
+            ["task"] = "classify",
+            ["stride"] = "1",
+            ["imgsz"] = "[16, 16]",
+            ["names"] = "{0: 'ant', 1: 'bee', 2: \"queen's wasp\"}",
+        });
+        var yolo = ModelImporter.Import(new ImportRequest(path, "yolo", Models), _ => { });
+        Assert.Equal(["ant", "bee", "queen's wasp"], yolo.Model.Labels);
+        var preset = Presets.Get("ultralytics");
+        Assert.Equal((preset.Crop, preset.RescaleFactor), (yolo.Manifest.Preprocessing.Crop, yolo.Manifest.Preprocessing.RescaleFactor));
+
+        OnnxWriter.Write(Ending(3, Softmax), path, new Dictionary<string, string> { ["task"] = "detect", ["stride"] = "32", ["names"] = "{0: 'ant'}" });
+        var refusal = Assert.Throws<ModelFormatException>(() => ModelImporter.Import(new ImportRequest(path, "yolo", Models), _ => { }));
+        Assert.Contains("'detect'", refusal.Message, StringComparison.Ordinal);
+
+        OnnxWriter.Write(Ending(3, Softmax), path, new Dictionary<string, string> { ["mean"] = "(0.5, 0.5, 0.5)", ["std"] = "(0.5, 0.5, 0.5)" });
+        var timm = ModelImporter.Import(new ImportRequest(path, "timm", Models), _ => { }).Manifest.Preprocessing;
+        Assert.True(ModelConversion.Preparation.Scalings.ByName["minus-one-to-one"].IsOf(timm));
+    }
+
+    private static void WriteProperties(string folder, Dictionary<string, string> said) =>
+        File.WriteAllText(Path.Combine(folder, "metadata_properties.json"), System.Text.Json.JsonSerializer.Serialize(said));
 
     [Theory]
     [InlineData("keras-v3/BaselYoussef901-cifar10/cifar10.keras", 10, "zero-to-one")]

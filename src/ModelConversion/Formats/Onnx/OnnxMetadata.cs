@@ -13,7 +13,7 @@ internal static class OnnxMetadata
     public static ImportedModel Apply(ImportedModel model, IReadOnlyDictionary<string, string> properties)
     {
         var notes = new List<string>(model.Notes);
-        var spec = Ultralytics(properties, notes) ?? WindowsMl(properties, notes) ?? Timm(properties, notes);
+        var spec = Ultralytics(properties, notes) ?? PixelMetadata.Read(properties, notes) ?? Timm(properties, notes);
         return model with { Labels = Labels(properties), Preprocessing = spec, Side = Side(properties), Notes = notes };
     }
 
@@ -33,41 +33,6 @@ internal static class OnnxMetadata
 
         notes.Add("The file's metadata is Ultralytics': the centre of the picture, 0…1.");
         return Presets.Get("ultralytics");
-    }
-
-    // https://github.com/onnx/onnx/blob/main/docs/MetadataProps.md; Azure Custom Vision writes them too.
-    private static PreprocessingSpec? WindowsMl(IReadOnlyDictionary<string, string> properties, List<string> notes)
-    {
-        var format = properties.GetValueOrDefault("Image.BitmapPixelFormat");
-        var range = properties.GetValueOrDefault("Image.NominalPixelRange");
-        if (format is null && range is null)
-        {
-            return null;
-        }
-
-        var spec = range switch
-        {
-            null or "NominalRange_0_255" => new PreprocessingSpec(),
-            "Normalized_0_1" => new PreprocessingSpec { RescaleFactor = 1 / 255d },
-            "Normalized_1_1" => new PreprocessingSpec { RescaleFactor = 1 / 127.5, ImageMean = [1, 1, 1] },
-            // Video's levels: 16 is black and 235 white.
-            "NominalRange_16_235" => new PreprocessingSpec { RescaleFactor = 219 / 255d, ImageMean = [-16, -16, -16] },
-            _ => null,
-        };
-        var order = format switch
-        {
-            null or "Rgb8" or "Rgba8" or "Gray8" => ChannelOrder.Rgb,
-            "Bgr8" or "Bgra8" => ChannelOrder.Bgr,
-            _ => (ChannelOrder?)null,
-        };
-        if (spec is null || order is null)
-        {
-            notes.Add($"The file's metadata says {format}, {range}, which is not known: it is not used.");
-            return null;
-        }
-
-        notes.Add($"The file's metadata says {format ?? "no pixel format"}, {range ?? "NominalRange_0_255"}.");
-        return spec with { Resample = "tf-bilinear", ChannelOrder = order.Value };
     }
 
     // timm's pretrained_cfg, whole as JSON or entry by entry.
