@@ -29,12 +29,27 @@ test('The class list stands beside the answer, grouped, and is searched', async 
   await expect(list.locator('li')).toHaveText(['Granny Smith apple']);
 });
 
-test('Who is not sure says how far it was, and what it can name', async ({ page }) => {
-  const answer = (index: number, confidence: number) => ({ label: `Thing ${index}`, index, confidence });
-  await page.route('**/predict*', (route) => route.fulfill({ json: {
-    model: 'grocery', version: '1', variant: 'fp16', abstained: true, predictions: [0.123, 0.1, 0.09, 0.08, 0.07].map((confidence, index) => answer(index, confidence)),
-    image: { width: 1, height: 1, format: 'png', bytes: 1 }, timing: {}, warnings: [{ code: 'image-truncated', detail: 'The last 3 of the picture’s 48 rows are missing or damaged.', parameters: { missing: 3, height: 48 } }],
-  } }));
+const notSure = {
+  model: 'grocery', version: '1', variant: 'fp16', abstained: true, predictions: [0.123, 0.1, 0.09, 0.08, 0.07].map((confidence, index) => ({ label: `Thing ${index}`, index, confidence })),
+  image: { width: 1, height: 1, format: 'png', bytes: 1 }, timing: {}, warnings: [{ code: 'image-truncated', detail: 'The last 3 of the picture’s 48 rows are missing or damaged.', parameters: { missing: 3, height: 48 } }],
+};
+
+test.describe('A model that is judged by its confidence', () => {
+  // What it asks for is not the test's to answer.
+  test.use({ serviceWorkers: 'block' });
+
+  test('says how far it was when it is not sure', async ({ page }) => {
+    const info = (await (await page.request.get('/models/grocery')).json()) as { manifest: { output: object } };
+    await page.route('**/models/grocery', (route) => route.fulfill({ json: { ...info, manifest: { ...info.manifest, output: { ...info.manifest.output, temperature: undefined }, abstain: { threshold: 0.24 } } } }));
+    await page.route('**/predict*', (route) => route.fulfill({ json: notSure }));
+    await page.reload();
+    await give(page, jpeg('cat.jpg', await drawPicture(page)));
+    await expect(panel(page, 'server')).toContainText('The nearest has 12.3%; this model answers from 24.0% on. It can name 81 things: Apple, ');
+  });
+});
+
+test('Who is not sure says why, and what it can name', async ({ page }) => {
+  await page.route('**/predict*', (route) => route.fulfill({ json: notSure }));
   await give(page, jpeg('cat.jpg', await drawPicture(page)));
   await expect(panel(page, 'server')).toContainText('This is unlike the photos that it learnt from. It can name 81 things: Apple, ');
   await expect(panel(page, 'server').locator('.warning')).toHaveText('The last 3 of the picture’s 48 rows are missing or damaged.');
