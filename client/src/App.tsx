@@ -180,7 +180,8 @@ export function App() {
     groupOf: (index: number) => model?.classes[index]?.group,
     onShowAll: () => setListed(({ times }) => ({ photo: photo?.id ?? 0, times: times + 1 })),
   }), [model, photo]);
-  const shownPrediction = shown?.photo === photo?.id ? results.find(({ engine }) => engine === shown?.engine)?.predictions.find(({ index }) => index === shown?.index) : undefined;
+  const shownResult = shown?.photo === photo?.id ? results.find(({ engine }) => engine === shown?.engine) : undefined;
+  const shownPrediction = shownResult?.predictions.find(({ index }) => index === shown?.index);
   const announce = (result: Classification) => {
     const [best] = result.predictions;
     if (!best) return '';
@@ -286,7 +287,7 @@ export function App() {
             <ImageFrame
               photo={photo}
               hovering={hovering}
-              overlay={model && <Suspense><ActivationMap prediction={shownPrediction} result={results.find(({ engine }) => engine === shown?.engine)} manifest={model.manifest} onEnd={() => setShown(undefined)} /></Suspense>}
+              overlay={model && <Suspense><ActivationMap prediction={shownPrediction} result={shownResult} manifest={model.manifest} onEnd={() => setShown(undefined)} /></Suspense>}
               onChoose={() => chooser.current?.click()}
               onCamera={() => setCamera({})}
               onClear={reset}

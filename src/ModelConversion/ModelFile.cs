@@ -17,6 +17,17 @@ internal static class ModelFile
         return file is { Exists: true, Length: > 0 };
     }
 
+    /// <summary>The folders around a model, the nearest first, at most as far up as the folder or archive that it came in.</summary>
+    public static IEnumerable<string> FoldersAround(string model, string root)
+    {
+        var top = Path.TrimEndingDirectorySeparator(Path.GetFullPath(root));
+        var whole = Path.GetFullPath(model);
+        for (var at = Directory.Exists(whole) ? whole : Path.GetDirectoryName(whole); at is not null && at.Length >= top.Length; at = Path.GetDirectoryName(at))
+        {
+            yield return at;
+        }
+    }
+
     /// <summary>
     /// Whether a file that a model names lies in the model's own folder, and nothing on the way to it is a link: whoever wrote the model would read whatever
     /// its importer may read.

@@ -101,7 +101,7 @@ internal static class Presets
             CropAssumed = preset is null && resample is null && AssumesCrop(spec, certainty) ? true : null,
         };
         notes.Add(Sentence(evidence));
-        if (preset is not null && stem is { Scales: true, ScaledBy: { } by } && !Scalings.ByName["none"].IsOf(spec) && InputOf(stem) == "none")
+        if (preset is not null && stem is { Scales: true, ScaledBy: { } by } && !IsUnscaled(spec) && InputOf(stem) == "none")
         {
             notes.Add($"Warning: the network scales its input itself ('{by}'), and the preset {preset} scales it before: twice.");
         }

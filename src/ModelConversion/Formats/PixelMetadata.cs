@@ -17,18 +17,15 @@ internal static class PixelMetadata
     /// <summary>What a file around a model says, at most as far up as the folder or archive that it came in, where the model itself says nothing.</summary>
     public static ImportedModel Apply(ImportedModel model, string path, string root)
     {
-        var top = Path.TrimEndingDirectorySeparator(Path.GetFullPath(root));
-        for (var at = Path.GetDirectoryName(Path.GetFullPath(path)); model.Preprocessing is null && at is not null && at.Length >= top.Length;
-            at = Path.GetDirectoryName(at))
+        if (model.Preprocessing is not null
+            || ModelFile.FoldersAround(path, root).Select(folder => ReadFile(Path.Combine(folder, File))).FirstOrDefault(said => said is not null)
+                is not { } properties)
         {
-            if (ReadFile(Path.Combine(at, File)) is { } properties)
-            {
-                var notes = new List<string>(model.Notes);
-                return model with { Preprocessing = Read(properties, notes), Notes = notes };
-            }
+            return model;
         }
 
-        return model;
+        var notes = new List<string>(model.Notes);
+        return model with { Preprocessing = Read(properties, notes), Notes = notes };
     }
 
     /// <summary>The preprocessing, where it is said in words that are known.</summary>

@@ -52,6 +52,7 @@ internal sealed class GuardedBody(Stream body, Upload upload, LimitsOptions limi
         catch (ConnectionResetException)
         {
             IsReset = true;
+            context.Abort();
             throw;
         }
         catch (OperationCanceledException exception) when (upload.IsStopped && !context.RequestAborted.IsCancellationRequested)

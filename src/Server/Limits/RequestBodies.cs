@@ -57,11 +57,7 @@ internal static class RequestBodies
         static async Task AnswerAsync(HttpContext context, RequestDelegate next)
         {
             await next(context);
-            if (context.Features.Get<GuardedBody>() is { IsReset: true })
-            {
-                context.Abort();
-            }
-            else if (context.Features.Get<GuardedBody>() is { } body)
+            if (context.Features.Get<GuardedBody>() is { IsReset: false } body)
             {
                 await DrainAsync(context, body);
             }

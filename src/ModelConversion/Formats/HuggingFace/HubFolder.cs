@@ -36,20 +36,7 @@ internal sealed partial class HubFolder
             ?? config.Member("architecture")) is not null ? new HubFolder(root, config) : null;
 
     /// <summary>The one around a model, at most as far up as the folder or archive that it came in.</summary>
-    public static HubFolder? Around(string model, string root)
-    {
-        var top = Path.TrimEndingDirectorySeparator(Path.GetFullPath(root));
-        for (var at = Directory.Exists(model) ? Path.GetFullPath(model) : Path.GetDirectoryName(Path.GetFullPath(model));
-            at is not null && at.Length >= top.Length; at = Path.GetDirectoryName(at))
-        {
-            if (Of(at) is { } folder)
-            {
-                return folder;
-            }
-        }
-
-        return null;
-    }
+    public static HubFolder? Around(string model, string root) => ModelFile.FoldersAround(model, root).Select(Of).FirstOrDefault(folder => folder is not null);
 
     /// <summary>
     /// The ONNX file that is meant: in full precision where there are several; else the weights, or their index; <see langword="null"/> where there is neither.
