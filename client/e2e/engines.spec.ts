@@ -191,6 +191,22 @@ test.describe('Without the service worker, whose own requests a test cannot answ
     await expectAnswer(page, 'browser');
   });
 
+  test('what doubt compares with is fetched with the model, and told as that', async ({ page }) => {
+    const late = 2000;
+    await page.route('**/abstain.f32*', async (route) => {
+      await new Promise((resolve) => setTimeout(resolve, late));
+      await route.continue();
+    });
+    await page.reload();
+    await expect(page.locator('.facts')).toContainText(/On this device\s*fetched once\s*7\.4 MB/);
+    await firstSample(page);
+    await expectAnswer(page, 'browser');
+    await unfold(page);
+    const fetched = page.locator('.waterfall figure[data-tone="browser"] li', { hasText: 'Fetch model' }).locator('.stage-time');
+    await expect(fetched).toHaveText(/^\d+(\.\d+)? s$/);
+    expect(1000 * parseFloat(await fetched.innerText())).toBeGreaterThanOrEqual(late);
+  });
+
   test('another model is chosen, with its card, and answers', async ({ page }) => {
     const models = (await (await page.request.get('/models')).json()) as { name: string; title: string; default: boolean }[];
     const info = (await (await page.request.get(`/models/${models[0]!.name}`)).json()) as { manifest: { version: string } };

@@ -25,9 +25,10 @@ interface LoadedModel {
   variant: Variant;
   classes: ClassInfo[];
   runtime: Runtime;
-  /** Both fetched with the first question that needs them. */
-  classifierWeights?: Float32Array;
+  /** What the abstain score compares with, where it does. */
   vectors?: Float32Array;
+  /** Fetched with the first question that needs them. */
+  classifierWeights?: Float32Array;
 }
 
 self.onmessage = ({ data }: MessageEvent<ToWorker>) => {
@@ -53,14 +54,13 @@ type ClassifyMessage = Extract<ToWorker, { type: 'classify' }>;
 async function classify(signal: AbortSignal, request: ClassifyMessage, onProgress: (progress: Progress) => void): Promise<BrowserAnswer> {
   const timing: StageTime[] = [];
   const model = await load(signal, request, onProgress, (stage, ms) => timing.push({ stage, place: stage === 'fetch' ? 'network' : 'device', ms }));
-  const { manifest, variant, classes, runtime } = model;
+  const { manifest, variant, classes, runtime, vectors } = model;
   signal.throwIfAborted();
 
   const start = performance.now();
   const { features, ...answer } = await runtime.run(request.tensor);
   timing.push({ stage: 'compute', place: 'device', ms: performance.now() - start });
-  const weights = request.explain && features ? await weightsOf(signal, model) : undefined;
-  const vectors = await vectorsOf(signal, model);
+  const weights = request.explain && features ? await weightsOf(signal, model, onProgress) : undefined;
   const mapOf = weights && features ? (index: number) => classActivationMap(features, weights, index) : undefined;
   return {
     ...(request.raw ? { predictions: [], abstained: false, scores: answer.scores } : select(answer, classes, manifest, request.topK, { ...(mapOf && { mapOf }), ...(vectors && { vectors }) })),
@@ -73,7 +73,7 @@ async function classify(signal: AbortSignal, request: ClassifyMessage, onProgres
   };
 }
 
-async function load(signal: AbortSignal, { manifest, variant, classes, accelerator, runtime }: ClassifyMessage, onProgress: (progress: Progress) => void, onStage: (stage: 'fetch' | 'prepare', ms: number) => void): Promise<LoadedModel> {
+async function load(signal: AbortSignal, { manifest, variant, classes, accelerator, runtime, explain }: ClassifyMessage, onProgress: (progress: Progress) => void, onStage: (stage: 'fetch' | 'prepare', ms: number) => void): Promise<LoadedModel> {
   if (held) return held;
   const begin = performance.now();
   let fetching = 0;
@@ -85,7 +85,11 @@ async function load(signal: AbortSignal, { manifest, variant, classes, accelerat
   };
   const file = manifest.files[variant];
   if (!file) throw new EngineError('model-unsupported');
-  const bytes = await fetched(fetchModelFile(signal, manifest, file, (loaded, total) => onProgress({ step: 'model', loaded, total })));
+  const bytes = await fetched(fetchModelFile(signal, manifest, file, onProgress));
+  const beside: Beside = { manifest, classes };
+  const compared = evidenceOf(manifest) ? manifest.abstain?.vectors : undefined;
+  if (compared) beside.vectors = await fetched(fetchFloats(signal, manifest, compared, onProgress));
+  if (explain) await fetched(weightsOf(signal, beside, onProgress));
   const fetchThenStart: FetchBytes = async (url) => {
     const wasm = await fetched(download(signal, url, (loaded, total) => onProgress({ step: 'runtime', loaded, total }), runtimeBytes[basename(url)]));
     onProgress({ step: 'start', loaded: 0, total: 0 });
@@ -100,7 +104,7 @@ async function load(signal: AbortSignal, { manifest, variant, classes, accelerat
   signal.throwIfAborted();
   onStage('fetch', fetching);
   onStage('prepare', performance.now() - begin - fetching);
-  return (held = { manifest, variant, classes, runtime: started });
+  return (held = { ...beside, variant, runtime: started });
 }
 
 /** Each is fetched only when it is needed. TensorFlow.js is the smaller and the faster one; what it cannot run, ONNX Runtime can. */
@@ -109,22 +113,19 @@ const runtimes: Record<RuntimeId, () => Promise<(model: Uint8Array, manifest: Ma
   onnxruntime: async () => (await import('./onnxruntime-runtime')).createOnnxRuntime,
 };
 
-async function weightsOf(signal: AbortSignal, model: LoadedModel): Promise<Float32Array | undefined> {
+type Beside = Omit<LoadedModel, 'variant' | 'runtime'>;
+
+async function weightsOf(signal: AbortSignal, model: Beside, onProgress: (progress: Progress) => void): Promise<Float32Array | undefined> {
   const file = model.manifest.output.classifier_weights;
   if (!file) return undefined;
-  return (model.classifierWeights ??= contrast(
-    new Float32Array((await fetchModelFile(signal, model.manifest, file, () => {})).buffer), model.classes.length, model.manifest.output));
+  return (model.classifierWeights ??= contrast(await fetchFloats(signal, model.manifest, file, onProgress), model.classes.length, model.manifest.output));
 }
 
-/** What the abstain score compares with, where it does. */
-async function vectorsOf(signal: AbortSignal, model: LoadedModel): Promise<Float32Array | undefined> {
-  const file = evidenceOf(model.manifest) ? model.manifest.abstain?.vectors : undefined;
-  if (!file) return undefined;
-  return (model.vectors ??= new Float32Array((await fetchModelFile(signal, model.manifest, file, () => {})).buffer));
-}
+const fetchFloats = async (signal: AbortSignal, manifest: Manifest, file: ModelFile, onProgress: (progress: Progress) => void): Promise<Float32Array> =>
+  new Float32Array((await fetchModelFile(signal, manifest, file, onProgress)).buffer);
 
-async function fetchModelFile(signal: AbortSignal, manifest: Manifest, file: ModelFile, onProgress: (loaded: number, total: number) => void): Promise<Uint8Array<ArrayBuffer>> {
-  const bytes = await download(signal, modelFileUrl(manifest.name, file.file, file.sha256), onProgress, file.bytes);
+async function fetchModelFile(signal: AbortSignal, manifest: Manifest, file: ModelFile, onProgress: (progress: Progress) => void): Promise<Uint8Array<ArrayBuffer>> {
+  const bytes = await download(signal, modelFileUrl(manifest.name, file.file, file.sha256), (loaded, total) => onProgress({ step: 'model', loaded, total }), file.bytes);
   if (bytes.length !== file.bytes) throw new EngineError('download-failed', `${file.file} has ${bytes.length} bytes; the manifest says ${file.bytes}.`);
   return bytes;
 }

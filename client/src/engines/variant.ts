@@ -7,3 +7,7 @@ export function variantFor({ files }: Manifest): Variant {
   if (!variant) throw new EngineError('model-unsupported');
   return variant;
 }
+
+/** What this device fetches of a model, once: the network, and what doubt and maps compare with. */
+export const bytesHere = (manifest: Manifest): number =>
+  [manifest.files[variantFor(manifest)], manifest.abstain?.vectors, manifest.output.classifier_weights].reduce((sum, file) => sum + (file?.bytes ?? 0), 0);

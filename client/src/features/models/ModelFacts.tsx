@@ -1,6 +1,6 @@
 import type { ReactNode } from 'react';
 import { Fact, Label } from '../../components/Label';
-import { variantFor } from '../../engines/variant';
+import { bytesHere } from '../../engines/variant';
 import type { ModelInfo, Variant } from '../../engines/server-api';
 import { useSpeech } from '../../texts';
 import { ShareButton } from './ShareButton';
@@ -18,7 +18,6 @@ export function ModelFacts({ info, classCount, address, folds, children }: {
   const { t, percent, size, number } = useSpeech();
   const { manifest, variant } = info;
   const file = manifest.files[(variant ?? 'fp32') as Variant];
-  const local = manifest.files[variantFor(manifest)];
   const certainty = manifest.preprocessing.evidence?.certainty;
   const metrics = manifest.metrics?.[(variant ?? 'fp32') as Variant] ?? manifest.metrics?.fp32;
   return (
@@ -30,7 +29,7 @@ export function ModelFacts({ info, classCount, address, folds, children }: {
         {metrics?.top5 !== undefined && <Fact name={t.model.accuracyTop5} value={percent(metrics.top5)} />}
         <Fact name={t.model.classes} value={classCount === undefined ? '\u2007\u2007' : number(classCount)} />
         {file && <Fact name={t.model.size} note={variant} value={size(file.bytes)} />}
-        {local && <Fact name={t.model.onDevice} note={t.model.once} value={size(local.bytes)} />}
+        <Fact name={t.model.onDevice} note={t.model.once} value={size(bytesHere(manifest))} />
         <Fact name={t.model.sees} value={t.model.seesPixels(manifest.input.width, manifest.input.height)} />
         <Fact name={t.model.resizer} value={manifest.preprocessing.resample} />
         {manifest.license && <Fact name={t.model.license} value={manifest.license} />}
