@@ -1,5 +1,4 @@
 using System.Text.Json;
-using System.Text.Json.Nodes;
 
 namespace Whatsit.Server.Tests.Compatibility;
 
@@ -41,16 +40,11 @@ internal static class TensorPicture
     /// <summary>The tensor as nested JSON arrays, [224, 224, 3].</summary>
     public static string Nested { get; }
 
-    /// <summary>
-    /// All probabilities as the graph gives them, by class index: Hugging Face's <c>none</c>. <c>HuggingFaceTests</c> hold <c>POST /predict</c> to them.
-    /// </summary>
+    /// <summary>All probabilities as <c>POST /predict</c> answers them, by class index.</summary>
     public static async Task<float[]> ProbabilitiesAsync(WhatsitServer server, byte[] file)
     {
-        using var content = new StringContent(
-            $$$"""{"inputs":"{{{Convert.ToBase64String(file)}}}","parameters":{"top_k":81,"function_to_apply":"none"}}""");
-        using var response = await server.Http.PostAsync("/models/grocery", content, TestContext.Current.CancellationToken);
-        var scores = JsonNode.Parse(await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken))!.AsArray()
-            .ToDictionary(label => (string)label!["label"]!, label => (float)label!["score"]!);
-        return [.. (await server.GetJsonAsync("/models/grocery/classes")).AsArray().Select(label => scores[(string)label!["label"]!])];
+        using var content = HttpAssert.Raw(file);
+        var answer = await HttpAssert.OkAsync(await server.Http.PostAsync("/predict?topK=81", content, TestContext.Current.CancellationToken));
+        return [.. answer["predictions"]!.AsArray().OrderBy(prediction => (int)prediction!["index"]!).Select(prediction => (float)prediction!["confidence"]!)];
     }
 }
