@@ -35,8 +35,8 @@ whatsit quantize ../../grocery --to fp16 --images "$data/val.txt"
 whatsit quantize ../../grocery --to int8 --calibrate "$data/train.txt" --images "$data/val.txt"
 
 # Temperature and doubt; OTHERS has photos of other things (195 of ../shared/photos/imagenet: all but squash, pepper, orange, jackfruit and earthstar).
-whatsit abstain ../../grocery --images "$data/val.txt" --known "$data/train.txt" ${OTHERS:+--others "$OTHERS"}
-whatsit abstain ../../grocery --refuse 4.2%
+whatsit abstain grocery --models ../.. --images "$data/val.txt" --known "$data/train.txt" ${OTHERS:+--others "$OTHERS"}
+whatsit abstain grocery --models ../.. --refuse 4.2%
 # In the weights: protocols that give the graph's own outputs, and TensorFlow.js, shall say the same.
 python3 temperature.py ../../grocery
 whatsit export ../../grocery --fp16
