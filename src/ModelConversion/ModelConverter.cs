@@ -157,7 +157,7 @@ public static class ModelConverter
         progress($"Reading {reader.Format}");
         var model = reader.Read(path);
         model = HubFolder.Around(path, archive.Root)?.Apply(model, request.Size) ?? model;
-        model = PixelMetadata.Apply(model, path, archive.Root);
+        model = EdgeImpulse.Apply(PixelMetadata.Apply(model, path, archive.Root), path, archive.Root);
         var graph = model.Graph;
         var notes = new List<string>(model.Notes);
         var name = graph.Name;

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Net;
 using System.Text;
 
 namespace Whatsit.ModelConversion.Formats;
@@ -11,10 +12,11 @@ internal static class LabelFile
     /// <summary>
     /// The lines, without empty ones. Teachable Machine writes the index before each ("0 Apple"), others "0: Apple" or "0,Apple", from 0 or from 1: where
     /// every line has its own, the numbers order the lines and are taken off, and a first line that names the columns ("id,name") is none of them.
+    /// Custom Vision escapes names as HTML does ("under 5 &amp;lt; 10").
     /// </summary>
     public static List<string> Parse(string text)
     {
-        var lines = text.Split(['\n', '\r'], StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries);
+        string[] lines = [.. text.Split(['\n', '\r'], StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries).Select(WebUtility.HtmlDecode)!];
         return InOrder(lines) ?? (lines is [var columns, .. var rows] && IsHeader(columns, rows) ? InOrder(rows) : null) ?? [.. lines];
     }
 

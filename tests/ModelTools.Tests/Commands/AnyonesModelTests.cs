@@ -239,6 +239,38 @@ public sealed class AnyonesModelTests : IDisposable
         Assert.True(ModelConversion.Preparation.Scalings.ByName["minus-one-to-one"].IsOf(timm));
     }
 
+    [Theory]
+    [InlineData("", "", "zero-to-one", Crop.None)]
+    [InlineData("EI_CLASSIFIER_IMAGE_SCALING_NONE", "EI_CLASSIFIER_RESIZE_FIT_SHORTEST", "zero-to-one", Crop.CenterSquare)]
+    [InlineData("EI_CLASSIFIER_IMAGE_SCALING_0_255", "EI_CLASSIFIER_RESIZE_FIT_LONGEST", "none", Crop.None)]
+    [InlineData("EI_CLASSIFIER_IMAGE_SCALING_TORCH", "EI_CLASSIFIER_RESIZE_SQUASH", "imagenet", Crop.None)]
+    [InlineData("EI_CLASSIFIER_IMAGE_SCALING_MIN1_1", "EI_CLASSIFIER_RESIZE_SQUASH", "minus-one-to-one", Crop.None)]
+    [InlineData("EI_CLASSIFIER_IMAGE_SCALING_BGR_SUBTRACT_IMAGENET_MEAN", "EI_CLASSIFIER_RESIZE_SQUASH", "caffe", Crop.None)]
+    public void What_Edge_Impulse_writes_beside_a_model_says_labels_and_preparation(string scaling, string mode, string expected, Crop crop)
+    {
+        // As its C++ library unpacks: tflite-model/ and model-parameters/ beside each other.
+        var root = Directory.CreateDirectory(Path.Combine(_folder, "ei")).FullName;
+        var path = Path.Combine(Directory.CreateDirectory(Path.Combine(root, "tflite-model")).FullName, "trained.onnx");
+        OnnxWriter.Write(Ending(3, Softmax), path);
+        var parameters = Directory.CreateDirectory(Path.Combine(root, "model-parameters")).FullName;
+        File.WriteAllText(Path.Combine(parameters, "model_variables.h"),
+            $$"""
+            #include "model_metadata.h"
+            const char* ei_classifier_inferencing_categories_12[] = { "ant", "queen \"bee\"", "wasp, hornet" };
+            uint8_t ei_dsp_config_3_axes[] = { 0 };
+            const ei_learning_block_t ei_learning_blocks[1] = { { 5, false, &run_nn_inference, (void*)&config, {{(scaling.Length > 0 ? scaling : "0")}}, 0 } };
+            """);
+        File.WriteAllText(Path.Combine(parameters, "model_metadata.h"),
+            $"#define EI_CLASSIFIER_RESIZE_FIT_SHORTEST 1\n#define EI_CLASSIFIER_RESIZE_MODE                {mode}\n");
+
+        var report = ModelImporter.Import(new ImportRequest(root, "ei", Models), _ => { });
+
+        Assert.Equal(["ant", "queen \"bee\"", "wasp, hornet"], report.Model.Labels);
+        Assert.True(ModelConversion.Preparation.Scalings.ByName[expected].IsOf(report.Manifest.Preprocessing));
+        Assert.Equal(crop, report.Manifest.Preprocessing.Crop);
+        Assert.Equal(PreprocessingCertainty.Known, report.Manifest.Preprocessing.Evidence!.Certainty);
+    }
+
     private static void WriteProperties(string folder, Dictionary<string, string> said) =>
         File.WriteAllText(Path.Combine(folder, "metadata_properties.json"), System.Text.Json.JsonSerializer.Serialize(said));
 
