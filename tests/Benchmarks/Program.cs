@@ -1,5 +1,6 @@
 using System.CommandLine;
 using Whatsit.Benchmarks;
+using Whatsit.Benchmarks.Photos;
 
 var quick = new Option<bool>("--quick") { Description = "A minute or two: 348 px at 8 connections, no peers; prints, writes nothing." };
 var parts = List<string>("--parts", $"Of {string.Join(", ", Parts.All)}. The default is all; all of them together write tests/Benchmarks/README.md.");
@@ -52,6 +53,16 @@ var count = new Option<int>("--count") { Description = "How many photos. The def
 var many = new Command("many", "whatsit classify over so many small photos: photos in a second, and the most memory at every 10,000.") { count };
 many.SetAction(parsed => ManyPhotos.RunAsync(parsed.GetValue(count)));
 root.Subcommands.Add(many);
+
+var photos = new Argument<string>("list") { Description = "The photos: lines 'path,label'." };
+var folder = new Argument<string>("folder") { Description = "Where to." };
+var side = new Option<int>("--side") { Description = "Pixels of the longer side. The default is 2784.", DefaultValueFactory = _ => 2784 };
+var enlarge = new Command("enlarge", "Enlarges photos to what a phone takes; measures nothing. For whatsit evaluate --compare fp32:exact fp32:fast.")
+{
+    photos, folder, side,
+};
+enlarge.SetAction(parsed => Enlarge.Run(parsed.GetValue(photos)!, parsed.GetValue(folder)!, parsed.GetValue(side)));
+root.Subcommands.Add(enlarge);
 return await root.Parse(args).InvokeAsync();
 
 static Option<T[]> List<T>(string name, string description) => new(name) { Description = description, AllowMultipleArgumentsPerToken = true };
