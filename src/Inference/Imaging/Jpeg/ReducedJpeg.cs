@@ -9,8 +9,7 @@ internal static class ReducedJpeg
     private const int MaxMissingRows = 16;
 
     /// <summary>
-    /// Decodes the picture, or gives <see langword="null"/> where that is the library's to do: full size, other colours than sRGB, or a kind of JPEG that is
-    /// not ours.
+    /// Decodes the picture, or gives <see langword="null"/> where that is the library's to do: other colours than sRGB, or a kind of JPEG that is not ours.
     /// </summary>
     /// <param name="file">The whole file, its size within the limits.</param>
     /// <param name="header">Its header.</param>
@@ -18,7 +17,7 @@ internal static class ReducedJpeg
     /// <param name="cancellationToken">Nobody waits any more.</param>
     /// <exception cref="InferenceException"><see cref="InferenceError.InvalidImage"/>: rows are missing or wrong.</exception>
     public static RgbImage? TryDecode(ReadOnlyMemory<byte> file, ImageHeader header, int shrink, CancellationToken cancellationToken) =>
-        shrink == 1 || !header.IsSrgb || JpegReducedDecoder.TryOpen(file, shrink) is not { } decoder ? null : Decode(decoder, header, cancellationToken);
+        !header.IsSrgb || JpegReducedDecoder.TryOpen(file, shrink) is not { } decoder ? null : Decode(decoder, header, cancellationToken);
 
     /// <summary>Looks at a file that the library decodes, which invents what it does not find: damage that leaves valid codes it passes over in silence.</summary>
     /// <returns>What the answer says of it; <see langword="null"/> where the file is of a kind that is not ours.</returns>
