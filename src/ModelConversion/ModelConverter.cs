@@ -224,6 +224,7 @@ public static class ModelConverter
 
         // 5. Write.
         progress($"Writing {ModelFile}");
+        ShortNames.Apply(graph);
         OnnxWriter.Write(graph, Path.Combine(folder, ModelFile), new Dictionary<string, string> { ["source_format"] = reader.Format });
         files["fp32"] = Bundle.Describe(folder, ModelFile);
         var output = new OutputSpec

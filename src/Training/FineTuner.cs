@@ -50,6 +50,7 @@ internal sealed class FineTuner : IDisposable
         _mean = new TorchNetwork(Read(), job.Logits, device: _device);
         _mean.eval();
         var recipe = job.Recipe;
+        RequireSize(Growth.Of(recipe, job.Input, 0).Input);
         _optimizer = optim.AdamW([.. Groups(head: true, recipe.HeadRate), .. Groups(head: false, recipe.BackboneRate)]);
         _steps = Math.Max(1, job.Training.Count / Math.Min(recipe.Batch, job.Training.Count));
         _schedule = new Schedule(recipe, _steps * recipe.Epochs);
@@ -100,6 +101,28 @@ internal sealed class FineTuner : IDisposable
         _optimizer.Dispose();
         _network.Dispose();
         _mean.Dispose();
+    }
+
+    /// <summary>That the network takes smaller photos, too.</summary>
+    private void RequireSize(InputSpec input)
+    {
+        if (input == _job.Input)
+        {
+            return;
+        }
+
+        try
+        {
+            using var scope = NewDisposeScope();
+            using var nothing = no_grad();
+            _mean.forward(PhotoLoader.ToTensor(new Photos(new byte[input.ByteLength], [0], input)).to(_device));
+        }
+        catch (ModelFormatException exception)
+        {
+            throw new ModelFormatException(
+                $"The network takes pictures of {_job.Input.Width} × {_job.Input.Height} pixels alone, and none of {input.Width} × {input.Height}: " +
+                "leave --progressive out.", exception);
+        }
     }
 
     private void Epoch(CancellationToken cancellationToken)
@@ -157,8 +180,8 @@ internal sealed class FineTuner : IDisposable
             group.LearningRate = group.InitialLearningRate * _schedule.At(step);
         }
 
-        var (input, targets) = Mixing.Apply(_loader.ToTensor(photos).to(_device), nn.functional.one_hot(tensor(photos.Labels), _job.Classes)
-            .to_type(ScalarType.Float32).to(_device), _job.Input.Layout, _job.Recipe, new Random(seed));
+        var (input, targets) = Mixing.Apply(PhotoLoader.ToTensor(photos).to(_device), nn.functional.one_hot(tensor(photos.Labels), _job.Classes)
+            .to_type(ScalarType.Float32).to(_device), photos.Spec.Layout, Mixed(State.Epoch), new Random(seed));
         var loss = nn.functional.cross_entropy(_network.forward(input), targets, label_smoothing: _job.Recipe.Smoothing);
         _optimizer.zero_grad();
         loss.backward();
@@ -192,7 +215,7 @@ internal sealed class FineTuner : IDisposable
             {
                 cancellationToken.ThrowIfCancellationRequested();
                 using var scope = NewDisposeScope();
-                var logits = _mean.forward(_loader.ToTensor(photos).to(_device)).cpu();
+                var logits = _mean.forward(PhotoLoader.ToTensor(photos).to(_device)).cpu();
                 first ??= (photos, logits.data<float>().ToArray());
                 var labels = tensor(photos.Labels);
                 right += logits.argmax(1).eq(labels).sum().item<long>();
@@ -219,13 +242,20 @@ internal sealed class FineTuner : IDisposable
     {
         using var runner = new OnnxRunner(path, threads: 1);
         var input = new HostTensor(_job.Input.ElementType == InputElementType.UInt8 ? ElementType.UInt8 : ElementType.Float32,
-            [photos.Labels.Length, .. _job.Input.Shape.Skip(1).Select(side => (int)side)], photos.Input);
+            [.. photos.Shape.Select(side => (int)side)], photos.Input);
         var answers = runner.Run(new Dictionary<string, HostTensor> { [_job.Input.Name] = input }, _job.Logits)[_job.Logits].ToFloats();
         var difference = answers.Zip(logits, (a, b) => Math.Abs(a - b)).Max();
         if (!(difference <= Tolerance * Math.Max(1, logits.Max(Math.Abs))))
         {
             throw new ModelFormatException($"What was trained cannot be written down: the file's answers are up to {difference:0.######} from the network's.");
         }
+    }
+
+    /// <summary>The recipe with as much CutMix and mixup as an epoch has.</summary>
+    private FineTuningRecipe Mixed(int epoch)
+    {
+        var share = Growth.Of(_job.Recipe, _job.Input, epoch).Mixed;
+        return _job.Recipe with { CutMix = share * _job.Recipe.CutMix, MixUp = share * _job.Recipe.MixUp };
     }
 
     private void WriteCheckpoint() => Checkpoint.Write(_folder, _job, State, _network, _mean, _optimizer);

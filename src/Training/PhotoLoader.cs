@@ -11,7 +11,12 @@ namespace Whatsit.Training;
 /// <summary>Some photos as the network takes them, and their classes.</summary>
 /// <param name="Input">The network's input, one photo behind the other; bytes, or the bytes of floats.</param>
 /// <param name="Labels">Their classes.</param>
-internal sealed record Photos(byte[] Input, long[] Labels);
+/// <param name="Spec">What each of them is.</param>
+internal sealed record Photos(byte[] Input, long[] Labels, InputSpec Spec)
+{
+    /// <summary>The tensor's shape.</summary>
+    public long[] Shape => [Labels.Length, .. Spec.Shape.Skip(1)];
+}
 
 /// <summary>Decodes and prepares photos as the server does, a few batches ahead, on threads of its own.</summary>
 internal sealed class PhotoLoader
@@ -22,19 +27,12 @@ internal sealed class PhotoLoader
     private readonly FineTuningJob _job;
     private readonly IImageDecoder _decoder = ImageDecoders.Create(new DecodingOptions());
     private readonly Preprocessor _judged;
-    private readonly Preprocessor _resized;
-    private readonly Preprocessor _whole;
-    private readonly InputSpec _pixels;
     private readonly int _threads;
 
     public PhotoLoader(FineTuningJob job, int threads)
     {
         (_job, _threads) = (job, threads);
         _judged = new Preprocessor(job.Preprocessing, job.Input);
-        var whole = job.Preprocessing with { Crop = Crop.None, ResizeShortest = null };
-        _pixels = job.Input with { ElementType = InputElementType.UInt8, Layout = TensorLayout.Nhwc };
-        _resized = new Preprocessor(whole with { RescaleFactor = 1, ImageMean = [0, 0, 0], ImageStd = [1, 1, 1], ChannelOrder = ChannelOrder.Rgb }, _pixels);
-        _whole = new Preprocessor(whole, job.Input);
     }
 
     /// <summary>The photos of an epoch in their order, changed by chance: the same for the same seed, wherever it begins.</summary>
@@ -44,31 +42,33 @@ internal sealed class PhotoLoader
     public IEnumerable<Photos> Learn(int epoch, int first, CancellationToken cancellationToken)
     {
         var recipe = _job.Recipe;
+        var parts = new Parts(_job.Preprocessing, Growth.Of(recipe, _job.Input, epoch).Input);
         int[] order = [.. Enumerable.Range(0, _job.Training.Count)];
         new Random(Seeds.Of(recipe.Seed, epoch)).Shuffle(order);
         return Batches(order.Chunk(Math.Min(recipe.Batch, order.Length)).Where(chunk => chunk.Length == Math.Min(recipe.Batch, order.Length)).Skip(first),
-            photo => Change(_job.Training[photo], new Random(Seeds.Of(recipe.Seed, epoch, photo))), photo => _job.Training[photo].Label, cancellationToken);
+            parts.Input, photo => Change(_job.Training[photo], parts, new Random(Seeds.Of(recipe.Seed, epoch, photo))),
+            photo => _job.Training[photo].Label, cancellationToken);
     }
 
     /// <summary>The photos that judge, in their order.</summary>
     public IEnumerable<Photos> Judge(CancellationToken cancellationToken) => Batches(
-        Enumerable.Range(0, _job.Validation.Count).Chunk(_job.Recipe.Batch),
-        photo => Prepare(_job.Validation[photo], _judged.ShrinkTo, _judged.Process), photo => _job.Validation[photo].Label, cancellationToken);
+        Enumerable.Range(0, _job.Validation.Count).Chunk(_job.Recipe.Batch), _job.Input,
+        photo => Prepare(_job.Validation[photo], _job.Input, _judged.ShrinkTo, _judged.Process), photo => _job.Validation[photo].Label, cancellationToken);
 
     /// <summary>Photos as a tensor of floats: what the network begins with is a cast, or takes floats.</summary>
-    public Tensor ToTensor(Photos photos)
+    public static Tensor ToTensor(Photos photos)
     {
-        long[] shape = [photos.Labels.Length, .. _job.Input.Shape.Skip(1)];
-        if (_job.Input.ElementType == InputElementType.Float32)
+        if (photos.Spec.ElementType == InputElementType.Float32)
         {
-            return tensor(MemoryMarshal.Cast<byte, float>(photos.Input).ToArray(), shape);
+            return tensor(MemoryMarshal.Cast<byte, float>(photos.Input).ToArray(), photos.Shape);
         }
 
-        using var bytes = tensor(photos.Input, shape);
+        using var bytes = tensor(photos.Input, photos.Shape);
         return bytes.to_type(ScalarType.Float32);
     }
 
-    private IEnumerable<Photos> Batches(IEnumerable<int[]> chunks, Func<int, byte[]> load, Func<int, long> label, CancellationToken cancellationToken)
+    private IEnumerable<Photos> Batches(IEnumerable<int[]> chunks, InputSpec spec, Func<int, byte[]> load, Func<int, long> label,
+        CancellationToken cancellationToken)
     {
         var waiting = new Queue<Task<Photos>>();
         foreach (var chunk in chunks)
@@ -87,7 +87,7 @@ internal sealed class PhotoLoader
 
         Photos Load(int[] chunk)
         {
-            var size = _job.Input.ByteLength;
+            var size = spec.ByteLength;
             var input = new byte[chunk.Length * size];
             try
             {
@@ -99,34 +99,34 @@ internal sealed class PhotoLoader
                 throw first;
             }
 
-            return new Photos(input, Array.ConvertAll(chunk, photo => label(photo)));
+            return new Photos(input, Array.ConvertAll(chunk, photo => label(photo)), spec);
         }
     }
 
-    private byte[] Change(FineTuningPhoto photo, Random random)
+    private byte[] Change(FineTuningPhoto photo, Parts parts, Random random)
     {
         // A small part, too, has as many pixels as the network sees.
-        var sides = _resized.ShrinkTo is var (width, height) ? ((int, int)?)(Larger(width), Larger(height)) : null;
-        var pixels = Prepare(photo, sides, (image, target) =>
+        var sides = parts.Resized.ShrinkTo is var (width, height) ? ((int, int)?)(Larger(width), Larger(height)) : null;
+        var pixels = Prepare(photo, parts.Pixels, sides, (image, target) =>
         {
             using var part = Augmentation.Part(image, _job.Recipe.SmallestCrop, random);
-            _resized.Process(part, target);
-        }, _pixels);
+            parts.Resized.Process(part, target);
+        });
         Augmentation.Colour(pixels, _job.Recipe, random);
-        if (_job.Input.ElementType == InputElementType.UInt8 && _job.Input.Layout == TensorLayout.Nhwc)
+        if (parts.Input.ElementType == InputElementType.UInt8 && parts.Input.Layout == TensorLayout.Nhwc)
         {
             return pixels;
         }
 
-        var input = new byte[_job.Input.ByteLength];
-        using var image = new RgbImage(_job.Input.Width, _job.Input.Height)
+        var input = new byte[parts.Input.ByteLength];
+        using var image = new RgbImage(parts.Input.Width, parts.Input.Height)
         {
-            OriginalWidth = _job.Input.Width,
-            OriginalHeight = _job.Input.Height,
+            OriginalWidth = parts.Input.Width,
+            OriginalHeight = parts.Input.Height,
             Format = "",
         };
         pixels.CopyTo(image.Pixels);
-        _whole.Process(image, input);
+        parts.Whole.Process(image, input);
         return input;
 
         int Larger(int side) => (int)(side / Math.Sqrt(_job.Recipe.SmallestCrop));
@@ -134,12 +134,12 @@ internal sealed class PhotoLoader
 
     private delegate void Process(RgbImage image, Span<byte> target);
 
-    private byte[] Prepare(FineTuningPhoto photo, (int, int)? shrinkTo, Process process, InputSpec? input = null)
+    private byte[] Prepare(FineTuningPhoto photo, InputSpec input, (int, int)? shrinkTo, Process process)
     {
         try
         {
             using var image = _decoder.Decode(File.ReadAllBytes(photo.Path), shrinkTo);
-            var target = new byte[(input ?? _job.Input).ByteLength];
+            var target = new byte[input.ByteLength];
             process(image, target);
             return target;
         }
@@ -148,6 +148,29 @@ internal sealed class PhotoLoader
             throw new ModelFormatException($"'{photo.Path}' can no longer be read: {exception.Message}", exception);
         }
     }
+}
+
+/// <summary>How parts of photos become what a network takes: first resized, then, once their colours are changed, in its numbers.</summary>
+internal sealed class Parts
+{
+    public Parts(PreprocessingSpec preprocessing, InputSpec input)
+    {
+        Input = input;
+        Pixels = input with { ElementType = InputElementType.UInt8, Layout = TensorLayout.Nhwc };
+        var whole = preprocessing with { Crop = Crop.None, ResizeShortest = null };
+        Resized = new Preprocessor(whole with { RescaleFactor = 1, ImageMean = [0, 0, 0], ImageStd = [1, 1, 1], ChannelOrder = ChannelOrder.Rgb }, Pixels);
+        Whole = new Preprocessor(whole, input);
+    }
+
+    /// <summary>What the network takes.</summary>
+    public InputSpec Input { get; }
+
+    /// <summary>The same as bytes, red first.</summary>
+    public InputSpec Pixels { get; }
+
+    public Preprocessor Resized { get; }
+
+    public Preprocessor Whole { get; }
 }
 
 /// <summary>Seeds of seeds: each of an epoch, a step or a photo is its own, and the same each time.</summary>

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Security.Cryptography;
 using System.Text.Json;
 using Whatsit.Inference.Catalog;
@@ -182,6 +183,44 @@ public sealed class FineTuningTests : IDisposable
         Assert.Equal(0.505, schedule.At(1050), 6);
         Assert.Equal(0.01, schedule.At(2000), 6);
         Assert.Equal(1, new Schedule(Recipe with { WarmUp = 100 }, 50).At(5), 6);
+    }
+
+    [Theory]
+    [InlineData(160, 224, 224, "160x160:0 160x160:0 192x192:0.5 192x192:0.5 224x224:1 224x224:1")]
+    [InlineData(200, 224, 224, "200x200:0 200x200:0 200x200:0 224x224:1 224x224:1 224x224:1")]
+    [InlineData(128, 320, 160, "256x128:0 256x128:0 256x128:0 320x160:1 320x160:1 320x160:1")]
+    [InlineData(0, 224, 224, "224x224:1 224x224:1 224x224:1 224x224:1 224x224:1 224x224:1")]
+    [InlineData(256, 224, 224, "224x224:1 224x224:1 224x224:1 224x224:1 224x224:1 224x224:1")]
+    public void Photos_grow_from_the_first_side_to_the_networks_own_and_are_mixed_more(int first, int width, int height, string expected)
+    {
+        var input = new InputSpec("x", InputElementType.UInt8, TensorLayout.Nhwc, width, height);
+        Assert.Equal(expected, string.Join(' ', Enumerable.Range(0, 6).Select(epoch => Growth.Of(Recipe with { Epochs = 6, FirstSide = first }, input, epoch))
+            .Select(growth => string.Create(CultureInfo.InvariantCulture, $"{growth.Input.Width}x{growth.Input.Height}:{growth.Mixed}"))));
+    }
+
+    [Fact]
+    public void A_training_begins_with_small_photos_where_the_network_takes_them()
+    {
+        var folder = Job("growing", Recipe with { Epochs = 8, FirstSide = 16 });
+        var losses = new List<double?>();
+        Run(folder, CancellationToken.None, step => losses.AddRange(step.Ended is { } ended ? [ended.Loss] : []));
+        Assert.Equal(9, losses.Count);
+        Assert.True(losses[^1] < losses[1], string.Join(' ', losses));
+
+        // The dense layer has a weight for each place.
+        var fixedSize = Job("fixed", Recipe with { FirstSide = 16 });
+        var builder = new GraphBuilder("places");
+        var value = builder.AddNode("Flatten", "flat", [builder.AddInput("x", ElementType.Float32, -1, 3, Side, Side)]);
+        value = builder.AddNode("Gemm", "logits", [value, builder.AddConstant("w", Numbers.Random(4, -1, 1, [3 * Side * Side, 3]))]);
+        builder.AddOutput(value, ElementType.Float32, -1, 3);
+        OnnxWriter.Write(builder.Graph, Path.Combine(fixedSize, FineTuningJob.NetworkFile));
+        var file = Path.Combine(fixedSize, FineTuningJob.JobFile);
+        var job = JsonSerializer.Deserialize(File.ReadAllText(file), FineTuningJson.Default.FineTuningJob)!;
+        File.WriteAllText(file, JsonSerializer.Serialize(
+            job with { Logits = value, Input = new InputSpec("x", InputElementType.Float32, TensorLayout.Nchw, Side, Side) },
+            FineTuningJson.Default.FineTuningJob));
+        Assert.Contains("takes pictures of 32 × 32 pixels alone, and none of 16 × 16",
+            Assert.Throws<ModelFormatException>(() => Run(fixedSize, CancellationToken.None)).Message, StringComparison.Ordinal);
     }
 
     [Fact]

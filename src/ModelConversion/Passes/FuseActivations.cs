@@ -23,6 +23,27 @@ public static class FuseActivations
         DeadCode.Apply(graph);
     }
 
+    /// <summary>
+    /// Clip(x, 0, 6) → Relu(x), to be trained so: ONNX Runtime computes a ReLU within the convolution before it, and a ReLU6 in a pass of its own over what that wrote.
+    /// </summary>
+    /// <returns>How many there were.</returns>
+    public static int WithoutLimit(Graph graph)
+    {
+        var wiring = new Wiring(graph);
+        Node[] limited = [.. graph.Nodes.Where(node => node.Op == "Clip" && Scalar(wiring, node, 1) is 0 && Scalar(wiring, node, 2) is 6)];
+        foreach (var node in limited)
+        {
+            node.Op = "Relu";
+            while (node.Inputs.Count > 1)
+            {
+                node.Inputs.RemoveAt(1);
+            }
+        }
+
+        DeadCode.Apply(graph);
+        return limited.Length;
+    }
+
     /// <summary>Min(Relu(x), 6) → Clip(x, 0, 6), and Relu(Clip(x, …)) likewise.</summary>
     private static bool ReluThenMin(GraphBuilder builder, Wiring wiring, Node node)
     {

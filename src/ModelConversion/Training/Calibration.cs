@@ -5,7 +5,9 @@ namespace Whatsit.ModelConversion.Training;
 
 /// <summary>
 /// Finds the temperature with which a model's confidence is the share of its answers that are right. Guo et al. 2017, "On Calibration of Modern Neural
-/// Networks", section 4.2 (https://arxiv.org/abs/1706.04599): the one with the least −log p(class) over labelled photos that it was not trained on.
+/// Networks", section 4.2 (https://arxiv.org/abs/1706.04599): the one with the least −log p(class) over labelled photos that it was not trained on. As if of two
+/// photos more one were mistaken (Platt 1999, "Probabilistic Outputs for Support Vector Machines", section 2.2): photos that are all answered rightly would
+/// else make it sure of everything.
 /// </summary>
 public static class Calibration
 {
@@ -25,6 +27,7 @@ public static class Calibration
 
         // The loss has one valley over the logarithm: golden section search, to a thousandth.
         var ratio = (Math.Sqrt(5) - 1) / 2;
+        var share = (scores.Count + 1d) / (scores.Count + 2);
         var (low, high) = (Math.Log(Coldest), Math.Log(Hottest));
         var (left, right) = (high - (ratio * (high - low)), low + (ratio * (high - low)));
         var (atLeft, atRight) = (Loss(left), Loss(right));
@@ -54,9 +57,13 @@ public static class Calibration
             {
                 float[] probabilities = [.. scores[photo]];
                 Softmax.ToProbabilities(probabilities, output);
-                losses[photo] = -Math.Log(Math.Max(probabilities[labels[photo]], 1e-30f));
+                var right = Logarithm(probabilities[labels[photo]]);
+                var wrong = (probabilities.Sum(Logarithm) - right) / Math.Max(1, probabilities.Length - 1);
+                losses[photo] = -((share * right) + ((1 - share) * wrong));
             });
             return losses.Sum();
         }
+
+        static double Logarithm(float probability) => Math.Log(Math.Max(probability, 1e-30f));
     }
 }

@@ -44,6 +44,12 @@ public sealed record FineTuningRecipe
     /// <summary>How much of the mean of the weights stays in each step; the mean is what is judged and kept.</summary>
     public double Average { get; init; } = 0.995;
 
+    /// <summary>
+    /// Photos are learnt from so small at first, in pixels of the shorter side, and grow by 32 to what the network takes; what mixes them grows with them.
+    /// Progressive learning, Tan and Le 2021 (https://arxiv.org/abs/2104.00298). 0: they are as large as the network takes them throughout.
+    /// </summary>
+    public int FirstSide { get; init; }
+
     /// <summary>The smallest share of a photo's area that is learnt from.</summary>
     public double SmallestCrop { get; init; } = 0.3;
 

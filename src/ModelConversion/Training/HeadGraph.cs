@@ -54,10 +54,20 @@ public static class HeadGraph
     }
 
     /// <summary>The weights of the layer that gives the logits, [classes, features], as they are now.</summary>
-    public static Tensor WeightsOf(Graph graph, string logits)
+    public static Tensor WeightsOf(Graph graph, string logits) => graph.Constants[HeadOf(graph, logits).Inputs[1]];
+
+    /// <summary>Divides the logits by a temperature, in the weights: every output and every protocol then says the same.</summary>
+    public static void Divide(Graph graph, string logits, double temperature)
     {
-        var head = graph.Nodes.Find(node => node.Outputs.Contains(logits) && node.Op == "Gemm" && node.Int("transB", 0) == 1)
-            ?? throw new ModelFormatException($"The network's output '{logits}' is not written by a dense layer.");
-        return graph.Constants[head.Inputs[1]];
+        var head = HeadOf(graph, logits);
+        foreach (var name in head.Inputs.Skip(1))
+        {
+            var constant = graph.Constants[name];
+            graph.Constants[name] = Tensor.Float32([.. constant.Shape], [.. constant.ToFloats().Select(value => (float)(value / temperature))]);
+        }
     }
+
+    private static Node HeadOf(Graph graph, string logits) =>
+        graph.Nodes.Find(node => node.Outputs.Contains(logits) && node.Op == "Gemm" && node.Int("transB", 0) == 1)
+            ?? throw new ModelFormatException($"The network's output '{logits}' is not written by a dense layer.");
 }

@@ -68,6 +68,11 @@ public sealed class TrainTests : IDisposable
         Assert.Equal(("probabilities", "embedding", "features"), (manifest.Output.Name, manifest.Output.Embedding, manifest.Output.Features));
         Assert.Equal(["fp32", "fp16"], manifest.Files.Keys);
         Assert.NotNull(manifest.Output.ClassifierWeights);
+        // It is calibrated in its weights: protocols that give the graph's own outputs say the same.
+        Assert.Null(manifest.Output.Temperature);
+        Assert.NotEqual(1, report.Facts.Temperature);
+        Assert.Equal(HeadGraph.WeightsOf(new OnnxReader().Read(Path.Combine(folder, "model.onnx")).Graph, "logits").Data.ToArray(),
+            await File.ReadAllBytesAsync(Path.Combine(folder, manifest.Output.ClassifierWeights.File), TestContext.Current.CancellationToken));
         Assert.Equal(1, manifest.Metrics!["fp32"].GetProperty("top1").GetDouble());
         var page = await File.ReadAllTextAsync(report.ReportPage, TestContext.Current.CancellationToken);
         Assert.Contains("<h2>Classes", page, StringComparison.Ordinal);
@@ -83,6 +88,42 @@ public sealed class TrainTests : IDisposable
         var card = await File.ReadAllTextAsync(Path.Combine(folder, "README.md"), TestContext.Current.CancellationToken);
         Assert.Contains("## When it does not know", card, StringComparison.Ordinal);
         Assert.Contains("an unknown fruit looks like a fruit", card, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Pictures_of_the_version_before_stay_where_the_new_one_names_them()
+    {
+        var folder = Path.Combine(Models, "colours");
+        await TrainAsync(new TrainRequest(Photos, "colours", "base", Models));
+        File.Copy(Path.Combine(Photos, "red", "00.png"), Path.Combine(folder, "own.png"));
+        Directory.CreateDirectory(Path.Combine(folder, "samples"));
+        foreach (var kind in Kinds)
+        {
+            File.Copy(Path.Combine(Photos, "green", "01.png"), Path.Combine(folder, "samples", $"{kind}.png"));
+        }
+
+        ManifestEdit.Apply(folder, json =>
+        {
+            json["sample"]!["file"] = "own.png";
+            json["samples"] = new JsonArray(
+            [
+                .. new[] { ("green", 0), ("red", 2), ("violet", 1) }.Select(each => new JsonObject
+                {
+                    ["file"] = $"samples/{(each.Item1 == "violet" ? "blue" : each.Item1)}.png",
+                    ["title"] = each.Item1,
+                    ["index"] = each.Item2,
+                }),
+            ]);
+        });
+
+        var report = await TrainAsync(new TrainRequest(Photos, "colours", "base", Models));
+
+        var manifest = Bundle.ReadManifest(folder);
+        Assert.Equal(("2", "own.png", "red"), (manifest.Version, manifest.Sample!.File, manifest.Sample.Predictions[0].Label));
+        var sample = Assert.Single(manifest.Samples!);
+        Assert.Equal(("samples/green.png", "green", 1), (sample.File, sample.Title, sample.Index));
+        Assert.Equal(["green.png"], Directory.GetFiles(Path.Combine(folder, "samples")).Select(Path.GetFileName));
+        Assert.Contains(report.Notes, note => note.StartsWith("The sample 'samples/red.png' is left out: red is taken for green", StringComparison.Ordinal));
     }
 
     [Fact]
@@ -413,6 +454,12 @@ public sealed class TrainTests : IDisposable
             PhotosPerSecond = 12.5,
             SecondsLeft = 70,
         }));
+
+        // What libtorch warns of is not why it ended.
+        var warned = Script("echo '[W1130 04:42:57.365945351 NNPACK.cpp:56] Could not initialize NNPACK!' >&2; echo 'The rates are too high.' >&2; exit 1");
+        Assert.Equal("The rates are too high.", (await Assert.ThrowsAsync<ModelFormatException>(() => FineTuning.RunAsync(warned,
+            new FineTuningRequest(job.Recipe, 1, Path.Combine(_root, "warned")), job, graph, [photo], [photo], "x", _ => { },
+            TestContext.Current.CancellationToken))).Message);
 
         // A picture within a file of many is one of its own for it.
         var written = JsonNode.Parse(await File.ReadAllTextAsync(Path.Combine(folder, "job.json"), TestContext.Current.CancellationToken))!;

@@ -214,6 +214,40 @@ public class PassTests
         Assert.Equal("HardSwish", Assert.Single(builder.Graph.Nodes).Op);
     }
 
+    [Fact]
+    public void What_is_called_by_all_of_its_parts_is_called_by_the_first()
+    {
+        var builder = new GraphBuilder("x");
+        var x = builder.AddInput("in;put", ElementType.Float32, -1, 50);
+        var first = builder.AddNode("Add", "conv/relu;conv/bias", [x, builder.AddConstant("w;conv/relu", [1f])]);
+        var second = builder.AddNode("Mul", "conv/relu;other", [first, first]);
+        builder.AddOutput(builder.AddNode("Neg", "out;put", [second]), ElementType.Float32, -1, 50);
+        var output = builder.Graph.Outputs[0].Name;
+
+        Same(builder.Graph, ShortNames.Apply);
+
+        Assert.Equal((x, output), (builder.Graph.Inputs[0].Name, Assert.Single(builder.Graph.Outputs).Name));
+        string[] names = [.. builder.Graph.Nodes.SelectMany(node => node.Inputs.Concat(node.Outputs)).Except([x, output])];
+        Assert.DoesNotContain(names, name => name.Contains(';', StringComparison.Ordinal));
+        Assert.Equal(3, names.Distinct().Count());
+        Assert.Equal(["conv/relu", "conv/relu", "out"], builder.Graph.Nodes.Select(node => node.Name));
+    }
+
+    [Fact]
+    public void ReLU6_becomes_ReLU_to_be_trained_so_and_other_limits_stay()
+    {
+        var builder = new GraphBuilder("x");
+        var x = builder.AddInput("x", ElementType.Float32, -1, 50);
+        var zero = builder.AddConstant("zero", [0f]);
+        var relu6 = builder.AddNode("Clip", "relu6", [x, zero, builder.AddConstant("six", [6f])]);
+        AddOutput(builder, builder.AddNode("Clip", "relu1", [relu6, zero, builder.AddConstant("one", [1f])]));
+
+        Assert.Equal(1, FuseActivations.WithoutLimit(builder.Graph));
+
+        Assert.Equal(["Relu", "Clip"], builder.Graph.Nodes.Select(node => node.Op));
+        Assert.Equal(["one", "zero"], builder.Graph.Constants.Keys.Order());
+    }
+
     [Theory]
     [InlineData("Conv", "SAME_UPPER", true)]
     [InlineData("Conv", "SAME_LOWER", false)]

@@ -84,6 +84,12 @@ internal static class TrainCommand
         {
             Description = "The folder in which to keep where a training of every layer stands (default: one in the user's cache folder)."
         };
+        var progressive = new Option<int>("--progressive")
+        {
+            Description = "Every layer learns from photos so small at first, in pixels; they grow to the network's own size (default 0: never)."
+        };
+        progressive.Require(value => value is 0 or >= 32, "--progressive must be 0, or at least 32 pixels.");
+        var relu = new Option<bool>("--relu") { Description = "Train every layer with ReLU where the base has ReLU6: ONNX Runtime then answers sooner." };
         var to = new Option<string[]>("--to")
         {
             Description = "Reduced variants to make, too: fp16, int8.",
@@ -99,7 +105,7 @@ internal static class TrainCommand
         var command = new Command("train", "Train a classifier on your photos: a new last layer on a network that knows pictures.")
         {
             images, name, network, compare, validation, labels, perClass, copies, balanced, others, refuse, keep, fineTune, epochs, batch, rate, patience,
-            threads, checkpoints, to, seed, noCache, title, license, models, json,
+            progressive, relu, threads, checkpoints, to, seed, noCache, title, license, models, json,
         };
         command.SetAction(async (arguments, cancellationToken) =>
         {
@@ -136,9 +142,10 @@ internal static class TrainCommand
                         BackboneRate = arguments.GetValue(rate),
                         HeadRate = 10 * arguments.GetValue(rate),
                         Patience = arguments.GetValue(patience),
+                        FirstSide = arguments.GetValue(progressive),
                         Seed = arguments.GetValue(seed),
                     },
-                    arguments.GetValue(threads), arguments.GetValue(checkpoints)),
+                    arguments.GetValue(threads), arguments.GetValue(checkpoints), arguments.GetValue(relu)),
                 Title = arguments.GetValue(title),
                 License = arguments.GetValue(license),
             };
@@ -224,7 +231,7 @@ internal static class TrainCommand
         ["top5"] = report.Evaluation.Figures.Top5,
         ["coarse_top1"] = report.Evaluation.Figures.CoarseTop1,
         ["calibration_error"] = report.Evaluation.Figures.CalibrationError,
-        ["temperature"] = report.Manifest.Output.Temperature,
+        ["temperature"] = report.Facts.Temperature,
         ["strength"] = report.Facts.Strength,
         ["loss"] = report.Facts.Loss,
         ["iterations"] = report.Facts.Iterations,

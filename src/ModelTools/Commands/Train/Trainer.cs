@@ -5,6 +5,7 @@ using Whatsit.Inference.Catalog;
 using Whatsit.Inference.Postprocessing;
 using Whatsit.ModelConversion;
 using Whatsit.ModelConversion.Formats.Onnx;
+using Whatsit.ModelConversion.Passes;
 using Whatsit.ModelConversion.Training;
 using Whatsit.ModelTools.Commands.Abstain;
 using Whatsit.ModelTools.Commands.Evaluate;
@@ -83,6 +84,9 @@ internal sealed record TrainingFacts(string Base, int Photos, int Copies, int Ju
 {
     /// <summary>How every layer was trained, if it was.</summary>
     public FineTuned? FineTuned { get; init; }
+
+    /// <summary>What the logits were divided by.</summary>
+    public double Temperature { get; init; } = 1;
 }
 
 /// <summary>
@@ -178,28 +182,27 @@ internal static class Trainer
             var quality = DataQuality.Of(photos.Classes, learnt, judged, chosen.Probabilities);
             if (request.FineTune is { } fineTune)
             {
+                if (fineTune.Relu && FuseActivations.WithoutLimit(graph) == 0)
+                {
+                    throw new ModelFormatException($"--relu puts ReLU in the place of ReLU6, and the model '{network.Name}' has none.");
+                }
+
                 var job = new FineTuningJob(network.Files[variant].Sha256, output.Logits!, photos.Classes.Count, network.Input, network.Preprocessing,
                     fineTune.Recipe, [], []);
                 (var tuned, graph) = await FineTuning.RunAsync(program!, fineTune, job, graph,
                     [.. learnt.Where(photo => photo.Copy == 0).Select(photo => photo.Photo)], [.. judged.Select(photo => photo.Photo)], request.Name, progress,
                     cancellationToken);
                 facts = facts with { FineTuned = tuned };
-                weights = weights is null ? null : HeadGraph.WeightsOf(graph, output.Logits!);
                 notes.AddRange(tuned.Notes);
             }
 
-            OnnxWriter.Write(graph, Path.Combine(temporary, ModelFile), new Dictionary<string, string> { ["base"] = $"{network.Name} {network.Version}" });
-            if (weights is not null)
-            {
-                await File.WriteAllBytesAsync(Path.Combine(temporary, WeightsFile), weights.Data.ToArray(), cancellationToken);
-                output = output with { ClassifierWeights = Bundle.Describe(temporary, WeightsFile) };
-            }
-
-            var files = new Dictionary<string, BundleFile> { [Full] = Bundle.Describe(temporary, ModelFile) };
+            ShortNames.Apply(graph);
+            Write();
             if (facts.FineTuned is not null)
             {
                 // What was trained sees other things in the photos than its base.
-                using var embedder = new Embedder(network with { Files = files }, temporary, Full, [output.Embedding ?? output.Logits!, output.Logits!], null);
+                string[] seenAs = [output.Embedding ?? output.Logits!, output.Logits!];
+                using var embedder = new Embedder(network with { Files = Files() }, temporary, Full, seenAs, null);
                 learnt = await Again(learnt, "Photos that were learnt from");
                 judged = await Again(judged, "Photos to judge by");
                 others = others.Count == 0 ? [] : await Again(others, "Photos of other things");
@@ -210,13 +213,22 @@ internal static class Trainer
 
             // 5. Confidence that means what it says, and doubt.
             progress(new TrainingStep("Choosing temperature and doubt"));
-            Evidence[] own = [.. judged.Select(photo => ToEvidence(photo, head))];
-            output = output with
+            var temperature = Calibration.Temperature([.. judged.Select(photo => LogitsOf(photo, head))],
+                [.. judged.Select(photo => photo.Photo.Label!.Value)], OutputKind.Logits);
+            HeadGraph.Divide(graph, output.Logits!, temperature);
+            Write();
+            facts = facts with { Temperature = temperature };
+            if (weights is not null)
             {
-                Temperature = Calibration.Temperature([.. own.Select(photo => photo.Logits!)], [.. own.Select(photo => photo.Label!.Value)], OutputKind.Logits),
-            };
-            Evidence[] known = [.. learnt.Where(photo => photo.Copy == 0).Select(photo => ToEvidence(photo, head))];
-            var abstain = AbstainChoice.Choose(output, photos.Classes.Count, own, known, [.. others.Select(photo => ToEvidence(photo, head))], request.Refuse);
+                weights = HeadGraph.WeightsOf(graph, output.Logits!);
+                await File.WriteAllBytesAsync(Path.Combine(temporary, WeightsFile), weights.Data.ToArray(), cancellationToken);
+                output = output with { ClassifierWeights = Bundle.Describe(temporary, WeightsFile) };
+            }
+
+            Evidence[] own = [.. judged.Select(photo => ToEvidence(photo, head, temperature))];
+            Evidence[] known = [.. learnt.Where(photo => photo.Copy == 0).Select(photo => ToEvidence(photo, head, temperature))];
+            var abstain = AbstainChoice.Choose(output, photos.Classes.Count, own, known,
+                [.. others.Select(photo => ToEvidence(photo, head, temperature))], request.Refuse);
 
             // 6. Everything beside it.
             var manifest = new ModelManifest
@@ -229,7 +241,7 @@ internal static class Trainer
                 License = request.License,
                 Source = (facts.FineTuned is null ? "a new last layer on " : "every layer trained further of ") +
                     $"{network.Title ?? network.Name} ({network.Source ?? "origin not stated"})",
-                Files = files,
+                Files = Files(),
                 Input = network.Input,
                 Preprocessing = network.Preprocessing,
                 Output = output,
@@ -237,10 +249,8 @@ internal static class Trainer
             };
             File.WriteAllLines(Path.Combine(temporary, manifest.Labels),
                 photos.Classes.Select(label => label.Group is null ? label.Label : $"{label.Label}\t{label.Group}"));
-            using (var picture = Import.SamplePicture.Draw())
-            {
-                Import.SamplePicture.Write(picture, temporary);
-            }
+            var (shown, samples) = FormerSamples.Take(bundle.Path, temporary, [.. photos.Classes.Select(label => label.Label)]);
+            manifest = manifest with { Samples = samples };
 
             // 7. Judged as it will be served.
             using var evaluator = new Evaluator();
@@ -248,9 +258,13 @@ internal static class Trainer
             var judges = LabelledPhotos.Spread([.. judged.Select(photo => photo.Photo)], MostJudged);
             using (var lease = evaluator.Load(manifest, temporary, Full))
             {
-                var sample = await File.ReadAllBytesAsync(Path.Combine(temporary, Import.SamplePicture.FileName), cancellationToken);
+                var sample = await File.ReadAllBytesAsync(Path.Combine(temporary, shown), cancellationToken);
                 var recorded = await evaluator.Classifier.ClassifyAsync(lease.Model, sample, ClassifyOptions.For(lease.Model), cancellationToken);
-                manifest = manifest with { Sample = new SampleSpec(Import.SamplePicture.FileName, recorded.Predictions) };
+                manifest = manifest with
+                {
+                    Sample = new SampleSpec(shown, recorded.Predictions),
+                    Samples = await FormerSamples.RightAsync(evaluator, lease.Model, temporary, manifest.Samples, notes, cancellationToken),
+                };
                 if (judges.Count < judged.Count)
                 {
                     notes.Add($"{judges.Count:N0} of {Counted.Of(judged.Count, "photo")} judged, evenly spread; all of them chose temperature and threshold.");
@@ -288,6 +302,11 @@ internal static class Trainer
             }
 
             return new TrainReport(bundle.Path, Path.Combine(bundle.Path, ReportFile), manifest, evaluation, chosen, quality, facts, reduced, notes);
+
+            void Write() =>
+                OnnxWriter.Write(graph, Path.Combine(temporary, ModelFile), new Dictionary<string, string> { ["base"] = $"{network.Name} {network.Version}" });
+
+            Dictionary<string, BundleFile> Files() => new() { [Full] = Bundle.Describe(temporary, ModelFile) };
         }
         catch when (Directory.Exists(temporary))
         {
@@ -372,9 +391,11 @@ internal static class Trainer
         return [.. learnt.Select(photo => photo.Copy == 0 ? ++number : number)];
     }
 
-    private static Evidence ToEvidence(Seen photo, DenseHead head)
+    private static float[] LogitsOf(Seen photo, DenseHead head) => photo.Outputs is [_, var own] ? own : head.LogitsOf(photo.Outputs[0]);
+
+    private static Evidence ToEvidence(Seen photo, DenseHead head, double temperature)
     {
-        var logits = photo.Outputs is [_, var own] ? own : head.LogitsOf(photo.Outputs[0]);
+        float[] logits = [.. LogitsOf(photo, head).Select(logit => (float)(logit / temperature))];
         float[] probabilities = [.. logits];
         Softmax.Apply(probabilities);
         return new Evidence(probabilities, logits, photo.Outputs[0], photo.Photo.Label);

@@ -60,7 +60,7 @@ internal static class TrainingCard
         var head = $"a softmax regression on the embeddings of {Counted.Of(facts.Photos, "photo")}{copies}, " +
             $"found by L-BFGS in {Counted.Of(facts.Iterations, "step")} " +
             $"(loss {facts.Loss:0.0000}); cross-validation in five parts chose C = {1 / facts.Strength:0.###} for embeddings of a mean length of 1";
-        var end = $"Temperature {manifest.Output.Temperature:0.###}. Seed {facts.Seed}; {facts.Seconds:0} s.";
+        var end = $"Its logits are divided by a temperature of {facts.Temperature:0.###}, in the weights. Seed {facts.Seed}; {facts.Seconds:0} s.";
         if (facts.FineTuned is { } tuned)
         {
             Tuned(card, facts.Base, head, end, tuned);
@@ -85,6 +85,8 @@ internal static class TrainingCard
         card.AppendLine(
             $"It begins as `{network}` with a last layer that is {head}. Then every layer was trained for {tuned.History[^1].Epoch} of " +
             $"{Counted.Of(recipe.Epochs, "epoch")}: " +
+            (tuned.Relu ? "ReLU in the place of ReLU6; " : "") +
+            (recipe.FirstSide > 0 ? $"photos of {recipe.FirstSide} pixels at first, growing with CutMix and mixup; " : "") +
             $"AdamW (weight decay {recipe.WeightDecay:0.###}, none on biases), learning rates {recipe.BackboneRate:0.#####} and, for the last " +
             $"layer, {recipe.HeadRate:0.#####}, warm-up, cosine to 1 %, gradient clip {recipe.ClipNorm:0.#}, batch {recipe.Batch}, label smoothing " +
             $"{recipe.Smoothing:0.##}, dropout {recipe.Dropout:0.##}; random resized crop (area from {recipe.SmallestCrop:0.##}), flip, brightness, contrast " +
