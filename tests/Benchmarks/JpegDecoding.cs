@@ -23,7 +23,7 @@ internal sealed record JpegDecoding(string Size, int Shrink, double OursMs, doub
     {
         foreach (var photo in photos)
         {
-            foreach (var shrink in (int[])[2, 4, 8])
+            foreach (var shrink in (int[])[1, 2, 4, 8])
             {
                 var pixels = new byte[photo.Width / shrink * (photo.Height / shrink) * 3];
                 List<double> ours = [], library = [];

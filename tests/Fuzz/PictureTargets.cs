@@ -50,7 +50,7 @@ internal static class PictureTargets
     /// <summary>What we take without a word, libjpeg-turbo takes without a word; what we find damaged, it warns of.</summary>
     private static void ReadReduced(byte[] file)
     {
-        foreach (var shrink in (ReadOnlySpan<int>)[2, 4, 8])
+        foreach (var shrink in (ReadOnlySpan<int>)[1, 2, 4, 8])
         {
             if (JpegReducedDecoder.TryOpen(file, shrink) is not { } decoder)
             {

@@ -146,8 +146,9 @@ public sealed class VipsImageDecoder(IOptions<DecodingOptions> options) : ImageD
             return reduced;
         }
 
-        // With another profile than sRGB, as phones write it today: the pixels are ours all the same.
-        if (header is { IsSrgb: false, Bands: 3 } && ReducedJpeg.TryDecode(file, header with { IsSrgb = true }, shrink, cancellationToken) is { } profiled)
+        // With another profile than sRGB, as phones write it today: the pixels are ours all the same. In full size they would be there twice.
+        if (shrink > 1 && header is { IsSrgb: false, Bands: 3 }
+            && ReducedJpeg.TryDecode(file, header with { IsSrgb = true }, shrink, cancellationToken) is { } profiled)
         {
             return ToSrgb(profiled, file, cancellationToken);
         }

@@ -1,12 +1,12 @@
 namespace Whatsit.Inference.Imaging.Jpeg;
 
-/// <summary>Sizes of a picture that is decoded smaller: libjpeg's, jdinput.c and jdmaster.c.</summary>
+/// <summary>Sizes of a picture that may be decoded smaller: libjpeg's, jdinput.c and jdmaster.c.</summary>
 internal sealed class JpegGeometry
 {
     private readonly int _fullWidth, _fullHeight, _horizontal, _vertical;
 
     /// <param name="markers">The header.</param>
-    /// <param name="shrink">2, 4 or 8.</param>
+    /// <param name="shrink">1, 2, 4 or 8.</param>
     public JpegGeometry(JpegMarkers markers, int shrink)
     {
         (_fullWidth, _fullHeight) = (markers.Width, markers.Height);

@@ -2,7 +2,7 @@ using System.Buffers;
 
 namespace Whatsit.Inference.Imaging.Jpeg;
 
-/// <summary>Decodes a JPEG at a half, a quarter or an eighth of its size, and reads no more of it than that needs.</summary>
+/// <summary>Decodes a JPEG in full, or at a half, a quarter or an eighth of its size, and reads no more of it than that needs.</summary>
 internal sealed class JpegReducedDecoder
 {
     // Turning a picture by a quarter writes down its columns: as many rows at once as make a cache line worth it.
@@ -36,7 +36,7 @@ internal sealed class JpegReducedDecoder
     /// samplings that are no multiples of one another, or damaged before the first scan.
     /// </summary>
     /// <param name="file">The whole file.</param>
-    /// <param name="shrink">2, 4 or 8.</param>
+    /// <param name="shrink">1, 2, 4 or 8.</param>
     /// <param name="toLook">Four colours, too: whoever only wants to know whether the file is damaged leaves the picture.</param>
     public static JpegReducedDecoder? TryOpen(ReadOnlyMemory<byte> file, int shrink, bool toLook = false)
     {
