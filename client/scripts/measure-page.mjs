@@ -40,10 +40,14 @@ async function weigh() {
   await cdp.send('Network.enable');
   const kinds = new Map();
   const requests = new Map();
+  const late = new Set();
+  let loaded = false;
+  page.on('load', () => (loaded = true));
+  cdp.on('Network.requestWillBeSent', ({ requestId }) => loaded && late.add(requestId));
   cdp.on('Network.responseReceived', ({ requestId, type, response }) => requests.set(requestId, { type, url: response.url }));
   cdp.on('Network.loadingFinished', ({ requestId, encodedDataLength }) => {
     const { type } = requests.get(requestId) ?? {};
-    if (type) kinds.set(type, (kinds.get(type) ?? 0) + encodedDataLength);
+    if (type && !late.has(requestId)) kinds.set(type, (kinds.get(type) ?? 0) + encodedDataLength);
   });
   // What comes after the page is at rest (the service worker, which keeps it for next time) is no part of the first view.
   await page.goto(url, { waitUntil: 'load' });

@@ -14,13 +14,20 @@ export function UpdatePrompt() {
       // It may be told more than once of the same version; whoever said "later" is not asked again.
       update.current = registerSW({ immediate: true, onNeedRefresh: () => setOffer((before) => before ?? 'made') });
     };
-    // Safari has no requestIdleCallback.
-    if (typeof requestIdleCallback !== 'function') {
-      const timer = setTimeout(() => void register(), 2000);
-      return () => clearTimeout(timer);
+    let cancel = () => removeEventListener('load', whenIdle);
+    function whenIdle() {
+      // Safari has no requestIdleCallback.
+      if (typeof requestIdleCallback !== 'function') {
+        const timer = setTimeout(() => void register(), 2000);
+        cancel = () => clearTimeout(timer);
+        return;
+      }
+      const idle = requestIdleCallback(() => void register(), { timeout: 4000 });
+      cancel = () => cancelIdleCallback(idle);
     }
-    const idle = requestIdleCallback(() => void register(), { timeout: 4000 });
-    return () => cancelIdleCallback(idle);
+    if (document.readyState === 'complete') whenIdle();
+    else addEventListener('load', whenIdle, { once: true });
+    return () => cancel();
   }, []);
 
   return (
