@@ -35,6 +35,7 @@ internal sealed class FineTuner : IDisposable
     private readonly Device _device = cuda_is_available() ? CUDA : CPU;
     private readonly int _steps;
     private readonly Schedule _schedule;
+    private readonly int _firstWhole;
 
     /// <summary>Begins a training, or takes it up again.</summary>
     /// <param name="folder">Where the network lies, and what was learnt is kept.</param>
@@ -54,6 +55,7 @@ internal sealed class FineTuner : IDisposable
         _optimizer = optim.AdamW([.. Groups(head: true, recipe.HeadRate), .. Groups(head: false, recipe.BackboneRate)]);
         _steps = Math.Max(1, job.Training.Count / Math.Min(recipe.Batch, job.Training.Count));
         _schedule = new Schedule(recipe, _steps * recipe.Epochs);
+        _firstWhole = Enumerable.Range(0, recipe.Epochs).First(epoch => Growth.Of(recipe, job.Input, epoch).Input == job.Input);
         State = Checkpoint.Read(folder, job, _network, _mean, _optimizer) ?? new TrainingState();
         if (State.History.Count > 0)
         {
@@ -83,7 +85,8 @@ internal sealed class FineTuner : IDisposable
 
         while (State.Epoch < _job.Recipe.Epochs)
         {
-            if (_job.Recipe.Patience > 0 && State.Epoch - Best().Epoch >= _job.Recipe.Patience)
+            // While photos grow, those that judge are larger, and what is learnt shows later.
+            if (_job.Recipe.Patience > 0 && State.Epoch - Math.Max(Best().Epoch, _firstWhole) >= _job.Recipe.Patience)
             {
                 _say(Now() with { Note = $"Ends early: {Counted.Of(_job.Recipe.Patience, "epoch")} brought nothing better than epoch {Best().Epoch}." });
                 break;

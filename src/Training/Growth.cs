@@ -11,7 +11,7 @@ internal readonly record struct Growth(InputSpec Input, double Mixed)
     // What convolutional networks shrink a picture by: other sides would be padded elsewhere than the network's own.
     private const int Stride = 32;
 
-    /// <summary>As an epoch has it, from 0: each size has as many epochs as the others, within one.</summary>
+    /// <summary>As an epoch has it, from 0: each size has as many epochs as the others, within one, and the last epoch the network's own.</summary>
     public static Growth Of(FineTuningRecipe recipe, InputSpec input, int epoch)
     {
         var last = Math.Min(input.Width, input.Height);
@@ -21,7 +21,7 @@ internal readonly record struct Growth(InputSpec Input, double Mixed)
         }
 
         var stages = ((last - recipe.FirstSide + Stride - 1) / Stride) + 1;
-        var stage = (int)Math.Min(stages - 1, (long)epoch * stages / recipe.Epochs);
+        var stage = (int)Math.Min(stages - 1, ((((long)epoch + 1) * stages) - 1) / recipe.Epochs);
         var side = Math.Min(last, recipe.FirstSide + (stage * Stride));
         return new Growth(side == last ? input : input with { Width = Scaled(input.Width), Height = Scaled(input.Height) }, stage / (stages - 1d));
 

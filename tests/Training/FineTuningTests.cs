@@ -119,14 +119,17 @@ public sealed class FineTuningTests : IDisposable
         Assert.Empty(Directory.GetFiles(parts, "*.new"));
     }
 
-    [Fact]
-    public void A_training_that_brings_nothing_better_ends_early_and_keeps_what_there_was()
+    [Theory]
+    [InlineData(0, 0)]
+    [InlineData(16, 5)]
+    public void A_training_that_brings_nothing_better_ends_early_and_keeps_what_there_was(int firstSide, int notBefore)
     {
-        var folder = Job("patience", Recipe with { Epochs = 30, Patience = 2, BackboneRate = 1e-9, HeadRate = 1e-9 });
+        var folder = Job("patience", Recipe with { Epochs = 10, Patience = 2, BackboneRate = 1e-9, HeadRate = 1e-9, FirstSide = firstSide });
         var said = new List<FineTuningStep>();
         Run(folder, CancellationToken.None, said.Add);
         Assert.Contains(said, step => step.Note?.StartsWith("Ends early: 2 epochs", StringComparison.Ordinal) == true);
-        Assert.True(said.Count(step => step.Ended is not null) < 30);
+        // Epoch 0 is what there was before.
+        Assert.InRange(said.Count(step => step.Ended is not null) - 1, notBefore + 2, 9);
     }
 
     [Fact]
@@ -196,6 +199,13 @@ public sealed class FineTuningTests : IDisposable
         var input = new InputSpec("x", InputElementType.UInt8, TensorLayout.Nhwc, width, height);
         Assert.Equal(expected, string.Join(' ', Enumerable.Range(0, 6).Select(epoch => Growth.Of(Recipe with { Epochs = 6, FirstSide = first }, input, epoch))
             .Select(growth => string.Create(CultureInfo.InvariantCulture, $"{growth.Input.Width}x{growth.Input.Height}:{growth.Mixed}"))));
+    }
+
+    [Fact]
+    public void The_last_epoch_is_as_large_as_the_network_takes_it_however_few_there_are()
+    {
+        var input = new InputSpec("x", InputElementType.UInt8, TensorLayout.Nhwc, 224, 224);
+        Assert.All(Enumerable.Range(1, 9), epochs => Assert.Equal(input, Growth.Of(Recipe with { Epochs = epochs, FirstSide = 32 }, input, epochs - 1).Input));
     }
 
     [Fact]

@@ -16,15 +16,17 @@ internal static class ShortNames
         var names = graph.Nodes.SelectMany(node => node.Inputs.Concat(node.Outputs)).Concat(graph.Constants.Keys).Distinct(StringComparer.Ordinal).ToArray();
         var taken = names.Where(name => !name.Contains(Next, StringComparison.Ordinal)).ToHashSet(StringComparer.Ordinal);
         taken.UnionWith(graph.Inputs.Concat(graph.Outputs).Select(value => value.Name));
-        var shorter = names.Where(name => !taken.Contains(name)).ToDictionary(name => name, Free, StringComparer.Ordinal);
+        var shorter = names.Where(name => !taken.Contains(name)).ToDictionary(name => name, name => Free(name, taken), StringComparer.Ordinal);
         if (shorter.Count == 0)
         {
             return;
         }
 
+        // Operators have names of their own, and no two may have one.
+        var operators = graph.Nodes.Select(node => node.Name).Where(name => !name.Contains(Next, StringComparison.Ordinal)).ToHashSet(StringComparer.Ordinal);
         foreach (var node in graph.Nodes)
         {
-            node.Name = First(node.Name);
+            node.Name = node.Name.Contains(Next, StringComparison.Ordinal) ? Free(node.Name, operators) : node.Name;
             Replace(node.Inputs);
             Replace(node.Outputs);
         }
@@ -42,18 +44,6 @@ internal static class ShortNames
             }
         }
 
-        string Free(string name)
-        {
-            var first = First(name);
-            var free = first;
-            for (var number = 2; !taken.Add(free); number++)
-            {
-                free = $"{first}_{number}";
-            }
-
-            return free;
-        }
-
         void Replace(List<string> values)
         {
             for (var place = 0; place < values.Count; place++)
@@ -62,6 +52,16 @@ internal static class ShortNames
             }
         }
 
-        static string First(string name) => name.IndexOf(Next, StringComparison.Ordinal) is > 0 and var end ? name[..end] : name;
+        static string Free(string name, HashSet<string> taken)
+        {
+            var first = name.IndexOf(Next, StringComparison.Ordinal) is > 0 and var end ? name[..end] : name;
+            var free = first;
+            for (var number = 2; !taken.Add(free); number++)
+            {
+                free = $"{first}_{number}";
+            }
+
+            return free;
+        }
     }
 }

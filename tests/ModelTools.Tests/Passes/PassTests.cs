@@ -230,7 +230,7 @@ public class PassTests
         string[] names = [.. builder.Graph.Nodes.SelectMany(node => node.Inputs.Concat(node.Outputs)).Except([x, output])];
         Assert.DoesNotContain(names, name => name.Contains(';', StringComparison.Ordinal));
         Assert.Equal(3, names.Distinct().Count());
-        Assert.Equal(["conv/relu", "conv/relu", "out"], builder.Graph.Nodes.Select(node => node.Name));
+        Assert.Equal(["conv/relu", "conv/relu_2", "out"], builder.Graph.Nodes.Select(node => node.Name));
     }
 
     [Fact]

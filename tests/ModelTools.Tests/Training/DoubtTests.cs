@@ -31,6 +31,18 @@ public sealed class DoubtTests
         Assert.InRange(Calibration.Temperature(probabilities, labels, OutputKind.Probabilities), 0.85 * scale, 1.15 * scale);
     }
 
+    [Theory]
+    [InlineData(12)]
+    [InlineData(300)]
+    public void Photos_that_are_all_answered_rightly_do_not_make_it_sure_of_everything(int photos)
+    {
+        float[][] logits = [.. Enumerable.Range(0, photos).Select(photo => (float[])[photo % 2 == 0 ? 2 : 0, photo % 2 == 0 ? 0 : 2])];
+        var temperature = Calibration.Temperature(logits, [.. Enumerable.Range(0, photos).Select(photo => photo % 2)], OutputKind.Logits);
+
+        // One mistake in two photos more: the probability is then (n + 1) ÷ (n + 2).
+        Assert.Equal((photos + 1d) / (photos + 2), 1 / (1 + Math.Exp(-2 / temperature)), 3);
+    }
+
     [Fact]
     public void Several_labels_have_no_temperature() => Assert.Equal(1, Calibration.Temperature([[0.75f, 0.5f]], [0], OutputKind.MultiLabel));
 
