@@ -50,6 +50,9 @@ public sealed record FineTuningRecipe
     /// </summary>
     public int FirstSide { get; init; }
 
+    /// <summary>ReLU takes the place of each ReLU6 of the base.</summary>
+    public bool Relu { get; init; }
+
     /// <summary>The smallest share of a photo's area that is learnt from.</summary>
     public double SmallestCrop { get; init; } = 0.3;
 

@@ -15,19 +15,14 @@ namespace Whatsit.ModelTools.Commands.Train;
 /// <param name="Recipe">How.</param>
 /// <param name="Threads">How many threads compute; without it one for each processor.</param>
 /// <param name="Checkpoints">The folder in which to keep where it stands; without it one in the user's cache.</param>
-/// <param name="Relu">ReLU takes the place of each ReLU6.</param>
-internal sealed record FineTuningRequest(FineTuningRecipe Recipe, int? Threads = null, string? Checkpoints = null, bool Relu = false);
+internal sealed record FineTuningRequest(FineTuningRecipe Recipe, int? Threads = null, string? Checkpoints = null);
 
 /// <summary>What fine-tuning came to.</summary>
 /// <param name="Recipe">How it was done.</param>
 /// <param name="History">The epochs, that before the first one included.</param>
 /// <param name="Best">The epoch whose weights were kept.</param>
 /// <param name="Notes">What is to be told.</param>
-internal sealed record FineTuned(FineTuningRecipe Recipe, IReadOnlyList<FineTuningEpoch> History, int Best, IReadOnlyList<string> Notes)
-{
-    /// <summary>ReLU took the place of each ReLU6.</summary>
-    public bool Relu { get; init; }
-}
+internal sealed record FineTuned(FineTuningRecipe Recipe, IReadOnlyList<FineTuningEpoch> History, int Best, IReadOnlyList<string> Notes);
 
 /// <summary>
 /// Starts the training program (<c>src/Training</c>), which has libtorch and is installed for itself, and listens to it. What it needs lies in a folder: the
@@ -146,7 +141,7 @@ internal static class FineTuning
             Directory.Delete(folder, recursive: true);
         }
 
-        return (new FineTuned(request.Recipe, history, best, notes) { Relu = request.Relu }, trained);
+        return (new FineTuned(request.Recipe, history, best, notes), trained);
     }
 
     /// <summary>The program, where it is: as a variable names it, beside this one, or as .NET tools are installed.</summary>

@@ -143,9 +143,10 @@ internal static class TrainCommand
                         HeadRate = 10 * arguments.GetValue(rate),
                         Patience = arguments.GetValue(patience),
                         FirstSide = arguments.GetValue(progressive),
+                        Relu = arguments.GetValue(relu),
                         Seed = arguments.GetValue(seed),
                     },
-                    arguments.GetValue(threads), arguments.GetValue(checkpoints), arguments.GetValue(relu)),
+                    arguments.GetValue(threads), arguments.GetValue(checkpoints)),
                 Title = arguments.GetValue(title),
                 License = arguments.GetValue(license),
             };

@@ -182,7 +182,7 @@ internal static class Trainer
             var quality = DataQuality.Of(photos.Classes, learnt, judged, chosen.Probabilities);
             if (request.FineTune is { } fineTune)
             {
-                if (fineTune.Relu && FuseActivations.WithoutLimit(graph) == 0)
+                if (fineTune.Recipe.Relu && FuseActivations.WithoutLimit(graph) == 0)
                 {
                     throw new ModelFormatException($"--relu puts ReLU in the place of ReLU6, and the model '{network.Name}' has none.");
                 }
@@ -197,10 +197,10 @@ internal static class Trainer
             }
 
             ShortNames.Apply(graph);
-            Write();
             if (facts.FineTuned is not null)
             {
                 // What was trained sees other things in the photos than its base.
+                Write();
                 string[] seenAs = [output.Embedding ?? output.Logits!, output.Logits!];
                 using var embedder = new Embedder(network with { Files = Files() }, temporary, Full, seenAs, null);
                 learnt = await Again(learnt, "Photos that were learnt from");

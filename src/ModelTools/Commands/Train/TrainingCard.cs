@@ -85,7 +85,7 @@ internal static class TrainingCard
         card.AppendLine(
             $"It begins as `{network}` with a last layer that is {head}. Then every layer was trained for {tuned.History[^1].Epoch} of " +
             $"{Counted.Of(recipe.Epochs, "epoch")}: " +
-            (tuned.Relu ? "ReLU in the place of ReLU6; " : "") +
+            (recipe.Relu ? "ReLU in the place of ReLU6; " : "") +
             (recipe.FirstSide > 0 ? $"photos of {recipe.FirstSide} pixels at first, growing with CutMix and mixup; " : "") +
             $"AdamW (weight decay {recipe.WeightDecay:0.###}, none on biases), learning rates {recipe.BackboneRate:0.#####} and, for the last " +
             $"layer, {recipe.HeadRate:0.#####}, warm-up, cosine to 1 %, gradient clip {recipe.ClipNorm:0.#}, batch {recipe.Batch}, label smoothing " +
