@@ -99,7 +99,7 @@ public sealed class ImageSharpDecoder(IOptions<DecodingOptions> options) : Image
                 throw new InvalidImageContentException("The file ends too early.");
             }
 
-            using var stream = new MemoryReader(header.Coding == "bmp" ? BmpRuns.Unpack(file, header) : file);
+            using var stream = new MemoryReader(Simpler(file, header));
             // Pictures without transparency are the rule only in JPEG; the four-channel form holds all others.
             var picture = header.Coding switch
             {
@@ -127,6 +127,16 @@ public sealed class ImageSharpDecoder(IOptions<DecodingOptions> options) : Image
             throw Damaged(header, e);
         }
     }
+
+    /// <summary>The same picture without what its format allows and the library does not read.</summary>
+    private static ReadOnlyMemory<byte> Simpler(ReadOnlyMemory<byte> file, ImageHeader header) => header.Coding switch
+    {
+        "jpeg" => JpegHeader.WithoutFill(file),
+        "png" => PngHeader.WithoutEmptyData(file),
+        "gif" => GifHeader.WithWholeScreen(file, header),
+        "bmp" => BmpRuns.Unpack(file, header),
+        _ => file,
+    };
 
     /// <summary>The library fills up what it does not find, and says nothing.</summary>
     private static bool IsWhole(ReadOnlyMemory<byte> file, ImageHeader header, CancellationToken cancellationToken) => header.Coding switch

@@ -198,6 +198,51 @@ public abstract class ImageDecoderContract
     }
 
     [Fact]
+    public void What_formats_allow_and_few_write_changes_nothing()
+    {
+        // Chunks of data without any, before and behind those that have some.
+        byte[] png = File("picture.png"), empty = [0, 0, 0, 0, .. "IDAT"u8, 0x35, 0xAF, 0x06, 0x1E];
+        var (first, end) = (png.AsSpan().IndexOf("IDAT"u8) - 4, png.Length - 12);
+        AssertSame("picture.png", [.. png[..first], .. empty, .. png[first..end], .. empty, .. png[end..]]);
+
+        // Fill bytes before each marker, those in coded data included.
+        foreach (var file in (string[])["picture.jpg", "progressive.jpg", "cmyk.jpg"])
+        {
+            var jpeg = File(file);
+            var filled = new List<byte>();
+            for (var at = 0; at < jpeg.Length;)
+            {
+                var marker = jpeg[at] == 0xFF && at + 1 < jpeg.Length && jpeg[at + 1] != 0;
+                var segment = marker && jpeg[at + 1] is not (>= 0xD0 and <= 0xD9);
+                var bytes = segment ? 2 + (jpeg[at + 2] << 8) + jpeg[at + 3] : marker ? 2 : 1;
+                // The first marker is what the format is known by.
+                filled.AddRange(marker && at > 0 ? [0xFF, 0xFF, 0xFF] : []);
+                filled.AddRange(jpeg[at..(at + bytes)]);
+                at += bytes;
+            }
+
+            AssertSame(file, [.. filled]);
+        }
+
+        // A screen that is smaller than its only frame, or of no size.
+        foreach (var (width, height) in ((int, int)[])[(3, 3), (0, 0)])
+        {
+            using var image = Decoder.Decode(Pictures.Gif(width, height, (2, 2, 2, 2)));
+            Assert.Equal((4, 4), (image.Width, image.Height));
+            Assert.Equal([255, 0, 0], image.Pixels[^3..].ToArray());
+            Assert.Equal([255, 255, 255], image.Pixels[..3].ToArray());
+        }
+
+        void AssertSame(string name, byte[] file)
+        {
+            using var expected = Decode(name);
+            using var image = Decoder.Decode(file);
+            Assert.Empty(image.Warnings);
+            Assert.True(expected.Pixels.SequenceEqual(image.Pixels), name);
+        }
+    }
+
+    [Fact]
     public void What_a_first_frame_leaves_of_its_canvas_is_white()
     {
         // 6 × 5 pixels, of which 2 × 2 at (2, 2) are red.

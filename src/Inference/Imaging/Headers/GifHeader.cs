@@ -23,6 +23,20 @@ internal static class GifHeader
         return first;
     }
 
+    /// <summary>The file with a screen that holds its first image, as <see cref="Read"/> says it: ImageSharp refuses a smaller one.</summary>
+    public static ReadOnlyMemory<byte> WithWholeScreen(ReadOnlyMemory<byte> file, ImageHeader header)
+    {
+        if ((Number(file.Span, 6), Number(file.Span, 8)) == (header.Width, header.Height) || Math.Max(header.Width, header.Height) > ushort.MaxValue)
+        {
+            return file;
+        }
+
+        var larger = file.ToArray();
+        BinaryPrimitives.WriteUInt16LittleEndian(larger.AsSpan(6), (ushort)header.Width);
+        BinaryPrimitives.WriteUInt16LittleEndian(larger.AsSpan(8), (ushort)header.Height);
+        return larger;
+    }
+
     /// <summary>
     /// Rows of the first image that its data do not hold, all of them where an interlaced image lacks some, which lie anywhere; and whether they hold more.
     /// </summary>

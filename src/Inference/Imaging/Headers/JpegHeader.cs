@@ -131,6 +131,36 @@ internal static class JpegHeader
         return taller;
     }
 
+    /// <summary>The same file without fill bytes: any marker may stand behind some (B.1.1.2), and ImageSharp takes them for segments.</summary>
+    public static ReadOnlyMemory<byte> WithoutFill(ReadOnlyMemory<byte> file)
+    {
+        var from = file.Span;
+        if (from.IndexOf((ReadOnlySpan<byte>)[0xFF, 0xFF]) < 0)
+        {
+            return file;
+        }
+
+        var shorter = new byte[from.Length];
+        var (at, written) = (0, 0);
+        while (at < from.Length)
+        {
+            // Only what stands between segments and in coded data can be a fill byte; a segment's own bytes are what they are.
+            if (from[at] == 0xFF && at + 1 < from.Length && from[at + 1] == 0xFF)
+            {
+                at++;
+                continue;
+            }
+
+            var segment = from[at] == 0xFF && at + 3 < from.Length && from[at + 1] is not (0x00 or 0x01 or (>= 0xD0 and <= 0xD9))
+                ? 2 + BinaryPrimitives.ReadUInt16BigEndian(from[(at + 2)..]) : 1;
+            var bytes = Math.Min(segment, from.Length - at);
+            from.Slice(at, bytes).CopyTo(shorter.AsSpan(written));
+            (at, written) = (at + bytes, written + bytes);
+        }
+
+        return shorter.AsMemory(0, written);
+    }
+
     /// <summary>Whether the file ends with EOI. Cameras put zeros or data of their own behind it; those files are walked.</summary>
     private static bool EndsWithMarker(ReadOnlySpan<byte> file) => file.EndsWith((ReadOnlySpan<byte>)[0xFF, 0xD9]);
 

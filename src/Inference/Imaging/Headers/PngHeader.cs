@@ -56,7 +56,15 @@ internal static class PngHeader
     }
 
     /// <summary>The file without its texts, which libraries unpack: a thousand times as many bytes.</summary>
-    public static ReadOnlyMemory<byte> WithoutTexts(ReadOnlySpan<byte> file)
+    public static ReadOnlyMemory<byte> WithoutTexts(ReadOnlySpan<byte> file) => Without(file, (name, _) => IsText(name));
+
+    /// <summary>The file without chunks of data that hold none, which the standard allows (11.2.3) and ImageSharp does not.</summary>
+    public static ReadOnlyMemory<byte> WithoutEmptyData(ReadOnlyMemory<byte> file) =>
+        file.Span.IndexOf("\0\0\0\0IDAT"u8) < 0 ? file : Without(file.Span, (name, length) => length == 0 && name.SequenceEqual("IDAT"u8));
+
+    private delegate bool IsLeftOut(ReadOnlySpan<byte> name, uint length);
+
+    private static ReadOnlyMemory<byte> Without(ReadOnlySpan<byte> file, IsLeftOut isLeftOut)
     {
         // One copy: what is held is counted as the file's length.
         var still = new byte[file.Length];
@@ -64,8 +72,9 @@ internal static class PngHeader
         var written = 8;
         for (var rest = file[8..]; rest.Length >= 8;)
         {
-            var length = (int)Math.Min(BinaryPrimitives.ReadUInt32BigEndian(rest) + 12L, rest.Length);
-            if (!IsText(rest.Slice(4, 4)))
+            var bytes = BinaryPrimitives.ReadUInt32BigEndian(rest);
+            var length = (int)Math.Min(bytes + 12L, rest.Length);
+            if (!isLeftOut(rest.Slice(4, 4), bytes))
             {
                 rest[..length].CopyTo(still.AsSpan(written));
                 written += length;
