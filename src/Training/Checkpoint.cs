@@ -48,12 +48,7 @@ internal static class Checkpoint
             writer.Write(0L);
             writer.Write(JsonSerializer.Serialize(job, FineTuningJson.Default.FineTuningJob));
             writer.Write(JsonSerializer.Serialize(state, CheckpointJson.Default.TrainingState));
-            foreach (var tensor in network.Learnt.Values.Concat(mean.Learnt.Values))
-            {
-                using var copy = tensor.detach().cpu().contiguous();
-                copy.Save(writer);
-            }
-
+            Save(writer, network.Learnt.Values.Concat(mean.Learnt.Values));
             optimizer.save_state_dict(writer);
             writer.Flush();
             file.Position = place;
@@ -63,6 +58,27 @@ internal static class Checkpoint
         }
 
         File.Move(temporary, path, overwrite: true);
+    }
+
+    /// <summary>Writes tensors alone.</summary>
+    public static void Write(string path, IEnumerable<Tensor> tensors)
+    {
+        using (var file = File.Create(path + ".new"))
+        {
+            using var writer = new BinaryWriter(file);
+            Save(writer, tensors);
+            writer.Flush();
+            file.Flush(flushToDisk: true);
+        }
+
+        File.Move(path + ".new", path, overwrite: true);
+    }
+
+    /// <summary>Reads so many tensors alone.</summary>
+    public static Tensor[] Read(string path, int count)
+    {
+        using var reader = new BinaryReader(File.OpenRead(path));
+        return [.. Enumerable.Range(0, count).Select(_ => Tensor.Load(reader))];
     }
 
     /// <summary>Takes a training up where it was left, if it was begun.</summary>
@@ -109,6 +125,15 @@ internal static class Checkpoint
         catch (Exception exception) when (exception is EndOfStreamException or InvalidDataException or JsonException or ArgumentException or FormatException)
         {
             throw new ModelFormatException($"'{path}' is broken: delete it to begin anew.", exception);
+        }
+    }
+
+    private static void Save(BinaryWriter writer, IEnumerable<Tensor> tensors)
+    {
+        foreach (var tensor in tensors)
+        {
+            using var copy = tensor.detach().cpu().contiguous();
+            copy.Save(writer);
         }
     }
 }

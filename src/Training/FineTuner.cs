@@ -1,3 +1,4 @@
+using System.Globalization;
 using TorchSharp.Modules;
 using Whatsit.Inference;
 using Whatsit.Inference.Preprocessing;
@@ -35,7 +36,8 @@ internal sealed class FineTuner : IDisposable
     private readonly Device _device = cuda_is_available() ? CUDA : CPU;
     private readonly int _steps;
     private readonly Schedule _schedule;
-    private readonly int _firstWhole;
+    private readonly int _cycles;
+    private readonly int _patientFrom;
 
     /// <summary>Begins a training, or takes it up again.</summary>
     /// <param name="folder">Where the network lies, and what was learnt is kept.</param>
@@ -52,10 +54,14 @@ internal sealed class FineTuner : IDisposable
         _mean.eval();
         var recipe = job.Recipe;
         RequireSize(Growth.Of(recipe, job.Input, 0).Input);
+        RequireSize(Growth.Of(recipe, job.Input, recipe.Epochs - 1).Input);
         _optimizer = optim.AdamW([.. Groups(head: true, recipe.HeadRate), .. Groups(head: false, recipe.BackboneRate)]);
         _steps = Math.Max(1, job.Training.Count / Math.Min(recipe.Batch, job.Training.Count));
-        _schedule = new Schedule(recipe, _steps * recipe.Epochs);
-        _firstWhole = Enumerable.Range(0, recipe.Epochs).First(epoch => Growth.Of(recipe, job.Input, epoch).Input == job.Input);
+        _schedule = new Schedule(recipe, _steps);
+        _cycles = Math.Clamp(recipe.Cycles, 1, recipe.Epochs);
+        // While photos grow, those that judge are larger, and what is learnt shows later; and a cycle's first steps undo what the one before ended with.
+        _patientFrom = Math.Max(Stage.Of(recipe.Epochs - 1, recipe.Epochs, _cycles).First,
+            Enumerable.Range(0, recipe.Epochs).First(epoch => Growth.Of(recipe, job.Input, epoch).Input.Width >= job.Input.Width));
         State = Checkpoint.Read(folder, job, _network, _mean, _optimizer) ?? new TrainingState();
         if (State.History.Count > 0)
         {
@@ -85,8 +91,7 @@ internal sealed class FineTuner : IDisposable
 
         while (State.Epoch < _job.Recipe.Epochs)
         {
-            // While photos grow, those that judge are larger, and what is learnt shows later.
-            if (_job.Recipe.Patience > 0 && State.Epoch - Math.Max(Best().Epoch, _firstWhole) >= _job.Recipe.Patience)
+            if (_job.Recipe.Patience > 0 && State.Epoch - Math.Max(Best().Epoch, _patientFrom) >= _job.Recipe.Patience)
             {
                 _say(Now() with { Note = $"Ends early: {Counted.Of(_job.Recipe.Patience, "epoch")} brought nothing better than epoch {Best().Epoch}." });
                 break;
@@ -95,6 +100,7 @@ internal sealed class FineTuner : IDisposable
             Epoch(cancellationToken);
         }
 
+        Average(cancellationToken);
         _say(Now() with { Best = Best().Epoch });
     }
 
@@ -106,7 +112,7 @@ internal sealed class FineTuner : IDisposable
         _mean.Dispose();
     }
 
-    /// <summary>That the network takes smaller photos, too.</summary>
+    /// <summary>That the network takes photos of another size, too.</summary>
     private void RequireSize(InputSpec input)
     {
         if (input == _job.Input)
@@ -168,7 +174,82 @@ internal sealed class FineTuner : IDisposable
         }
 
         Judge(State.Loss / _steps, started, before, cancellationToken);
+        EndCycle();
         WriteCheckpoint();
+    }
+
+    /// <summary>Keeps what a cycle ends with, if one does, and begins the next one there.</summary>
+    private void EndCycle()
+    {
+        var cycle = Stage.Of(State.Epoch - 1, _job.Recipe.Epochs, _cycles);
+        if (_cycles == 1 || State.Epoch < cycle.First + cycle.Epochs)
+        {
+            return;
+        }
+
+        Checkpoint.Write(CycleFile(cycle.Index), _mean.Learnt.Values);
+        using var nothing = no_grad();
+        foreach (var (name, mean) in _mean.Learnt)
+        {
+            _network.Learnt[name].copy_(mean);
+        }
+    }
+
+    private string CycleFile(int index) => Path.Combine(_folder, string.Create(CultureInfo.InvariantCulture, $"{FineTuningJob.CycleFile}{index + 1}"));
+
+    /// <summary>
+    /// A greedy soup (Wortsman et al. 2022, recipe 1): to the weights of the cycle that ended best, those of each other one are added, best first, where their
+    /// mean answers no worse. It is kept where it answers better than every epoch.
+    /// </summary>
+    private void Average(CancellationToken cancellationToken)
+    {
+        int[] ended = [.. Enumerable.Range(0, _cycles).Where(index => File.Exists(CycleFile(index)))
+            .OrderByDescending(index => State.History[Ended(index)].Top1).ThenBy(index => State.History[Ended(index)].CrossEntropy)];
+        if (ended.Length < 2)
+        {
+            return;
+        }
+
+        using var nothing = no_grad();
+        int[] taken = [ended[0]];
+        var (best, soup) = (State.History[Ended(ended[0])], (Judgement?)null);
+        foreach (var index in ended.Skip(1))
+        {
+            Mix([.. taken, index]);
+            var judged = Measure(cancellationToken);
+            if (judged.Top1 >= best.Top1)
+            {
+                (taken, soup) = ([.. taken, index], judged);
+                best = best with { Top1 = judged.Top1, CrossEntropy = judged.CrossEntropy };
+            }
+        }
+
+        if (soup is null || !IsBetter(best, Best()))
+        {
+            return;
+        }
+
+        Mix(taken);
+        Keep(soup);
+        _say(Now() with
+        {
+            Averaged = [.. taken.Order().Select(index => index + 1)],
+            Note = string.Create(CultureInfo.InvariantCulture,
+                $"The mean of what cycles {string.Join(" and ", taken.Order().Select(index => index + 1))} ended with is kept: it answers {best.Top1:P1} " +
+                $"rightly, the best epoch {Best().Top1:P1}."),
+        });
+
+        int Ended(int cycle) => Enumerable.Range(0, _job.Recipe.Epochs).Last(epoch => Stage.Of(epoch, _job.Recipe.Epochs, _cycles).Index == cycle) + 1;
+
+        void Mix(int[] cycles)
+        {
+            using var scope = NewDisposeScope();
+            var weights = cycles.Select(index => Checkpoint.Read(CycleFile(index), _mean.Learnt.Count)).ToArray();
+            foreach (var (mean, place) in _mean.Learnt.Values.Select((mean, place) => (mean, place)))
+            {
+                mean.copy_(stack([.. weights.Select(each => each[place])]).mean([0]));
+            }
+        }
     }
 
     private double Step(Photos photos)
@@ -210,34 +291,45 @@ internal sealed class FineTuner : IDisposable
     /// <summary>Judges the mean of the weights, and keeps it where it is the best.</summary>
     private void Judge(double? loss, long started, double before, CancellationToken cancellationToken)
     {
-        var (right, crossEntropy) = (0L, 0.0);
-        (Photos Photos, float[] Logits)? first = null;
-        using (no_grad())
-        {
-            foreach (var photos in _loader.Judge(cancellationToken))
-            {
-                cancellationToken.ThrowIfCancellationRequested();
-                using var scope = NewDisposeScope();
-                var logits = _mean.forward(PhotoLoader.ToTensor(photos).to(_device)).cpu();
-                first ??= (photos, logits.data<float>().ToArray());
-                var labels = tensor(photos.Labels);
-                right += logits.argmax(1).eq(labels).sum().item<long>();
-                crossEntropy += nn.functional.cross_entropy(logits, labels, reduction: nn.Reduction.Sum).item<float>();
-            }
-        }
-
-        var ended = new FineTuningEpoch(loss is null ? 0 : State.Epoch + 1, loss, (double)right / _job.Validation.Count, crossEntropy / _job.Validation.Count,
+        var judged = Measure(cancellationToken);
+        var ended = new FineTuningEpoch(loss is null ? 0 : State.Epoch + 1, loss, judged.Top1, judged.CrossEntropy,
             before + TimeProvider.System.GetElapsedTime(started).TotalSeconds);
         State = new TrainingState { Epoch = ended.Epoch, History = [.. State.History, ended] };
         if (Best() == ended)
         {
-            var path = Path.Combine(_folder, FineTuningJob.BestFile);
-            OnnxWriter.Write(_mean.WriteBack(), path + ".new");
-            Prove(path + ".new", first!.Value.Photos, first.Value.Logits);
-            File.Move(path + ".new", path, overwrite: true);
+            Keep(judged);
         }
 
         _say(Now() with { Ended = ended });
+    }
+
+    /// <summary>How the mean of the weights answers to the photos that judge.</summary>
+    private Judgement Measure(CancellationToken cancellationToken)
+    {
+        var (right, crossEntropy) = (0L, 0.0);
+        (Photos Photos, float[] Logits)? first = null;
+        using var nothing = no_grad();
+        foreach (var photos in _loader.Judge(cancellationToken))
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            using var scope = NewDisposeScope();
+            var logits = _mean.forward(PhotoLoader.ToTensor(photos).to(_device)).cpu();
+            first ??= (photos, logits.data<float>().ToArray());
+            var labels = tensor(photos.Labels);
+            right += logits.argmax(1).eq(labels).sum().item<long>();
+            crossEntropy += nn.functional.cross_entropy(logits, labels, reduction: nn.Reduction.Sum).item<float>();
+        }
+
+        return new Judgement((double)right / _job.Validation.Count, crossEntropy / _job.Validation.Count, first!.Value.Photos, first.Value.Logits);
+    }
+
+    /// <summary>Writes the mean of the weights.</summary>
+    private void Keep(Judgement judged)
+    {
+        var path = Path.Combine(_folder, FineTuningJob.BestFile);
+        OnnxWriter.Write(_mean.WriteBack(), path + ".new");
+        Prove(path + ".new", judged.Photos, judged.Logits);
+        File.Move(path + ".new", path, overwrite: true);
     }
 
     /// <summary>What is written must answer as the module did.</summary>
@@ -263,7 +355,10 @@ internal sealed class FineTuner : IDisposable
 
     private void WriteCheckpoint() => Checkpoint.Write(_folder, _job, State, _network, _mean, _optimizer);
 
-    private FineTuningEpoch Best() => State.History.OrderByDescending(epoch => epoch.Top1).ThenBy(epoch => epoch.CrossEntropy).First();
+    private FineTuningEpoch Best() => State.History.Aggregate((best, epoch) => IsBetter(epoch, best) ? epoch : best);
+
+    private static bool IsBetter(FineTuningEpoch one, FineTuningEpoch other) =>
+        one.Top1 > other.Top1 || (one.Top1 == other.Top1 && one.CrossEntropy < other.CrossEntropy);
 
     private FineTuningStep Now() => new()
     {
@@ -273,4 +368,11 @@ internal sealed class FineTuner : IDisposable
         Steps = _steps,
         Loss = State.Step > 0 ? State.Loss / State.Step : null,
     };
+
+    /// <summary>How weights answer.</summary>
+    /// <param name="Top1">The share of photos that judge with the right answer.</param>
+    /// <param name="CrossEntropy">The mean cross entropy.</param>
+    /// <param name="Photos">The first of them.</param>
+    /// <param name="Logits">The answers to these.</param>
+    private sealed record Judgement(double Top1, double CrossEntropy, Photos Photos, float[] Logits);
 }

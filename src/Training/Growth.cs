@@ -11,20 +11,21 @@ internal readonly record struct Growth(InputSpec Input, double Mixed)
     // What convolutional networks shrink a picture by: other sides would be padded elsewhere than the network's own.
     private const int Stride = 32;
 
-    /// <summary>As an epoch has it, from 0: each size has as many epochs as the others, within one, and the last epoch the network's own.</summary>
+    /// <summary>As an epoch has it, from 0: each size has as many epochs as the others, within one.</summary>
     public static Growth Of(FineTuningRecipe recipe, InputSpec input, int epoch)
     {
-        var last = Math.Min(input.Width, input.Height);
+        var own = Math.Min(input.Width, input.Height);
+        var last = recipe.LastSide > 0 ? recipe.LastSide : own;
         if (recipe.FirstSide <= 0 || recipe.FirstSide >= last)
         {
             return new Growth(input, 1);
         }
 
         var stages = ((last - recipe.FirstSide + Stride - 1) / Stride) + 1;
-        var stage = (int)Math.Min(stages - 1, ((((long)epoch + 1) * stages) - 1) / recipe.Epochs);
+        var stage = Stage.Of(epoch, recipe.Epochs, stages).Index;
         var side = Math.Min(last, recipe.FirstSide + (stage * Stride));
-        return new Growth(side == last ? input : input with { Width = Scaled(input.Width), Height = Scaled(input.Height) }, stage / (stages - 1d));
+        return new Growth(side == own ? input : input with { Width = Scaled(input.Width), Height = Scaled(input.Height) }, stage / (stages - 1d));
 
-        int Scaled(int own) => own == last ? side : (int)Math.Round((double)own * side / last / Stride) * Stride;
+        int Scaled(int length) => length == own ? side : (int)Math.Round((double)length * side / own / Stride) * Stride;
     }
 }

@@ -95,10 +95,12 @@ public sealed class FineTuningTests : IDisposable
             _ => { }, TestContext.Current.CancellationToken))).Message, StringComparison.Ordinal);
     }
 
-    [Fact]
-    public void A_training_that_was_ended_goes_on_as_if_it_had_not_been()
+    [Theory]
+    [InlineData(1)]
+    [InlineData(2)]
+    public void A_training_that_was_ended_goes_on_as_if_it_had_not_been(int cycles)
     {
-        var (whole, parts) = (Job("whole"), Job("parts"));
+        var (whole, parts) = (Job("whole", Recipe with { Cycles = cycles }), Job("parts", Recipe with { Cycles = cycles }));
         Run(whole, CancellationToken.None);
 
         // In the middle of the second epoch, then in that of the third.
@@ -179,25 +181,61 @@ public sealed class FineTuningTests : IDisposable
     [Fact]
     public void Rates_rise_fall_and_end_at_a_hundredth()
     {
-        var schedule = new Schedule(Recipe with { WarmUp = 100 }, 2000);
+        var schedule = new Schedule(Recipe with { Epochs = 1, WarmUp = 100 }, 2000);
         Assert.Equal(0.01, schedule.At(0), 6);
         Assert.Equal(1, schedule.At(99), 6);
         Assert.Equal(1, schedule.At(100), 6);
         Assert.Equal(0.505, schedule.At(1050), 6);
-        Assert.Equal(0.01, schedule.At(2000), 6);
-        Assert.Equal(1, new Schedule(Recipe with { WarmUp = 100 }, 50).At(5), 6);
+        Assert.Equal(0.01, schedule.At(1999), 5);
+        Assert.Equal(1, new Schedule(Recipe with { Epochs = 1, WarmUp = 100 }, 50).At(5), 6);
+    }
+
+    [Fact]
+    public void Each_cycle_rises_to_seven_tenths_of_the_one_before_and_has_as_many_epochs_within_one()
+    {
+        var schedule = new Schedule(Recipe with { Epochs = 7, Cycles = 3, WarmUp = 10 }, 100);
+        // Of 2, 2 and 3 epochs.
+        Assert.All((int[])[0, 200, 400], step => Assert.Equal(0.1, schedule.At(step) / schedule.At(step + 9), 6));
+        Assert.Equal([1, 0.7, 0.49], ((int[])[9, 209, 409]).Select(step => Math.Round(schedule.At(step), 6)));
+        Assert.Equal([0.01, 0.007, 0.005], ((int[])[199, 399, 699]).Select(step => Math.Round(schedule.At(step), 3)));
+        Assert.Equal(0.01, new Schedule(Recipe with { Epochs = 2, Cycles = 9, WarmUp = 0 }, 1000).At(999), 5);
+    }
+
+    [Fact]
+    public void What_cycles_end_with_is_averaged_where_the_mean_answers_better()
+    {
+        var good = Job("good", Recipe with { Epochs = 40, Cycles = 2 });
+        Run(good, CancellationToken.None);
+        var idle = Job("idle", Recipe with { Epochs = 2, Cycles = 2, BackboneRate = 1e-9, HeadRate = 1e-9 });
+        var said = new List<FineTuningStep>();
+        Run(idle, CancellationToken.None, said.Add);
+        Assert.DoesNotContain(said, step => step.Averaged is not null);
+
+        // Neither of them says anything, their mean is what was learnt.
+        var network = new TorchNetwork(new OnnxReader().Read(Path.Combine(idle, FineTuningJob.NetworkFile)).Graph, "logits");
+        var learnt = Checkpoint.Read(Path.Combine(good, "cycle-2"), network.Learnt.Count);
+        Checkpoint.Write(Path.Combine(idle, "cycle-1"), learnt.Select(tensor => tensor.mul(2)));
+        Checkpoint.Write(Path.Combine(idle, "cycle-2"), learnt.Select(tensor => tensor.mul(0)));
+        Run(idle, CancellationToken.None, said.Add);
+        var averaged = Assert.Single(said, step => step.Averaged is not null);
+        Assert.Equal([1, 2], averaged.Averaged);
+        Assert.Contains("cycles 1 and 2", averaged.Note, StringComparison.Ordinal);
+        var kept = new TorchNetwork(new OnnxReader().Read(Path.Combine(idle, FineTuningJob.BestFile)).Graph, "logits");
+        Assert.All(kept.Learnt.Values.Zip(learnt), pair => Assert.True(pair.First.allclose(pair.Second)));
     }
 
     [Theory]
     [InlineData(160, 224, 224, "160x160:0 160x160:0 192x192:0.5 192x192:0.5 224x224:1 224x224:1")]
+    [InlineData(192, 224, 224, "192x192:0 192x192:0 224x224:0.5 224x224:0.5 256x256:1 256x256:1", 256)]
     [InlineData(200, 224, 224, "200x200:0 200x200:0 200x200:0 224x224:1 224x224:1 224x224:1")]
     [InlineData(128, 320, 160, "256x128:0 256x128:0 256x128:0 320x160:1 320x160:1 320x160:1")]
     [InlineData(0, 224, 224, "224x224:1 224x224:1 224x224:1 224x224:1 224x224:1 224x224:1")]
     [InlineData(256, 224, 224, "224x224:1 224x224:1 224x224:1 224x224:1 224x224:1 224x224:1")]
-    public void Photos_grow_from_the_first_side_to_the_networks_own_and_are_mixed_more(int first, int width, int height, string expected)
+    public void Photos_grow_from_the_first_side_to_the_networks_own_and_are_mixed_more(int first, int width, int height, string expected, int last = 0)
     {
         var input = new InputSpec("x", InputElementType.UInt8, TensorLayout.Nhwc, width, height);
-        Assert.Equal(expected, string.Join(' ', Enumerable.Range(0, 6).Select(epoch => Growth.Of(Recipe with { Epochs = 6, FirstSide = first }, input, epoch))
+        var recipe = Recipe with { Epochs = 6, FirstSide = first, LastSide = last };
+        Assert.Equal(expected, string.Join(' ', Enumerable.Range(0, 6).Select(epoch => Growth.Of(recipe, input, epoch))
             .Select(growth => string.Create(CultureInfo.InvariantCulture, $"{growth.Input.Width}x{growth.Input.Height}:{growth.Mixed}"))));
     }
 

@@ -50,6 +50,16 @@ public sealed record FineTuningRecipe
     /// </summary>
     public int FirstSide { get; init; }
 
+    /// <summary>What photos grow to; 0: what the network takes. What was learnt from larger ones is a help to the mean of all (<see cref="Cycles"/>).</summary>
+    public int LastSide { get; init; }
+
+    /// <summary>
+    /// How often the rates rise and fall, each time from the mean of the weights and to 7 tenths of the height before (warm restarts, Loshchilov and Hutter 2017,
+    /// https://arxiv.org/abs/1608.03983). What each cycle ends with is averaged with the others where that answers better (a greedy soup, Wortsman et al.
+    /// 2022, https://arxiv.org/abs/2203.05482).
+    /// </summary>
+    public int Cycles { get; init; } = 1;
+
     /// <summary>ReLU takes the place of each ReLU6 of the base.</summary>
     public bool Relu { get; init; }
 
@@ -97,6 +107,9 @@ public sealed record FineTuningJob(string Base, string Logits, int Classes, Inpu
 
     /// <summary>Where the training stands.</summary>
     public const string CheckpointFile = "checkpoint";
+
+    /// <summary>What a cycle ended with; its number follows.</summary>
+    public const string CycleFile = "cycle-";
 
     /// <summary>The variable of the environment that names the training program.</summary>
     public const string ProgramVariable = "WHATSIT_TRAINING";
@@ -146,6 +159,9 @@ public sealed record FineTuningStep
 
     /// <summary>The best epoch, once all is done.</summary>
     public int? Best { get; init; }
+
+    /// <summary>The cycles, from 1, whose last weights' mean is kept in place of the best epoch's, once all is done.</summary>
+    public IReadOnlyList<int>? Averaged { get; init; }
 
     /// <summary>Something to tell: where it went on, why it ended.</summary>
     public string? Note { get; init; }

@@ -21,8 +21,10 @@ internal sealed record FineTuningRequest(FineTuningRecipe Recipe, int? Threads =
 /// <param name="Recipe">How it was done.</param>
 /// <param name="History">The epochs, that before the first one included.</param>
 /// <param name="Best">The epoch whose weights were kept.</param>
+/// <param name="Averaged">The cycles whose last weights' mean was kept instead; none where an epoch's were.</param>
 /// <param name="Notes">What is to be told.</param>
-internal sealed record FineTuned(FineTuningRecipe Recipe, IReadOnlyList<FineTuningEpoch> History, int Best, IReadOnlyList<string> Notes);
+internal sealed record FineTuned(FineTuningRecipe Recipe, IReadOnlyList<FineTuningEpoch> History, int Best, IReadOnlyList<int> Averaged,
+    IReadOnlyList<string> Notes);
 
 /// <summary>
 /// Starts the training program (<c>src/Training</c>), which has libtorch and is installed for itself, and listens to it. What it needs lies in a folder: the
@@ -98,7 +100,7 @@ internal static class FineTuning
 
         await File.WriteAllTextAsync(Path.Combine(folder, FineTuningJob.JobFile),
             JsonSerializer.Serialize(job, FineTuningJson.Default.FineTuningJob), cancellationToken);
-        var (history, notes, best) = (new List<FineTuningEpoch>(), new List<string>(), 0);
+        var (history, notes, best, averaged) = (new List<FineTuningEpoch>(), new List<string>(), 0, (IReadOnlyList<int>)[]);
         using var process = Start(program, folder, $"{request.Threads ?? Environment.ProcessorCount}");
         // It writes a checkpoint and ends once nobody holds the other end of its input.
         await using var ending = cancellationToken.Register(process.StandardInput.Close);
@@ -121,7 +123,7 @@ internal static class FineTuning
                 notes.Add(note);
             }
 
-            best = step.Best ?? best;
+            (best, averaged) = (step.Best ?? best, step.Averaged ?? averaged);
             progress(new TrainingStep($"Epoch {step.Epoch} of {step.Epochs}", step.Step, step.Steps) { FineTuning = step });
         }
 
@@ -141,7 +143,7 @@ internal static class FineTuning
             Directory.Delete(folder, recursive: true);
         }
 
-        return (new FineTuned(request.Recipe, history, best, notes), trained);
+        return (new FineTuned(request.Recipe, history, best, averaged, notes), trained);
     }
 
     /// <summary>The program, where it is: as a variable names it, beside this one, or as .NET tools are installed.</summary>

@@ -84,11 +84,21 @@ internal static class TrainCommand
         {
             Description = "The folder in which to keep where a training of every layer stands (default: one in the user's cache folder)."
         };
-        var progressive = new Option<int>("--progressive")
+        var progressive = new Option<int[]>("--progressive")
         {
-            Description = "Every layer learns from photos so small at first, in pixels; they grow to the network's own size (default 0: never)."
+            Description = "Every layer learns from photos so small at first, in pixels; they grow to the second number, or the network's own size.",
+            Arity = new ArgumentArity(1, 2),
+            AllowMultipleArgumentsPerToken = true,
         };
-        progressive.Require(value => value is 0 or >= 32, "--progressive must be 0, or at least 32 pixels.");
+        progressive.Require(sides => sides is null || Array.TrueForAll(sides, side => side is >= 32 and <= 4096),
+            "--progressive must be from 32 to 4096 pixels.");
+        progressive.Require(sides => sides is not [var first, var last] || first < last, "--progressive must be a smaller and a larger number of pixels.");
+        var cycles = new Option<int>("--cycles")
+        {
+            Description = "The learning rate of every layer rises and falls so often (default 1); what the cycles end with is averaged where that is better.",
+            DefaultValueFactory = _ => Usual.Cycles,
+        };
+        cycles.Require(value => value is >= 1 and <= 100, "--cycles must be from 1 to 100.");
         var relu = new Option<bool>("--relu") { Description = "Train every layer with ReLU where the base has ReLU6: ONNX Runtime then answers sooner." };
         var to = new Option<string[]>("--to")
         {
@@ -105,7 +115,7 @@ internal static class TrainCommand
         var command = new Command("train", "Train a classifier on your photos: a new last layer on a network that knows pictures.")
         {
             images, name, network, compare, validation, labels, perClass, copies, balanced, others, refuse, keep, fineTune, epochs, batch, rate, patience,
-            progressive, relu, threads, checkpoints, to, seed, noCache, title, license, models, json,
+            progressive, cycles, relu, threads, checkpoints, to, seed, noCache, title, license, models, json,
         };
         command.SetAction(async (arguments, cancellationToken) =>
         {
@@ -142,7 +152,9 @@ internal static class TrainCommand
                         BackboneRate = arguments.GetValue(rate),
                         HeadRate = 10 * arguments.GetValue(rate),
                         Patience = arguments.GetValue(patience),
-                        FirstSide = arguments.GetValue(progressive),
+                        FirstSide = arguments.GetValue(progressive)?.FirstOrDefault() ?? 0,
+                        LastSide = arguments.GetValue(progressive)?.ElementAtOrDefault(1) ?? 0,
+                        Cycles = arguments.GetValue(cycles),
                         Relu = arguments.GetValue(relu),
                         Seed = arguments.GetValue(seed),
                     },

@@ -82,17 +82,20 @@ internal static class TrainingCard
     private static void Tuned(StringBuilder card, string network, string head, string end, FineTuned tuned)
     {
         var recipe = tuned.Recipe;
+        var larger = recipe.LastSide > 0 ? $"to {recipe.LastSide} " : "";
         card.AppendLine(
             $"It begins as `{network}` with a last layer that is {head}. Then every layer was trained for {tuned.History[^1].Epoch} of " +
             $"{Counted.Of(recipe.Epochs, "epoch")}: " +
             (recipe.Relu ? "ReLU in the place of ReLU6; " : "") +
-            (recipe.FirstSide > 0 ? $"photos of {recipe.FirstSide} pixels at first, growing with CutMix and mixup; " : "") +
+            (recipe.FirstSide > 0 ? $"photos of {recipe.FirstSide} pixels at first, growing {larger}with CutMix and mixup; " : "") +
+            (recipe.Cycles > 1 ? $"{recipe.Cycles} cycles, each from the mean of the weights and with 0.7 of the rates before; " : "") +
             $"AdamW (weight decay {recipe.WeightDecay:0.###}, none on biases), learning rates {recipe.BackboneRate:0.#####} and, for the last " +
             $"layer, {recipe.HeadRate:0.#####}, warm-up, cosine to 1 %, gradient clip {recipe.ClipNorm:0.#}, batch {recipe.Batch}, label smoothing " +
             $"{recipe.Smoothing:0.##}, dropout {recipe.Dropout:0.##}; random resized crop (area from {recipe.SmallestCrop:0.##}), flip, brightness, contrast " +
             $"and saturation ±{recipe.Jitter:0.##}, white balance ±{recipe.WhiteBalance:0.##}, CutMix {recipe.CutMix:0.##}, mixup {recipe.MixUp:0.##}. The " +
-            "weights are their mean " +
-            $"over steps ({recipe.Average:0.####}) after epoch {tuned.Best}, which the photos that judge chose, too. {end}").AppendLine();
+            $"weights are their mean over steps ({recipe.Average:0.####}) " +
+            (tuned.Averaged.Count == 0 ? $"after epoch {tuned.Best}" : $"at the ends of cycles {string.Join(" and ", tuned.Averaged)}, averaged") +
+            $", which the photos that judge chose, too. {end}").AppendLine();
         card.AppendLine("| Epoch | Loss | Top-1 | Cross entropy |").AppendLine("|--:|--:|--:|--:|");
         foreach (var epoch in tuned.History)
         {
