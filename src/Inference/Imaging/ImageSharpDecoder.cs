@@ -99,6 +99,11 @@ public sealed class ImageSharpDecoder(IOptions<DecodingOptions> options) : Image
                 throw new InvalidImageContentException("The file ends too early.");
             }
 
+            if (header.Coding == "bmp" && BmpMaskDecoder.TryDecode(file.Span, header, cancellationToken) is { } masked)
+            {
+                return masked;
+            }
+
             using var stream = new MemoryReader(Simpler(file, header));
             // Pictures without transparency are the rule only in JPEG; the four-channel form holds all others.
             var picture = header.Coding switch

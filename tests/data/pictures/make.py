@@ -233,6 +233,7 @@ predicted = b"".join(bytes((row[i] - (row[i - 3] if i > 2 else 0)) & 255 for i i
 case("predictor.tif", tiff(SIDE, SIDE, zlib.compress(predicted), {259: [8], 317: [2]}), **exact)
 STRIPS = [zlib.compress(b"".join(SCENE[y:y + 16])) for y in range(0, SIDE, 16)]
 case("strips.tif", tiff(SIDE, SIDE, STRIPS, {259: [8], 278: [16]}), **exact)
+case("no-byte-counts.tif", tiff(SIDE, SIDE, RAW, {279: []}), imagesharp=unread("The TIFF picture does not say how long its strips are, which"), **exact)
 case("white-is-zero.tif", tiff(SIDE, SIDE, b"".join(bytes(255 - value for value in row) for row in GREY), {258: [8], 262: [0], 277: [1]}),
      pixels=GREY_PIXELS)
 unknown = b"".join(RAW[i:i + 3] + bytes([i & 255]) for i in range(0, len(RAW), 3))
@@ -417,6 +418,29 @@ case("run-length.bmp", bmp(SIDE, SIDE, None, 8, COLORS, compression=1, data=runs
 five = [[(r >> 3, g >> 3, b >> 3) for r, g, b in zip(row[0::3], row[1::3], row[2::3])] for row in SCENE]
 case("555.bmp", bmp(SIDE, SIDE, [b"".join(struct.pack("<H", r << 10 | g << 5 | b) for r, g, b in row) for row in five], 16),
      pixels=[bytes(value * 255 // 31 for pixel in row for value in pixel) for row in five], on_average=1, at_most=2)
+for widths, name in (((4, 4, 4, 4), "4444.bmp"), ((2, 3, 1), "231.bmp"), ((6, 6, 4), "664.bmp"), ((10, 10, 10, 2), "1010102.bmp"), ((11, 11, 10), "111110.bmp"),
+                     ((5, 6, 5), "565.bmp"), ((8, 8, 8, 8), "8888.bmp")):
+    # Red lies highest, opacity above all; the upper half is opaque, the lower one as much as its largest number but one allows.
+    size = 16 if sum(widths) <= 16 else 32
+    shifts = [sum(widths[i + 1:3]) for i in range(3)] + [sum(widths[:3])]
+    rows, pixels = [], []
+    for y, row in enumerate(SCENE):
+        packed, shown = b"", b""
+        for x in range(0, len(row), 3):
+            values = [(value * ((1 << width) - 1) + 127) // 255 for value, width in zip(row[x:x + 3], widths)]
+            opaque = 1.0
+            if len(widths) == 4:
+                most = (1 << widths[3]) - 1
+                values.append(most if y < SIDE // 2 else most - 1)
+                opaque = values[3] / most
+            packed += sum(value << shift for value, shift in zip(values, shifts)).to_bytes(size // 8, "little")
+            shown += bytes(round(255 + (value * 255 / ((1 << width) - 1) - 255) * opaque) for value, width in zip(values[:3], widths))
+        rows.append(packed)
+        pixels.append(shown)
+    masks = b"".join(struct.pack("<I", ((1 << width) - 1) << shift) for width, shift in zip(widths, shifts))
+    case(name, bmp(SIDE, SIDE, rows, size, compression=3, masks=masks), pixels=pixels, on_average=0.5, at_most=2)
+apart = b"".join(struct.pack("<I", mask) for mask in (0xA000, 0x0F0, 0x00F))
+refused("masks-apart.bmp", bmp(SIDE, SIDE, [bytes(2 * SIDE)] * SIDE, 16, compression=3, masks=apart), "The BMP picture has colours whose bits lie apart")
 bits = [bytes(sum((row[x + i] > 127) << 7 - i for i in range(8)) for x in range(0, SIDE, 8)) for row in GREY]
 BITMAP = [b"".join(WHITE if sample > 127 else BLACK for sample in row) for row in GREY]
 case("1.bmp", bmp(SIDE, SIDE, bits, 1, b"\0\0\0\0\xff\xff\xff\0"), pixels=BITMAP)

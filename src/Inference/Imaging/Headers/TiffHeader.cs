@@ -122,6 +122,7 @@ internal static class TiffHeader
 
     private static string? OnlyLibvips(TiffDirectory directory, bool unknown, int colors, bool tiled, bool planar) =>
         tiled ? "keeps its pixels in tiles"
+        : directory.Value((ushort)Tag.StripByteCounts) is null ? "does not say how long its strips are"
         : colors == 4 ? "is in CMYK"
         : unknown ? "has a sample per pixel of which it does not say what it is"
         : planar && directory.Value((ushort)Tag.Predictor) == 2 ? "keeps its channels apart, as differences"
