@@ -22,8 +22,15 @@ test('After one visit and one photo, in airplane mode the page opens again and t
   // The photo before has left its answer in the panel, until this one's begins.
   await expect.poll(() => labelsOf(page, 'browser')).toEqual(before);
 
+  // A sample that the browser threw away is not called a file that is no picture.
+  await page.evaluate(() => caches.delete('samples'));
+  await page.getByRole('link', { name: 'Whatsit' }).click();
+  await page.getByRole('button', { name: 'Classify the sample picture: Granny Smith apple' }).click();
+  await expect(page.getByRole('alert')).toContainText('The server cannot be reached');
+
   await context.setOffline(false);
   await expect(page.getByText('No network')).toBeHidden();
+  await firstSample(page);
   await expectAnswer(page, 'server');
 });
 

@@ -32,12 +32,17 @@ function keep(given: Given): number {
 
 const urlsOf = ({ photo, several }: Given): string[] => [...(photo ? [photo] : []), ...several].map(({ url }) => url);
 
-/** The photos that are given to the page, by whichever way, and the files that are refused. `open` is told under which number to find them. */
+/**
+ * The photos that are given to the page, by whichever way, the files that are refused, and whether a sample was not to be had. `open` is told under which
+ * number to find them.
+ */
 export function usePhotos(number: number, open: (number: number) => void) {
   const { photo, several } = givenAt(number);
   const [refused, setRefused] = useState<string>();
+  const [missing, setMissing] = useState(false);
 
   const give = useCallback((given: Given, skipped: readonly File[] = []) => {
+    setMissing(false);
     setRefused(skipped.map((file) => file.name).join(', ') || undefined);
     open(given === nothing ? 0 : keep(given));
   }, [open]);
@@ -56,13 +61,14 @@ export function usePhotos(number: number, open: (number: number) => void) {
   const takeSample = useCallback(async ({ title, url }: Sample) => {
     const response = await fetch(url).catch(() => undefined);
     if (response?.ok) show(toPhoto(await response.blob(), title));
-    else setRefused(title);
+    else setMissing(true);
   }, [show]);
 
   return {
     photo,
     several,
     refused,
+    missing,
     show,
     take,
     takeSample,

@@ -43,9 +43,10 @@ export function useKept(engine: BrowserEngine) {
     if (!canKeep() || (known?.version === version && urls.every((url) => known.urls.includes(url)))) return;
     // Once it is active the page itself opens without a network.
     await navigator.serviceWorker.ready;
-    await Promise.all(urls.map(put));
+    // The samples are no need of the model's, but the page offers them beside the sign.
+    const samples = (manifest.samples ?? []).map(({ file }) => put(new URL(modelFileUrl(name, file), location.href).href));
+    await Promise.all([...urls.map(put), Promise.allSettled(samples)]);
     write({ ...kept, [name]: { version, urls } });
-    await Promise.all((manifest.samples ?? []).map(({ file }) => put(new URL(modelFileUrl(name, file), location.href).href)));
   }, [engine]);
 
   /** Fetches the model, runs it on an empty picture to be sure that this device can, and asks the browser never to throw it away. */
