@@ -55,7 +55,10 @@ public sealed class WhatsitServer : IAsyncLifetime
             command = ["sh", "-ec", $"{shell}; exec \"$@\"", "sh", .. command];
         }
 
-        return Process.Start(new ProcessStartInfo(command[0], command[1..]) { RedirectStandardOutput = true, RedirectStandardError = true })!;
+        var start = new ProcessStartInfo(command[0], command[1..]) { RedirectStandardOutput = true, RedirectStandardError = true };
+        // However slow the machine is: what is asked in tests is what comes, not when. Settings of a test's own are arguments, which count more.
+        start.Environment["Scheduling__TimeoutSeconds"] = "600";
+        return Process.Start(start)!;
     }
 
     /// <summary>All that a server printed before it gave up, which it must.</summary>

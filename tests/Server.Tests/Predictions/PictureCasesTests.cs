@@ -24,8 +24,7 @@ public sealed class PictureCasesTests(ITestOutputHelper output)
     {
         Assert.SkipUnless(OperatingSystem.IsLinux(), "The memory is read as Linux tells it.");
         var cases = Cases(library);
-        await using var server = WhatsitServer.With(
-            new() { ["Decoding:Library"] = library, ["Scheduling:TimeoutSeconds"] = "600" }, SmallContainer);
+        await using var server = WhatsitServer.With(new() { ["Decoding:Library"] = library }, SmallContainer);
         await server.InitializeAsync();
         var problems = await SendAsync(cases, async picture =>
         {
@@ -70,13 +69,11 @@ public sealed class PictureCasesTests(ITestOutputHelper output)
     public async Task Eight_connections_get_what_each_picture_deserves(string library, string isolation)
     {
         var cases = Cases(library);
-        // However slow the machine is: what is asked here is what comes, not when.
         await using var server = WhatsitServer.With(new()
         {
             ["Decoding:Library"] = library,
             ["Decoding:Isolation"] = isolation,
             ["Decoding:MaxMemory"] = (192 * Megabyte).ToString(),
-            ["Scheduling:TimeoutSeconds"] = "600",
         });
         await server.InitializeAsync();
         // What it takes to answer at all is there then.
