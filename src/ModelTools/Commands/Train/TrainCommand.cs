@@ -99,6 +99,18 @@ internal static class TrainCommand
             DefaultValueFactory = _ => Usual.Cycles,
         };
         cycles.Require(value => value is >= 1 and <= 100, "--cycles must be from 1 to 100.");
+        var cutMix = new Option<double>("--cutmix")
+        {
+            Description = "The share of steps of every layer that paste a part of another photo into each (default 0.3).",
+            DefaultValueFactory = _ => Usual.CutMix,
+        };
+        cutMix.Require(value => value is >= 0 and <= 1, "--cutmix must be from 0 to 1.");
+        var mixUp = new Option<double>("--mixup")
+        {
+            Description = "The share of steps of every layer that blend each photo with another (default 0.1).",
+            DefaultValueFactory = _ => Usual.MixUp,
+        };
+        mixUp.Require(value => value is >= 0 and <= 1, "--mixup must be from 0 to 1.");
         var relu = new Option<bool>("--relu") { Description = "Train every layer with ReLU where the base has ReLU6: ONNX Runtime then answers sooner." };
         var to = new Option<string[]>("--to")
         {
@@ -115,7 +127,7 @@ internal static class TrainCommand
         var command = new Command("train", "Train a classifier on your photos: a new last layer on a network that knows pictures.")
         {
             images, name, network, compare, validation, labels, perClass, copies, balanced, others, refuse, keep, fineTune, epochs, batch, rate, patience,
-            progressive, cycles, relu, threads, checkpoints, to, seed, noCache, title, license, models, json,
+            progressive, cycles, cutMix, mixUp, relu, threads, checkpoints, to, seed, noCache, title, license, models, json,
         };
         command.SetAction(async (arguments, cancellationToken) =>
         {
@@ -155,6 +167,8 @@ internal static class TrainCommand
                         FirstSide = arguments.GetValue(progressive)?.FirstOrDefault() ?? 0,
                         LastSide = arguments.GetValue(progressive)?.ElementAtOrDefault(1) ?? 0,
                         Cycles = arguments.GetValue(cycles),
+                        CutMix = arguments.GetValue(cutMix),
+                        MixUp = arguments.GetValue(mixUp),
                         Relu = arguments.GetValue(relu),
                         Seed = arguments.GetValue(seed),
                     },
