@@ -7,6 +7,7 @@ using Whatsit.ModelConversion.Formats.Onnx;
 using Whatsit.ModelConversion.Graphs;
 using Whatsit.ModelConversion.Training;
 using static TorchSharp.torch;
+using TorchTensor = TorchSharp.torch.Tensor;
 using HostTensor = Whatsit.ModelConversion.Graphs.Tensor;
 
 namespace Whatsit.Training;
@@ -25,6 +26,9 @@ internal sealed class FineTuner : IDisposable
 
     // Between the file in ONNX Runtime and the module in libtorch, of logits relative to the largest.
     private const float Tolerance = 1e-4f;
+
+    // What was learnt counts at least so much: with less of it, what it began with answers.
+    private static readonly double[] Shares = [0.9, 0.8, 0.7];
 
     private readonly string _folder;
     private readonly FineTuningJob _job;
@@ -49,8 +53,8 @@ internal sealed class FineTuner : IDisposable
         (_folder, _job, _say) = (folder, job, say);
         set_num_threads(threads);
         _loader = new PhotoLoader(job, threads);
-        _network = new TorchNetwork(Read(), job.Logits, job.Recipe.Dropout, _device);
-        _mean = new TorchNetwork(Read(), job.Logits, device: _device);
+        _network = new TorchNetwork(Read(FineTuningJob.NetworkFile), job.Logits, job.Recipe.Dropout, _device);
+        _mean = new TorchNetwork(Read(FineTuningJob.NetworkFile), job.Logits, device: _device);
         _mean.eval();
         var recipe = job.Recipe;
         RequireSize(Growth.Of(recipe, job.Input, 0).Input);
@@ -67,8 +71,6 @@ internal sealed class FineTuner : IDisposable
         {
             _say(Now() with { History = State.History, Note = $"Goes on in epoch {State.Epoch + 1}, step {State.Step + 1}." });
         }
-
-        Graph Read() => new OnnxReader().Read(Path.Combine(folder, FineTuningJob.NetworkFile)).Graph;
 
         // Biases are not held small.
         IEnumerable<AdamW.ParamGroup> Groups(bool head, double rate) => _network.ParametersOf(head).GroupBy(parameter => parameter.dim() > 1)
@@ -100,8 +102,14 @@ internal sealed class FineTuner : IDisposable
             Epoch(cancellationToken);
         }
 
-        Average(cancellationToken);
-        _say(Now() with { Best = Best().Epoch });
+        var best = Best();
+        var kept = Average(best, cancellationToken);
+        if (kept.Epoch > 0)
+        {
+            MixWithStart(kept, cancellationToken);
+        }
+
+        _say(Now() with { Best = best.Epoch });
     }
 
     /// <inheritdoc/>
@@ -201,54 +209,98 @@ internal sealed class FineTuner : IDisposable
     /// A greedy soup (Wortsman et al. 2022, recipe 1): to the weights of the cycle that ended best, those of each other one are added, best first, where their
     /// mean answers no worse. It is kept where it answers better than every epoch.
     /// </summary>
-    private void Average(CancellationToken cancellationToken)
+    /// <returns>How what is kept then answers.</returns>
+    private FineTuningEpoch Average(FineTuningEpoch kept, CancellationToken cancellationToken)
     {
-        int[] ended = [.. Enumerable.Range(0, _cycles).Where(index => File.Exists(CycleFile(index)))
-            .OrderByDescending(index => State.History[Ended(index)].Top1).ThenBy(index => State.History[Ended(index)].CrossEntropy)];
+        (int Cycle, FineTuningEpoch End)[] ended = [.. Enumerable.Range(0, _cycles).Where(cycle => File.Exists(CycleFile(cycle)))
+            .Select(cycle => (cycle, State.History[Enumerable.Range(1, _job.Recipe.Epochs).Last(epoch => CycleOf(epoch) == cycle)]))
+            .OrderByDescending(each => each.Item2.Top1).ThenBy(each => each.Item2.CrossEntropy)];
         if (ended.Length < 2)
         {
-            return;
+            return kept;
         }
 
-        using var nothing = no_grad();
-        int[] taken = [ended[0]];
-        var (best, soup) = (State.History[Ended(ended[0])], (Judgement?)null);
-        foreach (var index in ended.Skip(1))
+        int[] taken = [ended[0].Cycle];
+        var (best, soup) = (ended[0].End, (Judgement?)null);
+        foreach (var (cycle, _) in ended.Skip(1))
         {
-            Mix([.. taken, index]);
+            Mix([.. taken, cycle]);
             var judged = Measure(cancellationToken);
             if (judged.Top1 >= best.Top1)
             {
-                (taken, soup) = ([.. taken, index], judged);
-                best = best with { Top1 = judged.Top1, CrossEntropy = judged.CrossEntropy };
+                (taken, soup, best) = ([.. taken, cycle], judged, best with { Top1 = judged.Top1, CrossEntropy = judged.CrossEntropy });
             }
         }
 
-        if (soup is null || !IsBetter(best, Best()))
+        if (soup is null || !IsBetter(best, kept))
         {
-            return;
+            return kept;
         }
 
         Mix(taken);
         Keep(soup);
+        int[] numbers = [.. taken.Order().Select(cycle => cycle + 1)];
         _say(Now() with
         {
-            Averaged = [.. taken.Order().Select(index => index + 1)],
+            Averaged = numbers,
             Note = string.Create(CultureInfo.InvariantCulture,
-                $"The mean of what cycles {string.Join(" and ", taken.Order().Select(index => index + 1))} ended with is kept: it answers {best.Top1:P1} " +
-                $"rightly, the best epoch {Best().Top1:P1}."),
+                $"The mean of what cycles {string.Join(" and ", numbers)} ended with is kept: it answers {best.Top1:P1} rightly, the best epoch {kept.Top1:P1}."),
         });
+        return best;
 
-        int Ended(int cycle) => Enumerable.Range(0, _job.Recipe.Epochs).Last(epoch => Stage.Of(epoch, _job.Recipe.Epochs, _cycles).Index == cycle) + 1;
+        int CycleOf(int epoch) => Stage.Of(epoch - 1, _job.Recipe.Epochs, _cycles).Index;
 
         void Mix(int[] cycles)
         {
             using var scope = NewDisposeScope();
-            var weights = cycles.Select(index => Checkpoint.Read(CycleFile(index), _mean.Learnt.Count)).ToArray();
-            foreach (var (mean, place) in _mean.Learnt.Values.Select((mean, place) => (mean, place)))
+            var weights = cycles.Select(cycle => Checkpoint.Read(CycleFile(cycle), _mean.Learnt.Count)).ToArray();
+            Set((_, place) => stack([.. weights.Select(each => each[place])]).mean([0]));
+        }
+    }
+
+    /// <summary>
+    /// Mixes what was learnt with a little of what it began with, which knows more than the photos that were learnt from: WiSE-FT, Wortsman et al. 2021
+    /// (https://arxiv.org/abs/2109.01903). It is kept where it answers better.
+    /// </summary>
+    private void MixWithStart(FineTuningEpoch kept, CancellationToken cancellationToken)
+    {
+        using var start = new TorchNetwork(Read(FineTuningJob.NetworkFile), _job.Logits, device: _device);
+        using var learnt = new TorchNetwork(Read(FineTuningJob.BestFile), _job.Logits, device: _device);
+        var (best, chosen) = (kept, default((double Share, Judgement Judged)?));
+        foreach (var share in Shares)
+        {
+            Mix(share);
+            var judged = Measure(cancellationToken);
+            var mixed = kept with { Top1 = judged.Top1, CrossEntropy = judged.CrossEntropy };
+            (best, chosen) = IsBetter(mixed, best) ? (mixed, (share, judged)) : (best, chosen);
+        }
+
+        if (chosen is var (taken, judgement))
+        {
+            Mix(taken);
+            Keep(judgement);
+            _say(Now() with
             {
-                mean.copy_(stack([.. weights.Select(each => each[place])]).mean([0]));
-            }
+                Share = taken,
+                Note = string.Create(CultureInfo.InvariantCulture,
+                    $"Mixed with {1 - taken:P0} of the weights that it began with, it answers {best.Top1:P1} rightly; before, {kept.Top1:P1}."),
+            });
+        }
+
+        void Mix(double share)
+        {
+            using var scope = NewDisposeScope();
+            Set((name, _) => start.Learnt[name].lerp(learnt.Learnt[name], share));
+        }
+    }
+
+    /// <summary>Puts other weights in the place of the mean.</summary>
+    private void Set(Func<string, int, TorchTensor> weights)
+    {
+        using var nothing = no_grad();
+        foreach (var ((name, mean), place) in _mean.Learnt.Select((entry, place) => (entry, place)))
+        {
+            mean.copy_(weights(name, place));
         }
     }
 
@@ -287,6 +339,8 @@ internal sealed class FineTuner : IDisposable
 
         return number;
     }
+
+    private Graph Read(string file) => new OnnxReader().Read(Path.Combine(_folder, file)).Graph;
 
     /// <summary>Judges the mean of the weights, and keeps it where it is the best.</summary>
     private void Judge(double? loss, long started, double before, CancellationToken cancellationToken)

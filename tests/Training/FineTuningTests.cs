@@ -67,7 +67,7 @@ public sealed class FineTuningTests : IDisposable
         var tuned = report.Facts.FineTuned!;
         Assert.True(tuned.History[0].Top1 <= report.Evaluation.Figures.Top1 - 0.1,
             $"{string.Join(' ', tuned.History.Select(epoch => $"{epoch.Loss:0.00}:{epoch.Top1:0.00}:{epoch.CrossEntropy:0.00}"))}");
-        Assert.Equal(tuned.History[tuned.Best].Top1, report.Evaluation.Figures.Top1, 3);
+        Assert.InRange(report.Evaluation.Figures.Top1, tuned.History[tuned.Best].Top1 - 0.001, 1);
         Assert.All(tuned.History.Skip(1), epoch => Assert.True(epoch.Loss > 0));
         Assert.Contains(steps, step => step.FineTuning?.PhotosPerSecond > 0);
 
@@ -221,7 +221,42 @@ public sealed class FineTuningTests : IDisposable
         Assert.Equal([1, 2], averaged.Averaged);
         Assert.Contains("cycles 1 and 2", averaged.Note, StringComparison.Ordinal);
         var kept = new TorchNetwork(new OnnxReader().Read(Path.Combine(idle, FineTuningJob.BestFile)).Graph, "logits");
-        Assert.All(kept.Learnt.Values.Zip(learnt), pair => Assert.True(pair.First.allclose(pair.Second)));
+        var share = said.LastOrDefault(step => step.Share is not null)?.Share ?? 1;
+        Assert.All(kept.Learnt.Zip(learnt),
+            pair => Assert.True(pair.First.Value.allclose(network.Learnt[pair.First.Key].lerp(pair.Second, share), atol: 1e-6)));
+    }
+
+    [Fact]
+    public void What_was_learnt_is_mixed_with_what_it_began_with_where_that_answers_better()
+    {
+        var good = Job("good", Recipe with { Epochs = 40, Cycles = 2 });
+        Run(good, CancellationToken.None);
+        var weak = Job("weak", Recipe with { Epochs = 12 });
+        Run(weak, CancellationToken.None);
+
+        // Nine tenths of nothing, and a tenth of ten times what was learnt elsewhere.
+        var network = new TorchNetwork(new OnnxReader().Read(Path.Combine(weak, FineTuningJob.NetworkFile)).Graph, "logits");
+        var learnt = Checkpoint.Read(Path.Combine(good, "cycle-2"), network.Learnt.Count);
+        Write(FineTuningJob.NetworkFile, 10);
+        Write(FineTuningJob.BestFile, 0);
+        var said = new List<FineTuningStep>();
+        Run(weak, CancellationToken.None, said.Add);
+
+        var mixed = Assert.Single(said, step => step.Share is not null);
+        Assert.Contains("of the weights that it began with", mixed.Note, StringComparison.Ordinal);
+        var kept = new TorchNetwork(new OnnxReader().Read(Path.Combine(weak, FineTuningJob.BestFile)).Graph, "logits");
+        Assert.All(kept.Learnt.Values.Zip(learnt), pair => Assert.True(pair.First.allclose(pair.Second.mul(10 * (1 - mixed.Share!.Value)), atol: 1e-5)));
+
+        void Write(string file, double times)
+        {
+            using var nothing = TorchSharp.torch.no_grad();
+            foreach (var (tensor, part) in network.Learnt.Values.Zip(learnt))
+            {
+                tensor.copy_(part.mul(times));
+            }
+
+            OnnxWriter.Write(network.WriteBack(), Path.Combine(weak, file));
+        }
     }
 
     [Theory]

@@ -163,6 +163,9 @@ public sealed record FineTuningStep
     /// <summary>The cycles, from 1, whose last weights' mean is kept in place of the best epoch's, once all is done.</summary>
     public IReadOnlyList<int>? Averaged { get; init; }
 
+    /// <summary>The share of what was learnt in what is kept, once all is done; the rest is what it began with.</summary>
+    public double? Share { get; init; }
+
     /// <summary>Something to tell: where it went on, why it ended.</summary>
     public string? Note { get; init; }
 }

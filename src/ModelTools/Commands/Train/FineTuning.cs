@@ -22,8 +22,9 @@ internal sealed record FineTuningRequest(FineTuningRecipe Recipe, int? Threads =
 /// <param name="History">The epochs, that before the first one included.</param>
 /// <param name="Best">The epoch whose weights were kept.</param>
 /// <param name="Averaged">The cycles whose last weights' mean was kept instead; none where an epoch's were.</param>
+/// <param name="Share">The share of what was learnt in the weights; the rest is what they began with.</param>
 /// <param name="Notes">What is to be told.</param>
-internal sealed record FineTuned(FineTuningRecipe Recipe, IReadOnlyList<FineTuningEpoch> History, int Best, IReadOnlyList<int> Averaged,
+internal sealed record FineTuned(FineTuningRecipe Recipe, IReadOnlyList<FineTuningEpoch> History, int Best, IReadOnlyList<int> Averaged, double Share,
     IReadOnlyList<string> Notes);
 
 /// <summary>
@@ -100,7 +101,8 @@ internal static class FineTuning
 
         await File.WriteAllTextAsync(Path.Combine(folder, FineTuningJob.JobFile),
             JsonSerializer.Serialize(job, FineTuningJson.Default.FineTuningJob), cancellationToken);
-        var (history, notes, best, averaged) = (new List<FineTuningEpoch>(), new List<string>(), 0, (IReadOnlyList<int>)[]);
+        var (history, notes) = (new List<FineTuningEpoch>(), new List<string>());
+        var (best, averaged, share) = (0, (IReadOnlyList<int>)[], 1.0);
         using var process = Start(program, folder, $"{request.Threads ?? Environment.ProcessorCount}");
         // It writes a checkpoint and ends once nobody holds the other end of its input.
         await using var ending = cancellationToken.Register(process.StandardInput.Close);
@@ -123,7 +125,7 @@ internal static class FineTuning
                 notes.Add(note);
             }
 
-            (best, averaged) = (step.Best ?? best, step.Averaged ?? averaged);
+            (best, averaged, share) = (step.Best ?? best, step.Averaged ?? averaged, step.Share ?? share);
             progress(new TrainingStep($"Epoch {step.Epoch} of {step.Epochs}", step.Step, step.Steps) { FineTuning = step });
         }
 
@@ -143,7 +145,7 @@ internal static class FineTuning
             Directory.Delete(folder, recursive: true);
         }
 
-        return (new FineTuned(request.Recipe, history, best, averaged, notes), trained);
+        return (new FineTuned(request.Recipe, history, best, averaged, share, notes), trained);
     }
 
     /// <summary>The program, where it is: as a variable names it, beside this one, or as .NET tools are installed.</summary>

@@ -95,6 +95,7 @@ internal static class TrainingCard
             $"and saturation ±{recipe.Jitter:0.##}, white balance ±{recipe.WhiteBalance:0.##}, CutMix {recipe.CutMix:0.##}, mixup {recipe.MixUp:0.##}. The " +
             $"weights are their mean over steps ({recipe.Average:0.####}) " +
             (tuned.Averaged.Count == 0 ? $"after epoch {tuned.Best}" : $"at the ends of cycles {string.Join(" and ", tuned.Averaged)}, averaged") +
+            (tuned.Share < 1 ? $", with {1 - tuned.Share:0 %} of what it began with (WiSE-FT)" : "") +
             $", which the photos that judge chose, too. {end}").AppendLine();
         card.AppendLine("| Epoch | Loss | Top-1 | Cross entropy |").AppendLine("|--:|--:|--:|--:|");
         foreach (var epoch in tuned.History)
