@@ -85,7 +85,7 @@ export function App() {
   const { models, model, samples, trouble, load, refresh } = useModels(place.model || settings.model, (loaded) => changes.tell({ model: loaded }));
   const offline = useOffline((isOffline) => changes.tell({ offline: isOffline }));
   const browser = useMemo(() => new BrowserEngine(load), [load]);
-  const { photo, several, refused, missing, show, take, takeSample, takeAddress, backToAll, reset } = usePhotos(place.given, (given) => {
+  const { photo, several, refused, show, take, takeSample, takeAddress, backToAll, reset } = usePhotos(place.given, (given) => {
     go({ given, page: '' });
     changes.tell({ photo: givenAt(given).photo });
   });
@@ -196,7 +196,7 @@ export function App() {
   const onTaughtOn = useCallback((base: { manifest: { name: string } }) => void load(base.manifest.name).then(keepWhatRan).catch(() => undefined), [load, keepWhatRan]);
 
   const sampleStrip = samples.length > 0 && <Samples samples={samples} onPick={(sample) => void takeSample(sample)} />;
-  const refusal = (refused || missing) && <p className="refused" role="alert"><Icon name="alert" />{refused ? t.pick.notAnImage(refused) : t.error.offline.text}</p>;
+  const refusal = refused && <p className="refused" role="alert"><Icon name="alert" />{refused === 'missing' ? t.error.offline.text : t.pick.notAnImage(refused.names)}</p>;
   const keptHere = isKept(name, model?.manifest.version);
   const facts = model && (
     <ModelFacts info={model} classCount={model.classes.length} folds={view === 'photo'} address={addressOf({ page: '', model: name })}>

@@ -32,18 +32,18 @@ function keep(given: Given): number {
 
 const urlsOf = ({ photo, several }: Given): string[] => [...(photo ? [photo] : []), ...several].map(({ url }) => url);
 
-/**
- * The photos that are given to the page, by whichever way, the files that are refused, and whether a sample was not to be had. `open` is told under which
- * number to find them.
- */
+/** Why nothing came of what was given: files that are no pictures, by name, or a sample that is not to be had. */
+type Refused = { names: string } | 'missing';
+
+const namesOf = (files: readonly File[]): Refused | undefined => (files.length > 0 ? { names: files.map(({ name }) => name).join(', ') } : undefined);
+
+/** The photos that are given to the page, by whichever way, and what is refused of them. `open` is told under which number to find them. */
 export function usePhotos(number: number, open: (number: number) => void) {
   const { photo, several } = givenAt(number);
-  const [refused, setRefused] = useState<string>();
-  const [missing, setMissing] = useState(false);
+  const [refused, setRefused] = useState<Refused>();
 
   const give = useCallback((given: Given, skipped: readonly File[] = []) => {
-    setMissing(false);
-    setRefused(skipped.map((file) => file.name).join(', ') || undefined);
+    setRefused(namesOf(skipped));
     open(given === nothing ? 0 : keep(given));
   }, [open]);
 
@@ -52,7 +52,7 @@ export function usePhotos(number: number, open: (number: number) => void) {
   const take = useCallback((files: File[], name?: string) => {
     const images = files.filter(looksLikeImage);
     const [first] = images;
-    if (!first) return setRefused(files.map((file) => file.name).join(', ') || undefined);
+    if (!first) return setRefused(namesOf(files));
     const skipped = files.filter((file) => !images.includes(file));
     if (images.length === 1) give({ photo: toPhoto(first, name ?? first.name), several }, skipped);
     else give({ several: images.map((image) => toPhoto(image, image.name)) }, skipped);
@@ -61,14 +61,13 @@ export function usePhotos(number: number, open: (number: number) => void) {
   const takeSample = useCallback(async ({ title, url }: Sample) => {
     const response = await fetch(url).catch(() => undefined);
     if (response?.ok) show(toPhoto(await response.blob(), title));
-    else setMissing(true);
+    else setRefused('missing');
   }, [show]);
 
   return {
     photo,
     several,
     refused,
-    missing,
     show,
     take,
     takeSample,
