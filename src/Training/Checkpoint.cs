@@ -77,8 +77,15 @@ internal static class Checkpoint
     /// <summary>Reads so many tensors alone.</summary>
     public static Tensor[] Read(string path, int count)
     {
-        using var reader = new BinaryReader(File.OpenRead(path));
-        return [.. Enumerable.Range(0, count).Select(_ => Tensor.Load(reader))];
+        try
+        {
+            using var reader = new BinaryReader(File.OpenRead(path));
+            return [.. Enumerable.Range(0, count).Select(_ => Tensor.Load(reader))];
+        }
+        catch (Exception exception) when (IsBroken(exception))
+        {
+            throw Broken(path, exception);
+        }
     }
 
     /// <summary>Takes a training up where it was left, if it was begun.</summary>
@@ -101,7 +108,7 @@ internal static class Checkpoint
 
             if (reader.ReadInt64() != reader.BaseStream.Length)
             {
-                throw new ModelFormatException($"'{path}' is broken: delete it to begin anew.");
+                throw Broken(path);
             }
 
             var begun = JsonSerializer.Deserialize(reader.ReadString(), FineTuningJson.Default.FineTuningJob)!;
@@ -122,11 +129,16 @@ internal static class Checkpoint
             optimizer.load_state_dict(reader);
             return state;
         }
-        catch (Exception exception) when (exception is EndOfStreamException or InvalidDataException or JsonException or ArgumentException or FormatException)
+        catch (Exception exception) when (IsBroken(exception))
         {
-            throw new ModelFormatException($"'{path}' is broken: delete it to begin anew.", exception);
+            throw Broken(path, exception);
         }
     }
+
+    private static bool IsBroken(Exception exception) =>
+        exception is EndOfStreamException or InvalidDataException or JsonException or ArgumentException or FormatException;
+
+    private static ModelFormatException Broken(string path, Exception? cause = null) => new($"'{path}' is broken: delete it to begin anew.", cause);
 
     private static void Save(BinaryWriter writer, IEnumerable<Tensor> tensors)
     {

@@ -40,7 +40,6 @@ internal sealed class FineTuner : IDisposable
     private readonly Device _device = cuda_is_available() ? CUDA : CPU;
     private readonly int _steps;
     private readonly Schedule _schedule;
-    private readonly int _cycles;
     private readonly int _patientFrom;
 
     /// <summary>Begins a training, or takes it up again.</summary>
@@ -62,9 +61,8 @@ internal sealed class FineTuner : IDisposable
         _optimizer = optim.AdamW([.. Groups(head: true, recipe.HeadRate), .. Groups(head: false, recipe.BackboneRate)]);
         _steps = Math.Max(1, job.Training.Count / Math.Min(recipe.Batch, job.Training.Count));
         _schedule = new Schedule(recipe, _steps);
-        _cycles = Math.Clamp(recipe.Cycles, 1, recipe.Epochs);
         // While photos grow, those that judge are larger, and what is learnt shows later; and a cycle's first steps undo what the one before ended with.
-        _patientFrom = Math.Max(Stage.Of(recipe.Epochs - 1, recipe.Epochs, _cycles).First,
+        _patientFrom = Math.Max(Stage.CycleOf(recipe, recipe.Epochs - 1).First,
             Enumerable.Range(0, recipe.Epochs).First(epoch => Growth.Of(recipe, job.Input, epoch).Input.Width >= job.Input.Width));
         State = Checkpoint.Read(folder, job, _network, _mean, _optimizer) ?? new TrainingState();
         if (State.History.Count > 0)
@@ -102,14 +100,7 @@ internal sealed class FineTuner : IDisposable
             Epoch(cancellationToken);
         }
 
-        var best = Best();
-        var kept = Average(best, cancellationToken);
-        if (kept.Epoch > 0)
-        {
-            MixWithStart(kept, cancellationToken);
-        }
-
-        _say(Now() with { Best = best.Epoch });
+        Finish(cancellationToken);
     }
 
     /// <inheritdoc/>
@@ -189,13 +180,12 @@ internal sealed class FineTuner : IDisposable
     /// <summary>Keeps what a cycle ends with, if one does, and begins the next one there.</summary>
     private void EndCycle()
     {
-        var cycle = Stage.Of(State.Epoch - 1, _job.Recipe.Epochs, _cycles);
-        if (_cycles == 1 || State.Epoch < cycle.First + cycle.Epochs)
+        if (!EndsCycle(State.Epoch))
         {
             return;
         }
 
-        Checkpoint.Write(CycleFile(cycle.Index), _mean.Learnt.Values);
+        Checkpoint.Write(CycleFile(State.Epoch), _mean.Learnt.Values);
         using var nothing = no_grad();
         foreach (var (name, mean) in _mean.Learnt)
         {
@@ -203,7 +193,26 @@ internal sealed class FineTuner : IDisposable
         }
     }
 
-    private string CycleFile(int index) => Path.Combine(_folder, string.Create(CultureInfo.InvariantCulture, $"{FineTuningJob.CycleFile}{index + 1}"));
+    /// <summary>Whether an epoch, from 1, is the last of one of several cycles.</summary>
+    private bool EndsCycle(int epoch) => Stage.CycleOf(_job.Recipe, epoch - 1) is var cycle && cycle.End == epoch && cycle.Epochs < _job.Recipe.Epochs;
+
+    private int NumberOf(int epoch) => Stage.CycleOf(_job.Recipe, epoch - 1).Index + 1;
+
+    private string CycleFile(int epoch) => Path.Combine(_folder, string.Create(CultureInfo.InvariantCulture, $"{FineTuningJob.CycleFile}{NumberOf(epoch)}"));
+
+    /// <summary>Makes of the best epoch, of what the cycles ended with and of what it began with what answers best. Done again, it comes to the same.</summary>
+    private void Finish(CancellationToken cancellationToken)
+    {
+        var best = Best();
+        File.Copy(Path.Combine(_folder, FineTuningJob.BestFile), Path.Combine(_folder, FineTuningJob.ResultFile), overwrite: true);
+        var kept = Average(best, cancellationToken);
+        if (kept.Epoch > 0)
+        {
+            MixWithStart(kept, cancellationToken);
+        }
+
+        _say(Now() with { Best = best.Epoch });
+    }
 
     /// <summary>
     /// A greedy soup (Wortsman et al. 2022, recipe 1): to the weights of the cycle that ended best, those of each other one are added, best first, where their
@@ -212,23 +221,22 @@ internal sealed class FineTuner : IDisposable
     /// <returns>How what is kept then answers.</returns>
     private FineTuningEpoch Average(FineTuningEpoch kept, CancellationToken cancellationToken)
     {
-        (int Cycle, FineTuningEpoch End)[] ended = [.. Enumerable.Range(0, _cycles).Where(cycle => File.Exists(CycleFile(cycle)))
-            .Select(cycle => (cycle, State.History[Enumerable.Range(1, _job.Recipe.Epochs).Last(epoch => CycleOf(epoch) == cycle)]))
-            .OrderByDescending(each => each.Item2.Top1).ThenBy(each => each.Item2.CrossEntropy)];
-        if (ended.Length < 2)
+        FineTuningEpoch[] ends = [.. State.History.Where(epoch => epoch.Epoch > 0 && EndsCycle(epoch.Epoch))
+            .OrderByDescending(epoch => epoch.Top1).ThenBy(epoch => epoch.CrossEntropy)];
+        if (ends.Length < 2)
         {
             return kept;
         }
 
-        int[] taken = [ended[0].Cycle];
-        var (best, soup) = (ended[0].End, (Judgement?)null);
-        foreach (var (cycle, _) in ended.Skip(1))
+        int[] taken = [ends[0].Epoch];
+        var (best, soup) = (ends[0], (Judgement?)null);
+        foreach (var end in ends.Skip(1))
         {
-            Mix([.. taken, cycle]);
+            Mix([.. taken, end.Epoch]);
             var judged = Measure(cancellationToken);
             if (judged.Top1 >= best.Top1)
             {
-                (taken, soup, best) = ([.. taken, cycle], judged, best with { Top1 = judged.Top1, CrossEntropy = judged.CrossEntropy });
+                (taken, soup, best) = ([.. taken, end.Epoch], judged, best with { Top1 = judged.Top1, CrossEntropy = judged.CrossEntropy });
             }
         }
 
@@ -238,8 +246,8 @@ internal sealed class FineTuner : IDisposable
         }
 
         Mix(taken);
-        Keep(soup);
-        int[] numbers = [.. taken.Order().Select(cycle => cycle + 1)];
+        Keep(soup, FineTuningJob.ResultFile);
+        int[] numbers = [.. taken.Order().Select(NumberOf)];
         _say(Now() with
         {
             Averaged = numbers,
@@ -248,12 +256,10 @@ internal sealed class FineTuner : IDisposable
         });
         return best;
 
-        int CycleOf(int epoch) => Stage.Of(epoch - 1, _job.Recipe.Epochs, _cycles).Index;
-
-        void Mix(int[] cycles)
+        void Mix(int[] epochs)
         {
             using var scope = NewDisposeScope();
-            var weights = cycles.Select(cycle => Checkpoint.Read(CycleFile(cycle), _mean.Learnt.Count)).ToArray();
+            var weights = epochs.Select(epoch => Checkpoint.Read(CycleFile(epoch), _mean.Learnt.Count)).ToArray();
             Set((_, place) => stack([.. weights.Select(each => each[place])]).mean([0]));
         }
     }
@@ -265,7 +271,7 @@ internal sealed class FineTuner : IDisposable
     private void MixWithStart(FineTuningEpoch kept, CancellationToken cancellationToken)
     {
         using var start = new TorchNetwork(Read(FineTuningJob.NetworkFile), _job.Logits, device: _device);
-        using var learnt = new TorchNetwork(Read(FineTuningJob.BestFile), _job.Logits, device: _device);
+        using var learnt = new TorchNetwork(Read(FineTuningJob.ResultFile), _job.Logits, device: _device);
         var (best, chosen) = (kept, default((double Share, Judgement Judged)?));
         foreach (var share in Shares)
         {
@@ -278,7 +284,7 @@ internal sealed class FineTuner : IDisposable
         if (chosen is var (taken, judgement))
         {
             Mix(taken);
-            Keep(judgement);
+            Keep(judgement, FineTuningJob.ResultFile);
             _say(Now() with
             {
                 Share = taken,
@@ -351,7 +357,7 @@ internal sealed class FineTuner : IDisposable
         State = new TrainingState { Epoch = ended.Epoch, History = [.. State.History, ended] };
         if (Best() == ended)
         {
-            Keep(judged);
+            Keep(judged, FineTuningJob.BestFile);
         }
 
         _say(Now() with { Ended = ended });
@@ -378,9 +384,9 @@ internal sealed class FineTuner : IDisposable
     }
 
     /// <summary>Writes the mean of the weights.</summary>
-    private void Keep(Judgement judged)
+    private void Keep(Judgement judged, string file)
     {
-        var path = Path.Combine(_folder, FineTuningJob.BestFile);
+        var path = Path.Combine(_folder, file);
         OnnxWriter.Write(_mean.WriteBack(), path + ".new");
         Prove(path + ".new", judged.Photos, judged.Logits);
         File.Move(path + ".new", path, overwrite: true);

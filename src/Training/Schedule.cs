@@ -15,7 +15,7 @@ internal sealed class Schedule(FineTuningRecipe recipe, int steps)
     /// <summary>The share of the highest rate in a step, from 0.</summary>
     public double At(int step)
     {
-        var cycle = Stage.Of(step / steps, recipe.Epochs, Math.Clamp(recipe.Cycles, 1, recipe.Epochs));
+        var cycle = Stage.CycleOf(recipe, step / steps);
         var (length, within) = (cycle.Epochs * steps, step - (cycle.First * steps));
         var warmUp = Math.Min(recipe.WarmUp, length / 10);
         var done = Math.Min(1, (double)(within - warmUp) / Math.Max(1, length - warmUp));
@@ -32,6 +32,12 @@ internal sealed class Schedule(FineTuningRecipe recipe, int steps)
 /// <param name="Epochs">How many it has.</param>
 internal readonly record struct Stage(int Index, int First, int Epochs)
 {
+    /// <summary>The epoch after its last one.</summary>
+    public int End => First + Epochs;
+
+    /// <summary>The rise and fall of the rates that an epoch is in (<see cref="FineTuningRecipe.Cycles"/>).</summary>
+    public static Stage CycleOf(FineTuningRecipe recipe, int epoch) => Of(epoch, recipe.Epochs, Math.Clamp(recipe.Cycles, 1, recipe.Epochs));
+
     /// <summary>That of an epoch.</summary>
     public static Stage Of(int epoch, int epochs, int stages)
     {

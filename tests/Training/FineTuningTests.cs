@@ -118,6 +118,7 @@ public sealed class FineTuningTests : IDisposable
 
         Run(parts, CancellationToken.None);
         Assert.Equal(Hash(whole, FineTuningJob.BestFile), Hash(parts, FineTuningJob.BestFile));
+        Assert.Equal(Hash(whole, FineTuningJob.ResultFile), Hash(parts, FineTuningJob.ResultFile));
         Assert.Empty(Directory.GetFiles(parts, "*.new"));
     }
 
@@ -220,7 +221,7 @@ public sealed class FineTuningTests : IDisposable
         var averaged = Assert.Single(said, step => step.Averaged is not null);
         Assert.Equal([1, 2], averaged.Averaged);
         Assert.Contains("cycles 1 and 2", averaged.Note, StringComparison.Ordinal);
-        var kept = new TorchNetwork(new OnnxReader().Read(Path.Combine(idle, FineTuningJob.BestFile)).Graph, "logits");
+        var kept = new TorchNetwork(new OnnxReader().Read(Path.Combine(idle, FineTuningJob.ResultFile)).Graph, "logits");
         var share = said.LastOrDefault(step => step.Share is not null)?.Share ?? 1;
         Assert.All(kept.Learnt.Zip(learnt),
             pair => Assert.True(pair.First.Value.allclose(network.Learnt[pair.First.Key].lerp(pair.Second, share), atol: 1e-6)));
@@ -242,9 +243,13 @@ public sealed class FineTuningTests : IDisposable
         var said = new List<FineTuningStep>();
         Run(weak, CancellationToken.None, said.Add);
 
+        // What ended after this, while its bundle was written, say, is asked for once more.
+        var first = Hash(weak, FineTuningJob.ResultFile);
+        Run(weak, CancellationToken.None);
+        Assert.Equal(first, Hash(weak, FineTuningJob.ResultFile));
         var mixed = Assert.Single(said, step => step.Share is not null);
         Assert.Contains("of the weights that it began with", mixed.Note, StringComparison.Ordinal);
-        var kept = new TorchNetwork(new OnnxReader().Read(Path.Combine(weak, FineTuningJob.BestFile)).Graph, "logits");
+        var kept = new TorchNetwork(new OnnxReader().Read(Path.Combine(weak, FineTuningJob.ResultFile)).Graph, "logits");
         Assert.All(kept.Learnt.Values.Zip(learnt), pair => Assert.True(pair.First.allclose(pair.Second.mul(10 * (1 - mixed.Share!.Value)), atol: 1e-5)));
 
         void Write(string file, double times)

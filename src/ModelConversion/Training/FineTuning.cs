@@ -50,7 +50,7 @@ public sealed record FineTuningRecipe
     /// </summary>
     public int FirstSide { get; init; }
 
-    /// <summary>What photos grow to; 0: what the network takes. What was learnt from larger ones is a help to the mean of all (<see cref="Cycles"/>).</summary>
+    /// <summary>What photos grow to; 0: what the network takes.</summary>
     public int LastSide { get; init; }
 
     /// <summary>
@@ -104,6 +104,9 @@ public sealed record FineTuningJob(string Base, string Logits, int Classes, Inpu
 
     /// <summary>The best network so far.</summary>
     public const string BestFile = "best.onnx";
+
+    /// <summary>What comes of it, once all is done.</summary>
+    public const string ResultFile = "result.onnx";
 
     /// <summary>Where the training stands.</summary>
     public const string CheckpointFile = "checkpoint";

@@ -139,7 +139,7 @@ internal static class FineTuning
                     ?? $"The training program ended with exit code {process.ExitCode}; the same command goes on from its checkpoint.");
         }
 
-        var trained = new OnnxReader().Read(Path.Combine(folder, FineTuningJob.BestFile)).Graph;
+        var trained = new OnnxReader().Read(Path.Combine(folder, FineTuningJob.ResultFile)).Graph;
         if (request.Checkpoints is null)
         {
             Directory.Delete(folder, recursive: true);
