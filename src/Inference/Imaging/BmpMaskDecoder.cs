@@ -33,19 +33,24 @@ internal static class BmpMaskDecoder
             return null;
         }
 
+        if ((samples[0].Mask | samples[1].Mask | samples[2].Mask) == 0)
+        {
+            throw ImageHeader.Damaged("bmp");
+        }
+
         var all = 0u;
         foreach (var sample in samples)
         {
             if (!sample.IsSound || (all & sample.Mask) != 0 || (bits == 16 && sample.Mask > ushort.MaxValue))
             {
-                throw ImageHeader.Unsupported("bmp", "has colours whose bits lie apart", "save it with 24 bits, or as PNG");
+                throw ImageHeader.Unsupported("bmp", "has colours whose bits lie apart or are shared", "save it with 24 bits, or as PNG");
             }
 
             all |= sample.Mask;
         }
 
         var (width, height, place) = ((int)header.Width, (int)header.Height, (int)Number(file, PlaceOfData));
-        var stride = ((width * bits) + 31) / 32 * 4;
+        var stride = (int)(((header.Width * bits) + 31) / 32 * 4);
         var downwards = BinaryPrimitives.ReadInt32LittleEndian(file[Height..]) < 0;
         var picture = new RgbImage(width, height) { OriginalWidth = width, OriginalHeight = height, Format = header.Format };
         try
@@ -81,23 +86,16 @@ internal static class BmpMaskDecoder
     /// <summary>One colour, or the opacity, of a pixel.</summary>
     private readonly record struct Sample(uint Mask)
     {
+        private readonly int _shift = BitOperations.TrailingZeroCount(Mask);
+
         public int Width => BitOperations.PopCount(Mask);
 
         /// <summary>That its bits lie together.</summary>
-        public bool IsSound => Mask == 0 || BitOperations.PopCount((Mask >> BitOperations.TrailingZeroCount(Mask)) + 1) == 1
-            || Mask >> BitOperations.TrailingZeroCount(Mask) == uint.MaxValue;
+        public bool IsSound => (Largest & (Largest + 1)) == 0;
 
-        /// <summary>Scaled to 0…255.</summary>
-        public byte Of(uint pixel, byte none)
-        {
-            if (Mask == 0)
-            {
-                return none;
-            }
+        private uint Largest => Mask >> _shift;
 
-            var shift = BitOperations.TrailingZeroCount(Mask);
-            ulong largest = Mask >> shift;
-            return (byte)(((((pixel & Mask) >> shift) * 255UL) + (largest / 2)) / largest);
-        }
+        /// <summary>As 8 bits.</summary>
+        public byte Of(uint pixel, byte none) => Mask == 0 ? none : RgbRows.To8Bits((pixel & Mask) >> _shift, Largest);
     }
 }

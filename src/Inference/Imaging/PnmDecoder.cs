@@ -87,6 +87,6 @@ internal static class PnmDecoder
     }
 
     private static byte Scale(long sample, int largest) => sample >= 0 && sample <= largest
-        ? (byte)(((sample * 255) + (largest / 2)) / largest)
+        ? RgbRows.To8Bits(sample, largest)
         : throw ImageHeader.Damaged("pnm");
 }

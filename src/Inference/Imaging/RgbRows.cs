@@ -16,6 +16,9 @@ internal static class RgbRows
         }
     }
 
+    /// <summary>A sample of 0 to any largest one, scaled and rounded.</summary>
+    public static byte To8Bits(long sample, long largest) => (byte)(((sample * 255) + (largest / 2)) / largest);
+
     /// <summary>8-bit samples to RGB. Bands beyond colour and transparency are ignored.</summary>
     public static void ToRgb(ReadOnlySpan<byte> samples, int bands, bool cmyk, Span<byte> rgb)
     {

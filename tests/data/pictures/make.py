@@ -440,7 +440,8 @@ for widths, name in (((4, 4, 4, 4), "4444.bmp"), ((2, 3, 1), "231.bmp"), ((6, 6,
     masks = b"".join(struct.pack("<I", ((1 << width) - 1) << shift) for width, shift in zip(widths, shifts))
     case(name, bmp(SIDE, SIDE, rows, size, compression=3, masks=masks), pixels=pixels, on_average=0.5, at_most=2)
 apart = b"".join(struct.pack("<I", mask) for mask in (0xA000, 0x0F0, 0x00F))
-refused("masks-apart.bmp", bmp(SIDE, SIDE, [bytes(2 * SIDE)] * SIDE, 16, compression=3, masks=apart), "The BMP picture has colours whose bits lie apart")
+refused("masks-apart.bmp", bmp(SIDE, SIDE, [bytes(2 * SIDE)] * SIDE, 16, compression=3, masks=apart), "The BMP picture has colours whose bits lie apart or are shared")
+damaged("masks-of-nothing.bmp", bmp(SIDE, SIDE, [bytes(2 * SIDE)] * SIDE, 16, compression=3, masks=bytes(12)))
 bits = [bytes(sum((row[x + i] > 127) << 7 - i for i in range(8)) for x in range(0, SIDE, 8)) for row in GREY]
 BITMAP = [b"".join(WHITE if sample > 127 else BLACK for sample in row) for row in GREY]
 case("1.bmp", bmp(SIDE, SIDE, bits, 1, b"\0\0\0\0\xff\xff\xff\0"), pixels=BITMAP)

@@ -145,15 +145,17 @@ internal static class JpegHeader
         while (at < from.Length)
         {
             // Only what stands between segments and in coded data can be a fill byte; a segment's own bytes are what they are.
-            if (from[at] == 0xFF && at + 1 < from.Length && from[at + 1] == 0xFF)
+            var rest = from[at..];
+            if (rest is [0xFF, 0xFF, ..])
             {
                 at++;
                 continue;
             }
 
-            var segment = from[at] == 0xFF && at + 3 < from.Length && from[at + 1] is not (0x00 or 0x01 or (>= 0xD0 and <= 0xD9))
-                ? 2 + BinaryPrimitives.ReadUInt16BigEndian(from[(at + 2)..]) : 1;
-            var bytes = Math.Min(segment, from.Length - at);
+            var next = rest[1..].IndexOf((byte)0xFF);
+            var bytes = rest is [0xFF, not (0x00 or 0x01 or (>= 0xD0 and <= 0xD9)), _, _, ..]
+                ? Math.Min(2 + BinaryPrimitives.ReadUInt16BigEndian(rest[2..]), rest.Length)
+                : next < 0 ? rest.Length : next + 1;
             from.Slice(at, bytes).CopyTo(shorter.AsSpan(written));
             (at, written) = (at + bytes, written + bytes);
         }
