@@ -106,9 +106,6 @@ public abstract class ImageDecoder : IImageDecoder
     /// <summary>Whether a picture is decoded to fewer pixels than it has where that is enough.</summary>
     internal abstract bool Reduces(ImageHeader header);
 
-    /// <summary>Whether the file may have to be put otherwise before the library reads it.</summary>
-    internal virtual bool MayCopy(ImageHeader header) => false;
-
     /// <summary>Why no picture of this format is read; <see langword="null"/> where they are.</summary>
     internal abstract InferenceException? CannotRead(string format);
 
@@ -147,7 +144,7 @@ public abstract class ImageDecoder : IImageDecoder
         var (held, nanoseconds) = Estimate(header, shrink);
         var picture = (double)pixels / (shrink * shrink) * 3;
         // Neither factor exceeds what the limits above leave, but the size of a TIFF's tiles does.
-        var bytes = (long)Math.Min(picture + held + (IsCutDown(header) || MayCopy(header) ? fileBytes : 0), long.MaxValue / 2);
+        var bytes = (long)Math.Min(picture + held + (IsCutDown(header) ? fileBytes : 0), long.MaxValue / 2);
         return bytes <= _options.MemoryBudget
             ? new DecodeCost(bytes, pixels * nanoseconds > Long, (long)picture)
             : throw DecodingLimits.TooLarge(header, "memory", bytes, _options.MemoryBudget,

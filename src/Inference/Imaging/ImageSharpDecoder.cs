@@ -33,8 +33,6 @@ public sealed class ImageSharpDecoder(IOptions<DecodingOptions> options) : Image
     /// <summary>What <see cref="ReducedJpeg"/> decodes: neither progressive, nor with other colours.</summary>
     internal override bool Reduces(ImageHeader header) => header is { Format: "jpeg", Interlaced: false, IsSrgb: true, Bands: 1 or 3 };
 
-    internal override bool MayCopy(ImageHeader header) => header.Coding is "png" or "gif" || (header.Coding == "jpeg" && !Reduces(header));
-
     internal override InferenceException? CannotRead(string format) => format switch
     {
         "heic" => ImageFormat.HeicUnread(),
