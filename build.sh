@@ -30,6 +30,8 @@ configuration_folder=${CONFIGURATION,,}
 # What both engines are there for, and locked (Directory.Build.targets).
 PLATFORMS=(linux-x64 linux-arm64 linux-musl-x64 osx-arm64 win-x64)
 passed=0 failed=0 skipped=0
+# What failed, told once more before the last line: a whole run's log is long.
+mistakes=()
 
 need() {
   command -v "$1" >/dev/null || { echo "Whatsit needs $2; it was not found on the PATH." >&2; exit 1; }
@@ -62,7 +64,15 @@ count() {
   if [ -z "$p" ]; then p=0 f=1; fi
   if [ "$code" -ne 0 ] && [ "$f" -eq 0 ]; then f=1; fi
   passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
+  if [ "$f" -gt 0 ]; then mistakes+=("== $name: $f failed"); fi
   echo "== $name: $p passed, $f failed, $s skipped"
+}
+
+# Keeps from a runner's log, the second argument, the lines that tell of failures: those that the pattern finds, and some of what each says of itself.
+remember() {
+  local found
+  found=$(awk -v pattern="$1" '$0 ~ pattern { left = 12; print; next } /^      / && left-- > 0 { print; next } { left = 0 }' "$2" | cut -c 1-400 | head -n 200)
+  if [ -n "$found" ]; then mistakes+=("$found"); fi
 }
 
 # Runs a program that counts for itself: a line of it reads "N passed, N failed", and ", N skipped" where something was.
@@ -72,6 +82,7 @@ count_program() {
   "${@:2}" 2>&1 | tee "$log" || code=$?
   # shellcheck disable=SC2046
   count "$name" "$code" $(sed -nE 's/^([0-9]+) passed, ([0-9]+) failed(, ([0-9]+) skipped)?$/\1 \2 \4/p' "$log")
+  if [ "$code" -ne 0 ]; then mistakes+=("$(tail -n 20 "$log")"); fi
   rm -f "$log"
 }
 
@@ -89,6 +100,7 @@ test_dotnet() {
     else
       count "$name" 1
     fi
+    remember '\\[FAIL\\]$' "$log"
   done
   rm -f "$log"
 }
@@ -104,6 +116,21 @@ count_json() {
   ' "$file" 2>/dev/null) || counts=""
   # shellcheck disable=SC2086
   count "$name" "$code" $counts
+  if [ "$code" -ne 0 ]; then mistakes+=("$(node -e '
+    const report = JSON.parse(require("fs").readFileSync(process.argv[1], "utf8"));
+    const say = (name, text) => console.log(`    ${name} [FAIL]\n${text.replace(/\u001b\[[0-9;]*m/g, "").split("\n").slice(0, 12).map((line) => `      ${line}`).join("\n")}`);
+    const walk = (suite, names) => {
+      for (const spec of suite.specs ?? []) {
+        for (const { projectName, results, status } of spec.tests) {
+          if (status === "unexpected") say([projectName, ...names, spec.title].join(" › "), results.at(-1)?.error?.message ?? "");
+        }
+      }
+      for (const child of suite.suites ?? []) walk(child, [...names, child.title]);
+    };
+    walk(report, []);
+    for (const file of report.testResults ?? []) {
+      for (const test of file.assertionResults) if (test.status === "failed") say(test.fullName, test.failureMessages.join("\n"));
+    }' "$file" 2>/dev/null)"); fi
 }
 
 test_client() {
@@ -306,6 +333,7 @@ check_training() {
   counts=$(sed -nE 's/.*Total: ([0-9]+), Errors: ([0-9]+), Failed: ([0-9]+), Skipped: ([0-9]+), Not Run: ([0-9]+).*/\1 \2 \3 \4 \5/p' "$log" | tail -1)
   read -r total errors failures skips not_run <<<"${counts:-0 1 0 0 0}"
   count training "$code" $((total - failures - skips - not_run)) $((failures + errors)) "$skips"
+  remember '\\[FAIL\\]$' "$log"
   rm -f "$log"
 }
 
@@ -330,6 +358,7 @@ test_fuzz() { count_program fuzz "artifacts/bin/Fuzz/$configuration_folder/Fuzz"
 
 summary() {
   echo
+  if [ ${#mistakes[@]} -gt 0 ]; then printf '%s\n' "What failed:" "${mistakes[@]}" ""; fi
   if [ "$skipped" -gt 0 ]; then echo "$passed passed, $failed failed, $skipped skipped"; else echo "$passed passed, $failed failed"; fi
   [ "$failed" -eq 0 ]
 }
