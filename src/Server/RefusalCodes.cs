@@ -73,6 +73,7 @@ internal static class RefusalCodes
         ["image-truncated"] = (null, ["missing", "height"]),
         ["image-end-missing"] = (null, []),
         ["image-data-left"] = (null, []),
+        ["image-passes-missing"] = (null, []),
         ["color-profile-ignored"] = (null, []),
     };
 }

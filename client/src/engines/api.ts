@@ -734,7 +734,7 @@ export interface components {
              * @description Stable, for programs.
              * @enum {string}
              */
-            code: "unknown-field" | "image-truncated" | "image-end-missing" | "image-data-left" | "color-profile-ignored";
+            code: "unknown-field" | "image-truncated" | "image-end-missing" | "image-data-left" | "image-passes-missing" | "color-profile-ignored";
             /** @description One sentence for people. */
             detail: string;
             /** @description The values in the sentence, by name: numbers and strings. */

@@ -68,6 +68,8 @@ export const sentences: Sentences = {
   'unknown-field': ({ field }) => `Das Feld „${field}“ kennt der Server nicht; er hat es übergangen.`,
   'image-truncated': ({ missing, height }) => (missing === '1' ? `Die letzte der Zeilen des Bildes, ${height}, fehlt oder ist beschädigt.` : `Von den ${height} Zeilen des Bildes fehlen die letzten ${missing}, oder sie sind beschädigt.`),
   'image-data-left': () => 'Die Datei enthält mehr kodierte Daten, als ihre Bildpunkte brauchen: Teile des Bildes sind vielleicht beschädigt oder verschoben.',
+  'image-passes-missing': () =>
+    'Das progressive JPEG endet vor seinen letzten Durchgängen, wie nach einer abgebrochenen Übertragung: Alle Bildpunkte sind da, ohne feine Einzelheiten.',
   'image-end-missing': () => 'Der Datei fehlt das Ende, wie nach einer abgebrochenen Übertragung; alle Bildpunkte sind da.',
   'color-profile-ignored': () => 'Das Farbprofil des Bildes wendet der Server nicht an: Er nimmt seine Farben für sRGB.',
 };

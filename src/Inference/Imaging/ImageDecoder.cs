@@ -87,6 +87,11 @@ public abstract class ImageDecoder : IImageDecoder
                 ended.Warnings = [.. ended.Warnings, ReducedJpeg.Warn(0, header.Height)];
                 return ended;
 
+            case { Format: "jpeg", LacksPasses: true }:
+                var coarse = DecodeStill(CutDown(file, header), header, shrinkTo, cancellationToken);
+                coarse.Warnings = [.. coarse.Warnings.Where(warning => warning != ReducedJpeg.EndMissing), ReducedJpeg.PassesMissing];
+                return coarse;
+
             case { Format: "tiff", Packing: TiffPieces.Jpeg }:
                 TiffJpeg.Check(file.Span, header, cancellationToken);
                 return DecodeStill(CutDown(file, header), header, shrinkTo, cancellationToken);

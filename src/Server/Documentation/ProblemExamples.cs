@@ -16,6 +16,8 @@ internal static class ProblemExamples
         Warning.Of("image-end-missing", "The file lacks its end marker, as after an interrupted transfer; all of its pixels are there."),
         Warning.Of("image-data-left",
             "The file holds more coded data than its pixels need: parts of the picture may be damaged, or not where they belong."),
+        Warning.Of("image-passes-missing",
+            "The progressive JPEG ends before its last passes, as after an interrupted transfer: all of its pixels are there, without fine detail."),
         Warning.Of("color-profile-ignored", "The picture has a colour profile that this server does not apply: its colours were taken for sRGB."),
     ];
 

@@ -110,6 +110,20 @@ damaged("lacks-24-rows.jpg", TALL_JPEG[:ENDS[-3]])
 damaged("lacks-a-tenth.jpg", TALL_JPEG[:len(TALL_JPEG) * 9 // 10])
 damaged("lacks-8-rows-of-128.jpg", RESTARTS[:[i for i in range(len(RESTARTS) - 1) if RESTARTS[i] == 0xFF and 0xD0 <= RESTARTS[i + 1] <= 0xD7][-1]])
 
+# Between two passes nothing looks cut: what never comes is a zero to every decoder.
+APART, _ = jpeg(SIDE, SIDE, SCENE, progressive="apart")
+for name, file, passes in (("together", PROGRESSIVE, 4), ("apart", APART, 6)):
+    begins = [i for i in range(len(file) - 1) if file[i:i + 2] == b"\xff\xda"]
+    assert len(begins) == passes
+    case(f"progressive-{name}.jpg", file, **near)
+    for at, begin in enumerate(begins[1:], start=1):
+        cut = f"{at}-of-{passes}-passes-{name}.jpg"
+        if name == "apart" and at < 3:
+            damaged(cut, file[:begin] + b"\xff\xd9", "The JPEG picture is truncated or damaged from row 0")
+        else:
+            case(cut, file[:begin] + b"\xff\xd9", warning="image-passes-missing")
+    case(f"last-pass-and-end-missing-{name}.jpg", file[:begins[-1]], warning="image-passes-missing", imagesharp={"status": 422, "code": "invalid-image"})
+
 KIND = "jpeg damaged in its middle"
 for name, file in (("baseline", TALL_JPEG), ("progressive", TALL_PROGRESSIVE), ("one-interval", jpeg(SIDE, SIDE * 7, TALL)[0])):
     middle = len(file) // 2
@@ -153,7 +167,7 @@ for side, times in ((10_240, 80), (14_336, 112)):
     case(f"{megapixels}-megapixels-progressive.jpg", large_jpeg(SCENE, times, progressive=True), 413, "image-too-large",
          f"The picture of {side} × {side} pixels is progressive: {side * side * 3:,} bytes would have to be kept until its last pass")
 case("104-megapixels-of-30-MB.jpg", large_jpeg(SCENE, 80, padding=30_000_000), pixels=SCENE, on_average=1.5, at_most=16, squares=80)
-case("37-megapixels-progressive.jpg", large_jpeg(SCENE, 48, progressive=True), imagesharp=never(6144, 6144, "JPEG"), pixels=SCENE, on_average=1.5, at_most=16, squares=48)
+case("37-megapixels-progressive.jpg", large_jpeg(SCENE, 48, progressive=True), warning="image-passes-missing", imagesharp=never(6144, 6144, "JPEG"), pixels=SCENE, on_average=1.5, at_most=16, squares=48)
 
 KIND = "jpeg of another kind"
 
@@ -182,6 +196,10 @@ case("grey.png", png(SIDE, SIDE, GREY, color=0), pixels=GREY_PIXELS)
 case("palette.png", png(SIDE, SIDE, INDICES, color=3, before=chunk(b"PLTE", PALETTE)), pixels=PALETTED)
 case("hole.png", png(SIDE, SIDE, with_alpha(SCENE), color=6), pixels=hole(SCENE))
 case("hole-16-bit-interlaced.png", png(SIDE, SIDE, wide(with_alpha(SCENE)), color=6, depth=16, interlaced=True), pixels=hole(SCENE))
+# A palette may be shorter than what the picture names of it (PNG, 3rd edition, 11.2.3, calls it an error): browsers, libpng and Pillow show black.
+SHORT = 100
+case("beyond-its-palette.png", png(SIDE, SIDE, INDICES, color=3, before=chunk(b"PLTE", PALETTE[:SHORT * 3])),
+     pixels=of_palette(INDICES, PALETTE[:SHORT * 3].ljust(len(PALETTE), b"\0")))
 # Software of all ages wrote these; Pillow, with which models are trained, takes no notice.
 for name, gamma in (("1.0", 100_000), ("0.2", 20_000), ("of-sRGB", 45_455)):
     case(f"gamma-{name}.png", png(SIDE, SIDE, SCENE, before=chunk(b"gAMA", struct.pack(">I", gamma))), **exact)

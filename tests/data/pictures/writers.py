@@ -149,7 +149,10 @@ def stuffed(pairs):
 
 
 def jpeg(width, height, rows, quantum=4, halved=False, progressive=False, restarts=False, before=b"", fourth=False):
-    """A JPEG of full units, and what a decoder in double precision makes of it (None with halved or four colours)."""
+    """
+    A JPEG of full units, and what a decoder in double precision makes of it (None with halved or four colours). Progressive: the means of all components in
+    one scan, or each component's in one of its own ("apart"), then a scan for each component's other coefficients.
+    """
     planes = [[], [], []]
     for row in rows:
         r, g, b = row[0::3], row[1::3], row[2::3]
@@ -202,9 +205,12 @@ def jpeg(width, height, rows, quantum=4, halved=False, progressive=False, restar
 
     down = height // (8 * factor)
     if progressive:
-        body = scan(bytes([3, 1, 0, 2, 0, 3, 0, 0, 0, 0]), [list(units(y)) for y in range(down)], lambda block, last: dc_of(block, last))
-        for i in range(3):
-            lines = [[(i, block) for block in line] for line in blocks[i]]
+        apart = [[[(i, block) for block in line] for line in blocks[i]] for i in range(3)]
+        if progressive == "apart":
+            body = b"".join(scan(bytes([1, i + 1, 0, 0, 0, 0]), apart[i], lambda block, last: dc_of(block, last)) for i in range(3))
+        else:
+            body = scan(bytes([3, 1, 0, 2, 0, 3, 0, 0, 0, 0]), [list(units(y)) for y in range(down)], lambda block, last: dc_of(block, last))
+        for i, lines in enumerate(apart):
             body += scan(bytes([1, i + 1, 0, 1, 63, 0]), lines, lambda block, last: ac_of(block))
     else:
         body = scan(bytes([len(planes), 1, 0, *(value for i in others for value in (i + 1, 0)), 0, 63, 0]), [list(units(y)) for y in range(down)],
@@ -335,8 +341,8 @@ def indices(rows):
     return [bytes((r >> 5) << 5 | (g >> 5) << 2 | b >> 6 for r, g, b in zip(row[0::3], row[1::3], row[2::3])) for row in rows]
 
 
-def of_palette(lines):
-    return [b"".join(PALETTE[i * 3:i * 3 + 3] for i in line) for line in lines]
+def of_palette(lines, palette=PALETTE):
+    return [b"".join(palette[i * 3:i * 3 + 3] for i in line) for line in lines]
 
 
 def gif(width, height, lines, left=0, top=0, transparent=None, interlaced=False, frames=1):

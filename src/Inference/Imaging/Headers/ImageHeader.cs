@@ -43,6 +43,9 @@ internal sealed record ImageHeader
     /// <summary>Passes over the picture that a JPEG asks for.</summary>
     public int Scans { get; init; } = 1;
 
+    /// <summary>Whether a progressive JPEG ends before all bits of all coefficients have come.</summary>
+    public bool LacksPasses { get; init; }
+
     /// <summary>Rows that a JPEG codes together: 8, or 16 where colours have half the height.</summary>
     public int UnitRows { get; init; } = 8;
 

@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Buffers.Binary;
+using Whatsit.Inference.Imaging.Jpeg;
 
 namespace Whatsit.Inference.Imaging.Headers;
 
@@ -20,6 +21,7 @@ internal static class JpegHeader
         int? orientation = null;
         var (scans, segments) = (0, 0);
         var (tables, wanted) = (0, 0);
+        JpegPasses? passes = null;
         var profile = new ArrayBufferWriter<byte>();
         for (var at = 2; NextMarker(file, at) is >= 0 and var marker; at = marker + 2)
         {
@@ -56,6 +58,7 @@ internal static class JpegHeader
                 // Start of frame: every C0 to CF but the tables DHT, JPG and DAC. A second one belongs to a file that nobody writes.
                 case >= 0xC0 and <= 0xCF and not (0xC4 or 0xC8 or 0xCC) when header is null:
                     header = ReadFrame(code, body);
+                    passes = code == 0xC2 ? new JpegPasses(body) : null;
                     for (var component = 0; component < header.Bands; component++)
                     {
                         wanted |= 1 << (body[8 + (component * 3)] & 15);
@@ -80,6 +83,7 @@ internal static class JpegHeader
                     break;
                 case 0xDA when header is not null && body.Length > 0:
                     scans++;
+                    passes?.Add(body);
                     // Components that come one after the other wait for each other in memory, as the scans of a progressive picture do.
                     if (!header.Interlaced && body[0] < header.Bands)
                     {
@@ -103,8 +107,11 @@ internal static class JpegHeader
         // Without a table each decoder makes up one of its own.
         ImageHeader Finish(bool complete) => scans == 0 || header is null || (wanted & ~tables) != 0
             ? throw ImageHeader.Damaged("jpeg")
+            : passes is { LacksMeans: true }
+            ? throw ReducedJpeg.TooFew(header, row: 0)
             : header with
             {
+                LacksPasses = passes is { AreComplete: false },
                 Orientation = new(orientation ?? 1),
                 Scans = scans,
                 IsComplete = complete,

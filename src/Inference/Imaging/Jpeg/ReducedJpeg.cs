@@ -79,5 +79,14 @@ internal static class ReducedJpeg
     public static Warning Warn(long missing, long height) => missing > 0
         ? Warning.Of("image-truncated", $"The last {missing} of the picture's {Counted.Of(height, "row")} are missing or damaged.",
                 ("missing", missing), ("height", height))
-        : Warning.Of("image-end-missing", "The file lacks its end marker, as after an interrupted transfer; all of its pixels are there.");
+        : EndMissing;
+
+    /// <summary>What the answer says of a picture that lacks nothing but its end marker.</summary>
+    public static Warning EndMissing { get; } =
+        Warning.Of("image-end-missing", "The file lacks its end marker, as after an interrupted transfer; all of its pixels are there.");
+
+    /// <summary>What the answer says of a progressive JPEG that ends before its last passes.</summary>
+    public static Warning PassesMissing { get; } = Warning.Of(
+        "image-passes-missing",
+        "The progressive JPEG ends before its last passes, as after an interrupted transfer: all of its pixels are there, without fine detail.");
 }
