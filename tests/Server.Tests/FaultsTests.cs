@@ -8,7 +8,7 @@ namespace Whatsit.Server.Tests;
 /// <summary>What can go wrong around the server, and what comes of it. What can happen to a model's files is in <c>Inference.Tests/Catalog</c>.</summary>
 public sealed class FaultsTests
 {
-    [Theory(Timeout = 60_000)]
+    [Theory(Timeout = 600_000)]
     [InlineData(64)]
     [InlineData(383)]
     public async Task Too_few_descriptors_stop_the_start_and_are_said(int limit)
@@ -19,7 +19,7 @@ public sealed class FaultsTests
             await WhatsitServer.RefusalAsync(WhatsitServer.Start(new Dictionary<string, string>(), $"ulimit -n {limit}")));
     }
 
-    [Fact(Timeout = 120_000)]
+    [Fact(Timeout = 600_000)]
     public async Task As_few_descriptors_as_are_allowed_are_enough()
     {
         Assert.SkipUnless(OperatingSystem.IsLinux(), "skipped: sets the limit with sh");
@@ -28,7 +28,7 @@ public sealed class FaultsTests
         await Task.WhenAll(Enumerable.Range(0, 40).Select(_ => PredictAsync(server.Http)));
     }
 
-    [Fact(Timeout = 120_000)]
+    [Fact(Timeout = 600_000)]
     public async Task Without_libvips_the_start_stops_and_names_it()
     {
         Assert.SkipUnless(OperatingSystem.IsLinux(), "skipped: the library is called otherwise");
@@ -39,7 +39,7 @@ public sealed class FaultsTests
         Assert.DoesNotContain("   at ", refusal, StringComparison.Ordinal);
     }
 
-    [Fact(Timeout = 120_000)]
+    [Fact(Timeout = 600_000)]
     public async Task Without_ONNX_Runtime_the_server_is_not_ready_and_says_why()
     {
         Assert.SkipUnless(OperatingSystem.IsLinux(), "skipped: the library is called otherwise");
@@ -55,7 +55,7 @@ public sealed class FaultsTests
         }
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 600_000)]
     public async Task A_disk_that_is_full_takes_log_lines_and_nothing_else()
     {
         Assert.SkipUnless(File.Exists("/dev/full"), "skipped: there is no /dev/full");
@@ -69,7 +69,7 @@ public sealed class FaultsTests
         }
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 600_000)]
     public async Task A_root_that_is_read_only_is_enough()
     {
         // A view of the file system of its own, nothing of which can be written.
@@ -88,7 +88,7 @@ public sealed class FaultsTests
         }
     }
 
-    [Fact(Timeout = 180_000)]
+    [Fact(Timeout = 600_000)]
     public async Task Pictures_that_need_more_memory_than_there_is_are_refused_and_small_ones_answered()
     {
         Assert.SkipUnless(OperatingSystem.IsLinux(), "skipped: sets the limit with sh");

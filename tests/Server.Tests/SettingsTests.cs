@@ -6,7 +6,7 @@ namespace Whatsit.Server.Tests;
 /// <summary>What is wrong with the settings stops a process of its own, in a sentence.</summary>
 public sealed class SettingsTests
 {
-    [Theory(Timeout = 60_000)]
+    [Theory(Timeout = 600_000)]
     [InlineData("Scheduling:MaxQueueLength", "0", "The setting Scheduling:MaxQueueLength is '0'. The field MaxQueueLength must be between 1 and 10000.")]
     [InlineData("Scheduling:MaxQueueLength", "many", "Failed to convert configuration value 'many' at 'Scheduling:MaxQueueLength' to type 'System.Int32'.")]
     [InlineData("Limits:MaxImageBites", "1",
@@ -62,7 +62,7 @@ public sealed class SettingsTests
     public async Task A_wrong_setting_is_named_with_its_value(string setting, string value, string sentence) =>
         Assert.Equal(sentence, await RefusalAsync(setting, value));
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 600_000)]
     public async Task An_address_that_another_process_has_is_said()
     {
         using var listener = new TcpListener(IPAddress.Loopback, 0);
@@ -72,7 +72,7 @@ public sealed class SettingsTests
             await RefusalAsync("urls", address));
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 600_000)]
     public async Task A_port_that_another_process_has_is_named()
     {
         using var listener = new TcpListener(IPAddress.IPv6Any, 0) { Server = { DualMode = true } };
@@ -81,7 +81,7 @@ public sealed class SettingsTests
         Assert.Contains($":{port}: address already in use. Set PORT", await RefusalAsync("PORT", $"{port}"), StringComparison.Ordinal);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 600_000)]
     public async Task Empty_addresses_are_none()
     {
         await using var server = WhatsitServer.With(new() { ["urls"] = "", ["PORT"] = "0" });

@@ -111,7 +111,7 @@ public sealed class WhatsitServer : IAsyncLifetime
     /// <summary>Asks again until the answer is yes, where the server says nothing of it; fails after a time that no healthy machine needs.</summary>
     public static async Task WaitUntilAsync(Func<Task<bool>> condition)
     {
-        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(60));
+        using var patience = new CancellationTokenSource(TimeSpan.FromMinutes(5));
         while (!await condition())
         {
             await Task.Delay(20, patience.Token);

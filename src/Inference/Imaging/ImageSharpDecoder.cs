@@ -137,9 +137,9 @@ public sealed class ImageSharpDecoder(IOptions<DecodingOptions> options) : Image
     private static ReadOnlyMemory<byte> Simpler(ReadOnlyMemory<byte> file, ImageHeader header) => header.Coding switch
     {
         "jpeg" => JpegHeader.WithoutFill(file),
-        "png" => PngHeader.WithoutEmptyData(file),
-        "gif" => GifHeader.WithWholeScreen(file, header),
-        "bmp" => BmpRuns.Unpack(file, header),
+        "png" => PngHeader.WithWholePalette(PngHeader.WithoutEmptyData(file)),
+        "gif" => GifHeader.WithWholeScreen(GifHeader.WithWholeTable(file), header),
+        "bmp" => BmpHeader.WithWholePalette(BmpRuns.Unpack(file, header)),
         _ => file,
     };
 

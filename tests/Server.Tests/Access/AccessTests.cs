@@ -257,7 +257,7 @@ public sealed class AccessTests(WhatsitServer server)
             (await Wire.AskAsync(limited, $"POST /predict HTTP/1.1\r\nHost: localhost\r\nX-Forwarded-For: {client}\r\nContent-Length: 0")).Status;
     }
 
-    [Theory(Timeout = 60_000)]
+    [Theory(Timeout = 600_000)]
     [InlineData("Access:Keys:0:Sha256", "abc", "Access:Keys:0")]
     [InlineData("Cors:Origins", "shop.example", "'shop.example' is no origin")]
     [InlineData("Proxies:Known", "10.0.0", "'10.0.0' is")]

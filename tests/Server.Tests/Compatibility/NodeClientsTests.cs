@@ -8,7 +8,7 @@ public sealed class NodeClientsTests
 {
     private const string Sample = "models/grocery/sample.png";
 
-    [Fact(Timeout = 120_000)]
+    [Fact(Timeout = 600_000)]
     public async Task The_gRPC_client_for_Node_asks_raw_and_typed()
     {
         SkipWithout("@grpc/grpc-js");
@@ -29,7 +29,7 @@ public sealed class NodeClientsTests
             answer["unknown"]!.ToJsonString(new() { Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping }));
     }
 
-    [Theory(Timeout = 120_000)]
+    [Theory(Timeout = 600_000)]
     [InlineData("")]
     [InlineData("/models/grocery")]
     public async Task The_Hugging_Face_client_classifies(string path)

@@ -11,7 +11,7 @@ namespace Whatsit.Server.Tests.Management;
 /// <summary>SIGTERM, as containers and service managers send it.</summary>
 public sealed partial class ShutdownTests
 {
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 600_000)]
     public async Task Readiness_turns_first_and_the_listener_stays_for_the_delay()
     {
         await using var server = await StartAsync(delay: "4", seconds: "8");
@@ -26,7 +26,7 @@ public sealed partial class ShutdownTests
         await EndsAsync(server);
     }
 
-    [Theory(Timeout = 60_000)]
+    [Theory(Timeout = 600_000)]
     [InlineData("/predict")]
     [InlineData("/api/predict_image")]
     public async Task An_upload_that_had_begun_is_answered(string route)
@@ -42,7 +42,7 @@ public sealed partial class ShutdownTests
         await EndsAsync(server);
     }
 
-    [Theory(Timeout = 60_000)]
+    [Theory(Timeout = 600_000)]
     [InlineData("/predict")]
     [InlineData("/api/predict_image")]
     public async Task An_upload_that_does_not_end_is_given_up_with_a_sentence(string route)
@@ -57,7 +57,7 @@ public sealed partial class ShutdownTests
         await EndsAsync(server);
     }
 
-    [Theory(Timeout = 60_000)]
+    [Theory(Timeout = 600_000)]
     [InlineData("curl", "-sv -m 50 -X POST -T - {url}", "< HTTP/1.1 100 Continue")]
     [InlineData("node", "--input-type=module -e {script} {url}", "go on")]
     public async Task A_clients_upload_at_half_is_answered(string client, string arguments, string goOn)
@@ -90,7 +90,7 @@ public sealed partial class ShutdownTests
         await EndsAsync(server);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 600_000)]
     public async Task An_idle_connection_of_http_client_keeps_nothing_up()
     {
         // Asks, waits for a word, and asks again on the same connection.
@@ -109,7 +109,7 @@ public sealed partial class ShutdownTests
             (await process.StandardOutput.ReadToEndAsync(TestContext.Current.CancellationToken)).Trim());
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 600_000)]
     public async Task Decodes_under_way_and_requests_in_the_queue_are_answered()
     {
         const int Requests = 6;

@@ -3,7 +3,7 @@ namespace Whatsit.Server.Tests.Predictions;
 /// <summary>The server with each of its two decoders.</summary>
 public sealed class DecodingLibraryTests
 {
-    [Theory(Timeout = 120_000)]
+    [Theory(Timeout = 600_000)]
     [InlineData("libvips")]
     [InlineData("imagesharp")]
     public async Task The_server_answers_with_either_library_and_loads_no_other(string library)

@@ -33,7 +33,7 @@ public sealed class ExplainTests : IAsyncLifetime
         Directory.Delete(_models, recursive: true);
     }
 
-    [Theory(Timeout = 120_000)]
+    [Theory(Timeout = 600_000)]
     [InlineData(ImageDecoders.Libvips)]
     [InlineData(ImageDecoders.ImageSharp)]
     public async Task An_answer_is_explained_in_numbers_and_as_a_picture(string library)
@@ -76,7 +76,7 @@ public sealed class ExplainTests : IAsyncLifetime
         }
     }
 
-    [Fact(Timeout = 120_000)]
+    [Fact(Timeout = 600_000)]
     public async Task A_picture_answers_one_picture_and_goes_wherever_the_field_may_stand()
     {
         await _server.Value.InitializeAsync();
@@ -108,7 +108,7 @@ public sealed class ExplainTests : IAsyncLifetime
         Assert.NotNull(operation["responses"]!["200"]!["content"]!["image/png"]);
     }
 
-    [Fact(Timeout = 120_000)]
+    [Fact(Timeout = 600_000)]
     public async Task Without_a_budget_a_model_without_maps_says_that_it_cannot_explain()
     {
         await using var server = WhatsitServer.With(new() { ["Catalog:Models"] = _models, ["Explain:OcclusionRuns"] = "3" });

@@ -7,7 +7,7 @@ namespace Whatsit.Server.Tests.Predictions;
 /// <summary>Pictures that are decoded in processes of their own: whatever happens to those, the server goes on.</summary>
 public sealed class IsolationTests
 {
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 600_000)]
     public async Task No_library_that_reads_pictures_is_loaded_by_the_server_and_no_secret_reaches_the_decoder()
     {
         await using var server = await StartAsync("export AWS_SECRET_ACCESS_KEY=secret");
@@ -20,7 +20,7 @@ public sealed class IsolationTests
         await server.LoggedAsync("Pictures: .*; in processes of their own");
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 600_000)]
     public async Task A_decoder_that_is_gone_is_replaced_before_the_next_picture()
     {
         await using var server = await StartAsync();
@@ -29,7 +29,7 @@ public sealed class IsolationTests
         Assert.Equal(HttpStatusCode.OK, (await PostAsync(server)).Status);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 600_000)]
     public async Task A_picture_that_ends_its_decoder_is_refused_and_the_next_one_answered()
     {
         await using var server = await StartAsync();
@@ -49,7 +49,7 @@ public sealed class IsolationTests
         Assert.DoesNotContain(child, ChildrenOf(server.Process.Id));
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 600_000)]
     public async Task A_decoder_that_does_not_end_in_time_is_ended()
     {
         await using var server = await StartAsync("export Scheduling__TimeoutSeconds=1");
@@ -62,7 +62,7 @@ public sealed class IsolationTests
         await WhatsitServer.WaitUntilAsync(() => Task.FromResult(!ChildrenOf(server.Process.Id).Contains(child)));
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 600_000)]
     public async Task Decoders_end_with_the_server_however_it_ends()
     {
         await using var server = await StartAsync();
@@ -71,7 +71,7 @@ public sealed class IsolationTests
         await WhatsitServer.WaitUntilAsync(() => Task.FromResult(!File.Exists($"/proc/{child}/exe")));
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 600_000)]
     public async Task Where_a_picture_takes_more_than_its_header_lets_expect_the_decoder_is_held_to_that()
     {
         await using var server = await StartAsync();

@@ -6,7 +6,7 @@ namespace Whatsit.Server.Tests.Predictions;
 /// <summary>The system's libvips in place of the shipped one: Debian's reads HEIC (packages libvips42 and, to make one, libheif-examples).</summary>
 public sealed class SystemLibraryTests
 {
-    [Fact(Timeout = 120_000)]
+    [Fact(Timeout = 600_000)]
     public async Task Heic_is_read_with_the_systems_library_and_the_start_says_so()
     {
         Assert.SkipUnless(SystemLibvips.IsThere, $"The system has no {SystemLibvips.Name}.");
@@ -29,7 +29,7 @@ public sealed class SystemLibraryTests
         }
     }
 
-    [Theory(Timeout = 60_000)]
+    [Theory(Timeout = 600_000)]
     [InlineData("/nowhere/libvips.so.42")]
     [InlineData("libc.so.6")]
     public async Task Another_file_stops_the_start_by_name(string path)

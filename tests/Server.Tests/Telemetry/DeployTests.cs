@@ -10,7 +10,7 @@ public sealed partial class DeployTests(WhatsitServer server)
     // PromQL's words that are no functions: https://prometheus.io/docs/prometheus/latest/querying/operators/
     private static readonly string[] Words = ["by", "without", "on", "ignoring", "group_left", "group_right", "and", "or", "unless", "bool", "offset"];
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 600_000)]
     public async Task The_dashboards_metrics_exist()
     {
         var dashboard = JsonNode.Parse(await File.ReadAllTextAsync(Path.Combine(WhatsitServer.Root, "deploy/grafana-dashboard.json"),
@@ -25,7 +25,7 @@ public sealed partial class DeployTests(WhatsitServer server)
         await AssertExistAsync(queries);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 600_000)]
     public async Task The_alerts_metrics_exist()
     {
         var yaml = new YamlStream();

@@ -10,7 +10,7 @@ namespace Whatsit.Server.Tests.Telemetry;
 /// <summary><c>GET /metrics</c>.</summary>
 public sealed partial class MetricsTests(WhatsitServer server)
 {
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 600_000)]
     public async Task The_text_formats_own_parser_reads_it()
     {
         Assert.SkipUnless(Directory.Exists(Path.Combine(WhatsitServer.Root, "client/node_modules/parse-prometheus-text-format")),
@@ -34,7 +34,7 @@ public sealed partial class MetricsTests(WhatsitServer server)
         }
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 600_000)]
     public async Task Requests_stages_confidence_and_abstentions_are_counted_by_model()
     {
         await PredictAsync("/predict");
@@ -49,7 +49,7 @@ public sealed partial class MetricsTests(WhatsitServer server)
         Assert.Matches("""(?m)^whatsit_abstentions_total\{model="grocery"\} \d+$""", text);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 600_000)]
     public async Task Buckets_fit_what_they_count()
     {
         await PredictAsync("/predict");
@@ -68,7 +68,7 @@ public sealed partial class MetricsTests(WhatsitServer server)
             [.. buckets.Where(limit => limit != "+Inf").Select(limit => double.Parse(limit, CultureInfo.InvariantCulture))];
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 600_000)]
     public async Task Scrapes_at_the_same_time_all_see_everything()
     {
         await PredictAsync("/predict");
@@ -83,7 +83,7 @@ public sealed partial class MetricsTests(WhatsitServer server)
         });
     }
 
-    [Theory(Timeout = 60_000)]
+    [Theory(Timeout = 600_000)]
     [InlineData("/predict?topK=many", "grocery", "InvalidRequest")]
     [InlineData("/predict?topK=1000", "grocery", "InvalidRequest")]
     [InlineData("/predict?model=who-knows-what", null, "ModelNotFound")]
@@ -97,7 +97,7 @@ public sealed partial class MetricsTests(WhatsitServer server)
         Assert.DoesNotContain("who-knows-what", await server.Http.GetStringAsync("/metrics", TestContext.Current.CancellationToken), StringComparison.Ordinal);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 600_000)]
     public async Task A_file_that_is_too_large_or_no_picture_is_counted_once()
     {
         await using var own = WhatsitServer.With(new() { ["Limits:MaxImageBytes"] = "200000" });
@@ -116,7 +116,7 @@ public sealed partial class MetricsTests(WhatsitServer server)
         Assert.Equal(3, Count(metrics, "grocery", "UnsupportedImage"));
     }
 
-    [Theory(Timeout = 60_000)]
+    [Theory(Timeout = 600_000)]
     [InlineData("/predict", "application/octet-stream", true)]
     [InlineData("/predict", "multipart/form-data; boundary=x", true)]
     [InlineData("/api/predict_image", "application/octet-stream", true)]

@@ -6,7 +6,7 @@ namespace Whatsit.Server.Tests.Telemetry;
 /// <summary>What stands in the log, on standard output.</summary>
 public sealed class RequestLogTests(WhatsitServer server)
 {
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 600_000)]
     public async Task A_line_for_people_has_date_zone_id_and_where_the_time_went()
     {
         await PredictAsync(server, "/predict?topK=1&note=secret", "people-1");
@@ -18,7 +18,7 @@ public sealed class RequestLogTests(WhatsitServer server)
         Assert.DoesNotContain("Granny", line, StringComparison.Ordinal);
     }
 
-    [Theory(Timeout = 60_000)]
+    [Theory(Timeout = 600_000)]
     [InlineData("a.sane-id_0:1", true)]
     [InlineData("not sane", false)]
     [InlineData("<script>", false)]
@@ -32,14 +32,14 @@ public sealed class RequestLogTests(WhatsitServer server)
         await server.LoggedAsync($@"\[{answered}\] POST /predict 404 .*Failure ModelNotFound");
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 600_000)]
     public async Task Nobody_writes_lines_of_his_own()
     {
         await server.Http.GetAsync("/line%0Aanother%20line", TestContext.Current.CancellationToken);
         await server.LoggedAsync("GET /line%0Aanother%20line 404");
     }
 
-    [Theory(Timeout = 120_000)]
+    [Theory(Timeout = 600_000)]
     [InlineData(false)]
     [InlineData(true)]
     public async Task Lines_for_programs_are_objects_with_every_field_and_query_and_label_only_if_asked(bool asked)
@@ -98,7 +98,7 @@ public sealed class RequestLogTests(WhatsitServer server)
         }
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 600_000)]
     public async Task What_we_caused_is_logged_with_its_cause_and_counted_on_every_route()
     {
         using var models = new FailingModel();

@@ -33,7 +33,7 @@ public sealed class TracesTests : IAsyncLifetime
         await _server.InitializeAsync();
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 600_000)]
     public async Task A_request_is_a_trace_of_five_spans_that_belongs_to_its_callers()
     {
         await HttpAssert.OkAsync(await PredictAsync(WhatsitServer.Picture, "/predict?topK=1"));
@@ -57,7 +57,7 @@ public sealed class TracesTests : IAsyncLifetime
         await _collector.MetricAsync("whatsit.requests");
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 600_000)]
     public async Task What_failed_is_seen_where_it_failed()
     {
         await HttpAssert.ProblemAsync(HttpStatusCode.UnprocessableEntity, "PNG", await PredictAsync(WhatsitServer.Picture[..1000], "/predict"));
@@ -66,7 +66,7 @@ public sealed class TracesTests : IAsyncLifetime
         Assert.Equal(2ul, Assert.Single(spans, span => span.Name == "decode").Status);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 600_000)]
     public async Task No_query_and_no_label_leave_the_server()
     {
         await HttpAssert.OkAsync(await PredictAsync(WhatsitServer.Picture, "/predict?topK=1&note=secret"));
@@ -77,7 +77,7 @@ public sealed class TracesTests : IAsyncLifetime
         }));
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 600_000)]
     public async Task A_fetched_picture_is_asked_for_within_the_trace()
     {
         using var request = new HttpRequestMessage(HttpMethod.Get,

@@ -128,7 +128,7 @@ KIND = "jpeg damaged in its middle"
 for name, file in (("baseline", TALL_JPEG), ("progressive", TALL_PROGRESSIVE), ("one-interval", jpeg(SIDE, SIDE * 7, TALL)[0])):
     middle = len(file) // 2
     # README.md, "Without native code": of a progressive JPEG that decoder does not notice.
-    damaged(f"half-ended-{name}.jpg", file[:middle] + b"\xff\xd9", imagesharp={"status": 200} if name == "progressive" else None)
+    damaged(f"half-ended-{name}.jpg", file[:middle] + b"\xff\xd9", imagesharp={"status": 200, "warning": "image-passes-missing"} if name == "progressive" else None)
     damaged(f"half-{name}.jpg", file[:middle])
     damaged(f"zeros-in-the-middle-{name}.jpg", file[:middle] + bytes(len(file) // 8) + file[middle + len(file) // 8:])
     damaged(f"ones-in-the-middle-{name}.jpg", file[:middle] + b"\xff" * (len(file) // 8) + file[middle + len(file) // 8:])
@@ -196,10 +196,11 @@ case("grey.png", png(SIDE, SIDE, GREY, color=0), pixels=GREY_PIXELS)
 case("palette.png", png(SIDE, SIDE, INDICES, color=3, before=chunk(b"PLTE", PALETTE)), pixels=PALETTED)
 case("hole.png", png(SIDE, SIDE, with_alpha(SCENE), color=6), pixels=hole(SCENE))
 case("hole-16-bit-interlaced.png", png(SIDE, SIDE, wide(with_alpha(SCENE)), color=6, depth=16, interlaced=True), pixels=hole(SCENE))
-# A palette may be shorter than what the picture names of it (PNG, 3rd edition, 11.2.3, calls it an error): browsers, libpng and Pillow show black.
-SHORT = 100
-case("beyond-its-palette.png", png(SIDE, SIDE, INDICES, color=3, before=chunk(b"PLTE", PALETTE[:SHORT * 3])),
-     pixels=of_palette(INDICES, PALETTE[:SHORT * 3].ljust(len(PALETTE), b"\0")))
+# A palette may be shorter than what the picture names of it (PNG, 3rd edition, 11.2.2, calls it an error): browsers, libpng and Pillow show black.
+SHORT = 64
+BEYOND = {"pixels": of_palette(INDICES, PALETTE[:SHORT * 3].ljust(len(PALETTE), b"\0"))}
+case("beyond-its-palette.png", png(SIDE, SIDE, INDICES, color=3, before=chunk(b"PLTE", PALETTE[:SHORT * 3])), **BEYOND)
+case("beyond-its-palette-interlaced.png", png(SIDE, SIDE, INDICES, color=3, before=chunk(b"PLTE", PALETTE[:SHORT * 3]), interlaced=True), **BEYOND)
 # Software of all ages wrote these; Pillow, with which models are trained, takes no notice.
 for name, gamma in (("1.0", 100_000), ("0.2", 20_000), ("of-sRGB", 45_455)):
     case(f"gamma-{name}.png", png(SIDE, SIDE, SCENE, before=chunk(b"gAMA", struct.pack(">I", gamma))), **exact)
@@ -326,6 +327,8 @@ for name, file, sentence in (
 
 KIND = "ordinary"
 case("plain.gif", gif(SIDE, SIDE, INDICES), pixels=PALETTED)
+whole = gif(SIDE, SIDE, INDICES)
+case("beyond-its-palette.gif", whole[:10] + b"\xf5" + whole[11:13 + SHORT * 3] + whole[13 + len(PALETTE):], **BEYOND)
 case("interlaced.gif", gif(SIDE, SIDE, INDICES, interlaced=True), pixels=PALETTED)
 case("animated.gif", gif(SIDE, SIDE, INDICES, frames=3), pixels=PALETTED)
 
@@ -431,6 +434,15 @@ unused = [b"".join(row[x:x + 3][::-1] + bytes([y]) for x in range(0, len(row), 3
 case("32-unused-byte.bmp", bmp(SIDE, SIDE, unused, 32), **exact)
 COLORS = b"".join(PALETTE[i:i + 3][::-1] + b"\0" for i in range(0, 768, 3))
 case("8.bmp", bmp(SIDE, SIDE, INDICES, 8, COLORS), pixels=PALETTED)
+short = bytearray(bmp(SIDE, SIDE, INDICES, 8, COLORS[:SHORT * 4]))
+struct.pack_into("<i", short, 46, SHORT)
+case("beyond-its-palette.bmp", bytes(short), **BEYOND)
+# Nothing is beyond it here: most pictures of few colours are such.
+FEW = [bytes(value & SHORT - 1 for value in line) for line in INDICES]
+few = bytearray(bmp(SIDE, SIDE, FEW, 8, COLORS[:SHORT * 4]))
+struct.pack_into("<i", few, 46, SHORT)
+case("few-colours.bmp", bytes(few), pixels=of_palette(FEW))
+case("few-colours-old-header.bmp", bmp(SIDE, SIDE, FEW, 8, b"".join(COLORS[i:i + 3] for i in range(0, SHORT * 4, 4)), core=True), pixels=of_palette(FEW))
 runs = b"".join(b"".join(bytes([1, index]) for index in row) + b"\0\0" for row in INDICES[::-1]) + b"\0\x01"
 case("run-length.bmp", bmp(SIDE, SIDE, None, 8, COLORS, compression=1, data=runs), pixels=PALETTED)
 five = [[(r >> 3, g >> 3, b >> 3) for r, g, b in zip(row[0::3], row[1::3], row[2::3])] for row in SCENE]

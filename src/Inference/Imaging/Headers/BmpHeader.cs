@@ -50,4 +50,44 @@ internal static class BmpHeader
             IsComplete = BinaryPrimitives.ReadUInt32LittleEndian(file[10..]) + data <= file.Length,
         };
     }
+
+    /// <summary>
+    /// The file with as many colours as its pixels can name, black for those that it lacks, as browsers have it. ImageSharp takes a shorter palette's colours
+    /// for ones of three bytes, and refuses pixels beyond it.
+    /// </summary>
+    public static ReadOnlyMemory<byte> WithWholePalette(ReadOnlyMemory<byte> file)
+    {
+        const int FileHeader = 14, CoreHeader = 12, PlaceOfData = 10, Colors = 46;
+        var from = file.Span;
+        var size = (int)BinaryPrimitives.ReadUInt32LittleEndian(from[FileHeader..]);
+        var core = size == CoreHeader;
+        var bits = BinaryPrimitives.ReadUInt16LittleEndian(from[(FileHeader + (core ? 10 : 14))..]);
+        var (palette, each, whole) = (FileHeader + size, core ? 3 : 4, 1 << bits);
+        var data = BinaryPrimitives.ReadUInt32LittleEndian(from[PlaceOfData..]);
+        if (bits > 8 || data < palette || data > from.Length)
+        {
+            return file;
+        }
+
+        var named = core || palette < Colors + 4 ? 0 : BinaryPrimitives.ReadUInt32LittleEndian(from[Colors..]);
+        // The oldest header leaves their number to the place of the pixels; others name it, and where it is not there the file is damaged.
+        var (room, colors) = ((data - palette) / each, named == 0 ? whole : (int)Math.Min(named, whole));
+        colors = core ? (int)Math.Min(room, colors) : colors;
+        if (colors >= whole || colors > room)
+        {
+            return file;
+        }
+
+        var place = palette + (whole * each);
+        var longer = new byte[place + (from.Length - (int)data)];
+        from[..(palette + (colors * each))].CopyTo(longer);
+        from[(int)data..].CopyTo(longer.AsSpan(place));
+        BinaryPrimitives.WriteUInt32LittleEndian(longer.AsSpan(PlaceOfData), (uint)place);
+        if (!core)
+        {
+            BinaryPrimitives.WriteUInt32LittleEndian(longer.AsSpan(Colors), 0);
+        }
+
+        return longer;
+    }
 }

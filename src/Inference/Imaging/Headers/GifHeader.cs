@@ -37,6 +37,26 @@ internal static class GifHeader
         return larger;
     }
 
+    /// <summary>The file with as many colours as its first image's codes can name, black for those that it lacks, as browsers have it.</summary>
+    public static ReadOnlyMemory<byte> WithWholeTable(ReadOnlyMemory<byte> file)
+    {
+        var from = file.Span;
+        Walk(from, out var image, out _);
+        var (flags, begin) = ColorTable(from[image + 9]) > 0 ? (image + 9, image + 10) : (10, 13);
+        var codeBits = image + 10 + ColorTable(from[image + 9]);
+        var (colors, bits) = (ColorTable(from[flags]), codeBits < from.Length ? Math.Clamp((int)from[codeBits], 1, 8) : 1);
+        if (colors >= 3 << bits)
+        {
+            return file;
+        }
+
+        var longer = new byte[from.Length + (3 << bits) - colors];
+        from[..(begin + colors)].CopyTo(longer);
+        from[(begin + colors)..].CopyTo(longer.AsSpan(begin + (3 << bits)));
+        longer[flags] = (byte)((longer[flags] & ~7) | (bits - 1));
+        return longer;
+    }
+
     /// <summary>
     /// Rows of the first image that its data do not hold, all of them where an interlaced image lacks some, which lie anywhere; and whether they hold more.
     /// </summary>

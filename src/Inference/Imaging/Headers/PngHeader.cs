@@ -62,6 +62,57 @@ internal static class PngHeader
     public static ReadOnlyMemory<byte> WithoutEmptyData(ReadOnlyMemory<byte> file) =>
         file.Span.IndexOf("\0\0\0\0IDAT"u8) < 0 ? file : Without(file.Span, (name, length) => length == 0 && name.SequenceEqual("IDAT"u8));
 
+    /// <summary>The file with black for all that its pixels may name beyond a shorter palette (11.2.2), as libpng and browsers have it.</summary>
+    public static ReadOnlyMemory<byte> WithWholePalette(ReadOnlyMemory<byte> file)
+    {
+        const int Paletted = 3, FirstChunk = 33;
+        var from = file.Span;
+        for (var at = FirstChunk; from[25] == Paletted && at + 12 <= from.Length;)
+        {
+            var (length, whole) = (BinaryPrimitives.ReadUInt32BigEndian(from[at..]), 3 << Math.Min((int)from[24], 8));
+            if (length > from.Length - at - 12)
+            {
+                break;
+            }
+
+            if (!from[(at + 4)..].StartsWith("PLTE"u8))
+            {
+                at += (int)length + 12;
+                continue;
+            }
+
+            if (length >= whole)
+            {
+                break;
+            }
+
+            Span<byte> palette = stackalloc byte[whole + 12];
+            palette.Clear();
+            BinaryPrimitives.WriteUInt32BigEndian(palette, (uint)whole);
+            from.Slice(at + 4, (int)length + 4).CopyTo(palette[4..]);
+            BinaryPrimitives.WriteUInt32BigEndian(palette[(whole + 8)..], Sum(palette.Slice(4, whole + 4)));
+            return (byte[])[.. from[..at], .. palette, .. from[(at + (int)length + 12)..]];
+        }
+
+        return file;
+    }
+
+    // 5.5: the CRC of a chunk's name and data.
+    private static uint Sum(ReadOnlySpan<byte> bytes)
+    {
+        var sum = uint.MaxValue;
+        foreach (var each in bytes)
+        {
+            sum ^= each;
+            for (var bit = 0; bit < 8; bit++)
+            {
+                sum = (sum >> 1) ^ (0xEDB88320 * (sum & 1));
+            }
+        }
+
+        return ~sum;
+    }
+
     private delegate bool IsLeftOut(ReadOnlySpan<byte> name, uint length);
 
     private static ReadOnlyMemory<byte> Without(ReadOnlySpan<byte> file, IsLeftOut isLeftOut)
