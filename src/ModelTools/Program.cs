@@ -16,10 +16,11 @@ AnsiConsole.Profile.Capabilities.Ansi &= !Console.IsOutputRedirected;
 try
 {
     var command = Verbs.All().Parse(args);
-    if (args.Length > 0 && command.Action is ParseErrorAction)
+    var mistake = Mistake.OfSwitch(command, args) ?? (args.Length > 0 && command.Action is ParseErrorAction ? Mistake.Of(command) : null);
+    if (mistake is not null)
     {
         // A screenful of help would push the one sentence out of sight.
-        await Console.Error.WriteLineAsync(Mistake.Of(command));
+        await Console.Error.WriteLineAsync(mistake);
         return 1;
     }
 

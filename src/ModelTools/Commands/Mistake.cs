@@ -38,6 +38,13 @@ internal static class Mistake
     public static string NoOption(Command verb, string word) =>
         $"{Unknown} '{word}': {(verb is RootCommand ? "whatsit" : $"whatsit {verb.Name}")} --help lists them.";
 
+    /// <summary>What is said of a value that is joined to an option which takes none: the library would take it for the next word of the line.</summary>
+    public static string? OfSwitch(ParseResult parsed, IEnumerable<string> words) => words.TakeWhile(word => word != "--")
+        .Select(word => word.Split(['=', ':'], 2))
+        .Where(parts => parts.Length == 2 && !bool.TryParse(parts[1], out _) && parsed.CommandResult.Command.Options.Any(
+            option => option.ValueType == typeof(bool) && (option.Name == parts[0] || option.Aliases.Contains(parts[0]))))
+        .Select(parts => $"{parts[0]} takes no value, and '{parts[1]}' is one.").FirstOrDefault();
+
     public static string Of(ParseResult parsed)
     {
         var verb = parsed.CommandResult.Command;

@@ -76,6 +76,9 @@ public sealed partial class VerbsTests : IDisposable
     [InlineData("--top-k takes a whole number, not 'few'.", "classify", "photo.jpg", "--top-k", "few")]
     [InlineData("--seconds takes a number, not 'few'.", "bench", "grocery", "--seconds", "few")]
     [InlineData("--top-k needs a value: ", "classify", "photo.jpg", "--top-k")]
+    [InlineData("--json takes no value, and 'maybe' is one.", "classify", "--json=maybe")]
+    [InlineData("--csv takes no value, and 'a.csv' is one.", "classify", "photo.jpg", "--csv:a.csv")]
+    [InlineData("--fp16 takes no value, and 'x=y' is one.", "export", "grocery", "--fp16=x=y")]
     [InlineData("Argument 'tcsh' not recognized. Must be one of: ", "completion", "tcsh")]
     public async Task A_wrong_line_gets_one_sentence(string sentence, params string[] line)
     {
