@@ -27,6 +27,9 @@ internal sealed class FineTuner : IDisposable
     // Between the file in ONNX Runtime and the module in libtorch, of logits relative to the largest.
     private const float Tolerance = 1e-4f;
 
+    // As many epochs' weights are kept to be averaged.
+    private const int MostKept = 8;
+
     // What was learnt counts at least so much: with less of it, what it began with answers.
     private static readonly double[] Shares = [0.9, 0.8, 0.7];
 
@@ -177,15 +180,14 @@ internal sealed class FineTuner : IDisposable
         WriteCheckpoint();
     }
 
-    /// <summary>Keeps what a cycle ends with, if one does, and begins the next one there.</summary>
+    /// <summary>Begins the next cycle, if one has ended, with the mean of the weights.</summary>
     private void EndCycle()
     {
-        if (!EndsCycle(State.Epoch))
+        if (Stage.CycleOf(_job.Recipe, State.Epoch - 1) is var cycle && (cycle.End != State.Epoch || cycle.Epochs == _job.Recipe.Epochs))
         {
             return;
         }
 
-        Checkpoint.Write(CycleFile(State.Epoch), _mean.Learnt.Values);
         using var nothing = no_grad();
         foreach (var (name, mean) in _mean.Learnt)
         {
@@ -193,14 +195,27 @@ internal sealed class FineTuner : IDisposable
         }
     }
 
-    /// <summary>Whether an epoch, from 1, is the last of one of several cycles.</summary>
-    private bool EndsCycle(int epoch) => Stage.CycleOf(_job.Recipe, epoch - 1) is var cycle && cycle.End == epoch && cycle.Epochs < _job.Recipe.Epochs;
+    /// <summary>Keeps what an epoch ended with, while it is one of the best.</summary>
+    private void KeepForAverage(int ended)
+    {
+        int[] order = [.. BestFirst().Select(epoch => epoch.Epoch)];
+        if (order.AsSpan(0, Math.Min(MostKept, order.Length)).Contains(ended))
+        {
+            Checkpoint.Write(EpochFile(ended), _mean.Learnt.Values);
+        }
 
-    private int NumberOf(int epoch) => Stage.CycleOf(_job.Recipe, epoch - 1).Index + 1;
+        if (order.Length > MostKept)
+        {
+            File.Delete(EpochFile(order[MostKept]));
+        }
+    }
 
-    private string CycleFile(int epoch) => Path.Combine(_folder, string.Create(CultureInfo.InvariantCulture, $"{FineTuningJob.CycleFile}{NumberOf(epoch)}"));
+    private IEnumerable<FineTuningEpoch> BestFirst() =>
+        State.History.Where(epoch => epoch.Epoch > 0).OrderByDescending(epoch => epoch.Top1).ThenBy(epoch => epoch.CrossEntropy);
 
-    /// <summary>Makes of the best epoch, of what the cycles ended with and of what it began with what answers best. Done again, it comes to the same.</summary>
+    private string EpochFile(int epoch) => Path.Combine(_folder, string.Create(CultureInfo.InvariantCulture, $"{FineTuningJob.EpochFile}{epoch}"));
+
+    /// <summary>Makes of what the best epochs ended with, and of what it began with, what answers best. Done again, it comes to the same.</summary>
     private void Finish(CancellationToken cancellationToken)
     {
         var best = Best();
@@ -215,14 +230,13 @@ internal sealed class FineTuner : IDisposable
     }
 
     /// <summary>
-    /// A greedy soup (Wortsman et al. 2022, recipe 1): to the weights of the cycle that ended best, those of each other one are added, best first, where their
-    /// mean answers no worse. It is kept where it answers better than every epoch.
+    /// A greedy soup (Wortsman et al. 2022, https://arxiv.org/abs/2203.05482, recipe 1): to the weights of the best epoch those of each other one that was kept
+    /// are added, best first, where their mean answers no worse. It is kept where it answers better than the best epoch.
     /// </summary>
     /// <returns>How what is kept then answers.</returns>
     private FineTuningEpoch Average(FineTuningEpoch kept, CancellationToken cancellationToken)
     {
-        FineTuningEpoch[] ends = [.. State.History.Where(epoch => epoch.Epoch > 0 && EndsCycle(epoch.Epoch))
-            .OrderByDescending(epoch => epoch.Top1).ThenBy(epoch => epoch.CrossEntropy)];
+        FineTuningEpoch[] ends = [.. BestFirst().Take(MostKept).Where(epoch => File.Exists(EpochFile(epoch.Epoch)))];
         if (ends.Length < 2)
         {
             return kept;
@@ -247,19 +261,19 @@ internal sealed class FineTuner : IDisposable
 
         Mix(taken);
         Keep(soup, FineTuningJob.ResultFile);
-        int[] numbers = [.. taken.Order().Select(NumberOf)];
+        int[] numbers = [.. taken.Order()];
         _say(Now() with
         {
             Averaged = numbers,
             Note = string.Create(CultureInfo.InvariantCulture,
-                $"The mean of what cycles {string.Join(" and ", numbers)} ended with is kept: it answers {best.Top1:P1} rightly, the best epoch {kept.Top1:P1}."),
+                $"The mean of what epochs {string.Join(", ", numbers)} ended with is kept: it answers {best.Top1:P1} rightly, the best one's {kept.Top1:P1}."),
         });
         return best;
 
         void Mix(int[] epochs)
         {
             using var scope = NewDisposeScope();
-            var weights = epochs.Select(epoch => Checkpoint.Read(CycleFile(epoch), _mean.Learnt.Count)).ToArray();
+            var weights = epochs.Select(epoch => Checkpoint.Read(EpochFile(epoch), _mean.Learnt.Count)).ToArray();
             Set((_, place) => stack([.. weights.Select(each => each[place])]).mean([0]));
         }
     }
@@ -358,6 +372,11 @@ internal sealed class FineTuner : IDisposable
         if (Best() == ended)
         {
             Keep(judged, FineTuningJob.BestFile);
+        }
+
+        if (ended.Epoch > 0)
+        {
+            KeepForAverage(ended.Epoch);
         }
 
         _say(Now() with { Ended = ended });

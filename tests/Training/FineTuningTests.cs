@@ -203,24 +203,26 @@ public sealed class FineTuningTests : IDisposable
     }
 
     [Fact]
-    public void What_cycles_end_with_is_averaged_where_the_mean_answers_better()
+    public void What_the_best_epochs_ended_with_is_averaged_where_the_mean_answers_better()
     {
         var good = Job("good", Recipe with { Epochs = 40, Cycles = 2 });
         Run(good, CancellationToken.None);
-        var idle = Job("idle", Recipe with { Epochs = 2, Cycles = 2, BackboneRate = 1e-9, HeadRate = 1e-9 });
+        // No more than may be averaged.
+        Assert.Equal(8, Directory.GetFiles(good, "epoch-*").Length);
+        var idle = Job("idle", Recipe with { Epochs = 2, BackboneRate = 1e-9, HeadRate = 1e-9 });
         var said = new List<FineTuningStep>();
         Run(idle, CancellationToken.None, said.Add);
         Assert.DoesNotContain(said, step => step.Averaged is not null);
 
         // Neither of them says anything, their mean is what was learnt.
         var network = new TorchNetwork(new OnnxReader().Read(Path.Combine(idle, FineTuningJob.NetworkFile)).Graph, "logits");
-        var learnt = Checkpoint.Read(Path.Combine(good, "cycle-2"), network.Learnt.Count);
-        Checkpoint.Write(Path.Combine(idle, "cycle-1"), learnt.Select(tensor => tensor.mul(2)));
-        Checkpoint.Write(Path.Combine(idle, "cycle-2"), learnt.Select(tensor => tensor.mul(0)));
+        var learnt = Checkpoint.Read(LastKept(good), network.Learnt.Count);
+        Checkpoint.Write(Path.Combine(idle, "epoch-1"), learnt.Select(tensor => tensor.mul(2)));
+        Checkpoint.Write(Path.Combine(idle, "epoch-2"), learnt.Select(tensor => tensor.mul(0)));
         Run(idle, CancellationToken.None, said.Add);
         var averaged = Assert.Single(said, step => step.Averaged is not null);
         Assert.Equal([1, 2], averaged.Averaged);
-        Assert.Contains("cycles 1 and 2", averaged.Note, StringComparison.Ordinal);
+        Assert.Contains("epochs 1, 2", averaged.Note, StringComparison.Ordinal);
         var kept = new TorchNetwork(new OnnxReader().Read(Path.Combine(idle, FineTuningJob.ResultFile)).Graph, "logits");
         var share = said.LastOrDefault(step => step.Share is not null)?.Share ?? 1;
         Assert.All(kept.Learnt.Zip(learnt),
@@ -234,10 +236,12 @@ public sealed class FineTuningTests : IDisposable
         Run(good, CancellationToken.None);
         var weak = Job("weak", Recipe with { Epochs = 12 });
         Run(weak, CancellationToken.None);
+        // Without them there is nothing to average.
+        Array.ForEach(Directory.GetFiles(weak, "epoch-*"), File.Delete);
 
         // Nine tenths of nothing, and a tenth of ten times what was learnt elsewhere.
         var network = new TorchNetwork(new OnnxReader().Read(Path.Combine(weak, FineTuningJob.NetworkFile)).Graph, "logits");
-        var learnt = Checkpoint.Read(Path.Combine(good, "cycle-2"), network.Learnt.Count);
+        var learnt = Checkpoint.Read(LastKept(good), network.Learnt.Count);
         Write(FineTuningJob.NetworkFile, 10);
         Write(FineTuningJob.BestFile, 0);
         var said = new List<FineTuningStep>();
@@ -374,6 +378,9 @@ public sealed class FineTuningTests : IDisposable
         File.WriteAllText(Path.Combine(folder, FineTuningJob.JobFile), JsonSerializer.Serialize(job, FineTuningJson.Default.FineTuningJob));
         return folder;
     }
+
+    private static string LastKept(string folder) =>
+        Directory.GetFiles(folder, "epoch-*").MaxBy(file => int.Parse(file[(file.LastIndexOf('-') + 1)..], CultureInfo.InvariantCulture))!;
 
     private static string Hash(string folder, string file) => Convert.ToHexString(SHA256.HashData(File.ReadAllBytes(Path.Combine(folder, file))));
 

@@ -55,8 +55,7 @@ public sealed record FineTuningRecipe
 
     /// <summary>
     /// How often the rates rise and fall, each time from the mean of the weights and to 7 tenths of the height before (warm restarts, Loshchilov and Hutter 2017,
-    /// https://arxiv.org/abs/1608.03983). What each cycle ends with is averaged with the others where that answers better (a greedy soup, Wortsman et al.
-    /// 2022, https://arxiv.org/abs/2203.05482).
+    /// https://arxiv.org/abs/1608.03983).
     /// </summary>
     public int Cycles { get; init; } = 1;
 
@@ -111,8 +110,8 @@ public sealed record FineTuningJob(string Base, string Logits, int Classes, Inpu
     /// <summary>Where the training stands.</summary>
     public const string CheckpointFile = "checkpoint";
 
-    /// <summary>What a cycle ended with; its number follows.</summary>
-    public const string CycleFile = "cycle-";
+    /// <summary>What one of the best epochs ended with; its number follows.</summary>
+    public const string EpochFile = "epoch-";
 
     /// <summary>The variable of the environment that names the training program.</summary>
     public const string ProgramVariable = "WHATSIT_TRAINING";
@@ -163,7 +162,7 @@ public sealed record FineTuningStep
     /// <summary>The best epoch, once all is done.</summary>
     public int? Best { get; init; }
 
-    /// <summary>The cycles, from 1, whose last weights' mean is kept in place of the best epoch's, once all is done.</summary>
+    /// <summary>The epochs, from 1, the mean of whose weights is kept in place of the best one's, once all is done.</summary>
     public IReadOnlyList<int>? Averaged { get; init; }
 
     /// <summary>The share of what was learnt in what is kept, once all is done; the rest is what it began with.</summary>

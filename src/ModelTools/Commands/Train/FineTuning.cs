@@ -21,7 +21,7 @@ internal sealed record FineTuningRequest(FineTuningRecipe Recipe, int? Threads =
 /// <param name="Recipe">How it was done.</param>
 /// <param name="History">The epochs, that before the first one included.</param>
 /// <param name="Best">The epoch whose weights were kept.</param>
-/// <param name="Averaged">The cycles whose last weights' mean was kept instead; none where an epoch's were.</param>
+/// <param name="Averaged">The epochs the mean of whose weights was kept instead; none where one epoch's were.</param>
 /// <param name="Share">The share of what was learnt in the weights; the rest is what they began with.</param>
 /// <param name="Notes">What is to be told.</param>
 internal sealed record FineTuned(FineTuningRecipe Recipe, IReadOnlyList<FineTuningEpoch> History, int Best, IReadOnlyList<int> Averaged, double Share,

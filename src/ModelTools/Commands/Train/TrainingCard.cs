@@ -94,7 +94,7 @@ internal static class TrainingCard
             $"{recipe.Smoothing:0.##}, dropout {recipe.Dropout:0.##}; random resized crop (area from {recipe.SmallestCrop:0.##}), flip, brightness, contrast " +
             $"and saturation ±{recipe.Jitter:0.##}, white balance ±{recipe.WhiteBalance:0.##}, CutMix {recipe.CutMix:0.##}, mixup {recipe.MixUp:0.##}. The " +
             $"weights are their mean over steps ({recipe.Average:0.####}) " +
-            (tuned.Averaged.Count == 0 ? $"after epoch {tuned.Best}" : $"at the ends of cycles {string.Join(" and ", tuned.Averaged)}, averaged") +
+            (tuned.Averaged.Count == 0 ? $"after epoch {tuned.Best}" : $"after epochs {string.Join(", ", tuned.Averaged)}, averaged (a greedy soup)") +
             (tuned.Share < 1 ? $", with {1 - tuned.Share:0 %} of what it began with (WiSE-FT)" : "") +
             $", which the photos that judge chose, too. {end}").AppendLine();
         card.AppendLine("| Epoch | Loss | Top-1 | Cross entropy |").AppendLine("|--:|--:|--:|--:|");
