@@ -124,6 +124,13 @@ for name, file, passes in (("together", PROGRESSIVE, 4), ("apart", APART, 6)):
             case(cut, file[:begin] + b"\xff\xd9", warning="image-passes-missing")
     case(f"last-pass-and-end-missing-{name}.jpg", file[:begins[-1]], warning="image-passes-missing", imagesharp={"status": 422, "code": "invalid-image"})
 
+# Whose a scan is, a file does not say whose components have one name; libjpeg takes them in their order.
+one_name = bytearray(PROGRESSIVE[:[i for i in range(len(PROGRESSIVE) - 1) if PROGRESSIVE[i:i + 2] == b"\xff\xda"][1]] + b"\xff\xd9")
+frame, scan = one_name.index(b"\xff\xc2"), one_name.index(b"\xff\xda")
+for component in range(3):
+    one_name[frame + 10 + component * 3] = one_name[scan + 5 + component * 2] = 1
+case("components-of-one-name.jpg", bytes(one_name))
+
 KIND = "jpeg damaged in its middle"
 for name, file in (("baseline", TALL_JPEG), ("progressive", TALL_PROGRESSIVE), ("one-interval", jpeg(SIDE, SIDE * 7, TALL)[0])):
     middle = len(file) // 2

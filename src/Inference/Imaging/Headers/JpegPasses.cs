@@ -28,10 +28,13 @@ internal sealed class JpegPasses
     }
 
     /// <summary>Whether all bits of all coefficients have come.</summary>
-    public bool AreComplete => !_left.ContainsAnyExcept((byte)0);
+    public bool AreComplete => !AreNamed || !_left.ContainsAnyExcept((byte)0);
 
     /// <summary>Whether not even the means of a component's blocks have come.</summary>
-    public bool LacksMeans => Enumerable.Range(0, _components.Length).Any(component => _left[component * Coefficients] == Nothing);
+    public bool LacksMeans => AreNamed && Enumerable.Range(0, _components.Length).Any(component => _left[component * Coefficients] == Nothing);
+
+    // Where two components have one name, which no book allows and some files have, scans do not say whose they are.
+    private bool AreNamed => _components.Distinct().Count() == _components.Length;
 
     /// <summary>Takes note of a scan, by its header: components, the first and last coefficient, and the bits before and after it (B.2.3).</summary>
     public void Add(ReadOnlySpan<byte> scan)
