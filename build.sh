@@ -58,56 +58,63 @@ build() {
   dotnet build Server.sln -c "$CONFIGURATION" --nologo -v quiet
 }
 
-# Adds one runner's counts to the totals; a runner that died without a count is a failure.
+# Runs a command: then `code` is how it ended, and the file `log` what it said.
+log=
+attempt() {
+  if [ -z "$log" ]; then log=$(mktemp); trap 'rm -f "$log"' EXIT; fi
+  code=0
+  "$@" 2>&1 | tee "$log" || code=$?
+}
+
+# Adds one runner's counts to the totals; a runner that died without a count is a failure. Of one that failed the log is remembered: what xunit says of each
+# failed test, else the end, where the other runners name theirs.
 count() {
-  local name=$1 code=$2 p=${3:-} f=${4:-} s=${5:-0}
+  local name=$1 code=$2 p=${3:-} f=${4:-} s=${5:-0} found
   if [ -z "$p" ]; then p=0 f=1; fi
   if [ "$code" -ne 0 ] && [ "$f" -eq 0 ]; then f=1; fi
   passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
-  if [ "$f" -gt 0 ]; then mistakes+=("== $name: $f failed"); fi
+  if [ "$f" -gt 0 ]; then
+    mistakes+=("== $name: $f failed")
+    if [ -s "$log" ]; then
+      found=$(awk '/ \[FAIL\]$/ && tests++ < 20 { left = 13 } left-- > 0' "$log")
+      mistakes+=("$(sed -E 's/\x1b\[[0-9;]*m//g; s/^(.{400}).*/\1…/' <<<"${found:-$(tail -n 40 "$log")}")")
+    fi
+  fi
+  if [ -n "$log" ]; then : >"$log"; fi
   echo "== $name: $p passed, $f failed, $s skipped"
 }
 
-# Keeps from a runner's log, the second argument, the lines that tell of failures: those that the pattern finds, and some of what each says of itself.
-remember() {
-  local found
-  found=$(awk -v pattern="$1" '$0 ~ pattern { left = 12; print; next } /^      / && left-- > 0 { print; next } { left = 0 }' "$2" | cut -c 1-400 | head -n 200)
-  if [ -n "$found" ]; then mistakes+=("$found"); fi
+# Counts what xunit.v3 said: "Total: 9, Errors: 0, Failed: 0, Skipped: 0, Not Run: 0, Time: 0.1s"
+count_xunit() {
+  local name=$1 counts
+  counts=$(sed -nE 's/.*Total: ([0-9]+), Errors: ([0-9]+), Failed: ([0-9]+), Skipped: ([0-9]+), Not Run: ([0-9]+).*/\1 \2 \3 \4 \5/p' "$log" | tail -1)
+  if [ -n "$counts" ]; then
+    read -r total errors failures skips not_run <<<"$counts"
+    count "$name" "$code" $((total - failures - skips - not_run)) $((failures + errors)) "$skips"
+  else
+    count "$name" 1
+  fi
 }
 
 # Runs a program that counts for itself: a line of it reads "N passed, N failed", and ", N skipped" where something was.
 count_program() {
-  local name=$1 code=0 log
-  log=$(mktemp)
-  "${@:2}" 2>&1 | tee "$log" || code=$?
+  attempt "${@:2}"
   # shellcheck disable=SC2046
-  count "$name" "$code" $(sed -nE 's/^([0-9]+) passed, ([0-9]+) failed(, ([0-9]+) skipped)?$/\1 \2 \4/p' "$log")
-  if [ "$code" -ne 0 ]; then mistakes+=("$(tail -n 20 "$log")"); fi
-  rm -f "$log"
+  count "$1" "$code" $(sed -nE 's/^([0-9]+) passed, ([0-9]+) failed(, ([0-9]+) skipped)?$/\1 \2 \4/p' "$log")
 }
 
 test_dotnet() {
-  local project name log code counts
-  log=$(mktemp)
+  local project name
   for project in tests/*.Tests; do
-    name=$(basename "$project") code=0
-    "artifacts/bin/$name/$configuration_folder/$name" -noColor 2>&1 | tee "$log" || code=$?
-    # xunit.v3: "Total: 9, Errors: 0, Failed: 0, Skipped: 0, Not Run: 0, Time: 0.1s"
-    counts=$(sed -nE 's/.*Total: ([0-9]+), Errors: ([0-9]+), Failed: ([0-9]+), Skipped: ([0-9]+), Not Run: ([0-9]+).*/\1 \2 \3 \4 \5/p' "$log" | tail -1)
-    if [ -n "$counts" ]; then
-      read -r total errors failures skips not_run <<<"$counts"
-      count "$name" "$code" $((total - failures - skips - not_run)) $((failures + errors)) "$skips"
-    else
-      count "$name" 1
-    fi
-    remember '\\[FAIL\\]$' "$log"
+    name=$(basename "$project")
+    attempt "artifacts/bin/$name/$configuration_folder/$name" -noColor
+    count_xunit "$name"
   done
-  rm -f "$log"
 }
 
 # Vitest and Playwright both write JSON; node reads it.
 count_json() {
-  local name=$1 code=$2 file=$3 counts
+  local name=$1 file=$2 counts
   counts=$(node -e '
     const report = JSON.parse(require("fs").readFileSync(process.argv[1], "utf8"));
     const s = report.stats;
@@ -116,29 +123,16 @@ count_json() {
   ' "$file" 2>/dev/null) || counts=""
   # shellcheck disable=SC2086
   count "$name" "$code" $counts
-  if [ "$code" -ne 0 ]; then mistakes+=("$(node -e '
-    const report = JSON.parse(require("fs").readFileSync(process.argv[1], "utf8"));
-    const say = (name, text) => console.log(`    ${name} [FAIL]\n${text.replace(/\u001b\[[0-9;]*m/g, "").split("\n").slice(0, 12).map((line) => `      ${line}`).join("\n")}`);
-    const walk = (suite, names) => {
-      for (const spec of suite.specs ?? []) {
-        for (const { projectName, results, status } of spec.tests) {
-          if (status === "unexpected") say([projectName, ...names, spec.title].join(" › "), results.at(-1)?.error?.message ?? "");
-        }
-      }
-      for (const child of suite.suites ?? []) walk(child, [...names, child.title]);
-    };
-    walk(report, []);
-    for (const file of report.testResults ?? []) {
-      for (const test of file.assertionResults) if (test.status === "failed") say(test.fullName, test.failureMessages.join("\n"));
-    }' "$file" 2>/dev/null)"); fi
 }
 
+check_client() (cd client && npm run --silent lint && npm run --silent typecheck && npx vitest run --reporter=default --reporter=json --outputFile.json="$1")
+
 test_client() {
-  local code=0 report=$PWD/artifacts/client-tests.json
+  local report=$PWD/artifacts/client-tests.json
   install_client
   rm -f "$report"
-  (cd client && npm run --silent lint && npm run --silent typecheck && npx vitest run --reporter=default --reporter=json --outputFile.json="$report") || code=$?
-  count_json "client" "$code" "$report"
+  attempt check_client "$report"
+  count_json "client" "$report"
 }
 
 # Once in a run: the browser tests and the hostile inputs are sent to the same server.
@@ -149,14 +143,16 @@ publish() {
   published=yes
 }
 
+check_browser() (cd client && WHATSIT_SERVER="../artifacts/server/Whatsit.Server" PLAYWRIGHT_JSON_OUTPUT_NAME="$1" npx playwright test --reporter=list,json)
+
 test_browser() {
-  local code=0 report=$PWD/artifacts/browser-tests.json
+  local report=$PWD/artifacts/browser-tests.json
   install_client
   if ! install_browser; then count "browser" 1; return; fi
   rm -f "$report"
   publish
-  (cd client && WHATSIT_SERVER="../artifacts/server/Whatsit.Server" PLAYWRIGHT_JSON_OUTPUT_NAME="$report" npx playwright test --reporter=list,json) || code=$?
-  count_json "browser" "$code" "$report"
+  attempt check_browser "$report"
+  count_json "browser" "$report"
 }
 
 # What NuGet restores is the same for everyone: a file for each project and platform (Directory.Build.targets).
@@ -325,16 +321,10 @@ training() {
 
 # Tests that need libtorch.
 check_training() {
-  local log code=0 counts
-  log=$(mktemp)
   tests/Training/debian13.sh --make
   dotnet build tests/Training -c Release --nologo -v quiet -p:BuildClient=false
-  tests/Training/debian13.sh artifacts/bin/Training.Tests/release/Training.Tests -noColor "$@" 2>&1 | tee "$log" || code=$?
-  counts=$(sed -nE 's/.*Total: ([0-9]+), Errors: ([0-9]+), Failed: ([0-9]+), Skipped: ([0-9]+), Not Run: ([0-9]+).*/\1 \2 \3 \4 \5/p' "$log" | tail -1)
-  read -r total errors failures skips not_run <<<"${counts:-0 1 0 0 0}"
-  count training "$code" $((total - failures - skips - not_run)) $((failures + errors)) "$skips"
-  remember '\\[FAIL\\]$' "$log"
-  rm -f "$log"
+  attempt tests/Training/debian13.sh artifacts/bin/Training.Tests/release/Training.Tests -noColor "$@"
+  count_xunit training
 }
 
 # Only where nothing large has to be fetched for it first.
@@ -348,8 +338,7 @@ test_training() {
 }
 
 test_tool() {
-  local code=0
-  tests/tool-check.sh || code=$?
+  attempt tests/tool-check.sh
   count "tool" "$code" $((code == 0)) $((code != 0))
 }
 
