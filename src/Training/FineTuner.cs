@@ -183,7 +183,7 @@ internal sealed class FineTuner : IDisposable
     /// <summary>Begins the next cycle, if one has ended, with the mean of the weights.</summary>
     private void EndCycle()
     {
-        if (Stage.CycleOf(_job.Recipe, State.Epoch - 1) is var cycle && (cycle.End != State.Epoch || cycle.Epochs == _job.Recipe.Epochs))
+        if (Stage.CycleOf(_job.Recipe, State.Epoch - 1).End != State.Epoch)
         {
             return;
         }
@@ -198,8 +198,8 @@ internal sealed class FineTuner : IDisposable
     /// <summary>Keeps what an epoch ended with, while it is one of the best.</summary>
     private void KeepForAverage(int ended)
     {
-        int[] order = [.. BestFirst().Select(epoch => epoch.Epoch)];
-        if (order.AsSpan(0, Math.Min(MostKept, order.Length)).Contains(ended))
+        int[] order = [.. Learnt().Select(epoch => epoch.Epoch)];
+        if (Array.IndexOf(order, ended) < MostKept)
         {
             Checkpoint.Write(EpochFile(ended), _mean.Learnt.Values);
         }
@@ -210,8 +210,10 @@ internal sealed class FineTuner : IDisposable
         }
     }
 
-    private IEnumerable<FineTuningEpoch> BestFirst() =>
-        State.History.Where(epoch => epoch.Epoch > 0).OrderByDescending(epoch => epoch.Top1).ThenBy(epoch => epoch.CrossEntropy);
+    /// <summary>The epochs, the best first; without what there was before.</summary>
+    private IEnumerable<FineTuningEpoch> Learnt() => BestFirst().Where(epoch => epoch.Epoch > 0);
+
+    private IEnumerable<FineTuningEpoch> BestFirst() => State.History.OrderByDescending(epoch => epoch.Top1).ThenBy(epoch => epoch.CrossEntropy);
 
     private string EpochFile(int epoch) => Path.Combine(_folder, string.Create(CultureInfo.InvariantCulture, $"{FineTuningJob.EpochFile}{epoch}"));
 
@@ -236,7 +238,7 @@ internal sealed class FineTuner : IDisposable
     /// <returns>How what is kept then answers.</returns>
     private FineTuningEpoch Average(FineTuningEpoch kept, CancellationToken cancellationToken)
     {
-        FineTuningEpoch[] ends = [.. BestFirst().Take(MostKept).Where(epoch => File.Exists(EpochFile(epoch.Epoch)))];
+        FineTuningEpoch[] ends = [.. Learnt().Take(MostKept).Where(epoch => File.Exists(EpochFile(epoch.Epoch)))];
         if (ends.Length < 2)
         {
             return kept;
@@ -434,7 +436,7 @@ internal sealed class FineTuner : IDisposable
 
     private void WriteCheckpoint() => Checkpoint.Write(_folder, _job, State, _network, _mean, _optimizer);
 
-    private FineTuningEpoch Best() => State.History.Aggregate((best, epoch) => IsBetter(epoch, best) ? epoch : best);
+    private FineTuningEpoch Best() => BestFirst().First();
 
     private static bool IsBetter(FineTuningEpoch one, FineTuningEpoch other) =>
         one.Top1 > other.Top1 || (one.Top1 == other.Top1 && one.CrossEntropy < other.CrossEntropy);
