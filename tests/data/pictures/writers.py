@@ -468,15 +468,16 @@ def avif(items, references=(), places=None):
 
 # BMP, icons, Netpbm ------------------------------------------------------------------------------------------------------------------------------
 
-def bmp(width, height, rows, bits=24, colors=b"", compression=0, top_down=False, data=None, masks=b"", core=False):
-    """Rows as they lie in the file, from the top; packed into words of 32 bits here. Four masks are a part of the header, three stand behind it."""
+def bmp(width, height, rows, bits=24, colors=b"", compression=0, top_down=False, data=None, masks=b"", core=False, named=0):
+    """Rows as they lie in the file, from the top; packed into words of 32 bits here. Four masks are a part of the header, three stand behind it.
+    `named`: how many colours the header says there are; 0 is all that the bits can name."""
     if data is None:
         padded = [row + bytes(-len(row) % 4) for row in rows]
         data = b"".join(padded if top_down else padded[::-1])
     if core:
         header = struct.pack("<IHHHH", 12, width, height, 1, bits)
     else:
-        header = struct.pack("<IiiHHIIiiII", 56 if len(masks) == 16 else 40, width, -height if top_down else height, 1, bits, compression, len(data), 2835, 2835, 0, 0)
+        header = struct.pack("<IiiHHIIiiII", 56 if len(masks) == 16 else 40, width, -height if top_down else height, 1, bits, compression, len(data), 2835, 2835, named, 0)
     offset = 14 + len(header) + len(masks) + len(colors)
     return b"BM" + struct.pack("<IHHI", offset + len(data), 0, 0, offset) + header + masks + colors + data
 

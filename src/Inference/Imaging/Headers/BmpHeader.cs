@@ -5,9 +5,10 @@ namespace Whatsit.Inference.Imaging.Headers;
 /// <summary>BMP: a file header of 14 bytes, then one of several headers that start with their own size (wingdi.h, BITMAPINFOHEADER).</summary>
 internal static class BmpHeader
 {
+    private const int FileHeader = 14, CoreHeader = 12, PlaceOfData = 10;
+
     public static ImageHeader Read(ReadOnlySpan<byte> file)
     {
-        const int FileHeader = 14, CoreHeader = 12;
         if (file.Length < FileHeader + CoreHeader)
         {
             throw ImageHeader.Damaged("bmp");
@@ -47,7 +48,7 @@ internal static class BmpHeader
             Height = height,
             Bands = alpha ? 4 : 3,
             HasAlpha = alpha,
-            IsComplete = BinaryPrimitives.ReadUInt32LittleEndian(file[10..]) + data <= file.Length,
+            IsComplete = BinaryPrimitives.ReadUInt32LittleEndian(file[PlaceOfData..]) + data <= file.Length,
         };
     }
 
@@ -57,7 +58,7 @@ internal static class BmpHeader
     /// </summary>
     public static ReadOnlyMemory<byte> WithWholePalette(ReadOnlyMemory<byte> file)
     {
-        const int FileHeader = 14, CoreHeader = 12, PlaceOfData = 10, Colors = 46;
+        const int Colors = 46;
         var from = file.Span;
         var size = (int)BinaryPrimitives.ReadUInt32LittleEndian(from[FileHeader..]);
         var core = size == CoreHeader;

@@ -67,34 +67,28 @@ internal static class PngHeader
     {
         const int Paletted = 3, FirstChunk = 33;
         var from = file.Span;
-        for (var at = FirstChunk; from[25] == Paletted && at + 12 <= from.Length;)
+        var at = FirstChunk;
+        if (from[25] != Paletted)
         {
-            var (length, whole) = (BinaryPrimitives.ReadUInt32BigEndian(from[at..]), 3 << Math.Min((int)from[24], 8));
-            if (length > from.Length - at - 12)
-            {
-                break;
-            }
-
-            if (!from[(at + 4)..].StartsWith("PLTE"u8))
-            {
-                at += (int)length + 12;
-                continue;
-            }
-
-            if (length >= whole)
-            {
-                break;
-            }
-
-            Span<byte> palette = stackalloc byte[whole + 12];
-            palette.Clear();
-            BinaryPrimitives.WriteUInt32BigEndian(palette, (uint)whole);
-            from.Slice(at + 4, (int)length + 4).CopyTo(palette[4..]);
-            BinaryPrimitives.WriteUInt32BigEndian(palette[(whole + 8)..], Sum(palette.Slice(4, whole + 4)));
-            return (byte[])[.. from[..at], .. palette, .. from[(at + (int)length + 12)..]];
+            return file;
         }
 
-        return file;
+        while (at + 12 <= from.Length && !from[(at + 4)..].StartsWith("PLTE"u8))
+        {
+            at = (int)Math.Min(at + 12L + BinaryPrimitives.ReadUInt32BigEndian(from[at..]), from.Length);
+        }
+
+        var (length, whole) = (at + 12 <= from.Length ? BinaryPrimitives.ReadUInt32BigEndian(from[at..]) : uint.MaxValue, 3 << Math.Min((int)from[24], 8));
+        if (length >= whole || length > from.Length - at - 12)
+        {
+            return file;
+        }
+
+        var palette = new byte[whole + 12];
+        BinaryPrimitives.WriteUInt32BigEndian(palette, (uint)whole);
+        from.Slice(at + 4, (int)length + 4).CopyTo(palette.AsSpan(4));
+        BinaryPrimitives.WriteUInt32BigEndian(palette.AsSpan(whole + 8), Sum(palette.AsSpan(4, whole + 4)));
+        return (byte[])[.. from[..at], .. palette, .. from[(at + (int)length + 12)..]];
     }
 
     // 5.5: the CRC of a chunk's name and data.
