@@ -7,11 +7,8 @@ namespace Whatsit.Inference.Imaging.Jpeg;
 internal static class JpegRows
 {
     /// <summary>Sums of weights as samples.</summary>
-    public static Vector128<byte> Limit(Vector256<int> first, Vector256<int> second)
-    {
-        var samples = Vector256.Max(Vector256.NarrowWithSaturation(first >> JpegWeights.Bits, second >> JpegWeights.Bits), default);
-        return Vector128.NarrowWithSaturation(samples.GetLower().AsUInt16(), samples.GetUpper().AsUInt16());
-    }
+    public static Vector128<byte> Limit(Vector256<int> first, Vector256<int> second) =>
+        JpegVectors.Narrow(JpegVectors.Narrow(first >> JpegWeights.Bits, second >> JpegWeights.Bits));
 
     /// <summary>Every sample <paramref name="times"/> times.</summary>
     public static void Repeat(ReadOnlySpan<byte> samples, int times, Span<byte> row)
@@ -121,49 +118,38 @@ internal static class JpegRows
     /// <summary>ITU-T T.871, 7, with libjpeg's 16 bits behind the point and its rounding (jdcolor.c).</summary>
     public static void FromYCbCr(ReadOnlySpan<byte> luma, ReadOnlySpan<byte> cb, ReadOnlySpan<byte> cr, Span<byte> rgb)
     {
-        const int Half = 1 << 15, RedOfCr = 91881, GreenOfCb = 22554, GreenOfCr = 46802, BlueOfCb = 116130;
+        const int Half = 1 << 15, One = 1 << 16, RedOfCr = 91881, GreenOfCb = -22554, GreenOfCr = -46802, BlueOfCb = 116130;
         var x = 0;
-        for (; x + 16 <= luma.Length; x += 16)
+        for (var end = luma.Length - 16; x <= end; x = x < end ? Math.Min(x + 16, end) : luma.Length)
         {
-            var y = Vector128.Create(luma[x..]);
-            (var r, var g, var b) = Add(
-                Vector256.WidenLower(y.ToVector256Unsafe()).AsInt16(),
-                Convert(Vector128.Create(cb[x..]).GetLower(), Vector128.Create(cr[x..]).GetLower()),
-                Convert(Vector128.Create(cb[x..]).GetUpper(), Vector128.Create(cr[x..]).GetUpper()));
-            Interleave(Narrow(r), Narrow(g), Narrow(b), rgb[(x * 3)..]);
+            // Factors have to be within ±32767: whole ones are added.
+            Vector256<short> y = Signed(luma, x, 0), blueness = Signed(cb, x, 128), redness = Signed(cr, x, 128);
+            Vector256<int> blue = blueness.AsInt32(), red = redness.AsInt32();
+            Vector256<short> even = JpegVectors.Pair(blue, red), odd = JpegVectors.Pair(blue >>> 16, red >>> 16);
+            var r = y + redness + Rounded(even, odd, 0, RedOfCr - One);
+            var g = y - redness + Rounded(even, odd, GreenOfCb, GreenOfCr + One);
+            var b = y + blueness + blueness + Rounded(even, odd, BlueOfCb - (2 * One), 0);
+            Interleave(JpegVectors.Narrow(r), JpegVectors.Narrow(g), JpegVectors.Narrow(b), rgb[(x * 3)..]);
         }
 
         for (; x < luma.Length; x++)
         {
             int blueness = cb[x] - 128, redness = cr[x] - 128;
             rgb[x * 3] = Limit(luma[x] + (((RedOfCr * redness) + Half) >> 16));
-            rgb[(x * 3) + 1] = Limit(luma[x] + ((Half - (GreenOfCb * blueness) - (GreenOfCr * redness)) >> 16));
+            rgb[(x * 3) + 1] = Limit(luma[x] + (((GreenOfCb * blueness) + (GreenOfCr * redness) + Half) >> 16));
             rgb[(x * 3) + 2] = Limit(luma[x] + (((BlueOfCb * blueness) + Half) >> 16));
         }
 
-        static (Vector256<int> R, Vector256<int> G, Vector256<int> B) Convert(Vector64<byte> cb, Vector64<byte> cr)
+        static Vector256<short> Signed(ReadOnlySpan<byte> samples, int x, short zero) => Wide(samples[x..]).AsInt16() - Vector256.Create(zero);
+
+        static Vector256<short> Rounded(Vector256<short> even, Vector256<short> odd, int ofCb, int ofCr)
         {
-            Vector256<int> blueness = ToInt32(cb) - Vector256.Create(128), redness = ToInt32(cr) - Vector256.Create(128), half = Vector256.Create(Half);
-            return (
-                ((redness * RedOfCr) + half) >> 16,
-                (half - (blueness * GreenOfCb) - (redness * GreenOfCr)) >> 16,
-                ((blueness * BlueOfCb) + half) >> 16);
+            var half = Vector256.Create(Half);
+            Vector256<int> first = JpegVectors.Products(even, ofCb, ofCr) + half, second = JpegVectors.Products(odd, ofCb, ofCr) + half;
+            return ((first >>> 16) | (second & Vector256.Create(~0xFFFF))).AsInt16();
         }
 
-        static (Vector256<short> R, Vector256<short> G, Vector256<short> B) Add(
-            Vector256<short> y, (Vector256<int> R, Vector256<int> G, Vector256<int> B) low, (Vector256<int> R, Vector256<int> G, Vector256<int> B) high) =>
-            (y + Vector256.Narrow(low.R, high.R), y + Vector256.Narrow(low.G, high.G), y + Vector256.Narrow(low.B, high.B));
-
-        static Vector256<int> ToInt32(Vector64<byte> samples) =>
-            Vector256.WidenLower(Vector128.WidenLower(samples.ToVector128Unsafe()).ToVector256Unsafe()).AsInt32();
-
         static byte Limit(int value) => (byte)Math.Clamp(value, 0, 255);
-    }
-
-    private static Vector128<byte> Narrow(Vector256<short> samples)
-    {
-        var limited = Vector256.Max(samples, default).AsUInt16();
-        return Vector128.NarrowWithSaturation(limited.GetLower(), limited.GetUpper());
     }
 
     /// <summary>16 pixels as 48 bytes.</summary>

@@ -2,7 +2,6 @@ using System.Buffers.Binary;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
-using System.Runtime.Intrinsics.X86;
 
 namespace Whatsit.Inference.Imaging.Jpeg;
 
@@ -172,11 +171,11 @@ internal struct JpegSamples8 : IJpegSamples
 
     public static int Size => 8;
 
-    public void Start(int sum) => _block[0] = sum - JpegWeights.Bias;
+    public void Start(int sum) => _block[0] = (short)(sum - JpegWeights.Bias);
 
     public void Add(int value, ReadOnlySpan<int> weights, int coefficient)
     {
-        _block[JpegWeights.Places[coefficient]] += value * weights[coefficient];
+        _block[JpegWeights.Places[coefficient]] += (short)(value * weights[coefficient]);
         _last |= value;
     }
 
@@ -194,25 +193,62 @@ internal struct JpegSamples8 : IJpegSamples
             return;
         }
 
-        ReadOnlySpan<int> block = _block;
-        var lines = new Lines(block);
-        lines.Transform(AfterColumns);
-        lines.Transpose();
-        lines.Transform(AfterRows);
-        lines.Transpose();
-        for (var y = 0; y < 8; y += 2)
-        {
-            var samples = Limit(lines[y], lines[y + 1]).AsUInt64();
-            BinaryPrimitives.WriteUInt64LittleEndian(rows[(y * stride)..], samples[0]);
-            BinaryPrimitives.WriteUInt64LittleEndian(rows[((y + 1) * stride)..], samples[1]);
-        }
+        ReadOnlySpan<short> block = _block;
+        Vector256<int> v0 = Row(block, 0), v1 = Row(block, 1), v2 = Row(block, 2), v3 = Row(block, 3);
+        Vector256<int> v4 = Row(block, 4), v5 = Row(block, 5), v6 = Row(block, 6), v7 = Row(block, 7);
+        Transform(AfterColumns, ref v0, ref v1, ref v2, ref v3, ref v4, ref v5, ref v6, ref v7);
+        JpegVectors.Transpose(ref v0, ref v1, ref v2, ref v3, ref v4, ref v5, ref v6, ref v7);
+        Transform(AfterRows, ref v0, ref v1, ref v2, ref v3, ref v4, ref v5, ref v6, ref v7);
+        JpegVectors.Transpose(ref v0, ref v1, ref v2, ref v3, ref v4, ref v5, ref v6, ref v7);
+        Store(v0, v1, rows, stride);
+        Store(v2, v3, rows[(2 * stride)..], stride);
+        Store(v4, v5, rows[(4 * stride)..], stride);
+        Store(v6, v7, rows[(6 * stride)..], stride);
     }
 
-    private static Vector128<byte> Limit(Vector256<int> first, Vector256<int> second)
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector256<int> Row(ReadOnlySpan<short> block, int row) =>
+        Vector256.WidenLower(Vector128.Create(block.Slice(row * 8, 8)).ToVector256Unsafe());
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Store(Vector256<int> first, Vector256<int> second, Span<byte> rows, int stride)
     {
-        var shifted = Vector256.Create(128);
-        var samples = Vector256.Max(Vector256.NarrowWithSaturation(first + shifted, second + shifted), default);
-        return Vector128.NarrowWithSaturation(samples.GetLower().AsUInt16(), samples.GetUpper().AsUInt16());
+        var samples = JpegVectors.Narrow(JpegVectors.Narrow(first, second) + Vector256.Create((short)128)).AsUInt64();
+        BinaryPrimitives.WriteUInt64LittleEndian(rows, samples[0]);
+        BinaryPrimitives.WriteUInt64LittleEndian(rows[stride..], samples[1]);
+    }
+
+    /// <summary>The transform of all columns at once, rounded to so many bits less.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Transform(int bits, ref Vector256<int> v0, ref Vector256<int> v1, ref Vector256<int> v2, ref Vector256<int> v3,
+        ref Vector256<int> v4, ref Vector256<int> v5, ref Vector256<int> v6, ref Vector256<int> v7)
+    {
+        // 1. The even half.
+        var rounding = Vector256.Create(1 << (bits - 1));
+        var outer = JpegVectors.Pair(v2, v6);
+        var high = JpegVectors.Products(outer, Fixed.C0541 + Fixed.C0765, Fixed.C0541);
+        var low = JpegVectors.Products(outer, Fixed.C0541, Fixed.C0541 - Fixed.C1847);
+        Vector256<int> sum = ((v0 + v4) << Fixed.Bits) + rounding, difference = ((v0 - v4) << Fixed.Bits) + rounding;
+        Vector256<int> even0 = sum + high, even3 = sum - high, even1 = difference + low, even2 = difference - low;
+
+        // 2. The odd half.
+        Vector256<short> sums = JpegVectors.Pair(v7 + v3, v5 + v1), ends = JpegVectors.Pair(v7, v1), middle = JpegVectors.Pair(v5, v3);
+        var z3 = JpegVectors.Products(sums, Fixed.C1175 - Fixed.C1961, Fixed.C1175);
+        var z4 = JpegVectors.Products(sums, Fixed.C1175, Fixed.C1175 - Fixed.C0390);
+        var odd0 = JpegVectors.Products(ends, Fixed.C0298 - Fixed.C0899, -Fixed.C0899) + z3;
+        var odd1 = JpegVectors.Products(middle, Fixed.C2053 - Fixed.C2562, -Fixed.C2562) + z4;
+        var odd2 = JpegVectors.Products(middle, -Fixed.C2562, Fixed.C3072 - Fixed.C2562) + z3;
+        var odd3 = JpegVectors.Products(ends, -Fixed.C0899, Fixed.C1501 - Fixed.C0899) + z4;
+
+        // 3. Both.
+        v0 = (even0 + odd3) >> bits;
+        v7 = (even0 - odd3) >> bits;
+        v1 = (even1 + odd2) >> bits;
+        v6 = (even1 - odd2) >> bits;
+        v2 = (even2 + odd1) >> bits;
+        v5 = (even2 - odd1) >> bits;
+        v3 = (even3 + odd0) >> bits;
+        v4 = (even3 - odd0) >> bits;
     }
 
     /// <summary>The multipliers of the paper's figure 1 in thousandths, with 13 bits behind the point: 0.298631336, 0.390180644, …</summary>
@@ -226,88 +262,6 @@ internal struct JpegSamples8 : IJpegSamples
     [InlineArray(64)]
     private struct Block
     {
-        private int _first;
-    }
-
-    /// <summary>Eight rows of eight.</summary>
-    private struct Lines
-    {
-        private Vector256<int> _0, _1, _2, _3, _4, _5, _6, _7;
-
-        public Lines(ReadOnlySpan<int> block)
-        {
-            var rows = MemoryMarshal.Cast<int, Vector256<int>>(block[..64]);
-            (_0, _1, _2, _3) = (rows[0], rows[1], rows[2], rows[3]);
-            (_4, _5, _6, _7) = (rows[4], rows[5], rows[6], rows[7]);
-        }
-
-        public readonly Vector256<int> this[int row] => row switch { 0 => _0, 1 => _1, 2 => _2, 3 => _3, 4 => _4, 5 => _5, 6 => _6, _ => _7 };
-
-        /// <summary>The transform of all columns at once, rounded to so many bits less.</summary>
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public void Transform(int bits)
-        {
-            // 1. The even half.
-            var z = (_2 + _6) * Fixed.C0541;
-            Vector256<int> low = z - (_6 * Fixed.C1847), high = z + (_2 * Fixed.C0765), rounding = Vector256.Create(1 << (bits - 1));
-            Vector256<int> sum = ((_0 + _4) << Fixed.Bits) + rounding, difference = ((_0 - _4) << Fixed.Bits) + rounding;
-            Vector256<int> even0 = sum + high, even3 = sum - high, even1 = difference + low, even2 = difference - low;
-
-            // 2. The odd half.
-            Vector256<int> z3 = _7 + _3, z4 = _5 + _1, z5 = (z3 + z4) * Fixed.C1175;
-            Vector256<int> z1 = (_7 + _1) * -Fixed.C0899, z2 = (_5 + _3) * -Fixed.C2562;
-            z3 = z5 - (z3 * Fixed.C1961);
-            z4 = z5 - (z4 * Fixed.C0390);
-            Vector256<int> odd0 = (_7 * Fixed.C0298) + z1 + z3, odd1 = (_5 * Fixed.C2053) + z2 + z4;
-            Vector256<int> odd2 = (_3 * Fixed.C3072) + z2 + z3, odd3 = (_1 * Fixed.C1501) + z1 + z4;
-
-            // 3. Both.
-            (_0, _7) = ((even0 + odd3) >> bits, (even0 - odd3) >> bits);
-            (_1, _6) = ((even1 + odd2) >> bits, (even1 - odd2) >> bits);
-            (_2, _5) = ((even2 + odd1) >> bits, (even2 - odd1) >> bits);
-            (_3, _4) = ((even3 + odd0) >> bits, (even3 - odd0) >> bits);
-        }
-
-        /// <summary>Rows become columns.</summary>
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public void Transpose()
-        {
-            if (!Avx2.IsSupported)
-            {
-                TransposeOneByOne();
-                return;
-            }
-
-            var (a0, a1, a2, a3) = Pairs(_0, _1, _2, _3);
-            var (b0, b1, b2, b3) = Pairs(_4, _5, _6, _7);
-            const byte Lower = 0x20, Upper = 0x31;
-            (_0, _1) = (Avx2.Permute2x128(a0, b0, Lower), Avx2.Permute2x128(a1, b1, Lower));
-            (_2, _3) = (Avx2.Permute2x128(a2, b2, Lower), Avx2.Permute2x128(a3, b3, Lower));
-            (_4, _5) = (Avx2.Permute2x128(a0, b0, Upper), Avx2.Permute2x128(a1, b1, Upper));
-            (_6, _7) = (Avx2.Permute2x128(a2, b2, Upper), Avx2.Permute2x128(a3, b3, Upper));
-
-            // Four rows of eight as twice four columns of four.
-            [MethodImpl(MethodImplOptions.AggressiveInlining)]
-            static (Vector256<int> First, Vector256<int> Second, Vector256<int> Third, Vector256<int> Fourth) Pairs(
-                Vector256<int> row0, Vector256<int> row1, Vector256<int> row2, Vector256<int> row3)
-            {
-                Vector256<long> low01 = Avx2.UnpackLow(row0, row1).AsInt64(), high01 = Avx2.UnpackHigh(row0, row1).AsInt64();
-                Vector256<long> low23 = Avx2.UnpackLow(row2, row3).AsInt64(), high23 = Avx2.UnpackHigh(row2, row3).AsInt64();
-                return (Avx2.UnpackLow(low01, low23).AsInt32(), Avx2.UnpackHigh(low01, low23).AsInt32(),
-                    Avx2.UnpackLow(high01, high23).AsInt32(), Avx2.UnpackHigh(high01, high23).AsInt32());
-            }
-        }
-
-        private void TransposeOneByOne()
-        {
-            Block block = default;
-            Span<int> turned = block;
-            for (var i = 0; i < 64; i++)
-            {
-                turned[i] = this[i % 8][i / 8];
-            }
-
-            this = new Lines(turned);
-        }
+        private short _first;
     }
 }
