@@ -31,7 +31,7 @@ internal sealed class FineTuner : IDisposable
     private const int MostKept = 8;
 
     // What was learnt counts at least so much: with less of it, what it began with answers.
-    private static readonly double[] Shares = [0.9, 0.8, 0.7];
+    private static readonly double[] Shares = [0.9, 0.8, 0.7, 0.6, 0.5];
 
     private readonly string _folder;
     private readonly FineTuningJob _job;

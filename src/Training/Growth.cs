@@ -16,7 +16,7 @@ internal readonly record struct Growth(InputSpec Input, double Mixed)
     {
         var own = Math.Min(input.Width, input.Height);
         var last = recipe.LastSide > 0 ? recipe.LastSide : own;
-        if (recipe.FirstSide <= 0 || recipe.FirstSide >= last)
+        if (recipe.FirstSide <= 0 || recipe.FirstSide > last)
         {
             return new Growth(input, 1);
         }
@@ -24,7 +24,8 @@ internal readonly record struct Growth(InputSpec Input, double Mixed)
         var stages = ((last - recipe.FirstSide + Stride - 1) / Stride) + 1;
         var stage = Stage.Of(epoch, recipe.Epochs, stages).Index;
         var side = Math.Min(last, recipe.FirstSide + (stage * Stride));
-        return new Growth(side == own ? input : input with { Width = Scaled(input.Width), Height = Scaled(input.Height) }, stage / (stages - 1d));
+        var mixed = stages > 1 ? stage / (stages - 1d) : 1;
+        return new Growth(side == own ? input : input with { Width = Scaled(input.Width), Height = Scaled(input.Height) }, mixed);
 
         int Scaled(int length) => length == own ? side : (int)Math.Round((double)length * side / own / Stride) * Stride;
     }

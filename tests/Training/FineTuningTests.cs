@@ -274,6 +274,7 @@ public sealed class FineTuningTests : IDisposable
     [InlineData(200, 224, 224, "200x200:0 200x200:0 200x200:0 224x224:1 224x224:1 224x224:1")]
     [InlineData(128, 320, 160, "256x128:0 256x128:0 256x128:0 320x160:1 320x160:1 320x160:1")]
     [InlineData(0, 224, 224, "224x224:1 224x224:1 224x224:1 224x224:1 224x224:1 224x224:1")]
+    [InlineData(256, 224, 224, "256x256:1 256x256:1 256x256:1 256x256:1 256x256:1 256x256:1", 256)]
     [InlineData(256, 224, 224, "224x224:1 224x224:1 224x224:1 224x224:1 224x224:1 224x224:1")]
     public void Photos_grow_from_the_first_side_to_the_networks_own_and_are_mixed_more(int first, int width, int height, string expected, int last = 0)
     {

@@ -92,7 +92,7 @@ internal static class TrainCommand
         };
         progressive.Require(sides => sides is null || Array.TrueForAll(sides, side => side is >= 32 and <= 4096),
             "--progressive must be from 32 to 4096 pixels.");
-        progressive.Require(sides => sides is not [var first, var last] || first < last, "--progressive must be a smaller and a larger number of pixels.");
+        progressive.Require(sides => sides is not [var first, var last] || first <= last, "--progressive must not shrink: its second number is smaller.");
         var cycles = new Option<int>("--cycles")
         {
             Description = "The learning rate of every layer rises and falls so often (default 1), each time to 0.7 of the height before.",

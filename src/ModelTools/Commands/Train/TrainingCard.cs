@@ -87,7 +87,8 @@ internal static class TrainingCard
             $"It begins as `{network}` with a last layer that is {head}. Then every layer was trained for {tuned.History[^1].Epoch} of " +
             $"{Counted.Of(recipe.Epochs, "epoch")}: " +
             (recipe.Relu ? "ReLU in the place of ReLU6; " : "") +
-            (recipe.FirstSide > 0 ? $"photos of {recipe.FirstSide} pixels at first, growing {larger}with CutMix and mixup; " : "") +
+            (recipe.FirstSide == 0 ? "" : recipe.FirstSide == recipe.LastSide ? $"photos of {recipe.LastSide} pixels; "
+                : $"photos of {recipe.FirstSide} pixels at first, growing {larger}with CutMix and mixup; ") +
             (recipe.Cycles > 1 ? $"{recipe.Cycles} cycles, each from the mean of the weights and with 0.7 of the rates before; " : "") +
             $"AdamW (weight decay {recipe.WeightDecay:0.###}, none on biases), learning rates {recipe.BackboneRate:0.#####} and, for the last " +
             $"layer, {recipe.HeadRate:0.#####}, warm-up, cosine to 1 %, gradient clip {recipe.ClipNorm:0.#}, batch {recipe.Batch}, label smoothing " +
