@@ -111,6 +111,18 @@ internal static class TrainCommand
             DefaultValueFactory = _ => Usual.MixUp,
         };
         mixUp.Require(value => value is >= 0 and <= 1, "--mixup must be from 0 to 1.");
+        var jitter = new Option<double>("--jitter")
+        {
+            Description = "How far brightness, contrast and saturation of a photo are changed, each up and down (default 0.3).",
+            DefaultValueFactory = _ => Usual.Jitter,
+        };
+        jitter.Require(value => value is >= 0 and < 1, "--jitter must be from 0 to below 1.");
+        var whiteBalance = new Option<double>("--white-balance")
+        {
+            Description = "How far red, green and blue are, each by itself (default 0.1): less where classes differ by colour.",
+            DefaultValueFactory = _ => Usual.WhiteBalance,
+        };
+        whiteBalance.Require(value => value is >= 0 and < 1, "--white-balance must be from 0 to below 1.");
         var relu = new Option<bool>("--relu") { Description = "Train every layer with ReLU where the base has ReLU6: ONNX Runtime then answers sooner." };
         var to = new Option<string[]>("--to")
         {
@@ -127,7 +139,7 @@ internal static class TrainCommand
         var command = new Command("train", "Train a classifier on your photos: a new last layer on a network that knows pictures.")
         {
             images, name, network, compare, validation, labels, perClass, copies, balanced, others, refuse, keep, fineTune, epochs, batch, rate, patience,
-            progressive, cycles, cutMix, mixUp, relu, threads, checkpoints, to, seed, noCache, title, license, models, json,
+            progressive, cycles, cutMix, mixUp, jitter, whiteBalance, relu, threads, checkpoints, to, seed, noCache, title, license, models, json,
         };
         command.SetAction(async (arguments, cancellationToken) =>
         {
@@ -169,6 +181,8 @@ internal static class TrainCommand
                         Cycles = arguments.GetValue(cycles),
                         CutMix = arguments.GetValue(cutMix),
                         MixUp = arguments.GetValue(mixUp),
+                        Jitter = arguments.GetValue(jitter),
+                        WhiteBalance = arguments.GetValue(whiteBalance),
                         Relu = arguments.GetValue(relu),
                         Seed = arguments.GetValue(seed),
                     },
