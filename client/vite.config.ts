@@ -37,7 +37,8 @@ export default defineConfig(({ mode }) => ({
     headers: isolation,
     proxy: Object.fromEntries(['/predict', '/models', '/api', '/config.json', '/health', '/swagger'].map((path) => [path, server])),
   },
-  test: { environment: 'node', include: ['src/**/*.test.ts'] },
+  // Limits are there against hanging; a busy machine is no failure.
+  test: { environment: 'node', include: ['src/**/*.test.ts'], testTimeout: 600_000, hookTimeout: 600_000 },
 }));
 
 /** The app on a phone: its manifest, and the service worker in src/service-worker.ts with the list of what the shell is. */

@@ -102,7 +102,7 @@ describe.each(['model.onnx', 'model.fp16.onnx'])('A head on %s', (file) => {
     const probabilities = softmax(logits);
     (after[outputs.probabilities]!.data as Float32Array).forEach((value, index) => expect(value).toBeCloseTo(probabilities[index]!, 4));
     expect(after[outputs.probabilities]!.dims).toEqual([1, 3]);
-  }, 30_000);
+  });
 });
 
 describe('What is no network to teach on', () => {
@@ -149,7 +149,7 @@ test('The TensorFlow.js model answers as the head does, tempered', async () => {
   probabilities.forEach((value, index) => expect(value).toBeCloseTo(expected[index]!, 4));
   expect(JSON.parse(new TextDecoder().decode(files['classes.json']))).toEqual(['a', 'b', 'c']);
   expect(JSON.parse(new TextDecoder().decode(files['metadata.json']))).toMatchObject({ labels: ['a', 'b', 'c'], imageSize: 224 });
-}, 30_000);
+});
 
 describe('A zip of photos', () => {
   const photo = new TextEncoder().encode('photo');
