@@ -1,4 +1,6 @@
 using System.Numerics.Tensors;
+using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
 using Whatsit.Inference.Catalog;
 
 namespace Whatsit.Inference.Postprocessing;
@@ -90,13 +92,18 @@ public sealed class Certainty
             return 0;
         }
 
-        var most = float.NegativeInfinity;
-        for (var row = 0; row < rows.Length; row += embedding.Length)
+        var (most, row) = (Vector128.Create(float.NegativeInfinity), 0);
+        for (; row + (4 * embedding.Length) <= rows.Length; row += 4 * embedding.Length)
         {
-            most = Math.Max(most, TensorPrimitives.Dot(rows.Slice(row, embedding.Length), embedding));
+            most = Vector128.Max(most, Products(rows[row..], embedding));
         }
 
-        return most / length;
+        for (; row < rows.Length; row += embedding.Length)
+        {
+            most = Vector128.Max(most, Vector128.Create(TensorPrimitives.Dot(rows.Slice(row, embedding.Length), embedding)));
+        }
+
+        return Math.Max(Math.Max(most[0], most[1]), Math.Max(most[2], most[3])) / length;
     }
 
     /// <summary>How long the part of the embedding's direction is that the basis does not span.</summary>
@@ -108,13 +115,46 @@ public sealed class Certainty
             return 0;
         }
 
-        var within = 0f;
-        for (var row = 0; row < basis.Length; row += embedding.Length)
+        var (within, row) = (Vector128<float>.Zero, 0);
+        for (; row + (4 * embedding.Length) <= basis.Length; row += 4 * embedding.Length)
         {
-            var part = TensorPrimitives.Dot(basis.Slice(row, embedding.Length), embedding);
-            within += part * part;
+            var parts = Products(basis[row..], embedding);
+            within += parts * parts;
         }
 
-        return MathF.Sqrt(Math.Max(0, 1 - (within / square)));
+        var rest = 0f;
+        for (; row < basis.Length; row += embedding.Length)
+        {
+            var part = TensorPrimitives.Dot(basis.Slice(row, embedding.Length), embedding);
+            rest += part * part;
+        }
+
+        return MathF.Sqrt(Math.Max(0, 1 - ((Vector128.Sum(within) + rest) / square)));
+    }
+
+    /// <summary>An embedding by four rows. It is memory that takes the time, and from four places it comes sooner.</summary>
+    private static Vector128<float> Products(ReadOnlySpan<float> rows, ReadOnlySpan<float> embedding)
+    {
+        var length = embedding.Length;
+        Vector256<float> sum0 = default, sum1 = default, sum2 = default, sum3 = default;
+        var vectors = MemoryMarshal.Cast<float, Vector256<float>>(embedding);
+        ReadOnlySpan<Vector256<float>> vectors0 = Row(rows, 0), vectors1 = Row(rows, 1), vectors2 = Row(rows, 2), vectors3 = Row(rows, 3);
+        for (var i = 0; i < vectors.Length; i++)
+        {
+            sum0 = Vector256.FusedMultiplyAdd(vectors0[i], vectors[i], sum0);
+            sum1 = Vector256.FusedMultiplyAdd(vectors1[i], vectors[i], sum1);
+            sum2 = Vector256.FusedMultiplyAdd(vectors2[i], vectors[i], sum2);
+            sum3 = Vector256.FusedMultiplyAdd(vectors3[i], vectors[i], sum3);
+        }
+
+        var products = Vector128.Create(Vector256.Sum(sum0), Vector256.Sum(sum1), Vector256.Sum(sum2), Vector256.Sum(sum3));
+        for (var i = vectors.Length * Vector256<float>.Count; i < length; i++)
+        {
+            products += Vector128.Create(rows[i], rows[length + i], rows[(2 * length) + i], rows[(3 * length) + i]) * embedding[i];
+        }
+
+        return products;
+
+        ReadOnlySpan<Vector256<float>> Row(ReadOnlySpan<float> rows, int row) => MemoryMarshal.Cast<float, Vector256<float>>(rows.Slice(row * length, length));
     }
 }
