@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Numerics.Tensors;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
@@ -92,18 +93,7 @@ public sealed class Certainty
             return 0;
         }
 
-        var (most, row) = (Vector128.Create(float.NegativeInfinity), 0);
-        for (; row + (4 * embedding.Length) <= rows.Length; row += 4 * embedding.Length)
-        {
-            most = Vector128.Max(most, Products(rows[row..], embedding));
-        }
-
-        for (; row < rows.Length; row += embedding.Length)
-        {
-            most = Vector128.Max(most, Vector128.Create(TensorPrimitives.Dot(rows.Slice(row, embedding.Length), embedding)));
-        }
-
-        return Math.Max(Math.Max(most[0], most[1]), Math.Max(most[2], most[3])) / length;
+        return Products(rows, embedding, products => TensorPrimitives.Max<float>(products)) / length;
     }
 
     /// <summary>How long the part of the embedding's direction is that the basis does not span.</summary>
@@ -115,25 +105,32 @@ public sealed class Certainty
             return 0;
         }
 
-        var (within, row) = (Vector128<float>.Zero, 0);
-        for (; row + (4 * embedding.Length) <= basis.Length; row += 4 * embedding.Length)
-        {
-            var parts = Products(basis[row..], embedding);
-            within += parts * parts;
-        }
-
-        var rest = 0f;
-        for (; row < basis.Length; row += embedding.Length)
-        {
-            var part = TensorPrimitives.Dot(basis.Slice(row, embedding.Length), embedding);
-            rest += part * part;
-        }
-
-        return MathF.Sqrt(Math.Max(0, 1 - ((Vector128.Sum(within) + rest) / square)));
+        return MathF.Sqrt(Math.Max(0, 1 - (Products(basis, embedding, products => TensorPrimitives.SumOfSquares<float>(products)) / square)));
     }
 
-    /// <summary>An embedding by four rows. It is memory that takes the time, and from four places it comes sooner.</summary>
-    private static Vector128<float> Products(ReadOnlySpan<float> rows, ReadOnlySpan<float> embedding)
+    /// <summary>What is made of an embedding's products with all rows.</summary>
+    private static float Products(ReadOnlySpan<float> rows, ReadOnlySpan<float> embedding, Func<ReadOnlySpan<float>, float> make)
+    {
+        var count = rows.Length / embedding.Length;
+        var products = ArrayPool<float>.Shared.Rent(count);
+        var row = 0;
+        for (; row + 4 <= count; row += 4)
+        {
+            FourProducts(rows[(row * embedding.Length)..], embedding).CopyTo(products.AsSpan(row));
+        }
+
+        for (; row < count; row++)
+        {
+            products[row] = TensorPrimitives.Dot(rows.Slice(row * embedding.Length, embedding.Length), embedding);
+        }
+
+        var made = make(products.AsSpan(0, count));
+        ArrayPool<float>.Shared.Return(products);
+        return made;
+    }
+
+    /// <summary>The products with four rows at once: it is memory that takes the time, and from four places it comes sooner.</summary>
+    private static Vector128<float> FourProducts(ReadOnlySpan<float> rows, ReadOnlySpan<float> embedding)
     {
         var length = embedding.Length;
         Vector256<float> sum0 = default, sum1 = default, sum2 = default, sum3 = default;

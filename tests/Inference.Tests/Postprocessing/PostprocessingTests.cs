@@ -86,6 +86,26 @@ public sealed class PostprocessingTests
         Assert.Equal(expected, certainty.Of([1, 2, 3], Certainty.NeedsVectors(score) ? [6, 8] : []), 1e-5f);
     }
 
+    [Theory]
+    [InlineData(1, 3)]
+    [InlineData(4, 8)]
+    [InlineData(7, 13)]
+    [InlineData(9, 40)]
+    public void An_embedding_is_compared_with_every_row_however_many_and_long_they_are(int rows, int length)
+    {
+        var random = new Random(rows);
+        float[] embedding = [.. Enumerable.Range(0, length).Select(_ => random.NextSingle() - 0.5f)];
+        float[][] vectors = [.. Enumerable.Range(0, rows).Select(_ => (float[])[.. Enumerable.Range(0, length).Select(_ => random.NextSingle() - 0.5f)])];
+        double[] products = [.. vectors.Select(vector => vector.Zip(embedding, (one, other) => (double)one * other).Sum())];
+        var square = embedding.Sum(value => (double)value * value);
+
+        Assert.Equal(products.Max() / Math.Sqrt(square),
+            new Certainty(AbstainScore.Nearest, OutputKind.Logits, [.. vectors.SelectMany(vector => vector)]).Of([1, 2], embedding), 1e-5);
+        float[] basis = [.. vectors.SelectMany(vector => vector.Select(value => value / rows))];
+        var within = products.Sum(product => product * product) / (rows * rows);
+        Assert.Equal(Math.Sqrt(Math.Max(0, 1 - (within / square))), Certainty.Residual(embedding, basis), 1e-5);
+    }
+
     [Fact]
     public void Doubt_and_confidence_are_what_an_independent_script_says()
     {

@@ -119,10 +119,23 @@ internal static class JpegRows
     public static void FromYCbCr(ReadOnlySpan<byte> luma, ReadOnlySpan<byte> cb, ReadOnlySpan<byte> cr, Span<byte> rgb)
     {
         const int Half = 1 << 15, One = 1 << 16, RedOfCr = 91881, GreenOfCb = -22554, GreenOfCr = -46802, BlueOfCb = 116130;
-        var x = 0;
-        for (var end = luma.Length - 16; x <= end; x = x < end ? Math.Min(x + 16, end) : luma.Length)
+        if (luma.Length < 16)
         {
-            // Factors have to be within ±32767: whole ones are added.
+            for (var x = 0; x < luma.Length; x++)
+            {
+                int blueness = cb[x] - 128, redness = cr[x] - 128;
+                rgb[x * 3] = Limit(luma[x] + (((RedOfCr * redness) + Half) >> 16));
+                rgb[(x * 3) + 1] = Limit(luma[x] + (((GreenOfCb * blueness) + (GreenOfCr * redness) + Half) >> 16));
+                rgb[(x * 3) + 2] = Limit(luma[x] + (((BlueOfCb * blueness) + Half) >> 16));
+            }
+
+            return;
+        }
+
+        for (var at = 0; at < luma.Length; at += 16)
+        {
+            // The last vector is moved back to end with the row. Factors have to be within ±32767: whole ones are added.
+            var x = Math.Min(at, luma.Length - 16);
             Vector256<short> y = Signed(luma, x, 0), blueness = Signed(cb, x, 128), redness = Signed(cr, x, 128);
             Vector256<int> blue = blueness.AsInt32(), red = redness.AsInt32();
             Vector256<short> even = JpegVectors.Pair(blue, red), odd = JpegVectors.Pair(blue >>> 16, red >>> 16);
@@ -130,14 +143,6 @@ internal static class JpegRows
             var g = y - redness + Rounded(even, odd, GreenOfCb, GreenOfCr + One);
             var b = y + blueness + blueness + Rounded(even, odd, BlueOfCb - (2 * One), 0);
             Interleave(JpegVectors.Narrow(r), JpegVectors.Narrow(g), JpegVectors.Narrow(b), rgb[(x * 3)..]);
-        }
-
-        for (; x < luma.Length; x++)
-        {
-            int blueness = cb[x] - 128, redness = cr[x] - 128;
-            rgb[x * 3] = Limit(luma[x] + (((RedOfCr * redness) + Half) >> 16));
-            rgb[(x * 3) + 1] = Limit(luma[x] + (((GreenOfCb * blueness) + (GreenOfCr * redness) + Half) >> 16));
-            rgb[(x * 3) + 2] = Limit(luma[x] + (((BlueOfCb * blueness) + Half) >> 16));
         }
 
         static Vector256<short> Signed(ReadOnlySpan<byte> samples, int x, short zero) => Wide(samples[x..]).AsInt16() - Vector256.Create(zero);
