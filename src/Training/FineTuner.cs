@@ -60,13 +60,14 @@ internal sealed class FineTuner : IDisposable
         _mean.eval();
         var recipe = job.Recipe;
         RequireSize(Growth.Of(recipe, job.Input, 0).Input);
-        RequireSize(Growth.Of(recipe, job.Input, recipe.Epochs - 1).Input);
+        var last = Growth.Of(recipe, job.Input, recipe.Epochs - 1).Input;
+        RequireSize(last);
         _optimizer = optim.AdamW([.. Groups(head: true, recipe.HeadRate), .. Groups(head: false, recipe.BackboneRate)]);
         _steps = Math.Max(1, job.Training.Count / Math.Min(recipe.Batch, job.Training.Count));
         _schedule = new Schedule(recipe, _steps);
         // While photos grow, those that judge are larger, and what is learnt shows later; and a cycle's first steps undo what the one before ended with.
         _patientFrom = Math.Max(Stage.CycleOf(recipe, recipe.Epochs - 1).First,
-            Enumerable.Range(0, recipe.Epochs).First(epoch => Growth.Of(recipe, job.Input, epoch).Input.Width >= job.Input.Width));
+            Enumerable.Range(0, recipe.Epochs).First(epoch => Growth.Of(recipe, job.Input, epoch).Input.Width >= Math.Min(job.Input.Width, last.Width)));
         State = Checkpoint.Read(folder, job, _network, _mean, _optimizer) ?? new TrainingState();
         if (State.History.Count > 0)
         {

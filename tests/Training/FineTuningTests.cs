@@ -300,6 +300,12 @@ public sealed class FineTuningTests : IDisposable
         Assert.Equal(9, losses.Count);
         Assert.True(losses[^1] < losses[1], string.Join(' ', losses));
 
+        // To the end, too.
+        var small = new List<FineTuningEpoch>();
+        Run(Job("small", Recipe with { Epochs = 2, FirstSide = 16, LastSide = 16 }), CancellationToken.None,
+            step => small.AddRange(step.Ended is { } ended ? [ended] : []));
+        Assert.Equal([0, 1, 2], small.Select(epoch => epoch.Epoch));
+
         // The dense layer has a weight for each place.
         var fixedSize = Job("fixed", Recipe with { FirstSide = 16 });
         var builder = new GraphBuilder("places");

@@ -467,6 +467,34 @@ public sealed class TrainTests : IDisposable
     }
 
     [Fact]
+    public async Task What_the_command_line_asks_for_is_what_the_training_program_is_told()
+    {
+        Assert.SkipWhen(OperatingSystem.IsWindows(), "The program is a shell script here.");
+        var environment = new Dictionary<string, string>
+        {
+            [FineTuningJob.ProgramVariable] = Script("""
+                [ "$1" != --check ] || exit 0
+                cp "$1/network.onnx" "$1/result.onnx"
+                echo '{"epoch":1,"epochs":1,"step":0,"steps":3,"ended":{"epoch":0,"top1":0.5,"cross_entropy":1.5,"seconds":1}}'
+                """),
+            ["XDG_CACHE_HOME"] = Path.Combine(_root, "cache"),
+        };
+        var folder = Path.Combine(_root, "asked");
+        string[] asked = ["--progressive", "64", "64", "--cutmix", "0.4", "--mixup", "0.2", "--jitter", "0.05", "--white-balance", "0"];
+        string[] arguments = ["train", "--images", Photos, "--name", "colours", "--base", "base", "--models", Models, "--fine-tune", "--checkpoints", folder];
+
+        var (code, _, error) = await WhatsitCommand.RunWithAsync(environment, [.. arguments, .. asked]);
+
+        Assert.True(code == 0, error);
+        var recipe = JsonNode.Parse(await File.ReadAllTextAsync(Path.Combine(folder, "job.json"), TestContext.Current.CancellationToken))!["recipe"]!;
+        Assert.Equal([64, 64], ((string[])["first_side", "last_side"]).Select(name => (int)recipe[name]!));
+        Assert.Equal([0.4, 0.2, 0.05, 0], ((string[])["cut_mix", "mix_up", "jitter", "white_balance"]).Select(name => (double)recipe[name]!));
+
+        (code, _, error) = await WhatsitCommand.RunAsync([.. arguments, "--progressive", "64", "32"]);
+        Assert.Equal((1, "--progressive must not shrink: its second number is smaller."), (code, error.Trim()));
+    }
+
+    [Fact]
     public async Task ResNet18_is_a_base_that_comes_with_the_training_program()
     {
         Assert.SkipWhen(OperatingSystem.IsWindows(), "The program is a shell script here.");

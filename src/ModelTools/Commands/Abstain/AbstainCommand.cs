@@ -70,7 +70,7 @@ internal static class AbstainCommand
     {
         var refuse = new Option<string>("--refuse")
         {
-            Description = "The share of photos of the classes that may become \"not sure\" (default 5%).",
+            Description = "The share of photos of the classes that may become \"not sure\".",
             DefaultValueFactory = _ => "5%",
         };
         refuse.Require(value => Shares.TryParse(value, out _), "--refuse must be a share: 5%, or 0.05.");

@@ -40,7 +40,7 @@ internal static class TrainCommand
         };
         var validation = new Option<string>("--validation")
         {
-            Description = "The share of each class's photos that judges and is not learnt from (default 0.2), or a folder or list with the photos that judge.",
+            Description = "The share of each class's photos that judges and is not learnt from, or a folder or list with the photos that judge.",
             DefaultValueFactory = _ => "0.2",
         };
         var labels = new Option<string?>("--labels")
@@ -62,19 +62,19 @@ internal static class TrainCommand
         {
             Description = "Train every layer, from the new last layer on: hours instead of seconds, by the training program. The same command goes on."
         };
-        var epochs = new Option<int>("--epochs") { Description = "How often each photo is learnt from (default 20).", DefaultValueFactory = _ => Usual.Epochs };
+        var epochs = new Option<int>("--epochs") { Description = "How often each photo is learnt from.", DefaultValueFactory = _ => Usual.Epochs };
         epochs.Require(value => value is >= 1 and <= 10_000, "--epochs must be from 1 to 10000.");
-        var batch = new Option<int>("--batch") { Description = "Photos in a step (default 32).", DefaultValueFactory = _ => Usual.Batch };
+        var batch = new Option<int>("--batch") { Description = "Photos in a step.", DefaultValueFactory = _ => Usual.Batch };
         batch.Require(value => value is >= 1 and <= 4096, "--batch must be from 1 to 4096.");
         var rate = new Option<double>("--rate")
         {
-            Description = "The highest learning rate (default 0.0003); the last layer's is ten times as high.",
+            Description = "The highest learning rate; the last layer's is ten times as high.",
             DefaultValueFactory = _ => Usual.BackboneRate,
         };
         rate.Require(value => value is > 0 and <= 1, "--rate must be above 0 and at most 1.");
         var patience = new Option<int>("--patience")
         {
-            Description = "End after so many epochs that brought nothing better (default 8); 0 never.",
+            Description = "End after so many epochs that brought nothing better; 0 never.",
             DefaultValueFactory = _ => Usual.Patience,
         };
         patience.Require(value => value >= 0, "--patience must be 0 or more.");
@@ -95,34 +95,14 @@ internal static class TrainCommand
         progressive.Require(sides => sides is not [var first, var last] || first <= last, "--progressive must not shrink: its second number is smaller.");
         var cycles = new Option<int>("--cycles")
         {
-            Description = "The learning rate of every layer rises and falls so often (default 1), each time to 0.7 of the height before.",
+            Description = "The learning rate of every layer rises and falls so often, each time to 0.7 of the height before.",
             DefaultValueFactory = _ => Usual.Cycles,
         };
         cycles.Require(value => value is >= 1 and <= 100, "--cycles must be from 1 to 100.");
-        var cutMix = new Option<double>("--cutmix")
-        {
-            Description = "The share of steps of every layer that paste a part of another photo into each (default 0.3).",
-            DefaultValueFactory = _ => Usual.CutMix,
-        };
-        cutMix.Require(value => value is >= 0 and <= 1, "--cutmix must be from 0 to 1.");
-        var mixUp = new Option<double>("--mixup")
-        {
-            Description = "The share of steps of every layer that blend each photo with another (default 0.1).",
-            DefaultValueFactory = _ => Usual.MixUp,
-        };
-        mixUp.Require(value => value is >= 0 and <= 1, "--mixup must be from 0 to 1.");
-        var jitter = new Option<double>("--jitter")
-        {
-            Description = "How far brightness, contrast and saturation of a photo are changed, each up and down (default 0.3).",
-            DefaultValueFactory = _ => Usual.Jitter,
-        };
-        jitter.Require(value => value is >= 0 and < 1, "--jitter must be from 0 to below 1.");
-        var whiteBalance = new Option<double>("--white-balance")
-        {
-            Description = "How far red, green and blue are, each by itself (default 0.1): less where classes differ by colour.",
-            DefaultValueFactory = _ => Usual.WhiteBalance,
-        };
-        whiteBalance.Require(value => value is >= 0 and < 1, "--white-balance must be from 0 to below 1.");
+        var cutMix = Share("--cutmix", "The share of steps of every layer that paste a part of another photo into each.", Usual.CutMix);
+        var mixUp = Share("--mixup", "The share of steps of every layer that blend each photo with another.", Usual.MixUp);
+        var jitter = Share("--jitter", "How far brightness, contrast and saturation of a photo are changed, each up and down.", Usual.Jitter);
+        var whiteBalance = Share("--white-balance", "How far each of red, green and blue is: less where classes differ by colour.", Usual.WhiteBalance);
         var relu = new Option<bool>("--relu") { Description = "Train every layer with ReLU where the base has ReLU6: ONNX Runtime then answers sooner." };
         var to = new Option<string[]>("--to")
         {
@@ -131,7 +111,7 @@ internal static class TrainCommand
             AllowMultipleArgumentsPerToken = true,
         };
         to.AcceptOnlyFromAmong("fp16", "int8");
-        var seed = new Option<int>("--seed") { Description = "Decides the split and the parts of cross-validation (default 1).", DefaultValueFactory = _ => 1 };
+        var seed = new Option<int>("--seed") { Description = "Decides the split and the parts of cross-validation.", DefaultValueFactory = _ => 1 };
         var noCache = new Option<bool>("--no-cache") { Description = "Remember no embeddings (they lie in the user's cache folder)." };
         var title = new Option<string?>("--title") { Description = "The name as people read it." };
         var license = new Option<string?>("--license") { Description = "The licence of what comes out, as an SPDX identifier." };
@@ -218,6 +198,13 @@ internal static class TrainCommand
             return report.Reduced.All(reduced => reduced.Problem is null) ? 0 : 1;
         });
         return command;
+    }
+
+    private static Option<double> Share(string name, string description, double usual)
+    {
+        var share = new Option<double>(name) { Description = description, DefaultValueFactory = _ => usual };
+        share.Require(value => value is >= 0 and <= 1, $"{name} must be from 0 to 1.");
+        return share;
     }
 
     private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true };
